@@ -1,0 +1,120 @@
+"""What the gateway asks of a provider's adapter. An adapter is stateless and pure: it builds requests and reads answers.
+
+    prepare      a client's request → what to send to this deployment
+    read_answer  a complete answer → the client's JSON, with usage
+    open_stream  a streamed answer → the client's SSE frames, with usage
+    read_error   a status of 300 or more → the error that says what follows
+
+`read_answer` and `ClientStream` also recognise errors that arrive with status 200.
+"""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from providers.errors import UpstreamError
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import UpstreamRequest
+from providers.types import ClientRequest, JsonObject, Operation, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What a provider (or one of its models) does differently from OpenAI, as data.
+
+    `dropped` fields are taken out silently, because OpenAI itself ignores them or they change nothing that a client can
+    see; `refused` fields raise `Unsupported`, so that another candidate is tried. docs/providers.md is the table.
+    """
+
+    dropped: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    max_tokens_field: str | None = None
+    """Rename `max_tokens`/`max_completion_tokens` to this one; None leaves the client's own field."""
+    accepts_stream_options: bool = True
+    accepts_name_in_messages: bool = True
+    accepts_strict_tools: bool = True
+    accepts_sampling: bool = True
+    accepts_prefill: bool = True
+    accepts_forced_tool: bool = True
+    flattens_text_parts: bool = False
+    temperature_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """A complete answer for the client. `text` is what was generated, for counting when `usage` is absent."""
+
+    body: bytes = field(repr=False)
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    text: str = field(default="", repr=False)
+    upstream_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A model in a provider's own list."""
+
+    id: str
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    raw: JsonObject = field(default_factory=dict)
+
+
+class ClientStream(Protocol):
+    """Turns an upstream's bytes into the client's SSE frames. Sans-I/O; one per attempt.
+
+    `started` turns true with the first semantic event (content, reasoning, tool call, finish). `ended` is true when
+    the upstream completed the stream: the final frames, `[DONE]` included, have been returned. `failure` is set by an
+    error event, garbage, or truncation; frames returned before it are still good and nothing follows.
+    """
+
+    started: bool
+    ended: bool
+    failure: UpstreamError | None
+    usage: Usage | None
+    finish_reason: str | None
+
+    def feed(self, data: bytes) -> bytes:
+        """Frames that are complete now, possibly none."""
+
+    def close(self) -> bytes:
+        """Call at the end of the upstream's body: the last frames, or `failure` becomes `StreamTruncated`."""
+
+    def delivered_text(self) -> str:
+        """The generated text that was returned so far (content, reasoning and tool arguments), for counting."""
+
+
+class Adapter(abc.ABC):
+    """One provider kind. Subclasses are small: address, authentication, paths, quirks."""
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    default_base_url: ClassVar[str | None] = None
+    quirks: ClassVar[Quirks] = Quirks()
+    operations: ClassVar[frozenset[Operation]] = frozenset(Operation)
+    needs_credential: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:
+        """Raises `Unsupported` when the request asks for what this deployment cannot do."""
+
+    @abc.abstractmethod
+    def read_answer(
+        self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
+    ) -> Delivered:
+        """Raises an `UpstreamError` for an error in a 200 body, and `BadAnswer` for what is no answer at all."""
+
+    @abc.abstractmethod
+    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream: ...
+
+    @abc.abstractmethod
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
+
+    @abc.abstractmethod
+    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
+        """The provider's model list; None where there is none."""
+
+    @abc.abstractmethod
+    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]: ...

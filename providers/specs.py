@@ -1,0 +1,81 @@
+"""Providers, credentials and deployments as the data plane sees them: immutable, decrypted, free of the ORM."""
+
+from dataclasses import dataclass, field
+
+from providers.transport import Endpoint
+from providers.types import JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialSpec:
+    id: int
+    name: str
+    secret: str = field(repr=False)
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Nano-USD per million tokens; None where unknown. Unset cached prices mean the input price."""
+
+    input: int | None = None
+    output: int | None = None
+    cached_input: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """A provider as configured. `base_path` is the path of its base_url without a trailing slash.
+
+    Times are seconds. `options` are the adapter's own settings (`api_version`, `dialect`, `region` …).
+    """
+
+    id: int
+    name: str
+    kind: str
+    endpoint: Endpoint
+    base_path: str
+    credentials: tuple[CredentialSpec, ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    priority: int = 1
+    weight: int = 1
+    tags: frozenset[str] = frozenset()
+    max_concurrency: int = 100
+    max_retries: int = 3
+    retry_delay_s: float = 0.25
+    first_token_timeout_s: float = 20.0
+    idle_timeout_s: float = 30.0
+    reasoning_first_token_timeout_s: float = 120.0
+    reasoning_idle_timeout_s: float = 90.0
+    request_timeout_s: float = 600.0
+    breaker_threshold: int = 5
+    breaker_timeout_s: float = 60.0
+    demo: bool = False
+    needs_credential: bool = True
+    options: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSpec:
+    """One model at one provider. `capabilities` are the names of `providers.capabilities`; unknown sizes are None."""
+
+    id: int
+    provider: ProviderSpec
+    model: str
+    upstream_model: str
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    prices: Prices = Prices()
+    capabilities: frozenset[str] = frozenset()
+    reasoning: bool = False
+    priority: int | None = None
+    weight: int = 1
+    tags: frozenset[str] = frozenset()
+    options: JsonObject = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """`provider/model`, unique, as decision records and headers show it."""
+        return f"{self.provider.name}/{self.upstream_model}"

@@ -1,0 +1,364 @@
+"""Typed values of one call, independent of any wire format. Pure: no clock, no I/O, no Django.
+
+A `ClientRequest` is what an application sent, in OpenAI's shape. When the upstream speaks another dialect, it is
+decoded into a `ChatCall`; answers come back as a `ChatAnswer`, streams as `StreamEvent`s. Token counts are integers,
+money is nano-USD.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class Operation(enum.StrEnum):
+    """What a client may ask for; the value is the path below `/v1/`."""
+
+    CHAT = "chat/completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call. `cached_tokens` and `cache_write_tokens` are inside `input_tokens`, `reasoning_tokens` inside
+    `output_tokens` (OpenAI's convention). `cost_nano_usd` is what the provider itself reported, if it did."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nano_usd: int | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+# ---------------------------------------------------------------------------------------------------- what is asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPart:
+    text: str
+    cache_control: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePart:
+    """`url` is https or a data URI."""
+
+    url: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioPart:
+    """`data` is base64."""
+
+    data: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """`data` is a data URI or base64, as the client sent it."""
+
+    data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalPart:
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpaquePart:
+    """A content part of a type this version does not know: passed on within a dialect, refused across dialects."""
+
+    raw: JsonObject
+
+
+Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | RefusalPart | OpaquePart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """`arguments` is the model's JSON text, which may be invalid JSON; free text when `custom`."""
+
+    id: str
+    name: str
+    arguments: str
+    custom: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningBlock:
+    """Reasoning to be replayed unchanged: text with its signature, or an opaque encrypted block.
+
+    On the OpenAI side it travels in `reasoning_details` as `{"type": "reasoning.text", "text", "signature"}` or
+    `{"type": "reasoning.encrypted", "data"}` (OpenRouter's shape).
+    """
+
+    text: str = ""
+    signature: str | None = None
+    encrypted: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    role: Role
+    parts: tuple[Part, ...] = ()
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    reasoning: tuple[ReasoningBlock, ...] = ()
+    extra: JsonObject = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function the model may call; `custom_format` is set for OpenAI's free-text custom tools."""
+
+    name: str
+    description: str | None = None
+    parameters: JsonObject | None = None
+    strict: bool | None = None
+    custom: bool = False
+    custom_format: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolChoice:
+    """`name` is set when `mode` is `tool`; `allowed` when the choice is limited to some tools."""
+
+    mode: Literal["auto", "none", "required", "tool"]
+    name: str | None = None
+    allowed: tuple[str, ...] = ()
+    custom: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseFormat:
+    """`schema` is JSON Schema, for `json_schema` only."""
+
+    kind: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    description: str | None = None
+    schema: JsonObject | None = None
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCall:
+    """A chat completion asked for, in typed form. Absent means None or empty; `extra` holds fields without a type."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    n: int | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: Mapping[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    user: str | None = None
+    service_tier: str | None = None
+    stream: bool = False
+    include_usage: bool = False
+    extra: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRequest:
+    """A request of the data plane after validation: the client's JSON body and the facts routing needs.
+
+    `body` is OpenAI's shape and is never mutated; adapters copy what they change.
+    """
+
+    operation: Operation
+    model: str
+    body: JsonObject
+    stream: bool = False
+    include_usage: bool = False
+
+
+# -------------------------------------------------------------------------------------------------- what is answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    url: str
+    title: str = ""
+    start_index: int = 0
+    end_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    index: int = 0
+    text: str | None = None
+    refusal: str | None = None
+    reasoning: tuple[ReasoningBlock, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
+    citations: tuple[Citation, ...] = ()
+    logprobs: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAnswer:
+    """`extra` holds provider fields that clients know by their own name, such as `citations` or `search_results`."""
+
+    id: str
+    model: str
+    choices: tuple[Choice, ...]
+    created: int | None = None
+    usage: Usage | None = None
+    extra: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingsAnswer:
+    vectors: tuple[tuple[float, ...], ...]
+    model: str
+    usage: Usage | None = None
+
+
+# ---------------------------------------------------------------------------------------------------- stream events
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStart:
+    id: str
+    model: str
+    created: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    text: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """Reasoning text to show."""
+
+    text: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDone:
+    """A whole reasoning block with its signature, for replay; its text was already sent as deltas."""
+
+    block: ReasoningBlock
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStart:
+    """`index` counts the calls of one answer 0, 1, 2 …; it is not the upstream's block index."""
+
+    index: int
+    id: str
+    name: str
+    custom: bool = False
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    index: int
+    arguments: str
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CitationFound:
+    citation: Citation
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraFields:
+    """Provider fields to be merged into the top level of the next chunk (`citations`, `search_results`)."""
+
+    fields: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    reason: FinishReason
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Cumulative: a later report replaces an earlier one."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A ping or comment: keeps the connection alive, carries nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFailed:
+    """An error event inside the stream; nothing follows it."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """The upstream said that the stream is complete; nothing follows it."""
+
+
+StreamEvent: TypeAlias = (
+    StreamStart
+    | TextDelta
+    | RefusalDelta
+    | ReasoningDelta
+    | ReasoningDone
+    | ToolCallStart
+    | ToolCallDelta
+    | CitationFound
+    | ExtraFields
+    | Finish
+    | UsageReport
+    | Heartbeat
+    | StreamFailed
+    | StreamEnd
+)

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ProxySiteConfig(AppConfig):
+    name = "proxy_site"

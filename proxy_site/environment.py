@@ -1,0 +1,69 @@
+"""Reading the process environment: `.env`, `NAME_FILE` secrets, and secrets generated for the embedded default."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+# Values that people paste from examples; accepting one would make every installation share a secret.
+KNOWN_BAD_SECRETS = frozenset(
+    {"changeme", "change-me", "secret", "default", "password", "django-insecure", "your-secret-key"}
+)
+SHORTEST_SECRET = 32
+
+
+def from_file_or_environment(name: str, default: str = "") -> str:
+    """The value of NAME, or the content of the file that NAME_FILE points to (for container secrets)."""
+    path = os.environ.get(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"{name}_FILE points to {path}, which cannot be read: {error.strerror}."
+            ) from error
+    return os.environ.get(name, default)
+
+
+def required_secret(name: str, *, data_dir: Path, embedded: bool, kind: str = "text") -> str:
+    """A secret from the environment; in the embedded default, one generated once into the data directory (0600)."""
+    value = from_file_or_environment(name)
+    if value:
+        check_secret(name, value)
+        return value
+    if not embedded:
+        raise ImproperlyConfigured(
+            f"{name} is not set. With DATABASE_URL set, several processes must share it: "
+            f"set {name} (or {name}_FILE) to a random value of at least {SHORTEST_SECRET} characters."
+        )
+    return generated_secret(data_dir / "secrets" / name.lower(), kind=kind)
+
+
+def check_secret(name: str, value: str) -> None:
+    if (
+        value.lower() in KNOWN_BAD_SECRETS
+        or value.lower().startswith("django-insecure")
+        or len(value) < SHORTEST_SECRET
+    ):
+        raise ImproperlyConfigured(
+            f"{name} is a default or too short; use a random value of at least {SHORTEST_SECRET} characters."
+        )
+
+
+def generated_secret(path: Path, *, kind: str) -> str:
+    """Reads the secret at `path`, creating it first if need be; safe when several processes start at once."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        value = Fernet.generate_key().decode() if kind == "fernet" else secrets.token_urlsafe(48)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(value)
+        # link() fails if another process was first; then its secret is the one that counts.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text(encoding="utf-8").strip()

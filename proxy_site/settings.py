@@ -1,0 +1,251 @@
+"""Settings of the process. The only module that reads the environment; everything else is configured in the database."""
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from proxy_site.environment import from_file_or_environment, required_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(os.environ.get("PROXY_API_ENV_FILE", str(BASE_DIR / ".env")))
+
+# --------------------------------------------------------------------------------------------------- the process
+VERSION = "0.1.0"
+HOST = env.str("PROXY_API_HOST", default="127.0.0.1")
+PORT = env.int("PROXY_API_PORT", default=8000)
+DATA_DIR = Path(env.str("PROXY_API_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+CONFIG_FILE = env.str("PROXY_API_CONFIG", default="")
+DATABASE_URL = from_file_or_environment("DATABASE_URL")
+REDIS_URL = from_file_or_environment("REDIS_URL")
+EMBEDDED = not DATABASE_URL
+DEBUG = env.bool("PROXY_API_DEBUG", default=False)
+
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+# ------------------------------------------------------------------------------------------------------- secrets
+SECRET_KEY = required_secret("PROXY_API_SECRET_KEY", data_dir=DATA_DIR, embedded=EMBEDDED)
+ENCRYPTION_KEYS = [
+    key.strip()
+    for key in required_secret("PROXY_API_ENCRYPTION_KEYS", data_dir=DATA_DIR, embedded=EMBEDDED, kind="fernet").split(
+        ","
+    )
+    if key.strip()
+]
+# Client keys are stored as HMACs under this pepper: a leaked database alone opens no door.
+KEY_PEPPER = hmac.digest(SECRET_KEY.encode(), b"llm-proxy client key pepper v1", hashlib.sha256).hex()
+METRICS_TOKEN = from_file_or_environment("PROXY_API_METRICS_TOKEN")
+METRICS_PUBLIC = env.bool("PROXY_API_METRICS_PUBLIC", default=False)
+
+# Keys of providers that are registered from the environment at start; values never leave this mapping but to encryption.
+PROVIDER_KINDS_IN_ENVIRONMENT = (
+    "OPENAI",
+    "ANTHROPIC",
+    "GROK",
+    "PERPLEXITY",
+    "BLACKBOX",
+    "OPENROUTER",
+    "COHERE",
+    "AZURE",
+)
+PROVIDER_KEYS_IN_ENVIRONMENT = {
+    f"PROXY_API_{kind}_API_KEY": value
+    for kind in PROVIDER_KINDS_IN_ENVIRONMENT
+    if (value := from_file_or_environment(f"PROXY_API_{kind}_API_KEY"))
+}
+AZURE_BASE_URL = env.str("PROXY_API_AZURE_BASE_URL", default="")
+
+
+def environment_secret(name: str) -> str:
+    """The secret that a credential names (`api_key_env`), from NAME or NAME_FILE; empty when it is not set."""
+    return from_file_or_environment(name)
+
+
+# ---------------------------------------------------------------------------------------------- control-plane numbers
+HEALTH_CHECK_INTERVAL_S = env.int("HEALTH_CHECK_INTERVAL", default=60)
+HEALTH_CHECK_CACHE_TTL_S = env.int("HEALTH_CHECK_CACHE_TTL", default=30)
+PROVIDER_DISCOVERY_INTERVAL_S = env.int("PROVIDER_DISCOVERY_INTERVAL", default=300)
+HTTP_MAX_CONNECTIONS = env.int("HTTP_MAX_CONNECTIONS", default=100)
+HTTP_MAX_KEEPALIVE = env.int("HTTP_MAX_KEEPALIVE", default=20)
+HTTP_TIMEOUT_S = env.float("HTTP_TIMEOUT", default=5.0)
+UPSTREAM_CLIENT = env.str("PROXY_API_UPSTREAM_CLIENT", default="lean")
+DRAIN_TIMEOUT_S = env.float("PROXY_API_DRAIN_TIMEOUT", default=30.0)
+
+# ------------------------------------------------------------------------------------------------------ Django itself
+ALLOWED_HOSTS = env.list("PROXY_API_ALLOWED_HOSTS", default=["*"])
+CSRF_TRUSTED_ORIGINS = env.list("PROXY_API_TRUSTED_ORIGINS", default=[])
+ROOT_URLCONF = "proxy_site.urls"
+ASGI_APPLICATION = "proxy_site.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = True
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("pt-br", _("Brazilian Portuguese"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+APPEND_SLASH = True
+
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "simple_history",
+    "axes",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "django_celery_beat",
+    "django_prometheus",
+    "accounts",
+    "providers",
+    "monitoring",
+    "routing",
+    "proxy_site",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/dashboard/"
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_VERBOSE = False
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("PROXY_API_SECURE_COOKIES", default=False)
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("PROXY_API_BEHIND_TLS_PROXY", default=False) else None
+)
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+
+
+# ------------------------------------------------------------------------------------------------------------ storage
+def database() -> dict[str, Any]:
+    """SQLite in the data directory unless DATABASE_URL says PostgreSQL."""
+    if not DATABASE_URL:
+        # IMMEDIATE takes the write lock at BEGIN: a transaction that reads and then writes cannot fail half-way.
+        pragmas = (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;"
+        )
+        return {
+            "ENGINE": "django_prometheus.db.backends.sqlite3",
+            "NAME": DATA_DIR / "llm_proxy.sqlite3",
+            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 5, "init_command": pragmas},
+        }
+    config: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
+    if "postgresql" not in str(config["ENGINE"]):
+        raise ImproperlyConfigured("DATABASE_URL must be a postgres:// address (SQLite is the default without it).")
+    config["ENGINE"] = "django_prometheus.db.backends.postgresql"
+    pool = {"min_size": 1, "max_size": env.int("PROXY_API_DATABASE_POOL", default=8), "timeout": 5}
+    config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool, "connect_timeout": 3}
+    config["CONN_MAX_AGE"] = 0
+    return config
+
+
+DATABASES = {"default": database()}
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "llm_proxy_ws"},
+    }
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+# ------------------------------------------------------------------------------------------------------ background work
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+
+# -------------------------------------------------------------------------------------------------------------- APIs
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {"TITLE": "LLM Proxy API", "VERSION": VERSION, "SERVE_INCLUDE_SCHEMA": False}
+
+# ------------------------------------------------------------------------------------------------------------ logging
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_FORMAT = env.str("LOG_FORMAT", default="json")
+LOGGING_CONFIG = None
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "LLM Proxy API",
+    "SITE_HEADER": "LLM Proxy API",
+    "SITE_SYMBOL": "hub",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}

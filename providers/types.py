@@ -130,7 +130,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A function the model may call; `custom_format` is set for OpenAI's free-text custom tools."""
+    """A function the model may call; `custom_format` is set for OpenAI's free-text custom tools.
+
+    `extra` holds fields without a type, such as `cache_control`; a tool that the provider itself runs has its `type`
+    there (`web_search_20250305`), and only the dialect that knows that type can pass it on.
+    """
 
     name: str
     description: str | None = None
@@ -138,6 +142,7 @@ class Tool:
     strict: bool | None = None
     custom: bool = False
     custom_format: JsonObject | None = None
+    extra: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,44 @@
+"""API keys: `llmp-<id>-<secret>`. Pure but for the random source of `new_key`.
+
+The id (16 lower-case hex digits) finds the row; the whole token's HMAC-SHA256 under a pepper, which lives outside the
+database, is what the row holds. So nothing in the database opens a door, and a lookup by id compares in constant time.
+"""
+
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+
+PREFIX = "llmp-"
+_TOKEN = re.compile(r"llmp-([0-9a-f]{16})-[A-Za-z0-9_-]{43}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """`token` is shown to its owner once and never stored; `hint` is its last four characters."""
+
+    public_id: str
+    digest: str
+    hint: str
+    token: str = field(repr=False)
+
+
+def new_key(pepper: bytes, *, public_id: str | None = None) -> NewKey:
+    """A fresh secret of 256 bits; give `public_id` to rotate the secret of an existing key."""
+    identity = public_id or secrets.token_hex(8)
+    token = f"{PREFIX}{identity}-{secrets.token_urlsafe(32)}"
+    return NewKey(public_id=identity, digest=digest(token, pepper).hex(), hint=token[-4:], token=token)
+
+
+def parse(token: str) -> str | None:
+    """The public id of a well-formed token, or None."""
+    found = _TOKEN.match(token)
+    return None if found is None else found.group(1)
+
+
+def digest(token: str, pepper: bytes) -> bytes:
+    return hmac.digest(pepper, token.encode("ascii"), "sha256")
+
+
+def matches(candidate: bytes, stored: bytes) -> bool:
+    return hmac.compare_digest(candidate, stored)

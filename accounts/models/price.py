@@ -1,0 +1,38 @@
+from django.db import models
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from accounts.models.change import WatchedQuerySet
+
+
+class Price(models.Model):
+    """Our own price of a model from a moment on; it overrides the catalogue. Nano-USD per million tokens.
+
+    1 USD per million tokens is 1,000,000,000. Empty cached and cache-write prices mean the input price, an empty
+    reasoning price means the output price.
+    """
+
+    model = models.CharField(max_length=200, help_text="The upstream model's name; * and ? are wildcards.")
+    provider = models.CharField(max_length=100, blank=True, default="", help_text="Provider name; empty for any.")
+    effective_from = models.DateTimeField(default=timezone.now)
+    input_nano_usd = models.BigIntegerField()
+    output_nano_usd = models.BigIntegerField()
+    cached_input_nano_usd = models.BigIntegerField(null=True, blank=True)
+    cache_write_nano_usd = models.BigIntegerField(null=True, blank=True)
+    reasoning_nano_usd = models.BigIntegerField(null=True, blank=True)
+    note = models.CharField(max_length=200, blank=True, default="")
+    managed_by = models.CharField(max_length=16, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True, db_index=True)
+
+    objects = WatchedQuerySet["Price"].as_manager()
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["model", "provider", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "provider", "effective_from"], name="accounts_one_price_at_a_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider or 'any'}/{self.model} from {self.effective_from:%Y-%m-%d}"

@@ -1,0 +1,84 @@
+"""Bodies that come compressed although identity was asked for: inflated in bounded steps, or refused. Pure."""
+
+import zlib
+from typing import Final
+
+from providers.errors import BadAnswer, StreamTruncated
+
+STEP_BYTES: Final = 256 * 1024
+"""The most that one call of `feed` returns, whatever the ratio of the compression."""
+
+INFLATED_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""The most that one answer may inflate to."""
+
+_NONE: Final = frozenset({"", "identity"})
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+
+
+class Inflater:
+    """Incremental. Call `feed` with each piece, then with `b""` while `pending`; at the end call `finish`."""
+
+    def __init__(self, encoding: str) -> None:
+        self._raw_is_possible = encoding == "deflate"
+        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._left = b""
+        self._total = 0
+        self._started = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether `feed(b"")` may return more."""
+        return bool(self._left)
+
+    def feed(self, data: bytes) -> bytes:
+        data = self._left + data
+        self._left = b""
+        if not data:
+            return b""
+        if self._decoder.eof:
+            return self._after_the_end(data)
+        inflated = self._inflate(data)
+        self._left = self._decoder.unconsumed_tail or (self._decoder.unused_data if self._decoder.eof else b"")
+        self._total += len(inflated)
+        if self._total > INFLATED_LIMIT_BYTES:
+            raise BadAnswer("The answer inflates to more than the limit.")
+        return inflated
+
+    def finish(self) -> None:
+        if self._started and not self._decoder.eof:
+            raise StreamTruncated("The compressed answer ended too early.")
+
+    def _inflate(self, data: bytes) -> bytes:
+        try:
+            inflated = self._decoder.decompress(data, STEP_BYTES)
+        except zlib.error as error:
+            if self._started or not self._raw_is_possible:
+                raise BadAnswer(f"The answer's compression is broken: {error}.") from error
+            inflated = self._inflate_raw(data)
+        self._started = True
+        return inflated
+
+    def _inflate_raw(self, data: bytes) -> bytes:
+        """Some servers send `deflate` without the zlib frame that RFC 9110 8.4.1.2 asks for."""
+        self._decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            return self._decoder.decompress(data, STEP_BYTES)
+        except zlib.error as error:
+            raise BadAnswer(f"The answer's compression is broken: {error}.") from error
+
+    def _after_the_end(self, data: bytes) -> bytes:
+        """gzip allows several members in a row (RFC 1952 2.2); anything else after the end is refused."""
+        if not data.startswith(b"\x1f"):
+            raise BadAnswer("Bytes follow the end of the compressed answer.")
+        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        return self.feed(data)
+
+
+def inflater(encoding: str) -> Inflater | None:
+    """What the value of a Content-Encoding header needs: nothing, an inflater, or `BadAnswer` for the unknown."""
+    name = encoding.strip().lower()
+    if name in _NONE:
+        return None
+    if name in _GZIP or name == "deflate":
+        return Inflater(name)
+    raise BadAnswer(f"The answer is encoded as {encoding[:40]!r} although identity was asked for.")

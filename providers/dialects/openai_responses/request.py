@@ -1,0 +1,347 @@
+"""OpenAI's Responses API, asking: a `ChatCall` to the body of `POST /v1/responses`, and back. Pure.
+
+What has no place in a Responses request is refused with `Unsupported` when a client would see the difference (`n` above
+1, `stop`, penalties, `logit_bias`, audio) and left out when it would not (`seed`, `name` in messages, `prediction`).
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from providers.dialects.openai_responses.items import decode_items, encode_items
+from providers.errors import ClientFault, Unsupported
+from providers.types import ChatCall, JsonObject, Message, ResponseFormat, TextPart, Tool, ToolChoice
+
+if TYPE_CHECKING:  # at run time the registry of adapters imports this module
+    from providers.adapters.base import Quirks
+
+MIN_OUTPUT_TOKENS = 16
+HOSTED_TOOLS = frozenset(
+    {
+        "web_search", "web_search_preview", "file_search", "code_interpreter", "image_generation", "mcp", "computer",
+        "computer_use_preview", "shell", "local_shell", "apply_patch", "tool_search", "namespace",
+        "fetch_url", "people_search", "finance_search", "image_search", "sandbox",
+    }
+)  # fmt: skip
+ENCRYPTED_REASONING = "reasoning.encrypted_content"
+LOGPROBS = "message.output_text.logprobs"
+
+# Fields of a chat body that mean the same in a Responses body, and Responses' own fields that a client may add.
+PASSED_ON = frozenset(
+    {
+        "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+        "moderation", "truncation", "previous_response_id", "conversation", "max_tool_calls", "context_management",
+        "prompt", "background",
+    }
+)  # fmt: skip
+
+# Whether a field asks for something. A default value asks for nothing, so it is left out in silence.
+ASKED: dict[str, Callable[[ChatCall], Any]] = {
+    "n": lambda call: (call.n or 1) > 1,
+    "stop": lambda call: call.stop,
+    "seed": lambda call: call.seed is not None,
+    "logit_bias": lambda call: call.logit_bias,
+    "presence_penalty": lambda call: call.presence_penalty,
+    "frequency_penalty": lambda call: call.frequency_penalty,
+    "logprobs": lambda call: call.logprobs,
+    "top_logprobs": lambda call: call.top_logprobs,
+    "temperature": lambda call: call.temperature is not None,
+    "top_p": lambda call: call.top_p is not None,
+    "tools": lambda call: call.tools,
+    "response_format": lambda call: call.response_format is not None and call.response_format.kind != "text",
+    "reasoning_effort": lambda call: call.reasoning_effort,
+    "verbosity": lambda call: call.verbosity,
+    "service_tier": lambda call: call.service_tier,
+    "user": lambda call: call.user,
+    "parallel_tool_calls": lambda call: call.parallel_tool_calls is False,
+    "audio": lambda call: call.extra.get("audio") or "audio" in (call.extra.get("modalities") or ()),
+}
+REFUSED = frozenset({"n", "stop", "logit_bias", "presence_penalty", "frequency_penalty", "audio"})
+
+
+def encode_request(call: ChatCall, *, model: str, quirks: "Quirks", provider: str) -> JsonObject:
+    """Raises `Unsupported` naming the field and the provider."""
+    refuse(call, fields=REFUSED | quirks.refused, provider=provider)
+    if call.stream and (call.logprobs or call.top_logprobs):
+        raise Unsupported(field="logprobs", provider=provider, why="not in a stream")
+    instructions, messages = _split_instructions(call.messages)
+    body: JsonObject = {"model": model, "input": encode_items(messages, provider=provider)}
+    # A chat completion is not stored unless asked; a response is.
+    fields: JsonObject = {
+        "instructions": instructions,
+        "max_output_tokens": call.max_output_tokens and max(MIN_OUTPUT_TOKENS, call.max_output_tokens),
+        **_sampling(call, quirks, provider),
+        "top_logprobs": call.top_logprobs,
+        "tools": _encode_tools(call, quirks, provider) or None,
+        "tool_choice": encode_tool_choice(call.tool_choice) if call.tool_choice else None,
+        "parallel_tool_calls": call.parallel_tool_calls,
+        "text": _encode_text(call) or None,
+        "reasoning": _encode_reasoning(call) or None,
+        "include": _include(call) or None,
+        "service_tier": call.service_tier,
+        "user": call.user,
+        "store": call.extra.get("store") or False,
+        **{name: value for name, value in call.extra.items() if name in PASSED_ON},
+    }
+    body |= {name: value for name, value in fields.items() if value is not None and name not in quirks.dropped}
+    if call.stream:
+        body["stream"] = True
+    return body
+
+
+def refuse(call: ChatCall, *, fields: frozenset[str], provider: str) -> None:
+    """Raises `Unsupported` for the first of `fields` with which the call asks for something."""
+    for name in sorted(fields):
+        asked = ASKED[name](call) if name in ASKED else call.extra.get(name)
+        if asked:
+            raise Unsupported(field=name, provider=provider)
+
+
+def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tuple[Message, ...]]:
+    """The first system message as `instructions`. A developer message keeps its role, so it stays an item."""
+    first = messages[0] if messages else None
+    if first is not None and first.role == "system" and len(first.parts) == 1 and isinstance(first.parts[0], TextPart):
+        return first.text, messages[1:]
+    return None, messages
+
+
+def _sampling(call: ChatCall, quirks: "Quirks", provider: str) -> JsonObject:
+    fields = {"temperature": call.temperature, "top_p": call.top_p}
+    if quirks.accepts_sampling:
+        return fields
+    for name, value in fields.items():
+        if value is not None and value != 1:
+            raise Unsupported(field=name, provider=provider, why="this model samples in its own way")
+    return {}
+
+
+def _encode_tools(call: ChatCall, quirks: "Quirks", provider: str) -> list[JsonObject]:
+    tools = [encode_tool(tool, accepts_strict=quirks.accepts_strict_tools, provider=provider) for tool in call.tools]
+    options = call.extra.get("web_search_options")
+    if isinstance(options, dict):
+        tools.append({"type": "web_search", **_flat_search_options(options)})
+    return tools
+
+
+def _flat_search_options(options: JsonObject) -> JsonObject:
+    """Chat nests the location below `approximate`; the web_search tool does not."""
+    flat = {name: value for name, value in options.items() if name in ("search_context_size", "filters")}
+    location = options.get("user_location")
+    if isinstance(location, dict):
+        nested = location.get("approximate")
+        flat["user_location"] = {"type": "approximate", **nested} if isinstance(nested, dict) else location
+    return flat
+
+
+def encode_tool(tool: Tool, *, accepts_strict: bool, provider: str) -> JsonObject:
+    """The flat form. `strict` is written always, because Responses takes an absent one for true and chat for false."""
+    hosted = tool.extra.get("type")
+    if hosted is not None:
+        if hosted not in HOSTED_TOOLS:
+            raise Unsupported(field=f"tools.{hosted}", provider=provider)
+        return tool.extra
+    encoded: JsonObject = {"type": "custom" if tool.custom else "function", "name": tool.name}
+    if tool.description is not None:
+        encoded["description"] = tool.description
+    if tool.custom:
+        if tool.custom_format is not None:
+            encoded["format"] = _flat_grammar(tool.custom_format)
+        return encoded
+    encoded["parameters"] = tool.parameters if tool.parameters is not None else {"type": "object", "properties": {}}
+    if accepts_strict:
+        encoded["strict"] = bool(tool.strict)
+    return encoded
+
+
+def _flat_grammar(custom_format: JsonObject) -> JsonObject:
+    grammar = custom_format.get("grammar")
+    return {"type": "grammar", **grammar} if isinstance(grammar, dict) else custom_format
+
+
+def encode_tool_choice(choice: ToolChoice) -> str | JsonObject:
+    kind = "custom" if choice.custom else "function"
+    if choice.mode == "tool":
+        return {"type": kind, "name": choice.name}
+    if choice.allowed:
+        tools = [{"type": kind, "name": name} for name in choice.allowed]
+        return {"type": "allowed_tools", "mode": choice.mode, "tools": tools}
+    return choice.mode
+
+
+def _encode_text(call: ChatCall) -> JsonObject:
+    text: JsonObject = {}
+    if call.response_format is not None:
+        text["format"] = encode_format(call.response_format)
+    if call.verbosity is not None:
+        text["verbosity"] = call.verbosity
+    return text
+
+
+def encode_format(wanted: ResponseFormat) -> JsonObject:
+    """`text.format`: the schema's fields beside `type`, not below `json_schema`."""
+    if wanted.kind != "json_schema":
+        return {"type": wanted.kind}
+    fields = {
+        "name": wanted.name or "answer",
+        "description": wanted.description,
+        "schema": wanted.schema,
+        "strict": wanted.strict,
+    }
+    return {"type": "json_schema", **{name: value for name, value in fields.items() if value is not None}}
+
+
+def _encode_reasoning(call: ChatCall) -> JsonObject:
+    given = call.extra.get("reasoning")
+    reasoning: JsonObject = dict(given) if isinstance(given, dict) else {}
+    if call.reasoning_effort is not None:
+        reasoning["effort"] = call.reasoning_effort
+    return reasoning
+
+
+def _include(call: ChatCall) -> list[str]:
+    """Encrypted reasoning is asked for only where reasoning is in play: other models refuse the wish with 400."""
+    given = call.extra.get("include")
+    include = [str(name) for name in given] if isinstance(given, list) else []
+    replays = any(block.encrypted for message in call.messages for block in message.reasoning)
+    if (replays or call.reasoning_effort not in (None, "none")) and ENCRYPTED_REASONING not in include:
+        include.append(ENCRYPTED_REASONING)
+    if (call.logprobs or call.top_logprobs) and LOGPROBS not in include:
+        include.append(LOGPROBS)
+    return include
+
+
+# ------------------------------------------------------------------------------------------------------- and back
+
+
+def decode_request(body: JsonObject) -> ChatCall:
+    """The body of `POST /v1/responses`. Raises `ClientFault` naming the field that is wrong."""
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise ClientFault("'model' is required.", param="model")
+    text = _object(body, "text")
+    reasoning = _object(body, "reasoning")
+    extra: JsonObject = {name: body[name] for name in (*PASSED_ON, "store") if body.get(name) is not None}
+    effort = reasoning.pop("effort", None)
+    if reasoning:
+        extra["reasoning"] = reasoning
+    include = _decode_include(body.get("include"), extra)
+    stream = body.get("stream") is True
+    return ChatCall(
+        model=model,
+        messages=_decode_messages(body),
+        tools=_decode_tools(body.get("tools")),
+        tool_choice=decode_tool_choice(body.get("tool_choice")),
+        parallel_tool_calls=body.get("parallel_tool_calls"),
+        response_format=_decode_format(text.get("format")),
+        max_output_tokens=body.get("max_output_tokens"),
+        temperature=body.get("temperature"),
+        top_p=body.get("top_p"),
+        logprobs=True if LOGPROBS in include or body.get("top_logprobs") else None,
+        top_logprobs=body.get("top_logprobs"),
+        reasoning_effort=effort,
+        verbosity=text.get("verbosity"),
+        user=body.get("user"),
+        service_tier=body.get("service_tier"),
+        stream=stream,
+        include_usage=stream,
+        extra=extra,
+    )
+
+
+def _object(body: JsonObject, name: str) -> JsonObject:
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ClientFault(f"'{name}' must be an object.", param=name)
+    return dict(value)
+
+
+def _decode_include(value: object, extra: JsonObject) -> list[str]:
+    include = [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    rest = [name for name in include if name != LOGPROBS]
+    if rest:
+        extra["include"] = rest
+    return include
+
+
+def _decode_messages(body: JsonObject) -> tuple[Message, ...]:
+    given = body.get("input")
+    if isinstance(given, str):
+        messages: tuple[Message, ...] = (Message(role="user", parts=(TextPart(text=given),)),)
+    elif isinstance(given, list):
+        messages = decode_items(given)
+    else:
+        raise ClientFault("'input' must be a string or a list of items.", param="input")
+    instructions = body.get("instructions")
+    if isinstance(instructions, str):
+        return (Message(role="system", parts=(TextPart(text=instructions),)), *messages)
+    return messages
+
+
+def _decode_tools(value: object) -> tuple[Tool, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
+        raise ClientFault("'tools' must be a list of objects.", param="tools")
+    return tuple(_decode_tool(tool) for tool in value)
+
+
+def _decode_tool(tool: JsonObject) -> Tool:
+    name = tool.get("name")
+    kind = tool.get("type")
+    if kind not in ("function", "custom") and isinstance(kind, str):
+        return Tool(name=str(name or kind), extra=tool)
+    if not isinstance(name, str) or not name:
+        raise ClientFault("A tool needs a 'name'.", param="tools")
+    if kind == "custom":
+        custom_format = tool.get("format")
+        if isinstance(custom_format, dict) and custom_format.get("type") == "grammar":
+            grammar = {key: value for key, value in custom_format.items() if key != "type"}
+            custom_format = {"type": "grammar", "grammar": grammar}
+        return Tool(name=name, description=tool.get("description"), custom=True, custom_format=custom_format)
+    return Tool(
+        name=name,
+        description=tool.get("description"),
+        parameters=tool.get("parameters"),
+        strict=tool.get("strict"),
+    )
+
+
+def decode_tool_choice(value: object) -> ToolChoice | None:
+    if value is None:
+        return None
+    if value == "auto" or value == "none" or value == "required":
+        return ToolChoice(mode=value)
+    if isinstance(value, dict):
+        kind = value.get("type")
+        if kind in ("function", "custom") and isinstance(value.get("name"), str):
+            return ToolChoice(mode="tool", name=value["name"], custom=kind == "custom")
+        if kind == "allowed_tools" and isinstance(value.get("tools"), list):
+            return _decode_allowed(value)
+    raise ClientFault("'tool_choice' is not a choice that can be made here.", param="tool_choice")
+
+
+def _decode_allowed(value: JsonObject) -> ToolChoice:
+    tools = [tool for tool in value["tools"] if isinstance(tool, dict) and isinstance(tool.get("name"), str)]
+    return ToolChoice(
+        mode="required" if value.get("mode") == "required" else "auto",
+        allowed=tuple(tool["name"] for tool in tools),
+        custom=bool(tools) and all(tool.get("type") == "custom" for tool in tools),
+    )
+
+
+def _decode_format(value: object) -> ResponseFormat | None:
+    if not isinstance(value, dict):
+        return None
+    kind = value.get("type")
+    if kind == "json_schema":
+        return ResponseFormat(
+            kind="json_schema",
+            name=value.get("name"),
+            description=value.get("description"),
+            schema=value.get("schema"),
+            strict=value.get("strict"),
+        )
+    if kind in ("text", "json_object"):
+        return ResponseFormat(kind=kind)
+    raise ClientFault(f"'text.format.type' {kind!r} is not known.", param="text.format")

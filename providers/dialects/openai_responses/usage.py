@@ -1,0 +1,58 @@
+"""Usage of a Responses answer, OpenAI's and Perplexity's, and back. Pure."""
+
+from decimal import Decimal, InvalidOperation
+
+from providers.types import JsonObject, Usage
+
+NANO = Decimal(1_000_000_000)
+
+
+def nano_usd(amount: object) -> int | None:
+    """Dollars as JSON gave them. A float's shortest form is the text that was sent, so nothing is lost on the way."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float | str):
+        return None
+    try:
+        nano = Decimal(str(amount)) * NANO
+        return int(nano.to_integral_value()) if nano >= 0 else None
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
+
+
+def whole(value: object) -> int:
+    """A count of tokens: some upstreams write it as a float, as null, or not at all."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return max(0, round(value)) if value == value and abs(value) != float("inf") else 0
+
+
+def _details(usage: JsonObject, name: str) -> JsonObject:
+    details = usage.get(name)
+    return details if isinstance(details, dict) else {}
+
+
+def decode_usage(usage: object) -> Usage | None:
+    if not isinstance(usage, dict) or not ("input_tokens" in usage or "output_tokens" in usage):
+        return None
+    inputs, outputs = _details(usage, "input_tokens_details"), _details(usage, "output_tokens_details")
+    return Usage(
+        input_tokens=whole(usage.get("input_tokens")),
+        output_tokens=whole(usage.get("output_tokens")),
+        cached_tokens=whole(inputs.get("cached_tokens")) or whole(inputs.get("cache_read_input_tokens")),
+        cache_write_tokens=whole(inputs.get("cache_write_tokens")) or whole(inputs.get("cache_creation_input_tokens")),
+        reasoning_tokens=whole(outputs.get("reasoning_tokens")),
+        cost_nano_usd=nano_usd(_details(usage, "cost").get("total_cost")),
+    )
+
+
+def encode_usage(usage: Usage) -> JsonObject:
+    """Both detail objects are always there: OpenAI's client requires them."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
+    }

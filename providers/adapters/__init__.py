@@ -1,0 +1,20 @@
+"""Every provider kind, by name. A new provider is a file in this folder and a line here."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from providers.adapters.base import Adapter
+from providers.adapters.openai import OpenAIAdapter
+
+REGISTRY: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in (OpenAIAdapter(),)})
+
+
+class UnknownKindError(LookupError):
+    """No adapter of this name."""
+
+
+def adapter_for(kind: str) -> Adapter:
+    try:
+        return REGISTRY[kind]
+    except KeyError:
+        raise UnknownKindError(f"Unknown provider kind '{kind}'; known are {', '.join(sorted(REGISTRY))}.") from None

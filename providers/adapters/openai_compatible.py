@@ -1,0 +1,219 @@
+"""Providers that speak OpenAI's own dialect: the body goes through, the answer comes back as it is.
+
+A subclass gives its address and, where it differs, authentication, paths, quirks and repairs of answers.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import orjson
+
+from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
+from providers.adapters.request_quirks import apply_quirks
+from providers.dialects import upstream_errors
+from providers.dialects.openai_chat.usage import read_usage
+from providers.dialects.relay import RelayStream
+from providers.errors import BadAnswer, ServerFailed, Unsupported, UpstreamError
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import UpstreamRequest
+from providers.types import ClientRequest, JsonObject, Operation
+
+BASE_HEADERS = (
+    ("content-type", "application/json"),
+    ("accept", "application/json"),
+    ("accept-encoding", "identity"),
+    ("user-agent", "llm-proxy-api"),
+)
+
+_PLAIN = Quirks()
+
+
+class OpenAICompatibleAdapter(Adapter):
+    version_path: ClassVar[str] = "/v1"
+    """What a base_url without a path (or with only its beginning) is completed to."""
+
+    models_path: ClassVar[str | None] = "/models"
+    repairs: ClassVar[bool] = False
+    """True when `repair` does something: answers and chunks are then written anew where it changed them."""
+
+    # ------------------------------------------------------------------------------------ hooks of subclasses
+
+    def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
+        return operation_path(self.version_path, deployment.provider, operation)
+
+    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {secret}"),) if secret else ()
+
+    def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
+        return self.quirks
+
+    def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
+        """Last changes to the upstream's body, a shallow copy that may be changed at its top level."""
+        return body
+
+    def repair(self, answer: JsonObject) -> bool:
+        """Corrects an answer or a stream chunk in place; True when it changed something."""
+        return False
+
+    # -------------------------------------------------------------------------------------------- the seam
+
+    def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:
+        provider = deployment.provider
+        if request.operation not in self.operations:
+            raise Unsupported(field=request.operation.value, provider=provider.name)
+        body = dict(request.body)
+        body["model"] = deployment.upstream_model
+        quirks = self.quirks_for(deployment)
+        if request.stream:
+            _ask_for_usage(body, quirks)
+        if quirks != _PLAIN:
+            apply_quirks(body, quirks, provider.name)
+        return UpstreamRequest(
+            path=self.path(request.operation, deployment),
+            headers=join_headers(self.auth_headers(secret, provider), provider.headers),
+            body=orjson.dumps(self.shape(body, request, deployment)),
+        )
+
+    def read_answer(
+        self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
+    ) -> Delivered:
+        answer = load_answer(body)
+        if self.repairs and self.repair(answer):
+            body = orjson.dumps(answer)
+        usage = read_usage(answer.get("usage"))
+        if request.operation is Operation.EMBEDDINGS:
+            if not isinstance(answer.get("data"), list):
+                raise _wrong_shape(answer)
+            return Delivered(body=body, usage=usage)
+        choices = answer.get("choices")
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise _wrong_shape(answer)
+        reason = choices[0].get("finish_reason") if choices else None
+        if reason == "error":
+            raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
+        return Delivered(
+            body=body,
+            usage=usage,
+            finish_reason=reason,
+            text="" if usage is not None else "".join(map(_choice_text, choices)),
+            upstream_id=answer.get("id"),
+        )
+
+    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
+        return RelayStream(request, repair=self.repair if self.repairs else None)
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return upstream_errors.read_error(status, headers, body)
+
+    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
+        if self.models_path is None:
+            return None
+        return UpstreamRequest(
+            method="GET",
+            path=root_path(self.version_path, provider) + self.models_path,
+            headers=join_headers(self.auth_headers(secret, provider), provider.headers),
+        )
+
+    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
+        return read_model_list(body)
+
+
+# ------------------------------------------------------------------------- parts that translating adapters use too
+
+
+def root_path(version_path: str, provider: ProviderSpec) -> str:
+    """The base path with the provider's version segment, whether or not the configured base_url had it."""
+    base = provider.base_path
+    if base == version_path or not version_path.startswith(base):
+        return base
+    return version_path if not base or version_path[len(base)] == "/" else base
+
+
+def operation_path(version_path: str, provider: ProviderSpec, operation: Operation) -> str:
+    """`options.paths` may name another path per operation, from the root of the host."""
+    paths = provider.options.get("paths")
+    if paths and operation.value in paths:
+        return str(paths[operation.value])
+    return f"{root_path(version_path, provider)}/{operation.value}"
+
+
+def join_headers(auth: tuple[tuple[str, str], ...], extra: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The provider's own configured headers win over ours of the same name. Secrets are not kept in any cache here."""
+    if not extra:
+        return BASE_HEADERS + auth
+    joined = {name.lower(): value for name, value in (*BASE_HEADERS, *auth, *extra)}
+    joined["accept-encoding"] = "identity"
+    return tuple(joined.items())
+
+
+def load_answer(body: bytes) -> JsonObject:
+    """`BadAnswer` for what is no JSON object; the error it stands for, for an error in a 200."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadAnswer("The provider's answer is not JSON.", upstream_status=200) from None
+    if isinstance(answer, list) and answer and isinstance(answer[0], dict) and answer[0].get("error"):
+        answer = answer[0]
+    if not isinstance(answer, dict):
+        raise BadAnswer("The provider's answer is not a JSON object.", upstream_status=200)
+    if answer.get("error"):
+        raise upstream_errors.error_of_object(answer)
+    return answer
+
+
+def read_model_list(body: bytes) -> tuple[ModelInfo, ...]:
+    """OpenAI's list, and the fields by which OpenRouter, vLLM and others add sizes to it."""
+    try:
+        listing = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadAnswer("The provider's model list is not JSON.") from None
+    rows = listing.get("data") if isinstance(listing, dict) else listing
+    if not isinstance(rows, list):
+        raise BadAnswer("The provider's model list has no 'data'.")
+    return tuple(_model_info(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str))
+
+
+def _model_info(row: JsonObject) -> ModelInfo:
+    top = row.get("top_provider")
+    window = row.get("context_length") or row.get("max_model_len") or row.get("context_window")
+    largest = row.get("max_output_tokens") or row.get("max_completion_tokens")
+    if isinstance(top, dict):
+        largest = largest or top.get("max_completion_tokens")
+    return ModelInfo(id=row["id"], context_window=_size(window), max_output_tokens=_size(largest), raw=row)
+
+
+def _size(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and value > 0 else None
+
+
+def _ask_for_usage(body: JsonObject, quirks: Quirks) -> None:
+    """Usage is always asked for: accounting needs it, and the stream hides it from clients that did not ask."""
+    if not quirks.accepts_stream_options:
+        body.pop("stream_options", None)
+        return
+    options = body.get("stream_options")
+    body["stream_options"] = (
+        {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
+    )
+
+
+def _choice_text(choice: JsonObject) -> str:
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return str(choice.get("text") or "")
+    parts = [
+        message.get("reasoning_content") or message.get("reasoning"),
+        message.get("content"),
+        message.get("refusal"),
+    ]
+    for call in message.get("tool_calls") or ():
+        function = (call.get("function") or call.get("custom")) if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            parts += [function.get("name"), function.get("arguments") or function.get("input")]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _wrong_shape(answer: JsonObject) -> UpstreamError:
+    if answer.get("message") or answer.get("detail"):
+        return upstream_errors.error_of_object(answer)
+    return BadAnswer("The provider's answer has neither choices nor data.", upstream_status=200)

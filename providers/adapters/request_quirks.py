@@ -1,0 +1,67 @@
+"""Applies `Quirks` to a body in OpenAI's dialect: a shallow copy, of which deeper things are copied on change. Pure."""
+
+from typing import Any
+
+from providers.adapters.base import Quirks
+from providers.errors import Unsupported
+from providers.types import JsonObject
+
+_MAX_TOKENS = ("max_completion_tokens", "max_tokens")
+_SAMPLING = ("temperature", "top_p", "top_k")
+
+
+def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
+    """Changes `body` in place; raises `Unsupported` for a refused field that the client gave a value."""
+    _leave_out(body, quirks, provider)
+    if quirks.max_tokens_field is not None:
+        rename_max_tokens(body, quirks.max_tokens_field)
+    temperature = body.get("temperature")
+    if quirks.temperature_max is not None and isinstance(temperature, int | float):
+        body["temperature"] = min(temperature, quirks.temperature_max)
+    messages = body.get("messages")
+    if messages and (quirks.flattens_text_parts or not quirks.accepts_name_in_messages):
+        body["messages"] = [_plain_message(message, quirks) for message in messages]
+    if not quirks.accepts_strict_tools and body.get("tools"):
+        body["tools"] = [_unstrict(tool) for tool in body["tools"]]
+
+
+def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:
+    for name in quirks.refused:
+        if body.get(name) not in (None, [], {}, False):
+            raise Unsupported(field=name, provider=provider)
+        body.pop(name, None)
+    for name in quirks.dropped if quirks.accepts_sampling else (*quirks.dropped, *_SAMPLING):
+        body.pop(name, None)
+    if not quirks.accepts_forced_tool and body.get("tool_choice") not in (None, "auto", "none"):
+        raise Unsupported(field="tool_choice", provider=provider, why="a tool call cannot be forced")
+
+
+def rename_max_tokens(body: JsonObject, wanted: str) -> None:
+    """One field instead of two; the newer name wins when a client sends both."""
+    values = [body.pop(name) for name in _MAX_TOKENS if name in body]
+    value = next((value for value in values if value is not None), None)
+    if value is not None:
+        body[wanted] = value
+
+
+def _plain_message(message: Any, quirks: Quirks) -> Any:
+    if not isinstance(message, dict):
+        return message
+    message = dict(message)
+    if not quirks.accepts_name_in_messages:
+        message.pop("name", None)
+    content = message.get("content")
+    if quirks.flattens_text_parts and isinstance(content, list) and content and all(map(_is_text, content)):
+        message["content"] = "\n".join(part["text"] for part in content)
+    return message
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _unstrict(tool: Any) -> Any:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    if not isinstance(function, dict) or "strict" not in function:
+        return tool
+    return {**tool, "function": {key: value for key, value in function.items() if key != "strict"}}

@@ -1,0 +1,93 @@
+"""Token usage in OpenAI's shape, with the deviations of servers that speak its dialect."""
+
+import math
+from typing import Any
+
+from providers.types import JsonObject, Usage
+
+_NANO = 1_000_000_000
+
+
+def read_usage(raw: Any) -> Usage | None:
+    """None when `raw` is no usage object.
+
+    Some servers leave reasoning tokens out of `completion_tokens` while the total includes them, and cached tokens out
+    of `prompt_tokens` (xAI); details may be null or the string "None" (Blackbox), counts may be floats (Cohere).
+    """
+    if not isinstance(raw, dict) or not raw:
+        return None
+    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
+    input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
+    cached = _count(input_details, "cached_tokens")
+    reasoning = _count(output_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")
+    if reasoning and _count(raw, "total_tokens") == prompt + completion + reasoning:
+        completion += reasoning
+    if cached > prompt:
+        prompt += cached
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=completion,
+        cached_tokens=cached,
+        cache_write_tokens=_count(input_details, "cache_write_tokens"),
+        reasoning_tokens=reasoning,
+        cost_nano_usd=_cost(raw),
+    )
+
+
+def write_usage(usage: Usage) -> JsonObject:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def client_usage(raw: JsonObject, usage: Usage) -> JsonObject:
+    """The upstream's own object where its sums follow OpenAI's convention, else the same with the sums corrected."""
+    if raw.get("prompt_tokens") == usage.input_tokens and raw.get("completion_tokens") == usage.output_tokens:
+        return raw
+    return {
+        **raw,
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _count(source: JsonObject, key: str) -> int:
+    value = source.get(key)
+    if type(value) is int:
+        return max(value, 0)
+    if isinstance(value, float) and math.isfinite(value):
+        return max(round(value), 0)
+    return 0
+
+
+def _object(source: JsonObject, key: str) -> JsonObject:
+    value = source.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _cost(raw: JsonObject) -> int | None:
+    """What the provider says the call cost: OpenRouter's `cost`, Perplexity's `cost.total_cost` (both in USD), xAI's
+    `cost_in_usd_ticks` (10⁻¹⁰ USD)."""
+    ticks = raw.get("cost_in_usd_ticks")
+    if type(ticks) is int and ticks >= 0:
+        return (ticks + 5) // 10
+    cost = raw.get("cost")
+    if isinstance(cost, dict):
+        cost = cost.get("total_cost")
+    if isinstance(cost, int | float) and math.isfinite(cost) and cost >= 0:
+        return round(cost * _NANO)
+    return None

@@ -1,0 +1,328 @@
+"""An OpenAI stream on its way to an OpenAI client: the same bytes, with as little work per chunk as possible. Pure.
+
+Most events of a stream are equal but for the text they carry. After an event was parsed, the bytes before its text
+(the *head*) and after it (the *tail*) are remembered. Bytes that begin with the head, end with the tail and have only
+printable text without quotes and backslashes in between (or such events in a row) are known, without parsing, to be
+valid events that say nothing but that text: they pass as they are. Every other event is parsed. So nothing is ever
+judged by a word that happens to occur in it.
+
+How a stream ends:
+
+* `[DONE]`: complete. A choice that never got a finish reason is finished first.
+* end of the body after every choice was finished: complete, whatever followed the finish in part.
+* end of the body earlier: `StreamTruncated`. An event without its blank line does not count, `[DONE]` excepted.
+
+Usage is taken off the stream and goes out, if the client asked for it, as a last chunk with empty `choices`.
+"""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from providers.dialects.openai_chat.usage import client_usage, read_usage, write_usage
+from providers.dialects.plain_body import PlainBodyGuard
+from providers.dialects.sse import DONE, BlockSplitter, parse_block, too_large
+from providers.dialects.upstream_errors import error_of_object
+from providers.errors import BadAnswer, ServerFailed, StreamTruncated, UpstreamError
+from providers.types import ClientRequest, JsonObject, Operation, Usage
+
+Repair = Callable[[JsonObject], bool]
+"""Corrects a parsed chunk in place; True when it changed something."""
+
+_NEVER = b"\xff"
+"""No chunk begins with this: it disarms the short way."""
+
+_PROBE = "~probe~"
+
+_LESSONS = 4
+"""After so many templates in a row that no event fitted (each event has, say, its own padding), no more are made."""
+
+_TEXT_KEYS = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
+_IDENTITY = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+
+
+class RelayStream:
+    """`ClientStream` for upstreams that speak the client's own dialect (chat and text completions)."""
+
+    __slots__ = (
+        "_choices",
+        "_expected",
+        "_floor",
+        "_guard",
+        "_head",
+        "_identity",
+        "_include_usage",
+        "_is_chat",
+        "_last_usage",
+        "_lessons",
+        "_parsed_chars",
+        "_passed_chars",
+        "_repair",
+        "_seam",
+        "_splitter",
+        "_tail",
+        "_template",
+        "_text",
+        "ended",
+        "failure",
+        "finish_reason",
+        "started",
+        "usage",
+    )
+
+    def __init__(self, request: ClientRequest, *, repair: Repair | None = None) -> None:
+        self.started = False
+        self.ended = False
+        self.failure: UpstreamError | None = None
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self._is_chat = request.operation is Operation.CHAT
+        self._include_usage = request.include_usage
+        self._expected = expected_choices(request.body)
+        self._repair = repair
+        self._splitter = BlockSplitter()
+        self._guard = PlainBodyGuard()
+        self._text = io.StringIO()
+        self._choices: dict[int, _Choice] = {}
+        self._identity: JsonObject = {}
+        self._last_usage: JsonObject | None = None
+        self._head = self._template = _NEVER
+        self._tail = b""
+        self._seam = ""
+        self._floor = 0
+        self._lessons = _LESSONS
+        self._parsed_chars = 0
+        self._passed_chars = 0
+
+    def feed(self, data: bytes) -> bytes:
+        head = self._head
+        if data.startswith(head) and data.endswith(self._tail) and len(data) >= self._floor:
+            try:
+                text = data[len(head) : -len(self._tail)].decode().replace(self._seam, "")
+            except UnicodeDecodeError:
+                text = "\n"
+            if text.isprintable() and '"' not in text and "\\" not in text:
+                self._text.write(text)
+                return data
+        return self._feed_slowly(data)
+
+    def close(self) -> bytes:
+        if self.ended or self.failure is not None:
+            return b""
+        frames: list[bytes] = []
+        rest = parse_block(self._splitter.rest())
+        if (rest is not None and rest.data.strip() == b"[DONE]") or self._all_finished():
+            self._end(frames)
+        else:
+            self.failure = self._guard.error(complete=True) or StreamTruncated("The provider's stream ended too early.")
+        return b"".join(frames)
+
+    def delivered_text(self) -> str:
+        return self._text.getvalue()
+
+    def usage_frame(self, usage: Usage) -> bytes:
+        """The usage chunk for a client that asked, when the upstream gave none; it goes before the final `DONE`."""
+        return self._frame({**self._identity, "choices": [], "usage": write_usage(usage)})
+
+    # ------------------------------------------------------------------------------------------- the long way
+
+    def _feed_slowly(self, data: bytes) -> bytes:
+        if self.ended or self.failure is not None:
+            return b""
+        if not self._guard.settled and self._guard.take(data):
+            self.failure = self._guard.error(complete=False)
+            return b""
+        frames: list[bytes] = []
+        try:
+            self._take_blocks(self._splitter.feed(data), frames)
+            if self._splitter.overflowed and not self.ended:
+                raise too_large()
+        except UpstreamError as error:
+            self.failure = error
+        armed = self._splitter.idle and not self.ended and self.failure is None
+        self._head = self._template if armed else _NEVER
+        return b"".join(frames)
+
+    def _take_blocks(self, blocks: list[bytes], frames: list[bytes]) -> None:
+        for block in blocks:
+            event = parse_block(block)
+            if event is None:
+                continue
+            if event.data.startswith(b"[DONE]"):
+                self._end(frames)
+                return
+            chunk = _load(event.data)
+            if event.event == "error" or chunk.get("error"):
+                raise error_of_object(chunk)
+            self._take_chunk(chunk, block, event.data, frames)
+
+    def _take_chunk(self, chunk: JsonObject, block: bytes, data: bytes, frames: list[bytes]) -> None:
+        changed = self._repair is not None and self._repair(chunk)
+        choices = chunk.get("choices")
+        usage = read_usage(chunk.get("usage"))
+        if usage is not None:
+            self.usage = usage
+            self._last_usage = client_usage(chunk["usage"], usage)
+            chunk["usage"] = None
+            changed = True
+        if not isinstance(choices, list) or not choices:
+            return
+        if not self._identity:
+            self._identity = {key: chunk[key] for key in _IDENTITY if chunk.get(key)}
+        text, told, rewritten = self._take_choices(choices)
+        if (usage is not None or rewritten) and not told and self._choices_finished():
+            return
+        if changed or rewritten:
+            frames.append(self._frame(chunk))
+        elif len(block) == len(data) + 6:
+            frame = block + b"\n\n"
+            frames.append(frame)
+            if text:
+                self._learn(frame, chunk, text)
+        else:
+            frames.append(b"data: " + data.replace(b"\n", b" ") + b"\n\n")
+
+    def _take_choices(self, choices: list[Any]) -> tuple[str, bool, bool]:
+        """The text in these choices, whether they tell the client anything, and whether one had to be rewritten."""
+        texts: list[str] = []
+        told = rewritten = False
+        for raw in choices:
+            if not isinstance(raw, dict):
+                raise BadAnswer("The provider sent a stream chunk with malformed choices.")
+            index = raw.get("index")
+            choice = self._choices.setdefault(index if isinstance(index, int) else 0, _Choice())
+            content = _chat_content(raw, texts) if self._is_chat else _completion_content(raw, texts)
+            choice.has_tools = choice.has_tools or content == "tools"
+            reason = raw.get("finish_reason")
+            if reason == "error":
+                raise ServerFailed("The provider failed while it was answering.")
+            if reason == "" or (reason and choice.finished):
+                raw["finish_reason"] = reason = None
+                rewritten = True
+            if reason:
+                choice.finished = True
+                self.finish_reason = self.finish_reason or str(reason)
+            told = told or bool(content) or bool(reason)
+        if told:
+            self.started = True
+        text = "".join(texts)
+        self._parsed_chars += self._text.write(text)
+        return text, told, rewritten
+
+    def _end(self, frames: list[bytes]) -> None:
+        if not self._choices:
+            self.failure = BadAnswer("The provider's stream ended without any answer.")
+            return
+        unfinished = [(index, choice) for index, choice in sorted(self._choices.items()) if not choice.finished]
+        for index, choice in unfinished:
+            frames.append(self._finish_frame(index, "tool_calls" if choice.has_tools else "stop"))
+        if self._include_usage and self._last_usage is not None:
+            frames.append(self._frame({**self._identity, "choices": [], "usage": self._last_usage}))
+        frames.append(DONE)
+        self.ended = True
+
+    def _finish_frame(self, index: int, reason: str) -> bytes:
+        self.started = True
+        self.finish_reason = self.finish_reason or reason
+        choice: JsonObject = {"index": index, "delta": {}} if self._is_chat else {"index": index, "text": ""}
+        return self._frame({**self._identity, "choices": [{**choice, "logprobs": None, "finish_reason": reason}]})
+
+    def _choices_finished(self) -> bool:
+        return all(choice.finished for choice in self._choices.values())
+
+    def _all_finished(self) -> bool:
+        return len(self._choices) >= self._expected and self._choices_finished()
+
+    def _frame(self, chunk: JsonObject) -> bytes:
+        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+    # --------------------------------------------------------------------------------------- the short way
+
+    def _learn(self, frame: bytes, chunk: JsonObject, text: str) -> None:
+        """Tries to make `frame` the template; a parse with another text in its place proves that it is one."""
+        if len(chunk["choices"]) != 1 or not text.isprintable() or '"' in text or "\\" in text:
+            return
+        token = b'"' + text.encode() + b'"'
+        if frame.count(token) != 1:
+            return
+        if not self._worth_learning():
+            return
+        start = frame.index(token) + 1
+        head, tail = frame[:start], frame[start + len(token) - 2 :]
+        probed = _load(head[6:] + _PROBE.encode() + tail)
+        texts: list[str] = []
+        content = _chat_content if self._is_chat else _completion_content
+        content(probed["choices"][0], texts)
+        if texts != [_PROBE]:
+            return
+        self._template, self._tail = head, tail
+        self._seam = (tail + head).decode()
+        self._floor = len(head) + len(tail) + 1
+
+    def _worth_learning(self) -> bool:
+        passed = self._text.tell() - self._parsed_chars
+        self._lessons = _LESSONS if passed > self._passed_chars else self._lessons - 1
+        self._passed_chars = passed
+        return self._lessons > 0
+
+
+class _Choice:
+    __slots__ = ("finished", "has_tools")
+
+    def __init__(self) -> None:
+        self.finished = False
+        self.has_tools = False
+
+
+def expected_choices(body: JsonObject) -> int:
+    """How many choices the client asked for: `n` for each prompt."""
+    n = body.get("n")
+    prompt = body.get("prompt")
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+    return prompts * (n if type(n) is int and n > 0 else 1)
+
+
+def _load(data: bytes) -> JsonObject:
+    try:
+        chunk = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise BadAnswer("The provider sent a stream event that is not JSON.") from None
+    if not isinstance(chunk, dict):
+        raise BadAnswer("The provider sent a stream event that is not a JSON object.")
+    return chunk
+
+
+def _chat_content(choice: JsonObject, texts: list[str]) -> str:
+    """Appends the texts of a delta; "tools", "content" or "" for what the delta holds."""
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        return ""
+    kind = ""
+    for key, value in delta.items():
+        if not value or key == "role":
+            continue
+        kind = kind or "content"
+        if key in _TEXT_KEYS and isinstance(value, str):
+            if key != "reasoning" or "reasoning_content" not in delta:
+                texts.append(value)
+        elif key in ("tool_calls", "function_call"):
+            kind = "tools"
+            _tool_texts(value, texts)
+    return kind
+
+
+def _tool_texts(value: Any, texts: list[str]) -> None:
+    for call in value if isinstance(value, list) else [{"function": value}]:
+        function = call.get("function") or call.get("custom") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            texts += [part for key in ("name", "arguments", "input") if isinstance(part := function.get(key), str)]
+
+
+def _completion_content(choice: JsonObject, texts: list[str]) -> str:
+    text = choice.get("text")
+    if not isinstance(text, str) or not text:
+        return ""
+    texts.append(text)
+    return "content"

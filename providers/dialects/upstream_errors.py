@@ -1,0 +1,288 @@
+"""Reads the error of any provider (a status with a body, or an object inside a 200) into `providers.errors`.
+
+Bodies in the field: OpenAI's `{"error": {"message", "type", "param", "code"}}`, Anthropic's with `"type": "error"`,
+flat `{"code", "error": "text"}` (xAI), `{"message"}` (Cohere), `{"statusCode", "message"}` (Azure's gateway),
+`{"detail"}` (FastAPI), a list of any of these (Gemini), HTML, plain text, nothing. Codes may be numbers. Pure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from providers import errors
+from providers.dialects.overflow import find_overflow
+from providers.dialects.redaction import redact
+from providers.dialects.retry_after import retry_after_s
+from providers.errors import UpstreamError
+from providers.types import JsonObject
+
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "authentication": 401,
+    "billing_error": 402,
+    "payment_required": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+    "timeout_error": 504,
+    "timeout": 504,
+    "request_too_large": 413,
+    "payload_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "requests": 429,
+    "tokens": 429,
+    "overloaded_error": 529,
+    "provider_overloaded": 529,
+    "provider_unavailable": 503,
+    "api_error": 500,
+    "server_error": 500,
+    "server": 500,
+    "invalid_request": 400,
+    "invalid_prompt": 400,
+    "unprocessable": 422,
+    "the service is currently unavailable": 503,
+    "client specified an invalid argument": 400,
+}
+_QUOTA_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "payment_required",
+        "enforced_spend_limit_reached",
+        "contract_spend_limit_reached",
+        "ramp_limit_exceeded",
+        "linked_organization_spend_limit_reached",
+    }
+)
+_QUOTA_TEXTS = (
+    "exceeded your current quota",
+    "spend limit",
+    "credit balance is too low",
+    "calls / month",
+    "out of credits",
+)
+_FILTER_CODES = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "responsibleaipolicyviolation",
+        "invalid_prompt",
+        "refusal",
+        "moderation_blocked",
+        "bio_policy",
+    }
+)
+_FILTER_TEXTS = (
+    "content management policy",
+    "content filtering policy",
+    "rejected as a result of our safety system",
+    "failed as a result of our safety system",
+    "the model produced invalid content",
+    "requires moderation",
+)
+_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
+_KEY_TEXTS = ("incorrect api key", "invalid api key", "invalid api token", "no api key supplied", "invalid x-api-key")
+_KEY_CODES = frozenset({"invalid_api_key", "account_deactivated"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorFacts:
+    """What an error body says. `code`, `type` and `error_type` are texts, `message` is already free of secrets."""
+
+    status: int
+    message: str
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    error_type: str | None = None
+    structured: bool = False
+    moderated: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every machine-readable name the error carries, in lower case."""
+        return frozenset(word.lower() for word in (self.code, self.type, self.error_type) if word)
+
+    def says(self, phrases: tuple[str, ...]) -> bool:
+        text = self.message.lower()
+        return any(phrase in text for phrase in phrases)
+
+
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+    """The error of an answer whose status is 300 or more."""
+    return classify(read_facts(status, headers, body))
+
+
+def error_of_object(value: JsonObject, *, headers: Mapping[str, str] | None = None) -> UpstreamError:
+    """The error in a 200: inside a stream, or instead of an answer. Its status is what its code or type stands for."""
+    return classify(facts_of_object(200, headers or {}, value))
+
+
+def read_facts(status: int, headers: Mapping[str, str], body: bytes) -> ErrorFacts:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ErrorFacts(status=status, message=_plain_message(status, body), headers=headers)
+    if isinstance(value, list):
+        value = next((item for item in value if isinstance(item, dict)), {})
+    if isinstance(value, str):
+        value = {"message": value}
+    return facts_of_object(status, headers, value if isinstance(value, dict) else {})
+
+
+def facts_of_object(status: int, headers: Mapping[str, str], value: JsonObject) -> ErrorFacts:
+    nested = value.get("error")
+    source = nested if isinstance(nested, dict) else value
+    metadata = _object(source.get("metadata"))
+    details = _object(source.get("details"))
+    code = _text(details.get("error_code")) or _text(source.get("code"))
+    kind = _text(source.get("type")) if source is nested or value.get("type") != "error" else None
+    message = _message(value, nested, source, metadata)
+    error_type = _text(metadata.get("error_type"))
+    if status == 200:
+        status = _implied_status(code, kind, error_type)
+    return ErrorFacts(
+        status=status,
+        message=redact(message or f"The provider answered with status {status}."),
+        code=code,
+        type=kind,
+        param=_text(source.get("param")),
+        error_type=error_type,
+        structured=True,
+        moderated="flagged_input" in metadata or "reasons" in metadata,
+        headers=headers,
+    )
+
+
+def classify(facts: ErrorFacts) -> UpstreamError:
+    """First what the words say, then what the status says."""
+    return _by_words(facts) or _by_status(facts)
+
+
+def _by_words(facts: ErrorFacts) -> UpstreamError | None:
+    words = facts.words
+    status = facts.status
+    if status < 500:
+        overflow = find_overflow(status=status, code=facts.code, message=facts.message, error_type=facts.error_type)
+        if overflow is not None:
+            return errors.ContextOverflow(
+                facts.message,
+                upstream_status=status,
+                limit_tokens=overflow.limit_tokens,
+                requested_tokens=overflow.requested_tokens,
+            )
+    if words & _QUOTA_CODES or (status in (400, 403, 429) and facts.says(_QUOTA_TEXTS)):
+        return _credential_fault(errors.QuotaExhausted, "The provider's quota for this credential is used up.", facts)
+    if status in (400, 403, 422, 498) and (words & _FILTER_CODES or facts.moderated or facts.says(_FILTER_TEXTS)):
+        return errors.ContentFiltered(facts.message, upstream_status=status, param=facts.param)
+    if status == 400 and (words & _KEY_CODES or facts.says(_KEY_TEXTS)):
+        return _credential_fault(errors.CredentialRejected, "The provider rejected the configured credential.", facts)
+    return None
+
+
+def _by_status(facts: ErrorFacts) -> UpstreamError:
+    status = facts.status
+    if status == 402:
+        return _credential_fault(errors.QuotaExhausted, "The provider's quota for this credential is used up.", facts)
+    if status in (401, 403):
+        return _credential_fault(errors.CredentialRejected, "The provider rejected the configured credential.", facts)
+    if status == 429:
+        return errors.RateLimited(
+            facts.message, upstream_status=status, retry_after_s=retry_after_s(facts.headers, facts.message)
+        )
+    if status in (503, 529):
+        return errors.Overloaded(facts.message, upstream_status=status, retry_after_s=retry_after_s(facts.headers))
+    if status == 498:
+        return errors.ContentFiltered(facts.message, upstream_status=status)
+    if status == 404:
+        return _not_found(facts)
+    if status in (400, 413, 422):
+        return errors.ClientFault(
+            facts.message, status=status, upstream_status=status, code=_client_code(facts.code), param=facts.param
+        )
+    return _server_failed(facts)
+
+
+def _not_found(facts: ErrorFacts) -> UpstreamError:
+    text = facts.message.lower()
+    if facts.words & _MODEL_CODES or "model" in text or "deployment" in text:
+        return errors.ModelNotFound(facts.message, upstream_status=404, param="model")
+    if facts.structured:
+        return errors.ClientFault(facts.message, status=404, upstream_status=404, code=_client_code(facts.code))
+    return _server_failed(facts)
+
+
+def _server_failed(facts: ErrorFacts) -> UpstreamError:
+    """5xx, and what points to a wrong address rather than to the client's request (redirects, 405, 410, HTML)."""
+    failed = errors.ServerFailed(
+        facts.message, upstream_status=facts.status, retry_after_s=retry_after_s(facts.headers)
+    )
+    if facts.status in (408, 504, 524):
+        failed.status = 504
+    return failed
+
+
+def _credential_fault(kind: type[UpstreamError], message: str, facts: ErrorFacts) -> UpstreamError:
+    """The upstream's words about our key go to the log only: the client must not take them for words about its own."""
+    return kind(
+        message,
+        upstream_status=facts.status,
+        retry_after_s=retry_after_s(facts.headers),
+        detail={"upstream_message": facts.message, "upstream_code": facts.code},
+    )
+
+
+def _client_code(code: str | None) -> str | None:
+    return None if code is None or code.isdigit() else code
+
+
+def _implied_status(*names: str | None) -> int:
+    for name in names:
+        if not name:
+            continue
+        if name.isdigit() and 400 <= int(name[:4]) < 600:
+            return int(name)
+        status = _STATUS_OF_TYPE.get(name.lower())
+        if status is not None:
+            return status
+        if name.lower() in _QUOTA_CODES:
+            return 429
+        if name.lower() in _FILTER_CODES or name in ("context_length_exceeded", "token_limit_exceeded"):
+            return 400
+    return 500
+
+
+def _message(value: JsonObject, nested: Any, source: JsonObject, metadata: JsonObject) -> str:
+    message = _text(source.get("message")) or _text(nested) or _text(value.get("message"))
+    message = message or _text(value.get("detail")) or _text(source.get("detail"))
+    raw = _text(metadata.get("raw"))
+    if raw and (not message or message.lower() in ("provider returned error", "provider error")):
+        message = f"{message}: {raw}" if message else raw
+    return message or ""
+
+
+def _plain_message(status: int, body: bytes) -> str:
+    text = body[:4000].decode("utf-8", "replace").strip()
+    if not text or text.startswith("<"):
+        return f"The provider answered with status {status}" + (" and an HTML page." if text else " and an empty body.")
+    return redact(text)
+
+
+def _object(value: Any) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value if value and value != "None" else None
+    if type(value) is int:
+        return str(value)
+    return None

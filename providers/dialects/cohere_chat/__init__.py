@@ -1,0 +1,22 @@
+"""Cohere's v2 chat and embed formats, read and written. Pure.
+
+Facts come from the vendor's OpenAPI description and client library (v2 chat, v2 embed). Requests are in `request` and
+`messages`, complete answers in `answer`, streams in `stream`, errors in `errors`, embeddings in `embed`.
+"""
+
+from providers.dialects.cohere_chat.answer import decode_answer, encode_answer
+from providers.dialects.cohere_chat.embed import decode_embeddings, encode_embeddings_request
+from providers.dialects.cohere_chat.errors import read_error
+from providers.dialects.cohere_chat.request import decode_request, encode_request
+from providers.dialects.cohere_chat.stream import StreamDecoder
+
+__all__ = [
+    "StreamDecoder",
+    "decode_answer",
+    "decode_embeddings",
+    "decode_request",
+    "encode_answer",
+    "encode_embeddings_request",
+    "encode_request",
+    "read_error",
+]

@@ -1,0 +1,74 @@
+"""Embeddings: OpenAI's `/v1/embeddings` body to `POST /v2/embed`, and its answer to vectors.
+
+Floats are always asked for: base64 is OpenAI's wire form of them and is written where the client's answer is written.
+"""
+
+from typing import Any
+
+from providers.dialects.cohere_chat.answer import read_usage
+from providers.dialects.cohere_chat.messages import PROVIDER
+from providers.errors import BadAnswer, ClientFault, Unsupported
+from providers.types import EmbeddingsAnswer, JsonObject, Usage
+
+MAX_TEXTS = 96
+DEFAULT_INPUT_TYPE = "search_document"
+_INPUT_TYPES = frozenset({"search_document", "search_query", "classification", "clustering"})
+_TRUNCATIONS = frozenset({"NONE", "START", "END"})
+
+
+def encode_embeddings_request(
+    body: JsonObject, *, model: str, provider: str = PROVIDER, input_type: str = DEFAULT_INPUT_TYPE
+) -> JsonObject:
+    """`input_type` is the default; a client's own `input_type` and `truncate` fields win.
+
+    Raises `Unsupported` for token arrays and for more than 96 texts, which one upstream request cannot hold.
+    """
+    encoded: JsonObject = {
+        "model": model,
+        "texts": _texts(body.get("input"), provider),
+        "input_type": _one_of(body, "input_type", _INPUT_TYPES) or input_type,
+        "embedding_types": ["float"],
+    }
+    if body.get("dimensions") is not None:
+        encoded["output_dimension"] = body["dimensions"]
+    truncate = _one_of(body, "truncate", _TRUNCATIONS)
+    if truncate:
+        encoded["truncate"] = truncate
+    return encoded
+
+
+def _one_of(body: JsonObject, field: str, allowed: frozenset[str]) -> str | None:
+    value = body.get(field)
+    if value is not None and value not in allowed:
+        raise ClientFault(f"{field} must be one of {', '.join(sorted(allowed))}.", param=field)
+    return value
+
+
+def _texts(wanted: Any, provider: str) -> list[str]:
+    texts = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(texts, list) or not texts:
+        raise ClientFault("input must be a string or a list of strings that is not empty.", param="input")
+    if not all(isinstance(text, str) for text in texts):
+        raise Unsupported(field="input", provider=provider, why="it takes texts, not arrays of tokens")
+    if len(texts) > MAX_TEXTS:
+        raise Unsupported(field="input", provider=provider, why=f"at most {MAX_TEXTS} texts in one request")
+    return texts
+
+
+def decode_embeddings(body: JsonObject, *, model: str) -> EmbeddingsAnswer:
+    """Accepts v2's vectors by type and v1's plain list. Raises `BadAnswer`."""
+    embeddings = body.get("embeddings")
+    vectors = embeddings.get("float") if isinstance(embeddings, dict) else embeddings
+    if not isinstance(vectors, list) or not vectors:
+        raise BadAnswer("Cohere's answer holds no float embeddings.")
+    if not all(isinstance(vector, list) for vector in vectors):
+        raise BadAnswer("Cohere's embeddings are not lists of numbers.")
+    return EmbeddingsAnswer(
+        vectors=tuple(tuple(vector) for vector in vectors), model=model, usage=_usage(body.get("meta"))
+    )
+
+
+def _usage(meta: Any) -> Usage | None:
+    """An embedding has no hidden preamble: what is billed is what was read."""
+    billed = meta.get("billed_units") if isinstance(meta, dict) else None
+    return read_usage({"tokens": billed}) if billed else None

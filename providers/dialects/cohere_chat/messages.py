@@ -1,0 +1,170 @@
+"""Messages of Cohere's v2 chat, both ways.
+
+system     string or text parts (`developer` is renamed)
+user       string or parts `text` and `image_url`
+assistant  `content` (string, or parts `text` and `thinking`), `tool_calls`, `tool_plan`, `citations`
+tool       `tool_call_id`, `content` (string, or parts `text` and `document`)
+"""
+
+from collections.abc import Callable, Sequence
+
+from providers.errors import ClientFault, Unsupported
+from providers.types import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    JsonObject,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningBlock,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+)
+
+PROVIDER = "cohere"
+
+# OpenAI's `original` asks for the full resolution; Cohere's best is `high`.
+_DETAILS = {"auto": "auto", "low": "low", "high": "high", "original": "high"}
+
+
+def encode_messages(messages: Sequence[Message], *, provider: str = PROVIDER) -> list[JsonObject]:
+    """Raises `Unsupported` naming the message and part that Cohere cannot take."""
+    return [_ENCODERS[message.role](message, f"messages[{i}]", provider) for i, message in enumerate(messages)]
+
+
+def decode_messages(messages: Sequence[JsonObject]) -> tuple[Message, ...]:
+    """Raises `ClientFault` for what is not a v2 message."""
+    return tuple(_decode_message(message, f"messages[{i}]") for i, message in enumerate(messages))
+
+
+# ------------------------------------------------------------------------------------------------------- to Cohere
+
+
+def _system(message: Message, where: str, provider: str) -> JsonObject:
+    return {"role": "system", "content": _content(message.parts, where, provider, images=False)}
+
+
+def _user(message: Message, where: str, provider: str) -> JsonObject:
+    return {"role": "user", "content": _content(message.parts, where, provider, images=True)}
+
+
+def _tool(message: Message, where: str, provider: str) -> JsonObject:
+    if not message.tool_call_id:
+        raise ClientFault("A tool message needs the id of the call it answers.", param=f"{where}.tool_call_id")
+    # Documents among tool results are Cohere's own part type; they arrive as opaque parts and go back unchanged.
+    documents = [p.raw for p in message.parts if isinstance(p, OpaquePart) and p.raw.get("type") == "document"]
+    rest = tuple(p for p in message.parts if not (isinstance(p, OpaquePart) and p.raw.get("type") == "document"))
+    content = _content(rest, where, provider, images=False)
+    if documents:
+        texts = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
+        content = [*texts, *documents]
+    return {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
+
+
+def _assistant(message: Message, where: str, provider: str) -> JsonObject:
+    encoded: JsonObject = {"role": "assistant"}
+    # Encrypted blocks belong to the model that made them and mean nothing here; plain reasoning is replayed.
+    thinking = [{"type": "thinking", "thinking": block.text} for block in message.reasoning if block.text]
+    content = _content(message.parts, where, provider, images=False)
+    if message.tool_calls and isinstance(content, str) and content:
+        # What a model says before it calls a tool is its plan; Cohere keeps that in a field of its own.
+        encoded["tool_plan"] = content
+        content = ""
+    if thinking:
+        texts = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
+        content = [*thinking, *texts]
+    if content or not message.tool_calls:
+        encoded["content"] = content
+    if message.tool_calls:
+        encoded["tool_calls"] = [_encode_call(call, where, provider) for call in message.tool_calls]
+    if "citations" in message.extra:
+        encoded["citations"] = message.extra["citations"]
+    return encoded
+
+
+def _encode_call(call: ToolCall, where: str, provider: str) -> JsonObject:
+    if call.custom:
+        raise Unsupported(field=f"{where}.tool_calls", provider=provider, why="custom tools are OpenAI's own")
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments or "{}"},
+    }
+
+
+def _content(parts: Sequence[Part], where: str, provider: str, *, images: bool) -> str | list[JsonObject]:
+    """A string when there is at most one text part, else a list of parts; nothing at all is the empty string."""
+    encoded = [_part(part, f"{where}.content[{i}]", provider, images=images) for i, part in enumerate(parts)]
+    if not encoded:
+        return ""
+    if len(encoded) == 1 and encoded[0]["type"] == "text":
+        return str(encoded[0]["text"])
+    return encoded
+
+
+def _part(part: Part, where: str, provider: str, *, images: bool) -> JsonObject:
+    match part:
+        case TextPart() | RefusalPart():
+            return {"type": "text", "text": part.text}
+        case ImagePart() if images:
+            detail = {"detail": _DETAILS.get(part.detail, "auto")} if part.detail else {}
+            return {"type": "image_url", "image_url": {"url": part.url, **detail}}
+        case ImagePart():
+            raise Unsupported(field=where, provider=provider, why="images belong in user messages")
+        case AudioPart():
+            raise Unsupported(field=where, provider=provider, why="it takes no audio")
+        case FilePart():
+            raise Unsupported(field=where, provider=provider, why="it takes no files")
+        case OpaquePart():
+            kind = part.raw.get("type")
+            raise Unsupported(field=where, provider=provider, why=f"it knows no content part of type {kind!r}")
+
+
+_ENCODERS: dict[str, Callable[[Message, str, str], JsonObject]] = {
+    "system": _system,
+    "developer": _system,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+}
+
+
+# ----------------------------------------------------------------------------------------------------- from Cohere
+
+
+def _decode_message(message: JsonObject, where: str) -> Message:
+    role = message.get("role") if isinstance(message, dict) else None
+    if role not in ("system", "user", "assistant", "tool"):
+        raise ClientFault("The role must be system, user, assistant or tool.", param=f"{where}.role")
+    raw = message.get("content")
+    parts = [{"type": "text", "text": raw}] if isinstance(raw, str) else raw or []
+    thinking = tuple(ReasoningBlock(text=str(p.get("thinking", ""))) for p in parts if p.get("type") == "thinking")
+    visible = [_decode_part(part) for part in parts if part.get("type") != "thinking"]
+    if message.get("tool_plan"):
+        visible.append(TextPart(text=str(message["tool_plan"])))
+    return Message(
+        role=role,
+        parts=tuple(part for part in visible if not (isinstance(part, TextPart) and not part.text)),
+        tool_calls=tuple(_decode_call(call) for call in message.get("tool_calls") or ()),
+        tool_call_id=message.get("tool_call_id"),
+        reasoning=thinking,
+        extra={"citations": message["citations"]} if "citations" in message else {},
+    )
+
+
+def _decode_part(part: JsonObject) -> Part:
+    if part.get("type") == "text":
+        return TextPart(text=str(part.get("text", "")))
+    if part.get("type") == "image_url":
+        image = part.get("image_url") or {}
+        return ImagePart(url=str(image.get("url", "")), detail=image.get("detail"))
+    return OpaquePart(raw=part)
+
+
+def _decode_call(call: JsonObject) -> ToolCall:
+    function = call.get("function") or {}
+    return ToolCall(
+        id=str(call.get("id", "")), name=str(function.get("name", "")), arguments=str(function.get("arguments") or "{}")
+    )

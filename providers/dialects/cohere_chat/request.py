@@ -141,6 +141,8 @@ def _chosen(tools: Sequence[Tool], choice: ToolChoice) -> Sequence[Tool]:
 def _encode_tool(tool: Tool, where: str, provider: str) -> JsonObject:
     if tool.custom:
         raise Unsupported(field=where, provider=provider, why="custom tools are OpenAI's own")
+    if tool.extra.get("type"):
+        raise Unsupported(field=where, provider=provider, why=f"it runs no tool of type {tool.extra['type']!r}")
     if not _TOOL_NAME.match(tool.name):
         why = "names hold letters, digits and underscores and do not start with a digit"
         raise Unsupported(field=f"{where}.function.name", provider=provider, why=why)

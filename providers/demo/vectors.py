@@ -7,6 +7,7 @@ import base64
 import hashlib
 import math
 import struct
+from collections.abc import Callable
 
 DIMENSIONS = 256
 
@@ -23,3 +24,33 @@ def embed(text: str, dimensions: int = DIMENSIONS) -> list[float]:
 def to_base64(vector: list[float]) -> str:
     """Little-endian 32-bit floats, as OpenAI and Cohere encode them."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def to_int8(vector: list[float]) -> list[int]:
+    """Scaled so that the largest component is ±127."""
+    scale = 127 / max(abs(value) for value in vector)
+    return [round(value * scale) for value in vector]
+
+
+def to_uint8(vector: list[float]) -> list[int]:
+    return [value + 128 for value in to_int8(vector)]
+
+
+def to_ubinary(vector: list[float]) -> list[int]:
+    """One bit for each component, 1 when it is positive, eight to a byte, the first in the highest bit."""
+    bits = [int(value > 0) for value in vector] + [0] * (-len(vector) % 8)
+    return [int("".join(map(str, bits[start : start + 8])), 2) for start in range(0, len(bits), 8)]
+
+
+def to_binary(vector: list[float]) -> list[int]:
+    return [value - 128 for value in to_ubinary(vector)]
+
+
+ENCODERS: dict[str, Callable[[list[float]], list[float] | list[int] | str]] = {
+    "float": list,
+    "base64": to_base64,
+    "int8": to_int8,
+    "uint8": to_uint8,
+    "binary": to_binary,
+    "ubinary": to_ubinary,
+}

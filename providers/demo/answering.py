@@ -89,7 +89,12 @@ def _calls(question: Question) -> tuple[CalledTool, ...]:
     chosen = chosen or [question.tools[0]]
     if not question.parallel_tools:
         chosen = chosen[:1]
-    return tuple(CalledTool(name=tool.name, arguments=_json(schemas.sample(tool.schema) or {})) for tool in chosen)
+    return tuple(CalledTool(name=tool.name, arguments=_arguments(tool)) for tool in chosen)
+
+
+def _arguments(tool: OfferedTool) -> str:
+    value = schemas.sample(tool.schema)
+    return _json(value if isinstance(value, dict) else {})
 
 
 def _text(question: Question, length: int | None) -> str:

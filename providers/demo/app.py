@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from providers.demo import anthropic_dialect, cohere_dialect, openai_dialect
+from providers.demo import anthropic_dialect, cohere_dialect, openai_dialect, responses_dialect
 from providers.demo.wire import Answer, Call, DemoSettings, Dialect, JsonAnswer, RefusalError, StreamAnswer
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -18,7 +18,13 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (openai_dialect.DIALECT, anthropic_dialect.DIALECT, cohere_dialect.DIALECT)
+    dialect.name: dialect
+    for dialect in (
+        openai_dialect.DIALECT,
+        anthropic_dialect.DIALECT,
+        cohere_dialect.DIALECT,
+        responses_dialect.DIALECT,
+    )
 }
 MAX_BODY_BYTES = 32 * 1024 * 1024
 

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 DIMENSIONS = 256
 
@@ -24,6 +24,11 @@ def embed(text: str, dimensions: int = DIMENSIONS) -> list[float]:
 def to_base64(vector: list[float]) -> str:
     """Little-endian 32-bit floats, as OpenAI and Cohere encode them."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def bytes_to_base64(values: Iterable[int]) -> str:
+    """Values are 0..255."""
+    return base64.b64encode(bytes(values)).decode()
 
 
 def to_int8(vector: list[float]) -> list[int]:

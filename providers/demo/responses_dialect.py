@@ -1,0 +1,243 @@
+"""The Responses wire format as the demo speaks it: Perplexity's Agent API at `/v1/responses` and `/v1/agent`.
+
+A web search, asked for by tool, preset or effort, is answered with one made-up result and a citation of it. Costs are
+reported at a fixed 0.25 and 2.50 USD per million input and output tokens.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from providers.demo import openai_dialect, responses_checks, tokens, vectors
+from providers.demo.answering import OfferedTool, Question, Reply, context_window, reply_to
+from providers.demo.openai_texts import model, models
+from providers.demo.wire import (
+    Answer,
+    Call,
+    Dialect,
+    JsonAnswer,
+    RefusalError,
+    StreamAnswer,
+    is_integer,
+    read_json,
+    sse,
+)
+from providers.types import JsonObject
+
+SOURCE = {"url": "https://example.com/demo", "title": "DEMO source"}
+INPUT_USD, OUTPUT_USD = 0.25e-6, 2.5e-6
+KINDS = {"overloaded": "server_error", "not_found_error": "not_found"}
+MAX_EMBEDDING_INPUTS = 512
+EMBEDDING_ENCODERS = {
+    "base64_int8": lambda vector: vectors.bytes_to_base64(value % 256 for value in vectors.to_int8(vector)),
+    "base64_binary": lambda vector: vectors.bytes_to_base64(vectors.to_ubinary(vector)),
+}
+
+
+def error_body(refusal: RefusalError, call: Call) -> JsonObject:
+    """`code` is a number here."""
+    kind = KINDS.get(refusal.kind, refusal.kind)
+    return {"error": {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.status}}
+
+
+def respond(call: Call) -> Answer:
+    body = read_json(call, responses_checks.invalid("The request body is not a JSON object."))
+    responses_checks.check(body)
+    question = _question(body)
+    if question.input_tokens > context_window(question.model):
+        text = "Your input exceeds the context window of this model. Please adjust your input and try again."
+        raise responses_checks.invalid(text, "input")
+    reply = reply_to(question, length=call.settings.tokens)
+    response = _response(call, body, question, reply)
+    if body.get("stream"):
+        return StreamAnswer(events=_stream(response))
+    return JsonAnswer(body=response)
+
+
+def _question(body: JsonObject) -> Question:
+    given = body["input"]
+    items = [{"type": "message", "role": "user", "content": given}] if isinstance(given, str) else given
+    functions = [tool for tool in body.get("tools") or () if tool["type"] == "function"]
+    choice = body.get("tool_choice") or "auto"
+    wanted = (body.get("response_format") or {}).get("json_schema")
+    asked = [_text(item) for item in items if item.get("role") == "user"]
+    last = items[-1]
+    return Question(
+        model=body.get("model") or (body.get("models") or ["demo-large"])[0],
+        texts=(body.get("instructions") or "", *(_text(item) + item.get("arguments", "") for item in items)),
+        asked=asked[-1] if asked else "",
+        tool_result=_text(last) if last["type"] == "function_call_output" else None,
+        images=sum(part["type"] == "input_image" for item in items for part in _parts(item)),
+        tools=tuple(OfferedTool(name=tool["name"], schema=tool.get("parameters") or {}) for tool in functions),
+        tool_choice=choice["name"] if isinstance(choice, dict) else choice,
+        schema=wanted["schema"] if wanted else None,
+        max_tokens=body.get("max_output_tokens"),
+    )
+
+
+def _parts(item: JsonObject) -> list[JsonObject]:
+    content = item.get("content") or item.get("output")
+    return content if isinstance(content, list) else []
+
+
+def _text(item: JsonObject) -> str:
+    content = item.get("content") or item.get("output") or ""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _searches(body: JsonObject) -> bool:
+    hosted = any(tool["type"] == "web_search" for tool in body.get("tools") or ())
+    return hosted or bool(body.get("preset") or body.get("effort"))
+
+
+def _response(call: Call, body: JsonObject, question: Question, reply: Reply) -> JsonObject:
+    cut = reply.ending == "length"
+    return {
+        "id": f"resp_demo{call.id}",
+        "object": "response",
+        "created_at": int(call.now_s),
+        "model": question.model,
+        "status": "incomplete" if cut else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "error": None,
+        "output": list(_output(call.id, question, reply, search=_searches(body))),
+        "parallel_tool_calls": True,
+        "tool_choice": body.get("tool_choice") or "auto",
+        "tools": body.get("tools") or [],
+        "usage": _usage(reply),
+    }
+
+
+def _output(call_id: str, question: Question, reply: Reply, *, search: bool) -> Iterator[JsonObject]:
+    if search and not reply.calls:
+        result = {"id": 1, **SOURCE, "snippet": "DEMO snippet", "date": None, "last_updated": None, "source": "web"}
+        yield {"type": "search_results", "queries": [question.asked], "results": [result]}
+    for position, called in enumerate(reply.calls):
+        yield {
+            "type": "function_call",
+            "id": f"fc_demo{call_id}{position}",
+            "call_id": f"call_demo{call_id}{position}",
+            "name": called.name,
+            "arguments": called.arguments,
+            "status": "completed",
+        }
+    if not reply.calls:
+        cited = {"type": "url_citation", **SOURCE, "start_index": 0, "end_index": min(4, len(reply.text))}
+        part = {"type": "output_text", "text": reply.text, "annotations": [cited] if search else []}
+        status = "incomplete" if reply.ending == "length" else "completed"
+        yield {
+            "type": "message",
+            "id": f"msg_demo{call_id}",
+            "role": "assistant",
+            "status": status,
+            "content": [part],
+        }
+
+
+def _usage(reply: Reply) -> JsonObject:
+    paid_in, paid_out = reply.input_tokens * INPUT_USD, reply.output_tokens * OUTPUT_USD
+    return {
+        "input_tokens": reply.input_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0},
+        "output_tokens": reply.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": reply.input_tokens + reply.output_tokens,
+        "cost": {
+            "currency": "USD",
+            "input_cost": round(paid_in, 9),
+            "output_cost": round(paid_out, 9),
+            "total_cost": round(paid_in + paid_out, 9),
+        },
+    }
+
+
+def _stream(response: JsonObject) -> Iterator[bytes]:
+    for number, event in enumerate(_events(response)):
+        yield sse({**event, "sequence_number": number}, event=event["type"])
+
+
+def _events(response: JsonObject) -> Iterator[JsonObject]:
+    opening = {**response, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
+    yield {"type": "response.created", "response": opening}
+    yield {"type": "response.in_progress", "response": opening}
+    for index, item in enumerate(response["output"]):
+        where = {"item_id": item.get("id"), "output_index": index}
+        inner = {"function_call": _call_events, "message": _text_events}.get(item["type"], _search_events)
+        yield from inner(item, where)
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
+    yield {"type": f"response.{response['status']}", "response": response}
+
+
+def _search_events(item: JsonObject, where: JsonObject) -> Iterator[JsonObject]:
+    yield {"type": "response.reasoning.started"}
+    yield {"type": "response.reasoning.search_queries", "queries": item["queries"]}
+    yield {"type": "response.reasoning.search_results", "results": item["results"]}
+    yield {"type": "response.reasoning.stopped"}
+    yield {"type": "response.output_item.added", "output_index": where["output_index"], "item": item}
+
+
+def _call_events(item: JsonObject, where: JsonObject) -> Iterator[JsonObject]:
+    opened = {**item, "arguments": "", "status": "in_progress"}
+    yield {"type": "response.output_item.added", "output_index": where["output_index"], "item": opened}
+    for piece in tokens.pieces(item["arguments"]):
+        yield {"type": "response.function_call_arguments.delta", **where, "delta": piece}
+    yield {
+        "type": "response.function_call_arguments.done",
+        **where,
+        "name": item["name"],
+        "arguments": item["arguments"],
+    }
+
+
+def _text_events(item: JsonObject, where: JsonObject) -> Iterator[JsonObject]:
+    opened = {**item, "content": [], "status": "in_progress"}
+    yield {"type": "response.output_item.added", "output_index": where["output_index"], "item": opened}
+    place = {**where, "content_index": 0}
+    part = item["content"][0]
+    empty = {"type": "output_text", "text": "", "annotations": []}
+    yield {"type": "response.content_part.added", **place, "part": empty}
+    for piece in tokens.pieces(part["text"]):
+        yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
+    yield {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
+    yield {"type": "response.content_part.done", **place, "part": part}
+
+
+def embeddings(call: Call) -> Answer:
+    """Quantised vectors only, as Perplexity has them."""
+    body = read_json(call, responses_checks.invalid("The request body is not a JSON object."))
+    texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
+    encode = EMBEDDING_ENCODERS.get(body.get("encoding_format") or "base64_int8")
+    dimensions = body.get("dimensions") or vectors.DIMENSIONS
+    if not isinstance(body.get("model"), str):
+        raise responses_checks.invalid("Missing required parameter: 'model'.", "model")
+    if not isinstance(texts, list) or not 1 <= len(texts) <= MAX_EMBEDDING_INPUTS or not all(map(_is_text, texts)):
+        raise responses_checks.invalid(f"'input' must hold 1 to {MAX_EMBEDDING_INPUTS} non-empty strings.", "input")
+    if encode is None:
+        raise responses_checks.invalid("'encoding_format' must be base64_int8 or base64_binary.", "encoding_format")
+    if not is_integer(dimensions) or not 128 <= dimensions <= 2560:
+        raise responses_checks.invalid("'dimensions' must be from 128 to 2560.", "dimensions")
+    data = [
+        {"object": "embedding", "index": index, "embedding": encode(vectors.embed(text, dimensions))}
+        for index, text in enumerate(texts)
+    ]
+    read = sum(max(1, tokens.count_tokens(text)) for text in texts)
+    usage = {"prompt_tokens": read, "total_tokens": read, "cost": {"total_cost": round(read * INPUT_USD, 9)}}
+    return JsonAnswer(body={"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+DIALECT = Dialect(
+    name="responses",
+    prefixes=("v1/",),
+    routes={
+        "POST responses": respond,
+        "POST agent": respond,
+        "POST embeddings": embeddings,
+        "GET models": models,
+        "GET models/*": model,
+    },
+    authorize=openai_dialect.authorize,
+    error_body=error_body,
+)

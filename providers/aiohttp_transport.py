@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from providers import tls
-from providers.content_encoding import Inflater, inflater
+from providers.content_encoding import Inflater, inflater, next_inflated
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
 from providers.resolution import Resolve, admitted_addresses, check_literal, system_resolve
 from providers.transport import Endpoint, UpstreamRequest, UpstreamResponse
@@ -213,15 +213,7 @@ class AiohttpResponse:
 
     async def _inflated(self, decoder: Inflater, timeout_s: float) -> bytes:
         try:
-            while True:
-                if decoder.pending and (piece := decoder.feed(b"")):
-                    return piece
-                raw = await self._raw(timeout_s)
-                if not raw:
-                    decoder.finish()
-                    return b""
-                if piece := decoder.feed(raw):
-                    return piece
+            return await next_inflated(decoder, self._raw, timeout_s)
         except BadAnswer:
             self.close()
             raise

@@ -1,6 +1,7 @@
 """Bodies that come compressed although identity was asked for: inflated in bounded steps, or refused. Pure."""
 
 import zlib
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from providers.errors import BadAnswer, StreamTruncated
@@ -82,3 +83,16 @@ def inflater(encoding: str) -> Inflater | None:
     if name in _GZIP or name == "deflate":
         return Inflater(name)
     raise BadAnswer(f"The answer is encoded as {encoding[:40]!r} although identity was asked for.")
+
+
+async def next_inflated(decoder: Inflater, raw: Callable[[float], Awaitable[bytes]], timeout_s: float) -> bytes:
+    """The next piece of an inflated body, `b""` at its end. `raw` gives the next piece as it is on the wire."""
+    while True:
+        if decoder.pending and (piece := decoder.feed(b"")):
+            return piece
+        data = await raw(timeout_s)
+        if not data:
+            decoder.finish()
+            return b""
+        if piece := decoder.feed(data):
+            return piece

@@ -1,0 +1,237 @@
+"""Anthropic's complete answer ↔ `ChatAnswer`. Pure.
+
+Blocks that OpenAI has no place for (searches the provider ran itself, compaction) stay under `provider_content` of the
+answer's `extra`, so that nothing of an answer is lost.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
+from providers.dialects.anthropic_messages.errors import error_of_object
+from providers.dialects.anthropic_messages.messages import call_from_block, reasoning_from_block, safe_id
+from providers.errors import BadAnswer
+from providers.types import (
+    ChatAnswer,
+    Choice,
+    Citation,
+    FinishReason,
+    JsonObject,
+    ReasoningBlock,
+    ToolCall,
+    Usage,
+)
+
+UNTYPED_CONTENT = "provider_content"
+_FINISH_REASONS: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "pause_turn": "length",
+    "compaction": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_STOP_REASONS: Mapping[FinishReason, str] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
+
+
+def finish_reason(stop_reason: Any, *, has_calls: bool) -> FinishReason:
+    """A null or unknown reason at a regular end means what the content says. `tool_use` without a call left (the only
+    one was the answer as JSON) is a plain stop."""
+    reason = _FINISH_REASONS.get(stop_reason if isinstance(stop_reason, str) else "")
+    if reason is None:
+        return "tool_calls" if has_calls else "stop"
+    return "stop" if reason == "tool_calls" and not has_calls else reason
+
+
+def usage_of(counts: Mapping[str, Any]) -> Usage:
+    """Anthropic counts cached tokens beside the input tokens, we count them inside."""
+    cached = _tokens(counts.get("cache_read_input_tokens"))
+    written = _tokens(counts.get("cache_creation_input_tokens"))
+    details = counts.get("output_tokens_details")
+    return Usage(
+        input_tokens=_tokens(counts.get("input_tokens")) + cached + written,
+        output_tokens=_tokens(counts.get("output_tokens")),
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=_tokens(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
+    )
+
+
+def _tokens(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else 0
+
+
+def citation_of(citation: Any, start: int, end: int) -> Citation | None:
+    """None for citations of documents, which have no address. The positions are those of the cited text block."""
+    if not isinstance(citation, dict) or not isinstance(citation.get("url"), str):
+        return None
+    return Citation(url=citation["url"], title=str(citation.get("title") or ""), start_index=start, end_index=end)
+
+
+# ------------------------------------------------------------------------------------------------------------ decoding
+
+
+class _Content:
+    """What the blocks of one answer add up to."""
+
+    def __init__(self, json_tool: str | None) -> None:
+        self.json_tool = json_tool
+        self.text: str | None = None
+        self.reasoning: list[ReasoningBlock] = []
+        self.calls: list[ToolCall] = []
+        self.citations: list[Citation] = []
+        self.untyped: list[Any] = []
+
+    def add(self, block: Any) -> None:
+        match block:
+            case {"type": "text"}:
+                self._add_text(block)
+            case {"type": "thinking" | "redacted_thinking"}:
+                self.reasoning.append(reasoning_from_block(block))
+            case {"type": "tool_use", "name": name} if name == self.json_tool and name is not None:
+                self.text = (self.text or "") + arguments_from_object(block.get("input"))
+            case {"type": "tool_use"}:
+                self.calls.append(call_from_block(block))
+            case _:
+                self.untyped.append(block)
+
+    def _add_text(self, block: JsonObject) -> None:
+        start = len(self.text or "")
+        self.text = (self.text or "") + str(block.get("text") or "")
+        for raw in block.get("citations") or ():
+            if (citation := citation_of(raw, start, len(self.text))) is not None:
+                self.citations.append(citation)
+            else:
+                self.untyped.append({"type": "citation", "citation": raw})
+
+
+def decode_answer(body: Any, *, json_tool: str | None = None) -> ChatAnswer:
+    """`json_tool` is the tool whose input is the answer itself. Raises `BadAnswer`, or the error that the body is."""
+    if not isinstance(body, dict):
+        raise BadAnswer("The provider's answer is not a JSON object.")
+    if body.get("type") == "error" or ("error" in body and "content" not in body):
+        raise error_of_object(body)
+    blocks = body.get("content")
+    if not isinstance(blocks, list):
+        raise BadAnswer("The provider's answer has no content.")
+    content = _Content(json_tool)
+    for block in blocks:
+        content.add(block)
+    choice = Choice(
+        text=content.text,
+        refusal=refusal_of(body),
+        reasoning=tuple(content.reasoning),
+        tool_calls=tuple(content.calls),
+        finish_reason=finish_reason(body.get("stop_reason"), has_calls=bool(content.calls)),
+        citations=tuple(content.citations),
+    )
+    counts = body.get("usage")
+    return ChatAnswer(
+        id=str(body.get("id") or ""),
+        model=str(body.get("model") or ""),
+        choices=(choice,),
+        usage=usage_of(counts) if isinstance(counts, dict) else None,
+        extra={UNTYPED_CONTENT: content.untyped} if content.untyped else {},
+    )
+
+
+def refusal_of(source: JsonObject) -> str | None:
+    """The explanation of a refusal; `source` is an answer or the delta of a `message_delta`."""
+    details = source.get("stop_details")
+    explanation = details.get("explanation") if isinstance(details, dict) else None
+    return explanation if isinstance(explanation, str) and explanation else None
+
+
+# ------------------------------------------------------------------------------------------------------------ encoding
+
+
+def encode_answer(answer: ChatAnswer) -> JsonObject:
+    """The first choice as Anthropic's message: this dialect has one answer per request."""
+    if not answer.choices:
+        raise BadAnswer("The answer has no choice.")
+    choice = answer.choices[0]
+    stop_reason = _STOP_REASONS[choice.finish_reason]
+    refusal = {"type": "refusal", "category": None, "explanation": choice.refusal} if choice.refusal else None
+    return {
+        "id": answer.id if answer.id.startswith("msg_") else f"msg_{answer.id}",
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model,
+        "content": _encode_content(choice) + _untyped_blocks(answer),
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
+        "stop_details": refusal,
+        "usage": encode_usage(answer.usage or Usage()),
+    }
+
+
+def encode_usage(usage: Usage) -> JsonObject:
+    return {
+        "input_tokens": max(0, usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens),
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cached_tokens,
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
+    }
+
+
+def tool_use_id(identifier: str) -> str:
+    """Clients of this dialect key on the prefix. Different ids stay different."""
+    return identifier if identifier.startswith("toolu_") else f"toolu_{safe_id(identifier)}"
+
+
+def _encode_content(choice: Choice) -> list[JsonObject]:
+    blocks: list[JsonObject] = []
+    for reasoning in choice.reasoning:
+        if reasoning.encrypted is not None:
+            blocks.append({"type": "redacted_thinking", "data": reasoning.encrypted})
+        else:
+            blocks.append({"type": "thinking", "thinking": reasoning.text, "signature": reasoning.signature or ""})
+    blocks.extend(_text_blocks(choice))
+    for call in choice.tool_calls:
+        call_input = object_from_arguments(call.arguments)
+        blocks.append({"type": "tool_use", "id": tool_use_id(call.id), "name": call.name, "input": call_input})
+    return blocks
+
+
+def _text_blocks(choice: Choice) -> list[JsonObject]:
+    """The text, cut where its citations begin and end, because this dialect cites whole blocks."""
+    text = choice.text or ""
+    cuts = {0, len(text)}
+    for citation in choice.citations:
+        cuts |= {min(citation.start_index, len(text)), min(citation.end_index, len(text))}
+    edges = sorted(cuts)
+    blocks: list[JsonObject] = []
+    for start, end in itertools.pairwise(edges):
+        block: JsonObject = {"type": "text", "text": text[start:end]}
+        cited = [
+            _encode_citation(item) for item in choice.citations if item.start_index <= start and end <= item.end_index
+        ]
+        blocks.append({**block, "citations": cited} if cited else block)
+    return blocks
+
+
+def _encode_citation(citation: Citation) -> JsonObject:
+    return {
+        "type": "web_search_result_location",
+        "url": citation.url,
+        "title": citation.title,
+        "cited_text": "",
+        "encrypted_index": "",
+    }
+
+
+def _untyped_blocks(answer: ChatAnswer) -> list[Any]:
+    untyped = answer.extra.get(UNTYPED_CONTENT)
+    if not isinstance(untyped, list):
+        return []
+    return [block for block in untyped if not (isinstance(block, dict) and block.get("type") == "citation")]

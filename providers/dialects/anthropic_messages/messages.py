@@ -1,0 +1,248 @@
+"""Messages ↔ Anthropic's `system` and `messages`. Pure.
+
+The upstream's rules that OpenAI does not have: turns of one role are one message; the first is the user's; results of
+tools come first in the message that directly follows the calls, one for every call; text is never blank; thinking
+comes back with its signature or not at all; ids are made of letters, digits, `_` and `-`.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
+from providers.dialects.anthropic_messages.blocks import blocks_from_parts, part_from_block, parts_from_content
+from providers.dialects.anthropic_messages.traits import ModelTraits
+from providers.errors import ClientFault
+from providers.types import JsonObject, Message, Part, ReasoningBlock, ToolCall
+
+FIRST_USER_TEXT = "."
+CONTINUATION_TEXT = "Continue."
+_SYSTEM_ROLES = frozenset({"system", "developer"})
+_GOOD_ID = re.compile(r"[a-zA-Z0-9_-]+")
+_BAD_ID_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
+_RESULT_FIELDS = ("is_error", "cache_control")
+
+
+@dataclass(slots=True)
+class _Turn:
+    role: str
+    blocks: list[JsonObject] = field(default_factory=list)
+
+    def ids(self, kind: str, key: str) -> list[str]:
+        return [block[key] for block in self.blocks if block["type"] == kind]
+
+
+# ------------------------------------------------------------------------------------------------------------ encoding
+
+
+def encode_messages(
+    messages: Sequence[Message], *, traits: ModelTraits, keep_reasoning: bool, provider: str
+) -> tuple[list[JsonObject], list[JsonObject]]:
+    """Returns the system blocks and the messages. Raises `ClientFault` for calls and results that do not pair."""
+    leading = 0
+    while leading < len(messages) and messages[leading].role in _SYSTEM_ROLES:
+        leading += 1
+    system = [block for message in messages[:leading] for block in blocks_from_parts(message.parts, provider)]
+    turns: list[_Turn] = []
+    for message in messages[leading:]:
+        _append(turns, _turn(message, turns, traits, keep_reasoning, provider))
+    _order_results(turns)
+    _close_ends(turns, traits)
+    return system, [{"role": turn.role, "content": _compact(turn.blocks)} for turn in turns]
+
+
+def _turn(message: Message, turns: list[_Turn], traits: ModelTraits, keep_reasoning: bool, provider: str) -> _Turn:
+    blocks = blocks_from_parts(message.parts, provider)
+    if message.role == "tool":
+        return _Turn("user", [_result_block(message, blocks)])
+    if message.role == "assistant":
+        reasoning = _reasoning_blocks(message.reasoning) if keep_reasoning else []
+        return _Turn("assistant", reasoning + blocks + [_call_block(call) for call in message.tool_calls])
+    if message.role in _SYSTEM_ROLES:
+        results_are_due = bool(turns) and bool(turns[-1].ids("tool_use", "id"))
+        if traits.late_system and turns and not results_are_due:
+            return _Turn("system", blocks)
+        return _Turn("user", [_labelled(block) for block in blocks])
+    return _Turn("user", blocks)
+
+
+def _labelled(block: JsonObject) -> JsonObject:
+    """A later system message for a model that has no such role: moving it to the top would invalidate the cached
+    prefix and change its place in the conversation."""
+    return {**block, "text": f"<system>\n{block['text']}\n</system>"} if block["type"] == "text" else block
+
+
+def _append(turns: list[_Turn], turn: _Turn) -> None:
+    if not turn.blocks:
+        return
+    if turns and turns[-1].role == turn.role:
+        turns[-1].blocks.extend(turn.blocks)
+    else:
+        turns.append(turn)
+
+
+def _order_results(turns: list[_Turn]) -> None:
+    called: list[str] = []
+    for turn in turns:
+        answered = turn.ids("tool_result", "tool_use_id")
+        _check_pairs(called, answered)
+        if answered:
+            turn.blocks.sort(key=lambda block: block["type"] != "tool_result")  # stable: results first
+        called = turn.ids("tool_use", "id")
+    _check_pairs(called, [])
+
+
+def _check_pairs(called: Iterable[str], answered: Iterable[str]) -> None:
+    if missing := sorted(set(called) - set(answered)):
+        raise ClientFault(
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+            f"'tool_call_id'. Without a response: {', '.join(missing)}.",
+            param="messages",
+        )
+    if orphans := sorted(set(answered) - set(called)):
+        raise ClientFault(
+            "Messages with role 'tool' must be a response to a preceding message with 'tool_calls'. "
+            f"Without a call: {', '.join(orphans)}.",
+            param="messages",
+        )
+
+
+def _close_ends(turns: list[_Turn], traits: ModelTraits) -> None:
+    if not turns or turns[0].role != "user":
+        turns.insert(0, _Turn("user", [{"type": "text", "text": FIRST_USER_TEXT}]))
+    last = turns[-1]
+    if last.role != "assistant":
+        return
+    if not traits.prefill:
+        turns.append(_Turn("user", [{"type": "text", "text": CONTINUATION_TEXT}]))
+    elif last.blocks[-1]["type"] == "text":
+        last.blocks[-1] = {**last.blocks[-1], "text": last.blocks[-1]["text"].rstrip()}
+
+
+def _compact(blocks: list[JsonObject]) -> str | list[JsonObject]:
+    """A single plain text block is written as a string, the form that every compatible server understands."""
+    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+        return str(blocks[0]["text"])
+    return blocks
+
+
+def _call_block(call: ToolCall) -> JsonObject:
+    return {
+        "type": "tool_use",
+        "id": safe_id(call.id),
+        "name": call.name,
+        "input": object_from_arguments(call.arguments),
+    }
+
+
+def _result_block(message: Message, blocks: list[JsonObject]) -> JsonObject:
+    result: JsonObject = {"type": "tool_result", "tool_use_id": safe_id(message.tool_call_id or "")}
+    if blocks:
+        result["content"] = _compact(blocks)
+    for name in _RESULT_FIELDS:
+        if name in message.extra:
+            result[name] = message.extra[name]
+    return result
+
+
+def _reasoning_blocks(reasoning: Iterable[ReasoningBlock]) -> list[JsonObject]:
+    """Blocks without a signature came from another provider; the upstream would refuse them."""
+    blocks: list[JsonObject] = []
+    for block in reasoning:
+        if block.encrypted is not None:
+            blocks.append({"type": "redacted_thinking", "data": block.encrypted})
+        elif block.signature:
+            blocks.append({"type": "thinking", "thinking": block.text, "signature": block.signature})
+    return blocks
+
+
+def safe_id(identifier: str) -> str:
+    """The same id for the same input, different ids for different inputs: calls and results still find each other."""
+    if _GOOD_ID.fullmatch(identifier):
+        return identifier
+    digest = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{_BAD_ID_CHARACTER.sub('_', identifier) or 'toolu'}_{digest}"
+
+
+# ------------------------------------------------------------------------------------------------------------ decoding
+
+
+def decode_messages(system: Any, messages: Any) -> tuple[Message, ...]:
+    """Raises `ClientFault` when the shape is wrong."""
+    if not isinstance(messages, list):
+        raise ClientFault("messages must be a list", param="messages")
+    decoded: list[Message] = []
+    if parts := parts_from_content(system):
+        decoded.append(Message(role="system", parts=parts))
+    for message in messages:
+        if not isinstance(message, dict):
+            raise ClientFault("a message must be an object", param="messages")
+        decoded.extend(_decode_message(message))
+    return tuple(decoded)
+
+
+def _decode_message(message: JsonObject) -> list[Message]:
+    content = message.get("content")
+    match message.get("role"):
+        case "assistant":
+            return [_decode_assistant(content)]
+        case "system":
+            return [Message(role="system", parts=parts_from_content(content))]
+        case "user":
+            return _decode_user(content)
+    raise ClientFault("role must be user, assistant or system", param="messages")
+
+
+def _decode_user(content: Any) -> list[Message]:
+    if not isinstance(content, list):
+        return [Message(role="user", parts=parts_from_content(content))]
+    results: list[Message] = []
+    rest: list[Part] = []
+    for block in content:
+        if isinstance(block, dict) and block.get("type") == "tool_result":
+            results.append(_decode_result(block))
+        else:
+            rest.append(part_from_block(block))
+    return [*results, Message(role="user", parts=tuple(rest))] if rest or not results else results
+
+
+def _decode_result(block: JsonObject) -> Message:
+    return Message(
+        role="tool",
+        tool_call_id=str(block.get("tool_use_id", "")),
+        parts=parts_from_content(block.get("content")),
+        extra={name: block[name] for name in _RESULT_FIELDS if name in block},
+    )
+
+
+def _decode_assistant(content: Any) -> Message:
+    if not isinstance(content, list):
+        return Message(role="assistant", parts=parts_from_content(content))
+    parts: list[Part] = []
+    calls: list[ToolCall] = []
+    reasoning: list[ReasoningBlock] = []
+    for block in content:
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind == "tool_use":
+            calls.append(call_from_block(block))
+        elif kind in ("thinking", "redacted_thinking"):
+            reasoning.append(reasoning_from_block(block))
+        else:
+            parts.append(part_from_block(block))
+    return Message(role="assistant", parts=tuple(parts), tool_calls=tuple(calls), reasoning=tuple(reasoning))
+
+
+def call_from_block(block: JsonObject) -> ToolCall:
+    return ToolCall(
+        id=str(block.get("id", "")),
+        name=str(block.get("name", "")),
+        arguments=arguments_from_object(block.get("input")),
+    )
+
+
+def reasoning_from_block(block: JsonObject) -> ReasoningBlock:
+    if block["type"] == "redacted_thinking":
+        return ReasoningBlock(encrypted=str(block.get("data", "")))
+    return ReasoningBlock(text=str(block.get("thinking") or ""), signature=block.get("signature") or None)

@@ -1,0 +1,186 @@
+"""Anthropic's event stream → `StreamEvent`s, without I/O. Pure.
+
+    message_start → (content_block_start → content_block_delta* → content_block_stop)* → message_delta+ → message_stop
+
+What departs from that order has one defined meaning each:
+
+    event of an unknown type, ping          Heartbeat
+    block of an unknown type                collected and given as ExtraFields at its end
+    content before message_start            a start without id and model is reported first
+    second message_start                    only its usage counts
+    block or delta without index            a start counts on; a delta or stop belongs to the block started last
+    text or thinking without an open block  its block begins with it
+    start repeated for an open block        ignored; when the tool's id is another, a new call begins
+    start repeated for a finished tool      ignored with all that follows for that block
+    block left open at the end              closed there; a tool without a fragment has the arguments `{}`
+    delta of an unknown type                given as ExtraFields
+    tool arguments without an open tool,
+    delta of another kind than its block's  BadAnswer: it belongs to nothing, and dropping it would be silent
+    not JSON, not UTF-8, not an object      BadAnswer
+    body ends before message_stop           StreamTruncated, unless the stop reason was given: then a regular end
+    JSON instead of events                  its error, or BadAnswer
+    anything after message_stop or an error ignored
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from providers.dialects.anthropic_messages.answer import finish_reason, refusal_of, usage_of
+from providers.dialects.anthropic_messages.arguments import loads_lenient
+from providers.dialects.anthropic_messages.errors import error_of_object
+from providers.dialects.anthropic_messages.stream_blocks import Content
+from providers.dialects.plain_body import PlainBodyGuard
+from providers.dialects.sse import SseDecoder, SseEvent
+from providers.errors import BadAnswer, StreamTruncated, UpstreamError
+from providers.types import (
+    Finish,
+    Heartbeat,
+    JsonObject,
+    RefusalDelta,
+    StreamEnd,
+    StreamEvent,
+    StreamFailed,
+    StreamStart,
+    UsageReport,
+)
+
+
+class StreamDecoder:
+    """One per answer. `json_tool` is the tool whose input is the answer itself. Never raises."""
+
+    def __init__(self, *, json_tool: str | None = None, provider: str = "anthropic") -> None:
+        self._sse = SseDecoder()
+        self._provider = provider
+        self._content = Content(json_tool)
+        self._counts: JsonObject = {}
+        self._stop_reason: str | None = None
+        self._started = False
+        self._done = False
+        self._guard = PlainBodyGuard()
+        self._handlers: dict[str, Callable[[JsonObject], list[StreamEvent]]] = {
+            "message_start": self._message_start,
+            "content_block_start": self._block_start,
+            "content_block_delta": self._block_delta,
+            "content_block_stop": self._block_stop,
+            "message_delta": self._message_delta,
+            "message_stop": self._message_stop,
+            "error": self._error,
+        }
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        if self._done:
+            return []
+        if not self._guard.settled and self._guard.take(data):
+            refused = self._guard.error(complete=False)
+            return [] if refused is None else self._fail(refused)
+        events: list[StreamEvent] = []
+        try:
+            for event in self._sse.feed(data):
+                events.extend(self._read(event))
+                if self._done:
+                    break
+        except UpstreamError as error:
+            events.extend(self._fail(error))
+        return events
+
+    def close(self) -> list[StreamEvent]:
+        """The upstream's body has ended."""
+        if self._done:
+            return []
+        if (refused := self._guard.error(complete=True)) is not None:
+            return self._fail(refused)
+        events: list[StreamEvent] = []
+        try:
+            if (rest := self._sse.close()) is not None:
+                events.extend(self._read_rest(rest))
+        except UpstreamError as error:
+            return self._fail(error)
+        if self._done:
+            return events
+        if self._stop_reason is not None:
+            return events + self._end()
+        return events + self._fail(StreamTruncated("The provider's stream ended too early."))
+
+    # --------------------------------------------------------------------------------------------------------- framing
+
+    def _read(self, event: SseEvent) -> list[StreamEvent]:
+        try:
+            body = loads_lenient(event.data)
+        except (ValueError, RecursionError):
+            if event.data.strip() == b"[DONE]":  # written by servers that only resemble this dialect
+                return [Heartbeat()]
+            return self._fail(BadAnswer("The provider sent a stream event that is not JSON."))
+        if not isinstance(body, dict):
+            return self._fail(BadAnswer("The provider sent a stream event that is not an object."))
+        kind = body.get("type") or event.event
+        handler = self._handlers.get(kind if isinstance(kind, str) else "")
+        if handler is None:
+            return self._error(body) if isinstance(body.get("error"), dict) else [Heartbeat()]
+        return handler(body)
+
+    def _read_rest(self, event: SseEvent) -> list[StreamEvent]:
+        """An event without its blank line counts when it is whole; half a one is part of the truncation."""
+        try:
+            loads_lenient(event.data)
+        except (ValueError, RecursionError):
+            return []
+        return self._read(event)
+
+    def _fail(self, error: UpstreamError) -> list[StreamEvent]:
+        self._done = True
+        return [StreamFailed(error)]
+
+    # ---------------------------------------------------------------------------------------------------------- events
+
+    def _message_start(self, body: JsonObject) -> list[StreamEvent]:
+        message = _object(body.get("message"))
+        events = self._start(str(message.get("id") or ""), str(message.get("model") or ""))
+        return events + self._count(message.get("usage"))
+
+    def _start(self, identifier: str = "", model: str = "") -> list[StreamEvent]:
+        if self._started:
+            return []
+        self._started = True
+        return [StreamStart(identifier, model)]
+
+    def _block_start(self, body: JsonObject) -> list[StreamEvent]:
+        return self._start() + self._content.start(body.get("index"), _object(body.get("content_block")))
+
+    def _block_delta(self, body: JsonObject) -> list[StreamEvent]:
+        return self._start() + self._content.delta(body.get("index"), _object(body.get("delta")))
+
+    def _block_stop(self, body: JsonObject) -> list[StreamEvent]:
+        return self._content.stop(body.get("index"))
+
+    def _message_delta(self, body: JsonObject) -> list[StreamEvent]:
+        delta = _object(body.get("delta"))
+        events = self._start()
+        if isinstance(reason := delta.get("stop_reason"), str):
+            self._stop_reason = reason
+        if (explanation := refusal_of(delta)) is not None:
+            events.append(RefusalDelta(explanation))
+        return events + self._count(body.get("usage"))
+
+    def _message_stop(self, body: JsonObject) -> list[StreamEvent]:
+        return self._start() + self._end()
+
+    def _end(self) -> list[StreamEvent]:
+        """The finish waits until here: several `message_delta` may come, and the last reason holds."""
+        self._done = True
+        events = self._content.close()
+        reason = finish_reason(self._stop_reason, has_calls=self._content.calls > 0)
+        return [*events, Finish(reason), StreamEnd()]
+
+    def _error(self, body: JsonObject) -> list[StreamEvent]:
+        return self._fail(error_of_object(body, provider=self._provider))
+
+    def _count(self, counts: Any) -> list[StreamEvent]:
+        """Counts are running totals: a later one replaces, an omitted one stays."""
+        if not isinstance(counts, dict):
+            return []
+        self._counts.update({name: value for name, value in counts.items() if value is not None})
+        return [UsageReport(usage_of(self._counts))]
+
+
+def _object(value: Any) -> JsonObject:
+    return value if isinstance(value, dict) else {}

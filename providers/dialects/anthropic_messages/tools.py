@@ -1,0 +1,150 @@
+"""Tools and the choice among them ↔ Anthropic's `tools` and `tool_choice`. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from providers.dialects.anthropic_messages.schema import restrict_schema
+from providers.dialects.anthropic_messages.traits import ModelTraits
+from providers.errors import ClientFault, Unsupported
+from providers.types import ChatCall, JsonObject, Message, ResponseFormat, Tool, ToolChoice
+
+JSON_ANSWER_TOOL = "answer_as_json"
+_CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
+_NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
+
+
+def needs_json_tool(call: ChatCall, traits: ModelTraits) -> bool:
+    """True when a schema is asked of a model without structured output: a forced tool's input is then the answer."""
+    return (
+        call.response_format is not None and call.response_format.kind == "json_schema" and not traits.structured_output
+    )
+
+
+def forces_tool(call: ChatCall, traits: ModelTraits) -> bool:
+    return needs_json_tool(call, traits) or (
+        call.tool_choice is not None and call.tool_choice.mode in ("required", "tool")
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ encoding
+
+
+def encode_tools(call: ChatCall, traits: ModelTraits, provider: str) -> JsonObject:
+    """`tools` and `tool_choice`, as far as they are needed."""
+    tools = [_encode_tool(tool, traits, provider) for tool in _allowed(call)]
+    choice = _encode_choice(call, bool(tools), traits, provider)
+    if needs_json_tool(call, traits):
+        assert call.response_format is not None
+        choice = _force_json_answer(bool(tools), choice, traits, provider)
+        tools.append(_json_answer_tool(call.response_format))
+    elif not tools and (names := _called_names(call.messages)):
+        # Calls in the history are refused unless the request has tools; none of these may be called again.
+        tools = [{"name": name, "input_schema": _NO_ARGUMENTS} for name in names]
+        choice = {"type": "none"}
+    fields: JsonObject = {}
+    if tools:
+        fields["tools"] = tools
+    if choice is not None:
+        fields["tool_choice"] = choice
+    return fields
+
+
+def _allowed(call: ChatCall) -> Sequence[Tool]:
+    allowed = call.tool_choice.allowed if call.tool_choice is not None else ()
+    return [tool for tool in call.tools if tool.name in allowed] if allowed else call.tools
+
+
+def _encode_tool(tool: Tool, traits: ModelTraits, provider: str) -> JsonObject:
+    if tool.custom:
+        raise Unsupported(field="tools", provider=provider, why="custom tools with free text input")
+    encoded: JsonObject = {"name": tool.name}
+    if tool.description is not None:
+        encoded["description"] = tool.description
+    strict = tool.strict if traits.structured_output else None
+    if "type" not in tool.extra:
+        schema = _object_schema(tool.parameters)
+        encoded["input_schema"] = restrict_schema(schema) if strict else schema
+    if strict is not None:
+        encoded["strict"] = strict
+    return {**encoded, **tool.extra}
+
+
+def _object_schema(parameters: JsonObject | None) -> JsonObject:
+    if not parameters:
+        return _NO_ARGUMENTS
+    return parameters if parameters.get("type") == "object" else {**parameters, "type": "object"}
+
+
+def _encode_choice(call: ChatCall, has_tools: bool, traits: ModelTraits, provider: str) -> JsonObject | None:
+    choice = call.tool_choice
+    encoded: JsonObject | None = None
+    if choice is not None and (has_tools or choice.mode in ("required", "tool")):
+        encoded = {"type": _CHOICES[choice.mode]}
+        if choice.mode == "tool":
+            encoded["name"] = choice.name
+        if choice.mode in ("required", "tool") and not traits.forced_tools:
+            raise Unsupported(field="tool_choice", provider=provider, why="this model cannot be forced to call a tool")
+    if call.parallel_tool_calls is False and has_tools:
+        encoded = encoded or {"type": "auto"}
+        if encoded["type"] != "none":
+            encoded["disable_parallel_tool_use"] = True
+    return encoded
+
+
+def _force_json_answer(has_tools: bool, choice: JsonObject | None, traits: ModelTraits, provider: str) -> JsonObject:
+    """Beside the client's own tools the model may still call one of them; otherwise it has to answer."""
+    if not traits.forced_tools:
+        raise Unsupported(field="response_format", provider=provider, why="this model has no structured output")
+    if choice is not None and choice["type"] == "tool":
+        return choice
+    may_call = has_tools and (choice is None or choice["type"] != "none")
+    return {"type": "any"} if may_call else {"type": "tool", "name": JSON_ANSWER_TOOL}
+
+
+def _json_answer_tool(wanted: ResponseFormat) -> JsonObject:
+    description = wanted.description or "Give the final answer as the input of this tool."
+    return {"name": JSON_ANSWER_TOOL, "description": description, "input_schema": _object_schema(wanted.schema)}
+
+
+def _called_names(messages: Sequence[Message]) -> list[str]:
+    return list(dict.fromkeys(call.name for message in messages for call in message.tool_calls))
+
+
+# ------------------------------------------------------------------------------------------------------------ decoding
+
+
+def decode_tools(tools: Any) -> tuple[Tool, ...]:
+    if tools is None:
+        return ()
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise ClientFault("tools must be a list of objects", param="tools")
+    return tuple(_decode_tool(tool) for tool in tools)
+
+
+def _decode_tool(tool: JsonObject) -> Tool:
+    typed = {"name", "description", "input_schema", "strict"}
+    extra = {key: value for key, value in tool.items() if key not in typed}
+    if extra.get("type") == "custom":  # the default, written out
+        del extra["type"]
+    schema = tool.get("input_schema")
+    return Tool(
+        name=str(tool.get("name", "")),
+        description=tool.get("description"),
+        parameters=None if schema == _NO_ARGUMENTS else schema,
+        strict=tool.get("strict"),
+        extra=extra,
+    )
+
+
+def decode_choice(choice: Any) -> tuple[ToolChoice | None, bool | None]:
+    """The choice, and whether calls may be parallel where that is said."""
+    if choice is None:
+        return None, None
+    modes = {"auto": "auto", "none": "none", "any": "required", "tool": "tool"}
+    if not isinstance(choice, dict) or choice.get("type") not in modes:
+        raise ClientFault("tool_choice.type must be auto, any, tool or none", param="tool_choice")
+    parallel = False if choice.get("disable_parallel_tool_use") else None
+    mode = modes[choice["type"]]
+    if mode == "tool":
+        return ToolChoice(mode="tool", name=str(choice.get("name", ""))), parallel
+    return ToolChoice(mode=mode), parallel  # type: ignore[arg-type]

@@ -1,0 +1,167 @@
+"""Why a request went where it went: kept raw in a bounded ring, rendered only when somebody reads it.
+
+A record holds the plans a request was given (one per alias it fell back to), each of which is a function of its own
+recorded inputs, and the attempts made. `recomputes` proves it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Protocol
+
+from monitoring.upstream_state import Candidate
+from providers.specs import CredentialSpec, DeploymentSpec
+from providers.types import JsonObject
+from routing.plan import RoutePlan, recompute
+
+
+class AttemptMade(Protocol):
+    """What is read of an attempt. `outcome` is `ok` or an error's reason, `then` what followed; times are seconds,
+    `first_token_s` counted, like `started_at`, from the start of the call."""
+
+    @property
+    def deployment(self) -> DeploymentSpec: ...
+    @property
+    def credential(self) -> CredentialSpec | None: ...
+    @property
+    def started_at(self) -> float: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def first_token_s(self) -> float | None: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def then(self) -> str | None: ...
+
+
+class Decision:
+    """The record of one request; the gateway appends to it while the request runs."""
+
+    __slots__ = ("attempts", "model", "plans", "request_id", "revision", "started_at")
+
+    def __init__(self, request_id: str, model: str, revision: int, started_at: float = 0.0) -> None:
+        self.request_id = request_id
+        self.model = model
+        self.revision = revision
+        self.started_at = started_at
+        """Seconds since 1970."""
+        self.plans: list[RoutePlan] = []
+        self.attempts: list[AttemptMade] = []
+
+    def recomputes(self) -> bool:
+        """Whether every plan, made once more from what was recorded, is the plan that was followed."""
+        return all(recompute(plan) == plan for plan in self.plans)
+
+    def render(self) -> JsonObject:
+        """The JSON of `GET /requests/{id}` and `GET /routes/explain`: the last plan, earlier ones under `before`."""
+        rendered = [render_plan(plan) for plan in self.plans]
+        last = rendered[-1] if rendered else {"strategy": None, "candidates": [], "order": []}
+        return {
+            "request_id": self.request_id,
+            "model": self.model,
+            "revision": self.revision,
+            **last,
+            "attempts": [render_attempt(attempt) for attempt in self.attempts],
+            "before": rendered[:-1],
+        }
+
+
+def render_plan(plan: RoutePlan) -> JsonObject:
+    query, draws = plan.query, plan.draws
+    terms = _terms(plan)
+    return {
+        "model": query.model,
+        "strategy": plan.strategy.name,
+        "candidates": [
+            _render_candidate(candidate, reason, terms.get(candidate.deployment.id, {}))
+            for candidate, reason in zip(plan.candidates, plan.reasons, strict=True)
+        ],
+        "order": [deployment.name for deployment in plan.order],
+        "panicked": [deployment.name for deployment in plan.order[len(plan.order) - plan.panicked :]],
+        "query": {
+            "operation": query.operation.value,
+            "needs": sorted(query.needs),
+            "input_tokens": query.input_tokens,
+            "max_output_tokens": query.max_output_tokens,
+            "tags": sorted(query.tags),
+            "sticky": query.sticky is not None,
+        },
+        "draws": draws._asdict(),
+    }
+
+
+def render_attempt(attempt: AttemptMade) -> JsonObject:
+    first = attempt.first_token_s
+    return {
+        "provider": attempt.deployment.provider.name,
+        "deployment": attempt.deployment.name,
+        "outcome": attempt.outcome,
+        "status": attempt.status,
+        "duration": attempt.duration_s,
+        "time_to_first_token": None if first is None else first - attempt.started_at,
+        "credential": None if attempt.credential is None else attempt.credential.name,
+        "then": attempt.then,
+        "message": attempt.message or None,
+    }
+
+
+class DecisionRing:
+    """The newest `size` decisions by request id."""
+
+    __slots__ = ("_decisions", "size")
+
+    def __init__(self, size: int = 2000) -> None:
+        self.size = size
+        self._decisions: OrderedDict[str, Decision] = OrderedDict()
+
+    def add(self, decision: Decision) -> None:
+        decisions = self._decisions
+        decisions[decision.request_id] = decision
+        if len(decisions) > self.size:
+            decisions.popitem(last=False)
+
+    def get(self, request_id: str) -> Decision | None:
+        return self._decisions.get(request_id)
+
+    def __len__(self) -> int:
+        return len(self._decisions)
+
+    def __iter__(self) -> Iterator[Decision]:
+        """Newest first."""
+        return iter(tuple(reversed(self._decisions.values())))
+
+
+def _terms(plan: RoutePlan) -> dict[int, dict[str, float | int | None]]:
+    """By deployment id: the strategy's terms for those it compared."""
+    eligible = [each for each, reason in zip(plan.candidates, plan.reasons, strict=True) if reason is None]
+    if not eligible:
+        return {}
+    terms = plan.strategy.terms(plan.query, eligible, plan.draws)
+    return {each.deployment.id: term for each, term in zip(eligible, terms, strict=True)}
+
+
+def _render_candidate(candidate: Candidate, reason: str | None, terms: dict[str, float | int | None]) -> JsonObject:
+    shown = {name: _finite(value) for name, value in terms.items()}
+    return {
+        "deployment": candidate.deployment.name,
+        "provider": candidate.deployment.provider.name,
+        "excluded": reason,
+        "score": shown.pop("score", None),
+        "terms": shown,
+        "state": {
+            "bar": candidate.bar,
+            "outstanding": candidate.outstanding,
+            "time_to_first_token": candidate.ttft_s,
+            "error_rate": candidate.error_rate,
+            "ramp": candidate.ramp,
+        },
+    }
+
+
+def _finite(value: float | int | None) -> float | int | None:
+    """JSON has no infinity: an infinitely bad score is shown as none."""
+    return None if value is None or value in (float("inf"), float("-inf")) else value

@@ -1,0 +1,132 @@
+"""Who may serve a request, and in which order: pure, and a function of its arguments alone.
+
+First what the request asks for (capabilities, context window, tags, the key's models), then the live state of the
+candidates, then the strategy. At most half of a pool is ejected for reasons of health (`Candidate.yields`): beyond that
+all of it is admitted, the ejected ones behind the others, so that the only candidate is never blocked, and a mistaken
+verdict about everybody is survived. What is not known about a deployment (None, an empty set) excludes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from monitoring.upstream_state import Candidate
+from providers.specs import DeploymentSpec
+from routing.route_query import Draws, DrawSource, RouteQuery
+from routing.sticky import sticky_order
+from routing.strategies.base import Strategy
+
+__all__ = ["Candidate", "DrawSource", "Draws", "RoutePlan", "RouteQuery", "make_plan", "recompute"]
+
+
+class RoutePlan(NamedTuple):
+    """The order of attempts together with everything it was made from, so a plan is its own record.
+
+    `reasons` runs parallel to `candidates`: why each was excluded, or None. The last `panicked` of `order` have a bar
+    that gave way: an attempt at one of them is made against better knowledge and is charged to the retry budget.
+    """
+
+    query: RouteQuery
+    candidates: tuple[Candidate, ...]
+    strategy: Strategy
+    draws: Draws
+    reasons: tuple[str | None, ...]
+    order: tuple[DeploymentSpec, ...]
+    panicked: int = 0
+
+    def is_sound(self, position: int) -> bool:
+        """Whether nothing spoke against the deployment at this position of `order` when the plan was made."""
+        return position < len(self.order) - self.panicked
+
+    def exclusions(self) -> dict[str, str]:
+        """Names of the excluded deployments with the reason of each: what a 503 tells the client."""
+        pairs = zip(self.candidates, self.reasons, strict=True)
+        return {candidate.deployment.name: reason for candidate, reason in pairs if reason is not None}
+
+    def excluded_for(self, reason: str) -> bool:
+        """Whether anyone was excluded for this reason: `context_window` invites a larger model or condensing."""
+        return reason in self.reasons
+
+
+def make_plan(query: RouteQuery, candidates: Sequence[Candidate], strategy: Strategy, draws: Draws) -> RoutePlan:
+    """`candidates` in their configured order, which breaks ties. An empty order means that nobody may serve this."""
+    candidates = tuple(candidates)
+    # The cheap questions are asked here, because this loop is most of what a plan costs; the others by `unfit`.
+    demanding = query.needs or query.tags or query.allowed is not None
+    tokens = query.input_tokens + (query.max_output_tokens or 0)
+    sound: list[Candidate] = []
+    ramping: list[Candidate] = []
+    yielding: list[Candidate] = []
+    reasons: list[str | None] = []
+    for candidate in candidates:
+        deployment, bar, yields, _, _, _, ramp = candidate
+        window = deployment.context_window
+        if (demanding or (window is not None and tokens > window)) and (reason := unfit(query, deployment)):
+            reasons.append(reason)
+            continue
+        reasons.append(bar)
+        if bar is None:
+            (sound if ramp > draws.ramp else ramping).append(candidate)
+        elif yields:
+            yielding.append(candidate)
+    if len(sound) > 1:
+        sound = _arranged(query, sound, strategy, draws)
+    panicked = 0
+    if ramping or yielding:
+        panicked = _add_the_others(query, strategy, draws, sound, ramping, yielding)
+        if panicked:
+            reasons = [None if each in yielding else reason for each, reason in zip(candidates, reasons, strict=True)]
+    order = tuple([candidate[0] for candidate in sound])
+    # The class's own constructor costs twice as much.
+    return tuple.__new__(RoutePlan, (query, candidates, strategy, draws, tuple(reasons), order, panicked))
+
+
+def recompute(plan: RoutePlan) -> RoutePlan:
+    """The same plan once more from what it recorded; equal to it, always."""
+    return make_plan(plan.query, plan.candidates, plan.strategy, plan.draws)
+
+
+def unfit(query: RouteQuery, deployment: DeploymentSpec) -> str | None:
+    """Why a deployment cannot serve this request whatever its state."""
+    if query.allowed is not None and query.allowed.isdisjoint((query.model, deployment.model, deployment.name)):
+        return "model_not_allowed"
+    if not query.tags <= deployment.tags and not query.tags <= deployment.tags | deployment.provider.tags:
+        return "tags"
+    if deployment.capabilities and not query.needs <= deployment.capabilities:
+        return f"missing_capability:{min(query.needs - deployment.capabilities)}"
+    if deployment.context_window is not None and _tokens(query, deployment) > deployment.context_window:
+        return "context_window"
+    return None
+
+
+def _tokens(query: RouteQuery, deployment: DeploymentSpec) -> int:
+    """Input and room for the answer; more room than the model can fill is not counted against it."""
+    output = query.max_output_tokens or 0
+    if deployment.max_output_tokens is not None:
+        output = min(output, deployment.max_output_tokens)
+    return query.input_tokens + output
+
+
+def _add_the_others(
+    query: RouteQuery,
+    strategy: Strategy,
+    draws: Draws,
+    order: list[Candidate],
+    ramping: list[Candidate],
+    yielding: list[Candidate],
+) -> int:
+    """Lengthens `order` by the recovering ones, and by the ejected when they are more than half; returns how many."""
+    ejected = len(yielding)
+    if ramping:
+        order += _arranged(query, ramping, strategy, draws)
+    if 2 * ejected <= len(order) + ejected:
+        return 0
+    order += _arranged(query, yielding, strategy, draws)
+    return ejected
+
+
+def _arranged(query: RouteQuery, group: list[Candidate], strategy: Strategy, draws: Draws) -> list[Candidate]:
+    if len(group) == 1:
+        return group
+    if query.sticky is not None:
+        return sticky_order(query.sticky, group, tiered=strategy.tiered)
+    return strategy.order(query, group, draws)

@@ -1,0 +1,203 @@
+"""What follows from a failed attempt, how long to wait, and when to stop. Pure: time and chance are arguments.
+
+The retry budget bounds what retries add to a total outage without standing in the way of failover. Moving on to a
+candidate that nothing speaks against is free: it is that candidate's ordinary traffic, and its own breaker ends it when
+it fails too. Everything else (the same target again, a candidate admitted although its breaker is open) is paid from a
+bucket that each request fills by a tenth, so that in an outage upstreams see at most 1.1 × the requests.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from providers.errors import ConnectFailed, ContextOverflow, UpstreamError, UpstreamTimeout
+
+# ------------------------------------------------------------------------------------------------------ Retry-After
+
+_EPOCH_FLOOR_S = 1e9
+"""A `retry-after` number this large (2001 or later) is a point in time, not a duration."""
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait, 0.0 for a time that has passed, None when the upstream said nothing intelligible.
+
+    `headers` have lower-case names; `now` is aware. Read in this order: `retry-after-ms` (OpenAI, Azure), `retry-after`
+    in seconds, as an HTTP date (RFC 9110, 10.2.3) or, as some proxies send it, in seconds since 1970.
+    """
+    millis = _number(headers.get("retry-after-ms"))
+    if millis is not None:
+        return millis / 1000
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    seconds = _number(text)
+    if seconds is not None:
+        return max(seconds - now.timestamp(), 0.0) if seconds >= _EPOCH_FLOOR_S else seconds
+    return _until_date(text, now)
+
+
+def _number(text: str | None) -> float | None:
+    """A finite number of at least 0."""
+    try:
+        value = float(text) if text is not None else -1.0
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def _until_date(text: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - now).total_seconds(), 0.0)
+
+
+# ------------------------------------------------------------------------------------------------------- back-off
+
+
+def backoff_s(retry: int, *, base_s: float, draw: float, cap_s: float = 8.0) -> float:
+    """Full jitter: uniform in [0, base·2^retry), `retry` from 0 ("Exponential Backoff And Jitter", AWS, 2015)."""
+    return draw * min(base_s * 2.0 ** min(retry, 32), cap_s)
+
+
+# ---------------------------------------------------------------------------------------------------- retry budget
+
+
+class RetryBudget:
+    """Tokens for retries: `ratio` comes in with each request, one goes out with each charged retry.
+
+    It starts full at `floor` and never holds more than `ratio` × the requests in flight, or `floor` if that is more. An
+    idle proxy regains one token in `regain_s`, so that rare requests may be retried too.
+    """
+
+    __slots__ = ("_regained_at", "floor", "in_flight", "ratio", "regain_s", "tokens")
+
+    def __init__(self, *, ratio: float = 0.1, floor: float = 3.0, regain_s: float = 10.0) -> None:
+        self.ratio = ratio
+        self.floor = floor
+        self.regain_s = regain_s
+        self.tokens = floor
+        self.in_flight = 0
+        self._regained_at: float | None = None
+
+    def request_started(self) -> None:
+        self.in_flight += 1
+        self.tokens = min(self.tokens + self.ratio, max(self.floor, self.ratio * self.in_flight))
+
+    def request_ended(self) -> None:
+        self.in_flight -= 1
+
+    def spend(self, now: float) -> bool:
+        """Takes one token; False when there is none. `now` is monotonic seconds."""
+        if self._regained_at is not None and self.tokens < self.floor:
+            self.tokens = min(self.tokens + max(now - self._regained_at, 0.0) / self.regain_s, self.floor)
+        self._regained_at = now
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+
+# -------------------------------------------------------------------------------------------------- attempt policy
+
+
+class Then(enum.StrEnum):
+    """NEXT candidate; SAME deployment again (with whichever credential is available then); CONDENSE the conversation
+    and plan anew; STOP and give the error to the client."""
+
+    NEXT = "next"
+    SAME = "same"
+    CONDENSE = "condense"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """`why` is for the decision record and the metric's `reason`."""
+
+    then: Then
+    why: str
+    wait_s: float = 0.0
+    charged: bool = False
+    """To be paid from the retry budget; when that is refused, stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """`max_attempts` counts the first one. `longest_wait_s` bounds obedience to Retry-After while a client waits."""
+
+    max_attempts: int = 3
+    base_s: float = 0.25
+    longest_wait_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failed attempt in its situation.
+
+    `attempts` made so far, this one included; `same_again` how many of them repeated this deployment after a wait.
+    `committed`: semantic events have reached the client. `has_next`: the plan has another candidate, `next_is_sound`:
+    with nothing against it. `other_credential`: this deployment has another one available now. `left_s`:
+    until the deadline.
+    """
+
+    error: UpstreamError
+    attempts: int
+    has_next: bool
+    left_s: float
+    next_is_sound: bool = True
+    other_credential: bool = False
+    same_again: int = 0
+    stale_retried: bool = False
+    committed: bool = False
+    condensed: bool = False
+
+
+def what_follows(failure: Failure, policy: RetryPolicy, *, draw: float) -> Step:
+    """The failure table of the design, row by row."""
+    error = failure.error
+    if failure.committed:
+        return Step(then=Then.STOP, why="committed")
+    if isinstance(error, ContextOverflow) and not failure.condensed:
+        return Step(then=Then.CONDENSE, why=error.reason)
+    if not error.fails_over:
+        return Step(then=Then.STOP, why=error.reason)
+    if failure.left_s <= 0 or (isinstance(error, UpstreamTimeout) and error.phase == "total"):
+        return Step(then=Then.STOP, why="deadline")
+    if isinstance(error, ConnectFailed) and error.stale and not failure.stale_retried:
+        return Step(then=Then.SAME, why="stale_connection")
+    if failure.attempts >= policy.max_attempts:
+        return Step(then=Then.STOP, why="attempts")
+    return _another_target(failure) or _same_target(failure, policy, draw)
+
+
+def _another_target(failure: Failure) -> Step | None:
+    error = failure.error
+    if failure.other_credential and (error.cools_credential or error.disables_credential):
+        return Step(then=Then.SAME, why=error.reason)
+    if failure.has_next:
+        return Step(then=Then.NEXT, why=error.reason, charged=not failure.next_is_sound)
+    return None
+
+
+def _same_target(failure: Failure, policy: RetryPolicy, draw: float) -> Step:
+    error = failure.error
+    if error.disables_credential or not _may_pass(error):
+        return Step(then=Then.STOP, why=error.reason)
+    if error.retry_after_s is not None:
+        wait_s = error.retry_after_s
+    else:
+        wait_s = backoff_s(failure.same_again, base_s=policy.base_s, draw=draw)
+    if wait_s >= failure.left_s or wait_s > policy.longest_wait_s:
+        return Step(then=Then.STOP, why="retry_after_too_long")
+    return Step(then=Then.SAME, why=error.reason, wait_s=wait_s, charged=True)
+
+
+def _may_pass(error: UpstreamError) -> bool:
+    """Whether the same request may fare better at the same place: not when the place cannot do what was asked."""
+    return error.trips_breaker or error.cools_credential

@@ -1,0 +1,26 @@
+"""The fewest running calls for its weight first."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from monitoring.upstream_state import Candidate
+from routing.route_query import Draws, RouteQuery
+from routing.strategies.base import Strategy, Terms, by_score, weight_of
+
+
+def score(candidate: Candidate) -> float:
+    """Calls running once this one has joined them, per unit of weight; weight 0 only when nothing else is left."""
+    weight = weight_of(candidate)
+    return (candidate.outstanding + 1) / weight if weight > 0 else float("inf")
+
+
+class LeastBusy(Strategy):
+    name: ClassVar[str] = "least_busy"
+
+    def order(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Candidate]:
+        return by_score(candidates, [score(each) for each in candidates], draws.uniform)
+
+    def terms(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Terms]:
+        return [
+            {"score": score(each), "outstanding": each.outstanding, "weight": weight_of(each)} for each in candidates
+        ]

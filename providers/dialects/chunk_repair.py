@@ -1,0 +1,114 @@
+"""Brings the stream chunks of loosely compatible servers back to OpenAI's rules. Pure; one per stream.
+
+OpenAI's clients add up the deltas of a stream: strings are concatenated, and tool calls are told apart by their index. So a
+role, a call's id or a name that comes with every chunk turns into `assistantassistant`, and calls that all have index 0 (or
+none) are merged into one. Here the role, the id and the name pass once, and calls are numbered 0, 1, 2 … in the order in
+which their ids appear. A chunk that already keeps the rules is not changed, so that it passes as the bytes it came in.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.dialects.relay import Repair
+from providers.types import JsonObject
+
+
+@dataclass(slots=True)
+class _Call:
+    number: int
+    id: str
+    name: str = ""
+
+
+@dataclass(slots=True)
+class _Choice:
+    has_role: bool = False
+    calls: list[_Call] = field(default_factory=list)
+    by_index: dict[int, _Call] = field(default_factory=dict)
+
+
+class ChunkRepair:
+    """A `Repair` for chat streams; `also` is the provider's own, which sees each chunk first."""
+
+    def __init__(self, also: Repair | None = None) -> None:
+        self._also = also
+        self._choices: dict[Any, _Choice] = {}
+
+    def __call__(self, chunk: JsonObject) -> bool:
+        is_changed = self._also is not None and self._also(chunk)
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            delta = choice.get("delta") if isinstance(choice, dict) else None
+            if isinstance(delta, dict) and delta:
+                state = self._choices.setdefault(choice.get("index"), _Choice())
+                is_changed = _repair_delta(delta, state) or is_changed
+        return is_changed
+
+
+def _repair_delta(delta: JsonObject, state: _Choice) -> bool:
+    is_changed = False
+    if delta.get("role"):
+        if state.has_role:
+            del delta["role"]
+            is_changed = True
+        state.has_role = True
+    calls = delta.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict):
+            is_changed = _repair_call(call, state) or is_changed
+    return is_changed
+
+
+def _repair_call(call: JsonObject, state: _Choice) -> bool:
+    index = call.get("index")
+    index = index if isinstance(index, int) else None
+    known = _known_call(call, index, state)
+    if known is None:
+        return _open_call(call, index, state)
+    if index is not None:
+        state.by_index[index] = known
+    repeats_id = call.pop("id", None) is not None
+    repeats_name = _repair_name(call, known)
+    return _number(call, known) or repeats_id or repeats_name
+
+
+def _known_call(call: JsonObject, index: int | None, state: _Choice) -> _Call | None:
+    """The call this delta continues: the one of its id, else of its index, else the latest; None for a new one."""
+    if call.get("id"):
+        return next((known for known in state.calls if known.id == call["id"]), None)
+    if index is not None:
+        return state.by_index.get(index)
+    return state.calls[-1] if state.calls else None
+
+
+def _open_call(call: JsonObject, index: int | None, state: _Choice) -> bool:
+    number = len(state.calls)
+    opened = _Call(number, str(call.get("id") or f"call_{number}"))
+    state.calls.append(opened)
+    state.by_index[number if index is None else index] = opened
+    function = call.get("function")
+    if isinstance(function, dict):
+        opened.name = str(function.get("name") or "")
+    is_changed = not call.get("id")
+    if is_changed:
+        call["id"] = opened.id
+    return _number(call, opened) or is_changed
+
+
+def _number(call: JsonObject, known: _Call) -> bool:
+    if call.get("index") == known.number:
+        return False
+    call["index"] = known.number
+    return True
+
+
+def _repair_name(call: JsonObject, known: _Call) -> bool:
+    """Takes out a name that was already sent; another text is the rest of a name in pieces and stays."""
+    function = call.get("function")
+    if not isinstance(function, dict) or not function.get("name"):
+        return False
+    if known.name and function["name"] == known.name:
+        del function["name"]
+        return True
+    known.name += str(function["name"])
+    return False

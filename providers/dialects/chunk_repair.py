@@ -1,9 +1,9 @@
 """Brings the stream chunks of loosely compatible servers back to OpenAI's rules. Pure; one per stream.
 
-OpenAI's clients add up the deltas of a stream: strings are concatenated, and tool calls are told apart by their index. So a
-role, a call's id or a name that comes with every chunk turns into `assistantassistant`, and calls that all have index 0 (or
-none) are merged into one. Here the role, the id and the name pass once, and calls are numbered 0, 1, 2 … in the order in
-which their ids appear. A chunk that already keeps the rules is not changed, so that it passes as the bytes it came in.
+OpenAI's clients add up the deltas of a stream: strings are concatenated, and tool calls are told apart by their index.
+So a role, an id or a name that comes with every chunk turns into `assistantassistant`, and calls that all have index 0
+(or none) are merged into one. Here role, id and name pass once, and calls are numbered 0, 1, 2 … in the order in which
+their ids appear. A chunk that already keeps the rules is not changed, so that it passes as the bytes it came in.
 """
 
 from dataclasses import dataclass, field

@@ -1,0 +1,99 @@
+"""OpenRouter: OpenAI's dialect with routing extras, comments in streams, errors in 200s and cost in the usage."""
+
+from collections.abc import Mapping
+
+import orjson
+
+from providers.adapters.base import ClientStream
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter
+from providers.dialects import upstream_errors
+from providers.dialects.chunk_repair import ChunkRepair
+from providers.dialects.relay import RelayStream
+from providers.dialects.retry_after import retry_after_s
+from providers.errors import ModelNotFound, QuotaExhausted, RateLimited, Unsupported, UpstreamError
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.types import ClientRequest, JsonObject, Operation
+
+_COMPRESSION = "context-compression"
+_OPTION_HEADERS = (
+    ("app_url", "http-referer"),
+    ("app_title", "x-openrouter-title"),
+    ("app_categories", "x-openrouter-categories"),
+)
+
+# What a model's endpoints lack, as the 404 words it, and the request's field that asked for it.
+_LACKING = (("'tool_choice'", "tool_choice"), ("tool use", "tools"), ("image input", "messages"))
+
+
+def repair(answer: JsonObject) -> bool:
+    """Gives reasoning the name that most clients read, and raises the error a choice can hold instead of an answer."""
+    is_changed = False
+    choices = answer.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
+        if isinstance(choice.get("error"), dict):
+            raise upstream_errors.error_of_object(choice)
+        said = choice.get("delta") or choice.get("message")
+        if isinstance(said, dict) and said.get("reasoning") and "reasoning_content" not in said:
+            said["reasoning_content"] = said["reasoning"]
+            is_changed = True
+    return is_changed
+
+
+class OpenRouterAdapter(OpenAICompatibleAdapter):
+    """`options`: `app_url`, `app_title`, `app_categories` name the calling application in OpenRouter's rankings."""
+
+    kind = "openrouter"
+    label = "OpenRouter"
+    default_base_url = "https://openrouter.ai/api/v1"
+    version_path = "/api/v1"
+    repair = staticmethod(repair)
+
+    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
+        named = ((header, provider.options.get(option)) for option, header in _OPTION_HEADERS)
+        return super().auth_headers(secret, provider) + tuple((name, str(value)) for name, value in named if value)
+
+    def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
+        if request.operation is not Operation.CHAT or "transforms" in body:
+            return body
+        # OpenRouter compresses the middle of long conversations for small models by itself, which would hide overflows
+        # from the gateway's own condensation; a client that asks for it gets it.
+        plugins = body.get("plugins") or []
+        if not any(isinstance(plugin, dict) and plugin.get("id") == _COMPRESSION for plugin in plugins):
+            body["plugins"] = [*plugins, {"id": _COMPRESSION, "enabled": False}]
+        return body
+
+    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
+        return RelayStream(request, repair=ChunkRepair(repair))
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        error = super().read_error(status, headers, body)
+        if isinstance(error, QuotaExhausted) and _is_budget_in_flight(body):
+            # Not the account's money: too many calls are running for what is left, which ends by itself.
+            return RateLimited(
+                "The provider's budget for calls in flight is used up.",
+                upstream_status=status,
+                retry_after_s=retry_after_s(headers),
+            )
+        if status == 404:
+            return _no_endpoints(error)
+        return error
+
+
+def _is_budget_in_flight(body: bytes) -> bool:
+    try:
+        return bool(orjson.loads(body)["error"]["metadata"]["limit_source"] == "openrouter_in_flight_budget")
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return False
+
+
+def _no_endpoints(error: UpstreamError) -> UpstreamError:
+    """A 404 also means that no endpoint of the model can do what is asked; another candidate may."""
+    text = error.message.lower()
+    if "no endpoints found" not in text:
+        return error
+    for phrase, field in _LACKING:
+        if phrase in text:
+            return Unsupported(field=field, provider=OpenRouterAdapter.kind, why="no endpoint of this model takes it")
+    return ModelNotFound(error.message, upstream_status=404, param="model")

@@ -5,12 +5,13 @@ Facts come from the vendor's OpenAPI description and client library (v2 chat, v2
 """
 
 from providers.dialects.cohere_chat.answer import decode_answer, encode_answer
-from providers.dialects.cohere_chat.embed import decode_embeddings, encode_embeddings_request
+from providers.dialects.cohere_chat.embed import DEFAULT_INPUT_TYPE, decode_embeddings, encode_embeddings_request
 from providers.dialects.cohere_chat.errors import read_error
 from providers.dialects.cohere_chat.request import decode_request, encode_request
 from providers.dialects.cohere_chat.stream import StreamDecoder
 
 __all__ = [
+    "DEFAULT_INPUT_TYPE",
     "StreamDecoder",
     "decode_answer",
     "decode_embeddings",

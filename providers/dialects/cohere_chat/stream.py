@@ -14,7 +14,7 @@ In events `tool_calls` and `citations` are objects, not lists. Of what does not 
   ended without arguments, fails the stream, because its arguments would otherwise be lost;
 * a call that begins again with the same id is the same call, with a new id a new one, whatever its index;
 * arguments are the model's text and pass unchanged, valid JSON or not; a call that ended without any has `{}`;
-* data that is not a JSON object, an end without `message-end`, and a JSON body instead of a stream fail it.
+* data that is not a JSON object, and an end without `message-end`, fail the stream.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,6 @@ import orjson
 
 from providers.dialects.cohere_chat.answer import objects, read_citation, read_finish_reason, read_usage
 from providers.dialects.cohere_chat.errors import read_error_object, read_failure
-from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import SseDecoder
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.types import (
@@ -61,7 +60,6 @@ class StreamDecoder:
     def __init__(self, *, model: str = "") -> None:
         self._model = model
         self._sse = SseDecoder()
-        self._guard = PlainBodyGuard()
         self._is_started = False
         self._is_over = False
         self._text_length = 0
@@ -84,9 +82,6 @@ class StreamDecoder:
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes. A failure comes as the last event, never as an exception."""
         events: list[StreamEvent] = []
-        if not self._guard.settled and self._guard.take(data):
-            failure = self._guard.error(complete=False)
-            return self._fail(failure) if failure is not None else []
         try:
             for block in self._sse.feed(data):
                 if self._is_over:
@@ -107,8 +102,7 @@ class StreamDecoder:
                 events += self._read(rest.data)
         except UpstreamError as error:
             return events + self._fail(error)
-        truncated = StreamTruncated("Cohere's stream ended without its message-end.")
-        return events + self._fail(self._guard.error(complete=True) or truncated)
+        return events + self._fail(StreamTruncated("Cohere's stream ended without its message-end."))
 
     def _fail(self, error: UpstreamError) -> list[StreamEvent]:
         if self._is_over:

@@ -1,0 +1,84 @@
+"""Cohere: the v2 chat and embed endpoints. Text completions are one user message, since v1's generate is retired."""
+
+from collections.abc import Mapping
+
+from providers.adapters.base import ModelInfo
+from providers.adapters.openai_compatible import join_headers
+from providers.adapters.translating import StreamDecoder, TranslatingAdapter, load_object
+from providers.dialects import cohere_chat
+from providers.errors import BadAnswer, UpstreamError
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import UpstreamRequest
+from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
+
+_VERSIONS = ("/v1", "/v2")
+
+
+class CohereAdapter(TranslatingAdapter):
+    """`options`: `client_name` for Cohere's logs, `input_type` for embeddings whose client names none
+    (`search_document`)."""
+
+    kind = "cohere"
+    label = "Cohere"
+    default_base_url = "https://api.cohere.com"
+    operations = frozenset(Operation)
+
+    def root(self, provider: ProviderSpec) -> str:
+        """Chat is of version 2 and the model list of version 1, so a version in the base_url is taken off."""
+        base = provider.base_path
+        return next((base.removesuffix(version) for version in _VERSIONS if base.endswith(version)), base)
+
+    def chat_path(self, deployment: DeploymentSpec) -> str:
+        return f"{self.root(deployment.provider)}/v2/chat"
+
+    def embeddings_path(self, deployment: DeploymentSpec) -> str:
+        return f"{self.root(deployment.provider)}/v2/embed"
+
+    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
+        name = provider.options.get("client_name")
+        named = (("x-client-name", str(name)),) if name else ()
+        return ((("authorization", f"Bearer {secret}"),) if secret else ()) + named
+
+    def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
+        provider = deployment.provider
+        return cohere_chat.encode_request(
+            call, model=deployment.upstream_model, quirks=self.quirks_for(deployment), provider=provider.name
+        )
+
+    def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
+        return cohere_chat.decode_answer(body, model=deployment.upstream_model)
+
+    def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
+        return cohere_chat.StreamDecoder(model=deployment.upstream_model)
+
+    def encode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> JsonObject:
+        options = {**deployment.provider.options, **deployment.options}
+        return cohere_chat.encode_embeddings_request(
+            body,
+            model=deployment.upstream_model,
+            provider=deployment.provider.name,
+            input_type=options.get("input_type", cohere_chat.DEFAULT_INPUT_TYPE),
+        )
+
+    def decode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> EmbeddingsAnswer:
+        return cohere_chat.decode_embeddings(body, model=deployment.upstream_model)
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return cohere_chat.read_error(status, headers, body)
+
+    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
+        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
+        return UpstreamRequest(method="GET", path=f"{self.root(provider)}/v1/models?page_size=1000", headers=headers)
+
+    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
+        rows = load_object(body).get("models")
+        if not isinstance(rows, list):
+            raise BadAnswer("Cohere's model list has no 'models'.")
+        return tuple(_model_info(row) for row in rows if isinstance(row, dict) and isinstance(row.get("name"), str))
+
+
+def _model_info(row: JsonObject) -> ModelInfo:
+    """Sizes are JSON floats."""
+    window = row.get("context_length")
+    is_known = isinstance(window, int | float) and window > 0
+    return ModelInfo(id=row["name"], context_window=int(window) if is_known and window else None, raw=row)

@@ -4,8 +4,9 @@ import asyncio
 from typing import Final
 
 from providers.errors import ConnectFailed
+from providers.http1.connection import NEVER
 from providers.http1.pool import Pool
-from providers.http1.response import Http1Response
+from providers.http1.response import response_on
 from providers.resolution import Resolve, system_resolve
 from providers.transport import Endpoint, UpstreamRequest, UpstreamResponse
 
@@ -37,8 +38,8 @@ class Http1Transport:
                 if connection.error is not None:
                     raise connection.error
                 await connection.wait(deadline, "first_token")
-            connection.rest()
-            return Http1Response(connection, pool.release, loop.time)
+            connection.deadline = NEVER
+            return response_on(connection, pool.release, loop.time)
         except BaseException:
             connection.abort()
             raise

@@ -27,20 +27,19 @@ _NAMES: dict[bytes, str] = {}
 _NAMES_LIMIT: Final = 1024
 
 
-class _Surplus(Exception):  # noqa: N818 - a signal to the parser, never seen outside of this module
-    """Bytes after the end of the answer."""
+class _Surplus(Exception):
+    """What follows is not part of the answer."""
 
 
 class Connection(asyncio.Protocol):
     """`status` is 0 until the head of the final answer is there. `pieces` hold the body as it arrived, unread.
 
     `complete` says that the answer is whole (and is True between calls), `error` why it will never be, `gone` that the
-    socket is closed. `reused` is set from the second call on.
+    socket is closed. `reused` is set from the second call on. `deadline` is `NEVER` while the caller is busy.
     """
 
     __slots__ = (
         "_buffered",
-        "_deadline",
         "_fields",
         "_gap",
         "_head_only",
@@ -55,9 +54,11 @@ class Connection(asyncio.Protocol):
         "_waiter",
         "_write_paused",
         "complete",
+        "deadline",
         "error",
         "gone",
         "headers",
+        "on_body",
         "on_gone",
         "parser",
         "pieces",
@@ -68,11 +69,13 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.pieces: list[bytes] = []
+        # Called once for each event of a stream, so it is the list's own method and not one of ours.
+        self.on_body: Callable[[bytes], None] = self.pieces.append
         self.parser: Any = httptools.HttpResponseParser(self)
         self.on_gone: Callable[[Connection], None] | None = None
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.pieces: list[bytes] = []
         self.error: UpstreamError | None = None
         self.complete, self.gone, self.reused = True, False, False
         self._fields: list[tuple[bytes, bytes]] = []
@@ -80,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._keep = self._head_only = self._paused = self._write_paused = False
         self._pending: memoryview | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._deadline = NEVER
+        self.deadline = NEVER
         self._phase = ""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
@@ -102,16 +105,12 @@ class Connection(asyncio.Protocol):
 
     def wait(self, deadline: float, phase: str) -> "asyncio.Future[None]":
         """To be awaited until something may have changed; past `deadline` the call fails with `UpstreamTimeout`."""
-        self._deadline = deadline
+        self.deadline = deadline
         self._phase = phase
         if self._timer_at > deadline:
             self._schedule()
         waiter = self._waiter = self._loop.create_future()
         return waiter
-
-    def rest(self) -> None:
-        """No deadline runs: the caller is busy with what it got."""
-        self._deadline = NEVER
 
     def take(self) -> bytes:
         """All that has arrived of the body, joined; reading goes on if it was paused."""
@@ -139,7 +138,7 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._resume()
         self._phase = "unused"
-        self._deadline = deadline = self._loop.time() + keepalive_s
+        self.deadline = deadline = self._loop.time() + keepalive_s
         if self._timer_at > deadline:
             self._schedule()
         return True
@@ -169,15 +168,18 @@ class Connection(asyncio.Protocol):
         size = len(data)
         self._gap += size
         self._buffered += size
+        pieces = self.pieces
+        unread = len(pieces)
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(error)
-        if self._gap > HEADER_LIMIT_BYTES and not self.complete:
+        if len(pieces) > unread:
+            self._gap = 0
+            if self._buffered > READ_AHEAD_BYTES:
+                self._pause()
+        elif self._gap > HEADER_LIMIT_BYTES:
             self.fail(BadAnswer("The answer's headers are too large."))
-        elif self._buffered > READ_AHEAD_BYTES and not self._paused and not self.gone:
-            self._paused = True
-            self._transport.pause_reading()
         if (waiter := self._waiter) is not None:
             self._waiter = None
             if not waiter.done():
@@ -221,17 +223,13 @@ class Connection(asyncio.Protocol):
             self._keep = self.parser.should_keep_alive()
             self.status = status
             if self._head_only:
-                self._end_at_the_head()
+                # llhttp does not know the request's method and would take what follows for a body.
+                self.complete, self._keep = True, False
+                raise _Surplus
         elif status == 101:
             raise BadAnswer("The upstream switched protocols without being asked.")
         else:
             fields.clear()
-
-    def on_body(self, body: bytes) -> None:
-        if self.complete:
-            raise _Surplus
-        self._gap = 0
-        self.pieces.append(body)
 
     def on_message_complete(self) -> None:
         if self.status:
@@ -250,11 +248,6 @@ class Connection(asyncio.Protocol):
             # The rest of this read is body, which has its own limits.
             self._gap = size
 
-    def _end_at_the_head(self) -> None:
-        """llhttp does not know the request's method and would take what follows for a body."""
-        self.parser = httptools.HttpResponseParser(self)
-        self.complete = True
-
     def _refuse(self, error: Exception) -> None:
         if self.complete:
             self._keep = False
@@ -268,6 +261,11 @@ class Connection(asyncio.Protocol):
             step, pending = pending[:WRITE_STEP_BYTES], pending[WRITE_STEP_BYTES:]
             self._pending = pending or None
             self._transport.write(step)
+
+    def _pause(self) -> None:
+        if not self._paused and not self.gone:
+            self._paused = True
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
         self._paused = False
@@ -313,14 +311,14 @@ class Connection(asyncio.Protocol):
     def _schedule(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_at = at = min(self._deadline, self._loop.time() + TICK_S)
+        self._timer_at = at = min(self.deadline, self._loop.time() + TICK_S)
         self._timer = self._loop.call_at(at, self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None
         self._timer_at = NEVER
-        if self._loop.time() < self._deadline:
-            if self._deadline != NEVER:
+        if self._loop.time() < self.deadline:
+            if self.deadline != NEVER:
                 self._schedule()
         elif self._phase == "unused":
             self.abort()

@@ -1,13 +1,10 @@
 """What a caller reads: an answer whose head has arrived."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from providers.content_encoding import Inflater, inflater, next_inflated
 from providers.errors import BadAnswer, StreamTruncated
-from providers.http1.connection import Connection
-
-CLOSED: Final = "The answer was closed before it was read."
+from providers.http1.connection import NEVER, Connection
 
 
 class Http1Response:
@@ -16,45 +13,39 @@ class Http1Response:
     A cancelled `chunk` loses nothing and may be called again; only `close` ends the call.
     """
 
-    __slots__ = ("_connection", "_inflater", "_now", "_release", "headers", "status")
+    __slots__ = ("_connection", "_now", "_release", "headers", "status")
 
     def __init__(self, connection: Connection, release: Callable[[Connection], None], now: Callable[[], float]) -> None:
         self._connection: Connection | None = connection
         self._release = release
         self._now = now
         self.status = connection.status
-        headers = connection.headers
-        self._inflater: Inflater | None = None
-        if "content-encoding" in headers:
-            self._inflater = inflater(headers.pop("content-encoding"))
-            if self._inflater is not None:
-                headers.pop("content-length", None)
-        self.headers: Mapping[str, str] = headers
+        self.headers: Mapping[str, str] = connection.headers
 
     async def chunk(self, timeout_s: float) -> bytes:
-        if self._inflater is not None:
-            return await self._inflated(self._inflater, timeout_s)
         connection = self._connection
         if connection is None:
-            raise StreamTruncated(CLOSED)
+            raise StreamTruncated("The answer was closed before it was read.")
         if not connection.pieces and not connection.complete:
-            await self._more(connection, self._now() + timeout_s)
+            deadline = self._now() + timeout_s
+            try:
+                while not connection.pieces and not connection.complete:
+                    if connection.error is not None:
+                        raise connection.error
+                    await connection.wait(deadline, "idle")
+            finally:
+                connection.deadline = NEVER
         return connection.take()
 
     async def read(self, *, limit: int, timeout_s: float) -> bytes:
-        connection = self._connection
-        if connection is not None and connection.complete and self._inflater is None:
-            data = connection.take()
-            if len(data) <= limit:
-                return data
-            raise self._too_long(limit)
         deadline = self._now() + timeout_s
         pieces: list[bytes] = []
         size = 0
         while piece := await self.chunk(deadline - self._now()):
             size += len(piece)
             if size > limit:
-                raise self._too_long(limit)
+                self.close()
+                raise BadAnswer(f"The answer is longer than {limit} bytes.")
             pieces.append(piece)
         return b"".join(pieces)
 
@@ -64,29 +55,40 @@ class Http1Response:
             self._connection = None
             self._release(connection)
 
-    async def _more(self, connection: Connection, deadline: float) -> None:
-        try:
-            while not connection.pieces and not connection.complete:
-                if connection.error is not None:
-                    raise connection.error
-                await connection.wait(deadline, "idle")
-        finally:
-            connection.rest()
 
-    async def _raw(self, timeout_s: float) -> bytes:
-        connection = self._connection
-        if connection is None:
-            raise StreamTruncated(CLOSED)
-        await self._more(connection, self._now() + timeout_s)
-        return connection.take()
+class InflatingResponse(Http1Response):
+    """For an upstream that compresses although it was asked not to."""
 
-    async def _inflated(self, decoder: Inflater, timeout_s: float) -> bytes:
+    __slots__ = ("_decoder",)
+
+    def __init__(
+        self,
+        connection: Connection,
+        release: Callable[[Connection], None],
+        now: Callable[[], float],
+        decoder: Inflater,
+    ) -> None:
+        super().__init__(connection, release, now)
+        self._decoder = decoder
+        self.headers = {
+            name: value
+            for name, value in connection.headers.items()
+            if name not in {"content-encoding", "content-length"}
+        }
+
+    async def chunk(self, timeout_s: float) -> bytes:
         try:
-            return await next_inflated(decoder, self._raw, timeout_s)
+            return await next_inflated(self._decoder, super().chunk, timeout_s)
         except BadAnswer:
             self.close()
             raise
 
-    def _too_long(self, limit: int) -> BadAnswer:
-        self.close()
-        return BadAnswer(f"The answer is longer than {limit} bytes.")
+
+def response_on(
+    connection: Connection, release: Callable[[Connection], None], now: Callable[[], float]
+) -> Http1Response:
+    """The response for the head that has arrived; `BadAnswer` when it is encoded in a way we do not know."""
+    encoding = connection.headers.get("content-encoding")
+    if encoding is not None and (decoder := inflater(encoding)) is not None:
+        return InflatingResponse(connection, release, now, decoder)
+    return Http1Response(connection, release, now)

@@ -122,7 +122,7 @@ def _split_data_uri(uri: str) -> tuple[str, str]:
 def _sniff(data: str) -> str | None:
     """The media type by the first bytes of base64 text; None when they say nothing."""
     try:
-        head = base64.b64decode(data[:16] + "=" * (-len(data[:16]) % 4))
+        head = base64.b64decode(data[:16] + "=" * (-len(data[:16]) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise ClientFault("The data of an image or file is not base64.", param="messages") from None
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

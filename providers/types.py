@@ -208,6 +208,8 @@ class ClientRequest:
     body: JsonObject
     stream: bool = False
     include_usage: bool = False
+    received_at_s: int = 0
+    """Unix time, for answers of providers that give no time of their own."""
 
 
 # -------------------------------------------------------------------------------------------------- what is answered

@@ -1,0 +1,161 @@
+"""Providers that speak another dialect: a client's call becomes typed values, those become the provider's, and back.
+
+A subclass gives its address, authentication, `encode`, `decode` and `stream_decoder`; what it does not mention it does
+not have. Text completions are served as one user message; embeddings only where the three embeddings hooks are given
+(add `Operation.EMBEDDINGS` to `operations`).
+"""
+
+import abc
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+import orjson
+
+from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
+from providers.adapters.openai_compatible import join_headers, read_model_list, root_path
+from providers.adapters.translated_stream import TranslatedStream
+from providers.dialects import embeddings, openai_chat, text_completions, upstream_errors
+from providers.errors import BadAnswer, Unsupported, UpstreamError
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import UpstreamRequest
+from providers.types import (
+    ChatAnswer,
+    ChatCall,
+    ClientRequest,
+    EmbeddingsAnswer,
+    JsonObject,
+    Operation,
+    StreamEvent,
+)
+
+
+class StreamDecoder(Protocol):
+    """A dialect's stream as typed events. Failures are `StreamFailed` events or raised `UpstreamError`s."""
+
+    def feed(self, data: bytes) -> list[StreamEvent]: ...
+
+    def close(self) -> list[StreamEvent]:
+        """At the end of the body. No `StreamEnd` by then means that the stream was cut off."""
+
+
+class TranslatingAdapter(Adapter):
+    operations: ClassVar[frozenset[Operation]] = frozenset({Operation.CHAT, Operation.COMPLETIONS})
+    version_path: ClassVar[str] = ""
+    """What a base_url without a path (or with only its beginning) is completed to."""
+
+    models_path: ClassVar[str | None] = None
+    """From the root of the host."""
+
+    # ------------------------------------------------------------------------------------ hooks of subclasses
+
+    @abc.abstractmethod
+    def chat_path(self, deployment: DeploymentSpec) -> str:
+        """Path (and query) from the root of the host; `self.root(provider)` is the completed base path."""
+
+    @abc.abstractmethod
+    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
+        """Lower-case names. Version headers belong here too."""
+
+    @abc.abstractmethod
+    def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
+        """The provider's body, `model` (upstream name) and `stream` included. Raises `Unsupported` or `ClientFault`."""
+
+    @abc.abstractmethod
+    def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
+        """Raises an `UpstreamError` for an error in a 200 and `BadAnswer` for a shape that is no answer."""
+
+    @abc.abstractmethod
+    def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder: ...
+
+    def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
+        return self.quirks
+
+    def embeddings_path(self, deployment: DeploymentSpec) -> str:
+        raise NotImplementedError
+
+    def encode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> JsonObject:
+        """OpenAI's embeddings body → the provider's. `encoding_format` is dealt with outside: give floats."""
+        raise NotImplementedError
+
+    def decode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> EmbeddingsAnswer:
+        raise NotImplementedError
+
+    # -------------------------------------------------------------------------------------------- the seam
+
+    def root(self, provider: ProviderSpec) -> str:
+        return root_path(self.version_path, provider)
+
+    def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:
+        provider = deployment.provider
+        if request.operation not in self.operations:
+            raise Unsupported(field=request.operation.value, provider=provider.name)
+        if request.operation is Operation.EMBEDDINGS:
+            default, body = self.embeddings_path(deployment), self.encode_embeddings(request.body, deployment)
+        else:
+            call = self._call(request, provider)
+            default, body = self.chat_path(deployment), self.encode(call, deployment)
+        return UpstreamRequest(
+            path=configured_path(provider, request.operation) or default,
+            headers=join_headers(self.auth_headers(secret, provider), provider.headers),
+            body=orjson.dumps(body),
+        )
+
+    def read_answer(
+        self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
+    ) -> Delivered:
+        answer = load_object(body)
+        if request.operation is Operation.EMBEDDINGS:
+            vectors = self.decode_embeddings(answer, deployment)
+            return Delivered(body=orjson.dumps(embeddings.encode_answer(vectors, request.body)), usage=vectors.usage)
+        chat = self.decode(answer, request, deployment)
+        encode = openai_chat.encode_answer if request.operation is Operation.CHAT else text_completions.encode_answer
+        encoded = encode(chat, created=request.received_at_s, model=deployment.upstream_model)
+        return Delivered(
+            body=orjson.dumps(encoded),
+            usage=chat.usage,
+            finish_reason=chat.choices[0].finish_reason if chat.choices else None,
+            text="" if chat.usage is not None else openai_chat.generated_text(chat),
+            upstream_id=chat.id or None,
+        )
+
+    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
+        frames = openai_chat.StreamEncoder if request.operation is Operation.CHAT else text_completions.StreamEncoder
+        return TranslatedStream(
+            decoder=self.stream_decoder(request, deployment),
+            encoder=frames(
+                model=deployment.upstream_model, created=request.received_at_s, include_usage=request.include_usage
+            ),
+        )
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return upstream_errors.read_error(status, headers, body)
+
+    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
+        if self.models_path is None:
+            return None
+        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
+        return UpstreamRequest(method="GET", path=self.models_path, headers=headers)
+
+    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
+        return read_model_list(body)
+
+    def _call(self, request: ClientRequest, provider: ProviderSpec) -> ChatCall:
+        if request.operation is Operation.COMPLETIONS:
+            return text_completions.decode_as_chat(request.body, provider=provider.name)
+        return openai_chat.decode_request(request.body)
+
+
+def configured_path(provider: ProviderSpec, operation: Operation) -> str | None:
+    """`options.paths` may name another path per operation, from the root of the host."""
+    paths = provider.options.get("paths")
+    return str(paths[operation.value]) if isinstance(paths, dict) and operation.value in paths else None
+
+
+def load_object(body: bytes) -> JsonObject:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadAnswer("The provider's answer is not JSON.", upstream_status=200) from None
+    if not isinstance(answer, dict):
+        raise BadAnswer("The provider's answer is not a JSON object.", upstream_status=200)
+    return answer

@@ -15,7 +15,7 @@ HeaderPairs = tuple[tuple[bytes, bytes], ...]
 NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
 
 
-class AccessDenied(Exception):  # noqa: N818 the tree reads as what happened to the caller
+class AccessDenied(Exception):
     """`headers` go into the response; `kind` is the label of the metric `llm_proxy_limited_total`."""
 
     status: ClassVar[int] = 403

@@ -1,0 +1,252 @@
+"""The one door through which the gateway uses this app. One `Accounts` per worker, owned by its lifespan.
+
+    principal = await accounts.authenticate(token, client_ip)
+    admission = await accounts.admit(principal, request_id=…, tokens=…)        rates and concurrency
+    await accounts.reserve(admission, cost_nano_usd=…, tokens=…)               budgets, when it will reach an upstream
+    accounts.attempt_started(admission, AttemptIntent(…))                      before each attempt is sent
+    accounts.delivered(admission, attempt=…, output_tokens=…)                  now and then while a stream runs
+    accounts.settle(admission, records)  or  accounts.release(admission)       exactly one; more are ignored
+
+The last four never wait and never raise. An admission that is neither settled nor released stays reserved.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from time import monotonic, monotonic_ns, time
+
+from accounts.authentication import KeyTable
+from accounts.background import Background
+from accounts.budgets import BudgetBook, LeaseSource, Slice
+from accounts.errors import AccountsUnavailable, HeaderPairs, RateLimitExceeded
+from accounts.journal import Journal, Owner
+from accounts.key_source import KeySource, SqlKeySource
+from accounts.ledger import SqlLedger
+from accounts.limit_headers import headers_of, refusal_of
+from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable
+from accounts.records import AccountsSettings, AttemptIntent, CallRecord, LimitRule, Principal
+from accounts.redis_limit_store import RedisLimitStore
+from accounts.sql_door import SqlDoor
+
+log = logging.getLogger("llm_proxy.accounts.admission")
+PROGRESS_EVERY_S = 0.5
+
+
+class Admission:
+    """One admitted call. `headers` are the x-ratelimit response headers, or None. Changed only by `Accounts`."""
+
+    __slots__ = (
+        "created_at", "headers", "held", "hold", "id", "open", "principal", "progress_at", "request_id", "sent",
+        "slices", "tokens",
+    )  # fmt: skip
+
+    def __init__(self, call_id: str, principal: Principal, request_id: str, tokens: int, created_at: float) -> None:
+        self.id = call_id
+        self.principal = principal
+        self.request_id = request_id
+        self.tokens = tokens
+        self.created_at = created_at
+        self.headers: HeaderPairs | None = None
+        self.hold: Hold | None = None
+        self.slices: tuple[Slice, ...] = ()
+        self.held = (0, 0)
+        self.open = True
+        self.sent = False
+        self.progress_at = 0.0
+
+
+class Accounts:
+    """`redis_url` shares the limits among workers; without it they are counted in this process."""
+
+    def __init__(
+        self,
+        *,
+        pepper: str,
+        data_dir: Path,
+        redis_url: str | None = None,
+        key_source: KeySource | None = None,
+        lease_source: LeaseSource | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self.worker = secrets.token_hex(6)
+        self._clock = clock
+        self._settings = AccountsSettings()
+        self._lookups = SqlDoor(name="keys", threads=2, on_change=self._sql_changed)
+        self._leases = SqlDoor(name="leases", threads=1)
+        source = key_source or SqlKeySource()
+        self._keys = KeyTable(pepper=pepper.encode(), source=source, door=self._lookups, clock=clock)
+        ledger = lease_source or SqlLedger()
+        self._budgets = BudgetBook(worker=self.worker, source=ledger, door=self._leases, clock=clock)
+        self._journal = Journal(data_dir / "journal", self.worker)
+        self._memory = MemoryLimitStore(_steady_us)
+        self._redis = RedisLimitStore(redis_url) if redis_url else None
+        self._count = 0
+        self._background = Background(
+            worker=self.worker,
+            directory=data_dir / "journal",
+            journal=self._journal,
+            keys=self._keys,
+            source=source,
+            budgets=self._budgets,
+            lookups=self._lookups,
+            sweep=self._memory.sweep,
+        )
+
+    # ------------------------------------------------------------------------------------------------- life
+    async def open(self) -> None:
+        """Opens the journal and starts the background tasks. Works without SQL and without Redis."""
+        self._journal.open()
+        if self._redis is not None:
+            await self._redis.open()
+        self._background.start()
+
+    async def aclose(self, *, timeout_s: float = 10.0) -> None:
+        """Drains the journal and gives leases back; what SQL does not take in time stays in the journal."""
+        await self._background.stop(timeout_s=timeout_s)
+        if self._redis is not None:
+            await self._redis.aclose()
+        self._journal.close()
+        self._lookups.close()
+        self._leases.close()
+
+    def configure(self, settings: AccountsSettings) -> None:
+        self._settings = settings
+        self._memory.parts = settings.workers if self._redis is not None else 1
+        self._journal.cap_bytes = settings.journal_cap_bytes
+        self._keys.configure(settings)
+        self._budgets.configure(settings)
+        self._background.configure(settings)
+        if self._redis is not None:
+            self._redis.timeout_s = settings.redis_timeout_s
+
+    def forget(self, key_ids: Iterable[int] | None = None) -> None:
+        """A pushed change: these keys (None: all) are read again at their next use."""
+        self._keys.forget(key_ids)
+
+    @property
+    def sql_up(self) -> bool:
+        return self._lookups.up
+
+    @property
+    def redis_up(self) -> bool:
+        """True also when no Redis is used."""
+        return self._redis is None or self._redis.up
+
+    @property
+    def journal_backlog(self) -> int:
+        """Settled calls that are not in SQL yet."""
+        return self._journal.backlog
+
+    async def drain(self) -> None:
+        """Waits until everything settled so far is in SQL. Raises SqlUnavailable."""
+        await self._background.drain()
+
+    # ------------------------------------------------------------------------------------------------ a call
+    async def authenticate(self, token: str, client_ip: str | None) -> Principal:
+        """Raises InvalidApiKey, PermissionDenied (address) or AccountsUnavailable."""
+        return await self._keys.authenticate(token, client_ip)
+
+    async def admit(self, principal: Principal, *, request_id: str, tokens: int) -> Admission:
+        """Counts the call under its limits. `tokens` is the estimate: input plus at most the output allowed.
+        Raises RateLimitExceeded, or AccountsUnavailable."""
+        if self._journal.full:
+            raise AccountsUnavailable("Usage cannot be recorded at the moment.", retry_after_s=5)
+        self._count += 1
+        admission = Admission(f"{self.worker}{self._count:x}", principal, request_id, tokens, self._clock())
+        if principal.limits:
+            await self._take(admission, principal.limits)
+        return admission
+
+    async def reserve(self, admission: Admission, *, cost_nano_usd: int | None, tokens: int) -> None:
+        """Holds the estimate (an upper bound) in every budget. `cost_nano_usd` None: the price is unknown.
+        Raises InsufficientQuota or AccountsUnavailable; then the caller still releases the admission."""
+        rules = admission.principal.budgets
+        if rules:
+            slices = self._budgets.hold_now(rules, cost_nano_usd, tokens)
+            if slices is None:
+                slices = await self._budgets.hold(rules, cost_nano_usd, tokens)
+            admission.slices = slices
+            admission.held = (cost_nano_usd or 0, tokens)
+
+    def attempt_started(self, admission: Admission, intent: AttemptIntent) -> None:
+        """Call before the attempt's first byte is sent: after a `kill -9` the attempt is booked from this."""
+        admission.sent = True
+        self._journal.attempt(_owner(admission), intent)
+
+    def delivered(self, admission: Admission, *, attempt: int, output_tokens: int) -> None:
+        """How much of a running stream was delivered; written at most twice a second."""
+        now = monotonic()
+        if admission.open and now - admission.progress_at >= PROGRESS_EVERY_S:
+            admission.progress_at = now
+            self._journal.progress(admission.id, attempt, output_tokens)
+
+    def settle(self, admission: Admission, records: Sequence[CallRecord]) -> None:
+        """Ends the call with what it really used: one record per attempt, one of them `final`."""
+        if not admission.open:
+            return
+        admission.open = False
+        self._journal.settled(_owner(admission), records)
+        cost = tokens = 0
+        for record in records:
+            if record.final:
+                cost += record.cost_nano_usd or 0
+                tokens += record.input_tokens + record.output_tokens
+        if admission.slices:
+            self._budgets.settle(admission.slices, admission.held, (cost, tokens))
+        if admission.hold is not None:
+            admission.hold.store.settle(admission.hold, tokens)
+
+    def release(self, admission: Admission) -> None:
+        """Ends the call without a charge or a ledger row: nothing was used, or it was refused."""
+        if not admission.open:
+            return
+        admission.open = False
+        if admission.sent:
+            self._journal.released(admission.id)
+        if admission.slices:
+            self._budgets.settle(admission.slices, admission.held, (0, 0))
+        if admission.hold is not None:
+            admission.hold.store.cancel(admission.hold)
+
+    # ----------------------------------------------------------------------------------------------- limits
+    async def _take(self, admission: Admission, rules: tuple[LimitRule, ...]) -> None:
+        store: MemoryLimitStore | RedisLimitStore = self._memory
+        if self._redis is None:
+            verdict = self._memory.take_now(rules, tokens=admission.tokens, call_id=admission.id)
+        else:
+            try:
+                verdict = await self._redis.take(rules, tokens=admission.tokens, call_id=admission.id)
+                store = self._redis
+            except StoreUnavailable as error:
+                if any(rule.strict for rule in rules):
+                    raise AccountsUnavailable("Rate limits cannot be checked at the moment.") from error
+                verdict = self._memory.take_now(rules, tokens=admission.tokens, call_id=admission.id)
+        if isinstance(verdict, Refused):
+            raise RateLimitExceeded(
+                refusal_of(verdict), retry_after_s=verdict.retry_after_s, headers=headers_of(rules, verdict) or ()
+            )
+        admission.hold = Hold(store, admission.id, rules, verdict.buckets, admission.tokens)
+        admission.headers = headers_of(rules, verdict)
+
+    def _sql_changed(self, up: bool) -> None:
+        if up:
+            log.warning("the database answers again")
+        else:
+            log.error("the database does not answer: known keys and leased budgets are served, nothing else")
+
+
+def _owner(admission: Admission) -> Owner:
+    principal = admission.principal
+    return (
+        admission.id,
+        admission.request_id,
+        admission.created_at,
+        principal.key_id,
+        principal.team_id,
+        tuple([(found.lease_id, found.period_id) for found in admission.slices]),
+    )
+
+
+def _steady_us() -> int:
+    return monotonic_ns() // 1000

@@ -1,0 +1,166 @@
+"""The background tasks of one worker: following changes, draining the journal, renewing leases, replaying orphans."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import time
+
+from accounts.authentication import KeyTable
+from accounts.budgets import BudgetBook
+from accounts.journal import Journal, Orphan, orphans
+from accounts.key_source import Changes, KeySource
+from accounts.ledger import book, end_leases, sweep_leases
+from accounts.models import AccountChange, ApiKey
+from accounts.records import AccountsSettings
+from accounts.settlements import Settlement, replay, settlement
+from accounts.sql_door import SqlDoor, SqlUnavailable
+
+log = logging.getLogger("llm_proxy.accounts.background")
+TICK_S = 1.0
+DRAIN_S = 0.5
+SLOW_TICK_S = 30.0
+BATCH = 500
+
+
+class Background:
+    def __init__(
+        self,
+        *,
+        worker: str,
+        directory: Path,
+        journal: Journal,
+        keys: KeyTable,
+        source: KeySource,
+        budgets: BudgetBook,
+        lookups: SqlDoor,
+        sweep: Callable[[], None],
+    ) -> None:
+        self._worker = worker
+        self._directory = directory
+        self._journal = journal
+        self._keys = keys
+        self._source = source
+        self._budgets = budgets
+        self._lookups = lookups
+        self._writer = SqlDoor(name="ledger", threads=1)
+        self._sweep = sweep
+        self._settings = AccountsSettings()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._draining = asyncio.Lock()
+        self._last_used_written = time()
+
+    def configure(self, settings: AccountsSettings) -> None:
+        self._settings = settings
+
+    def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._every(TICK_S, self._follow), name="accounts-follow"),
+            asyncio.create_task(self._every(TICK_S, self._renew), name="accounts-renew"),
+            asyncio.create_task(self._every(DRAIN_S, self.drain), name="accounts-drain"),
+            asyncio.create_task(self._every(SLOW_TICK_S, self._housekeeping, at_once=True), name="accounts-slow"),
+        ]
+
+    async def stop(self, *, timeout_s: float) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.drain()
+                await self._budgets.tick(give_all_back=True)
+                if self._journal.drained_up:
+                    await self._writer.run(lambda: end_leases(worker=self._worker), timeout_s=None)
+                await self._write_last_used()
+        except (SqlUnavailable, TimeoutError):
+            log.warning("the database does not answer: what is not booked stays in the journal")
+        self._writer.close()
+
+    async def drain(self) -> None:
+        """Books everything that was settled before the call. Raises SqlUnavailable."""
+        async with self._draining:
+            while not self._journal.drained_up:
+                batch = self._journal.read()
+                settlements = _parsed(batch.lines)
+                for start in range(0, len(settlements), BATCH):
+                    part = settlements[start : start + BATCH]
+                    # Without a deadline: the outcome must be known before the position moves.
+                    await self._writer.run(lambda part=part: book(part), timeout_s=None)  # type: ignore[misc]
+                self._journal.drained(batch)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+        if not at_once:
+            await asyncio.sleep(seconds)
+        while True:
+            with contextlib.suppress(SqlUnavailable):
+                await work()
+            await asyncio.sleep(seconds)
+
+    async def _follow(self) -> None:
+        note = await self._lookups.run(self._source.changes, timeout_s=self._settings.sql_timeout_s)
+        asked = self._keys.to_reread(set(note.keys), set(note.teams), note.everybody)
+        rows = await self._lookups.run(lambda: self._source.read(asked), timeout_s=None) if asked else {}
+        changed = bool(note.keys or note.teams or note.everybody)
+        self._keys.apply(Changes(any=changed, asked=asked, rows=rows))
+        self._sweep()
+
+    async def _renew(self) -> None:
+        await self._budgets.tick()
+
+    async def _housekeeping(self) -> None:
+        await self._writer.run(lambda: replay_orphans(self._directory), timeout_s=None)
+        await self._writer.run(lambda: _tidy(self._settings.lease_grace_s), timeout_s=None)
+        await self._write_last_used()
+
+    async def _write_last_used(self) -> None:
+        since, self._last_used_written = self._last_used_written, time()
+        used = self._keys.last_used(since)
+        if used:
+            await self._writer.run(lambda: _store_last_used(used), timeout_s=None)
+
+
+def _parsed(lines: Sequence[bytes]) -> list[Settlement]:
+    found = []
+    for line in lines:
+        try:
+            found.append(settlement(line))
+        except (ValueError, TypeError):
+            log.exception("a journal line cannot be read and was left out")
+    return found
+
+
+def replay_orphans(directory: Path) -> int:
+    """Books the journals of workers that are gone and takes their leases back; returns how many rows were new."""
+    rows = 0
+    for orphan in orphans(directory):
+        try:
+            rows += _replay(orphan)
+        finally:
+            orphan.close()
+    return rows
+
+
+def _replay(orphan: Orphan) -> int:
+    lines = [line for path in orphan.paths() for line in path.read_bytes().split(b"\n")]
+    settlements, damaged = replay(lines)
+    rows = sum(book(settlements[start : start + BATCH]) for start in range(0, len(settlements), BATCH))
+    end_leases(worker=orphan.worker)
+    orphan.delete()
+    log.warning(
+        "replayed the journal of worker %s: %d calls, %d new rows, %d damaged lines",
+        orphan.worker, len(settlements), rows, damaged,
+    )  # fmt: skip
+    return rows
+
+
+def _tidy(grace_s: float) -> None:
+    sweep_leases(grace_s=grace_s)
+    # Changes older than this were seen by every worker that is alive.
+    AccountChange.objects.filter(created_at__lt=datetime.fromtimestamp(time() - 3600, UTC)).delete()
+
+
+def _store_last_used(used: dict[int, float]) -> None:
+    for key_id, moment in used.items():
+        ApiKey.objects.filter(pk=key_id).update_quietly(last_used_at=datetime.fromtimestamp(moment, UTC))

@@ -1,0 +1,226 @@
+"""The local append-only file of one worker: what was sent upstream, and how each call was settled.
+
+A line is one `os.write` that returned, so it survives `kill -9` of the process. Lines begin with a letter:
+
+    a  an attempt is about to be sent:  [call_id, request_id, created_at, key_id, team_id, bookings, intent]
+    p  so many output tokens delivered: [call_id, attempt, output_tokens]
+    s  the call is settled:             [call_id, request_id, created_at, key_id, team_id, bookings, [record …]]
+    r  released: nothing is to be paid: [call_id]
+
+`bookings` are (lease id, budget period id) pairs. Files are `<worker>.<sequence>.journal`; `<worker>.lock` is locked
+for as long as the worker lives, so that nobody else replays a live journal.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from accounts.records import AttemptIntent, CallRecord
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+READ_BYTES = 512 * 1024
+
+Bookings = tuple[tuple[int, int], ...]
+Owner = tuple[str, str, float, int, int | None, Bookings]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Settlement lines read for draining, and the position up to which they were read."""
+
+    lines: list[bytes]
+    sequence: int
+    offset: int
+
+
+class Journal:
+    """Owned by one thread, but for `read` and `drained`, which one drain task calls while others append."""
+
+    def __init__(
+        self, directory: Path, worker: str, *, segment_bytes: int = SEGMENT_BYTES, cap_bytes: int = 512 * 1024 * 1024
+    ) -> None:
+        self._directory = directory
+        self._worker = worker
+        self._segment_bytes = segment_bytes
+        self.cap_bytes = cap_bytes
+        self._sequence = 0
+        self._file = -1
+        self._lock = -1
+        self._size = 0
+        self._sizes: dict[int, int] = {}
+        self._open: dict[str, int] = {}
+        self._unwritten: list[bytes] = []
+        self._read_sequence = 1
+        self._read_offset = 0
+        self._kept_bytes = 0
+        self.backlog = 0
+
+    def open(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _locked(self._directory / f"{self._worker}.lock")
+        self._next_segment()
+
+    def attempt(self, owner: Owner, intent: AttemptIntent) -> None:
+        self._open.setdefault(owner[0], self._sequence)
+        self._append(b"a" + orjson.dumps((*owner, intent)) + b"\n")
+
+    def progress(self, call_id: str, attempt: int, output_tokens: int) -> None:
+        self._append(b"p" + orjson.dumps((call_id, attempt, output_tokens)) + b"\n")
+
+    def settled(self, owner: Owner, records: Sequence[CallRecord]) -> None:
+        self.backlog += 1
+        self._append(b"s" + orjson.dumps((*owner, records)) + b"\n")
+        self._open.pop(owner[0], None)
+
+    def released(self, call_id: str) -> None:
+        if self._open.pop(call_id, None) is not None:
+            self._append(b"r" + orjson.dumps((call_id,)) + b"\n")
+
+    @property
+    def full(self) -> bool:
+        """No call may be admitted: the cap is reached, or the disk refuses what was already promised."""
+        return self._kept_bytes + self._size > self.cap_bytes or bool(self._unwritten)
+
+    @property
+    def drained_up(self) -> bool:
+        return not self._unwritten and self._read_sequence == self._sequence and self._read_offset == self._size
+
+    def read(self) -> Batch:
+        """The next lines after what was `drained`; may hold no settlement although it moves the position."""
+        sequence, offset = self._read_sequence, self._read_offset
+        if self._unwritten:
+            self._append(b"")
+        end = self._size if sequence == self._sequence else self._sizes[sequence]
+        with contextlib.closing(_Descriptor(self._path(sequence))) as file:
+            data = os.pread(file.number, min(READ_BYTES, end - offset), offset)
+            cut = data.rfind(b"\n") + 1
+            if cut == 0 and offset < end:
+                # One line longer than a read: take all there is.
+                data = os.pread(file.number, end - offset, offset)
+                cut = data.rfind(b"\n") + 1
+        lines = [line for line in data[:cut].split(b"\n") if line.startswith(b"s")]
+        return Batch(lines, sequence, offset + cut)
+
+    def drained(self, batch: Batch) -> None:
+        """What `batch` held is in SQL; files that hold nothing else are deleted."""
+        self.backlog -= len(batch.lines)
+        self._read_sequence, self._read_offset = batch.sequence, batch.offset
+        if batch.sequence < self._sequence and batch.offset >= self._sizes[batch.sequence]:
+            self._read_sequence, self._read_offset = batch.sequence + 1, 0
+        oldest_open = next(iter(self._open.values()), self._sequence)
+        for sequence in list(self._sizes):
+            # Oldest first and none skipped: a kept intent must never lose the settlement that follows it.
+            if sequence >= min(self._read_sequence, oldest_open):
+                break
+            self._kept_bytes -= self._sizes.pop(sequence)
+            self._path(sequence).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Deletes the files if all of it is in SQL; else leaves them to be replayed."""
+        if self._lock < 0:
+            return
+        if self.drained_up and not self._open:
+            for sequence in [*self._sizes, self._sequence]:
+                self._path(sequence).unlink(missing_ok=True)
+            (self._directory / f"{self._worker}.lock").unlink(missing_ok=True)
+        os.close(self._file)
+        os.close(self._lock)
+        self._file = self._lock = -1
+
+    def _append(self, line: bytes) -> None:
+        if self._unwritten:
+            line = b"".join([*self._unwritten, line])
+            self._unwritten.clear()
+        try:
+            self._write(line)
+        except OSError:
+            # Kept and tried again with the next line; meanwhile `full` stops admission.
+            self._unwritten.append(line)
+
+    def _write(self, line: bytes) -> None:
+        written = os.write(self._file, line)
+        if written != len(line):
+            # A torn line must not stay: the disk is full.
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+            raise OSError("short write")
+        self._size += written
+        if self._size >= self._segment_bytes:
+            # Without room for another file this one just grows on.
+            with contextlib.suppress(OSError):
+                self._next_segment()
+
+    def _next_segment(self) -> None:
+        file = os.open(self._path(self._sequence + 1), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        if self._file >= 0:
+            self._sizes[self._sequence] = self._size
+            self._kept_bytes += self._size
+            os.close(self._file)
+        self._file, self._size, self._sequence = file, 0, self._sequence + 1
+
+    def _path(self, sequence: int) -> Path:
+        return self._directory / f"{self._worker}.{sequence:06d}.journal"
+
+
+def _locked(path: Path) -> int:
+    """A lock on the file that is at `path` now: a replay elsewhere may delete the file before we get its lock."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(lock).st_ino:
+                return lock
+        os.close(lock)
+
+
+class _Descriptor:
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+
+    def close(self) -> None:
+        os.close(self.number)
+
+
+class Orphan:
+    """The journal of a worker that is gone, locked for replay."""
+
+    def __init__(self, directory: Path, worker: str, lock: int) -> None:
+        self.worker = worker
+        self._directory = directory
+        self._lock = lock
+
+    def paths(self) -> list[Path]:
+        return sorted(self._directory.glob(f"{self.worker}.*.journal"))
+
+    def delete(self) -> None:
+        for path in self.paths():
+            path.unlink(missing_ok=True)
+        (self._directory / f"{self.worker}.lock").unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def orphans(directory: Path) -> list[Orphan]:
+    """Journals whose worker no longer holds its lock; each is locked for the caller, who deletes or closes it."""
+    found = []
+    for path in sorted(directory.glob("*.lock")):
+        try:
+            lock = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        found.append(Orphan(directory, path.name.removesuffix(".lock"), lock))
+    return found

@@ -1,0 +1,218 @@
+"""The ledger in SQL: leases of budgets, and the booking of settled calls. Runs in threads; each function is one
+transaction. Rows are locked in one order everywhere (roll-ups, periods, leases), so that nothing deadlocks.
+
+Always: reserved(period) = Σ over its leases of (amount − settled), and spent(period) = Σ cost of its ledger rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.budgets import Grant, Return
+from accounts.models import Budget, BudgetLease, BudgetPeriod, UsageRecord
+from accounts.records import BudgetRule, CallRecord
+from accounts.settlements import Settlement
+from accounts.usage_sums import add_to_sums
+
+# The part of what remains that is leased ahead of need.
+AHEAD = 100
+OUTSTANDING_NANO = F("amount_nano_usd") - F("settled_nano_usd")
+OUTSTANDING_TOKENS = F("amount_tokens") - F("settled_tokens")
+
+
+class SqlLedger:
+    """The LeaseSource of production."""
+
+    def lease(self, rule: BudgetRule, *, period: str, worker: str, nano_usd: int, tokens: int, lease_s: float) -> Grant:
+        with transaction.atomic():
+            budget = Budget.objects.filter(pk=rule.id).first()
+            if budget is None:
+                # Deleted a moment ago: nothing is left of it, and the next poll removes the rule.
+                return Grant(lease_id=0, period_id=0, nano_usd=0, tokens=0, left_nano_usd=0, left_tokens=0)
+            row, _ = BudgetPeriod.objects.get_or_create(budget=budget, period=period)
+            row = BudgetPeriod.objects.select_for_update().get(pk=row.pk)
+            left_nano = _left(budget.amount_nano_usd, row.spent_nano_usd + row.reserved_nano_usd)
+            left_tokens = _left(budget.tokens, row.spent_tokens + row.reserved_tokens)
+            granted_nano, granted_tokens = _granted(left_nano, nano_usd), _granted(left_tokens, tokens)
+            BudgetPeriod.objects.filter(pk=row.pk).update(
+                reserved_nano_usd=F("reserved_nano_usd") + granted_nano,
+                reserved_tokens=F("reserved_tokens") + granted_tokens,
+            )
+            expires_at = timezone.now() + timedelta(seconds=lease_s)
+            lease, _ = BudgetLease.objects.get_or_create(period=row, worker=worker, defaults={"expires_at": expires_at})
+            BudgetLease.objects.filter(pk=lease.pk).update(
+                amount_nano_usd=F("amount_nano_usd") + granted_nano,
+                amount_tokens=F("amount_tokens") + granted_tokens,
+                expires_at=expires_at,
+            )
+        return Grant(
+            lease_id=lease.pk,
+            period_id=row.pk,
+            nano_usd=granted_nano,
+            tokens=granted_tokens,
+            left_nano_usd=None if left_nano is None else left_nano - granted_nano,
+            left_tokens=None if left_tokens is None else left_tokens - granted_tokens,
+        )
+
+    def renew(self, leases: Sequence[int], returns: Sequence[Return], *, lease_s: float) -> set[int]:
+        with transaction.atomic():
+            _give_back(returns)
+            expires_at = timezone.now() + timedelta(seconds=lease_s)
+            BudgetLease.objects.filter(pk__in=leases).update(expires_at=expires_at)
+            return set(BudgetLease.objects.filter(pk__in=leases).values_list("pk", flat=True))
+
+
+def _left(limit: int | None, used: int) -> int | None:
+    return None if limit is None else max(0, limit - used)
+
+
+def _granted(left: int | None, wanted: int) -> int:
+    if left is None:
+        return 0
+    return left if left <= wanted else wanted + (left - wanted) // AHEAD
+
+
+def _give_back(returns: Sequence[Return]) -> None:
+    period_of = dict(
+        BudgetLease.objects.filter(pk__in=[item.lease_id for item in returns]).values_list("pk", "period_id")
+    )
+    _lock_periods(period_of.values())
+    for item in sorted(returns, key=lambda item: item.lease_id):
+        if item.lease_id not in period_of:
+            continue
+        # Only what is still outstanding can be given back.
+        changed = BudgetLease.objects.filter(
+            pk=item.lease_id,
+            amount_nano_usd__gte=F("settled_nano_usd") + item.nano_usd,
+            amount_tokens__gte=F("settled_tokens") + item.tokens,
+        ).update(amount_nano_usd=F("amount_nano_usd") - item.nano_usd, amount_tokens=F("amount_tokens") - item.tokens)
+        if changed:
+            _unreserve(period_of[item.lease_id], item.nano_usd, item.tokens)
+
+
+def end_leases(*, worker: str) -> None:
+    """Takes back all that a worker holds. Only when all it spent is booked: after its last drain, or its replay."""
+    with transaction.atomic():
+        _end(list(BudgetLease.objects.filter(worker=worker).order_by("pk").values_list("pk", "period_id")))
+
+
+def sweep_leases(*, grace_s: float) -> int:
+    """Takes back leases that nobody renewed for longer than any call can last; returns how many."""
+    with transaction.atomic():
+        before = timezone.now() - timedelta(seconds=grace_s)
+        expired = list(BudgetLease.objects.filter(expires_at__lt=before).order_by("pk").values_list("pk", "period_id"))
+        _end(expired)
+    return len(expired)
+
+
+def _end(leases: Sequence[tuple[int, int]]) -> None:
+    _lock_periods(period_id for _, period_id in leases)
+    rows = BudgetLease.objects.select_for_update().filter(pk__in=[pk for pk, _ in leases]).order_by("pk")
+    for lease in rows:
+        _unreserve(
+            lease.period_id,
+            lease.amount_nano_usd - lease.settled_nano_usd,
+            lease.amount_tokens - lease.settled_tokens,
+        )
+        lease.delete()
+
+
+def _unreserve(period_id: int, nano_usd: int, tokens: int) -> None:
+    BudgetPeriod.objects.filter(pk=period_id).update(
+        reserved_nano_usd=F("reserved_nano_usd") - nano_usd, reserved_tokens=F("reserved_tokens") - tokens
+    )
+
+
+def _lock_periods(period_ids: Iterable[int]) -> None:
+    ids = set(period_ids)
+    if ids:
+        list(BudgetPeriod.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+
+
+def book(settlements: Sequence[Settlement]) -> int:
+    """Ledger rows, roll-ups and budgets in one transaction. Idempotent by (call id, attempt); returns rows written."""
+    with transaction.atomic():
+        known = set(
+            UsageRecord.objects.filter(call_id__in=[item.call_id for item in settlements]).values_list(
+                "call_id", "attempt"
+            )
+        )
+        rows: list[UsageRecord] = []
+        spent: dict[tuple[int, int], list[int]] = {}
+        for item in settlements:
+            for record in item.records:
+                if (item.call_id, record.attempt) in known:
+                    continue
+                known.add((item.call_id, record.attempt))
+                rows.append(_row(item, record))
+                if record.final:
+                    _charge(spent, item, record)
+        UsageRecord.objects.bulk_create(rows)
+        add_to_sums(rows)
+        _spend(spent)
+    return len(rows)
+
+
+def _charge(spent: dict[tuple[int, int], list[int]], item: Settlement, record: CallRecord) -> None:
+    for booking in item.bookings:
+        sums = spent.setdefault(booking, [0, 0])
+        sums[0] += record.cost_nano_usd or 0
+        sums[1] += record.input_tokens + record.output_tokens
+
+
+def _spend(spent: dict[tuple[int, int], list[int]]) -> None:
+    """reserved → spent. What exceeds the lease (the estimate was too low, or the lease is gone) is only spent."""
+    _lock_periods(period_id for _, period_id in spent)
+    ids = [lease_id for lease_id, _ in spent]
+    leases = {lease.pk: lease for lease in BudgetLease.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+    for (lease_id, period_id), (nano_usd, tokens) in sorted(spent.items()):
+        lease = leases.get(lease_id)
+        from_nano = from_tokens = 0
+        if lease is not None:
+            from_nano = min(nano_usd, lease.amount_nano_usd - lease.settled_nano_usd)
+            from_tokens = min(tokens, lease.amount_tokens - lease.settled_tokens)
+            BudgetLease.objects.filter(pk=lease_id).update(
+                settled_nano_usd=F("settled_nano_usd") + from_nano, settled_tokens=F("settled_tokens") + from_tokens
+            )
+        BudgetPeriod.objects.filter(pk=period_id).update(
+            spent_nano_usd=F("spent_nano_usd") + nano_usd,
+            spent_tokens=F("spent_tokens") + tokens,
+            reserved_nano_usd=F("reserved_nano_usd") - from_nano,
+            reserved_tokens=F("reserved_tokens") - from_tokens,
+        )
+
+
+def _row(item: Settlement, record: CallRecord) -> UsageRecord:
+    return UsageRecord(
+        call_id=item.call_id,
+        request_id=item.request_id[:128],
+        created_at=datetime.fromtimestamp(item.created_at, UTC),
+        key_id=item.key_id,
+        team_id=item.team_id,
+        attempt=record.attempt,
+        provider=record.provider[:100],
+        deployment=record.deployment[:300],
+        model=record.model[:200],
+        upstream_model=record.upstream_model[:200],
+        endpoint=record.endpoint[:32],
+        stream=record.stream,
+        final=record.final,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cached_tokens=record.cached_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+        reasoning_tokens=record.reasoning_tokens,
+        cost_nano_usd=record.cost_nano_usd,
+        provider_cost_nano_usd=record.provider_cost_nano_usd,
+        usage_source=record.usage_source,
+        status=record.status,
+        error_code=record.error_code[:64],
+        duration_ms=record.duration_ms,
+        time_to_first_token_ms=record.time_to_first_token_ms,
+        cache=record.cache[:8],
+        tags=record.tags[:255],
+        revision=record.revision,
+    )

@@ -1,0 +1,141 @@
+"""Where limits are counted. This is the store in memory: exact in one process, and the fallback of the shared one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from accounts.limits import RuleState, SlidingWindow, divided
+from accounts.records import LimitRule
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Let through. `states` and `buckets` are in the order of the rules."""
+
+    states: tuple[RuleState, ...]
+    buckets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was counted in any rule. `rule` has the longest wait; `retry_after_s` is None when waiting is useless
+    (the call alone is over the limit) or of unknown length (concurrency)."""
+
+    rule: LimitRule
+    retry_after_s: float | None
+    states: tuple[RuleState, ...]
+
+
+class StoreUnavailable(Exception):
+    """The shared store does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a call holds in a store, to be corrected and released there."""
+
+    store: "LimitStore"
+    call_id: str
+    rules: tuple[LimitRule, ...]
+    buckets: tuple[int, ...]
+    tokens: int
+
+
+class LimitStore(Protocol):
+    async def take(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
+        """Counts one request of `tokens` under all rules or under none."""
+
+    def settle(self, hold: Hold, tokens: int) -> None:
+        """Corrects the tokens to what they really were and ends the call's concurrency. Never blocks or raises."""
+
+    def cancel(self, hold: Hold) -> None:
+        """As `settle` with no tokens: nothing was sent. The request itself stays counted."""
+
+
+class MemoryLimitStore:
+    """`parts` is the number of workers that share the limits without knowing of each other."""
+
+    def __init__(self, clock_us: "Clock", *, parts: int = 1) -> None:
+        self._clock_us = clock_us
+        self.parts = parts
+        self._windows: dict[tuple[str, str, int], SlidingWindow] = {}
+        self._running: dict[str, set[str]] = {}
+
+    async def take(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
+        return self.take_now(rules, tokens=tokens, call_id=call_id)
+
+    def take_now(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
+        now = self._clock_us()
+        refusal: tuple[float, LimitRule, float | None] | None = None
+        for rule in rules:
+            wait = self._wait_s(rule, tokens, now)
+            if wait == 0:
+                continue
+            weight = float("inf") if wait is None and rule.kind != "concurrency" else (wait or 0.0)
+            if refusal is None or weight > refusal[0]:
+                refusal = (weight, rule, wait)
+        if refusal is not None:
+            return Refused(refusal[1], refusal[2], self._states(rules, now))
+        buckets = tuple([self._count(rule, tokens, call_id, now) for rule in rules])
+        return Taken(self._states(rules, now), buckets)
+
+    def settle(self, hold: Hold, tokens: int) -> None:
+        now = self._clock_us()
+        for rule, bucket in zip(hold.rules, hold.buckets, strict=True):
+            if rule.kind == "concurrency":
+                running = self._running.get(rule.scope)
+                if running is not None:
+                    running.discard(hold.call_id)
+                    if not running:
+                        del self._running[rule.scope]
+            elif rule.kind == "tokens" and tokens != hold.tokens:
+                window = self._windows.get((rule.scope, rule.kind, rule.window_s))
+                if window is not None:
+                    window.correct(bucket, tokens - hold.tokens, now)
+
+    def cancel(self, hold: Hold) -> None:
+        self.settle(hold, 0)
+
+    def sweep(self) -> None:
+        """Forgets windows in which nothing is counted any more."""
+        now = self._clock_us()
+        for name, window in list(self._windows.items()):
+            window.advance(now)
+            if window.total == 0:
+                del self._windows[name]
+
+    def _wait_s(self, rule: LimitRule, tokens: int, now: int) -> float | None:
+        limit = divided(rule.limit, self.parts)
+        if rule.kind == "concurrency":
+            return 0 if len(self._running.get(rule.scope, ())) < limit else None
+        wait = self._window(rule).wait_us(1 if rule.kind == "requests" else tokens, limit, now)
+        return None if wait is None else wait / 1e6
+
+    def _count(self, rule: LimitRule, tokens: int, call_id: str, now: int) -> int:
+        if rule.kind == "concurrency":
+            self._running.setdefault(rule.scope, set()).add(call_id)
+            return 0
+        return self._window(rule).add(1 if rule.kind == "requests" else tokens, now)
+
+    def _states(self, rules: Sequence[LimitRule], now: int) -> tuple[RuleState, ...]:
+        return tuple([self._state(rule, now) for rule in rules])
+
+    def _state(self, rule: LimitRule, now: int) -> RuleState:
+        limit = divided(rule.limit, self.parts)
+        if rule.kind == "concurrency":
+            used = len(self._running.get(rule.scope, ()))
+            return RuleState(limit=limit, remaining=max(0, limit - used), reset_s=0.0)
+        window = self._window(rule)
+        reset_s = window.reset_us(now) / 1e6
+        return RuleState(limit=limit, remaining=max(0, limit - window.total), reset_s=reset_s)
+
+    def _window(self, rule: LimitRule) -> SlidingWindow:
+        name = (rule.scope, rule.kind, rule.window_s)
+        window = self._windows.get(name)
+        if window is None:
+            window = self._windows[name] = SlidingWindow(rule.window_s)
+        return window
+
+
+class Clock(Protocol):
+    def __call__(self) -> int: ...

@@ -1,0 +1,139 @@
+"""The values that cross the border of this app. Immutable; money is nano-USD, times are seconds since the epoch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+UsageSource: TypeAlias = Literal["provider", "counted", "estimated"]
+LimitKind: TypeAlias = Literal["requests", "tokens", "concurrency"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRule:
+    """At most `limit` of `kind` in any `window_s` seconds (concurrency: at once). `scope` is `key:7` or `team:3`."""
+
+    scope: str
+    kind: LimitKind
+    limit: int
+    window_s: int = 0
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRule:
+    """A budget as admission sees it. None means not limited in that unit."""
+
+    id: int
+    label: str
+    period: Literal["day", "month"]
+    amount_nano_usd: int | None = None
+    tokens: int | None = None
+    refuse_unknown_price: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is calling. `tenant` separates what one caller must not see of another's (caches, idempotency)."""
+
+    key_id: int
+    public_id: str
+    name: str
+    team_id: int | None = None
+    team: str = ""
+    tenant: str = ""
+    scopes: frozenset[str] = frozenset()
+    tags: tuple[str, ...] = ()
+    cache_enabled: bool | None = None
+    condensation: bool | None = None
+    payload_logging: bool | None = None
+    limits: tuple[LimitRule, ...] = ()
+    budgets: tuple[BudgetRule, ...] = ()
+    model_test: Callable[[str], object] | None = field(default=None, repr=False, compare=False)
+
+    def allows_model(self, name: str) -> bool:
+        return self.model_test is None or self.model_test(name) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Nano-USD per million tokens. None: cached and cache-write cost the input price, reasoning the output price."""
+
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Tokens of one attempt, in OpenAI's convention: cached and cache-write tokens are inside `input`, reasoning
+    tokens inside `output`."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptIntent:
+    """What is known when an attempt is about to be sent; enough to book it should the process die before its end."""
+
+    attempt: int
+    provider: str
+    deployment: str
+    model: str
+    upstream_model: str
+    endpoint: str
+    stream: bool
+    input_tokens: int
+    rates: Rates | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One attempt after its end. `final` marks the one that answered the client, and only that one is charged:
+    `cost_nano_usd` (None: price unknown). `provider_cost_nano_usd` is what it cost us."""
+
+    attempt: int
+    status: int
+    usage_source: UsageSource
+    provider: str = ""
+    deployment: str = ""
+    model: str = ""
+    upstream_model: str = ""
+    endpoint: str = ""
+    stream: bool = False
+    final: bool = True
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nano_usd: int | None = None
+    provider_cost_nano_usd: int | None = None
+    error_code: str = ""
+    duration_ms: int = 0
+    time_to_first_token_ms: int | None = None
+    cache: str = ""
+    tags: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountsSettings:
+    """Global settings that decide about access. `rate_limit_rpm` requests per `rate_limit_window_s` hold for every key
+    without its own limit; None sets none. `workers` divides the limits among processes while Redis is unreachable."""
+
+    rate_limit_rpm: int | None = None
+    rate_limit_window_s: int = 60
+    workers: int = 1
+    sql_timeout_s: float = 1.0
+    redis_timeout_s: float = 0.05
+    grace_without_sql_s: float = 300.0
+    journal_cap_bytes: int = 512 * 1024 * 1024
+    lease_s: float = 60.0
+    lease_grace_s: float = 660.0

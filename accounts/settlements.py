@@ -1,0 +1,103 @@
+"""From journal lines to what is booked. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from accounts.pricing import cost_nano_usd
+from accounts.records import CallRecord, Rates, Tokens
+
+STATUS_UNKNOWN = 499
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """All attempts of one ended call, and the leases (lease id, budget period id) that pay for it."""
+
+    call_id: str
+    request_id: str
+    created_at: float
+    key_id: int
+    team_id: int | None
+    bookings: tuple[tuple[int, int], ...]
+    records: tuple[CallRecord, ...]
+
+
+def settlement(line: bytes) -> Settlement:
+    """Of one `s` line. Raises ValueError or TypeError for a damaged one."""
+    *owner, records = orjson.loads(line[1:])
+    return _settlement(owner, [CallRecord(**record) for record in records])
+
+
+@dataclass(slots=True)
+class _Open:
+    owner: list[Any]
+    intent: dict[str, Any]
+    delivered: int = 0
+
+
+def replay(lines: Iterable[bytes]) -> tuple[list[Settlement], int]:
+    """Folds a dead worker's journal: settled calls as they were, open attempts as estimated at their prompt and what
+    was delivered so far. Returns them and the number of damaged lines (a torn last line is one)."""
+    settled: list[Settlement] = []
+    open_attempts: dict[str, dict[int, _Open]] = {}
+    damaged = 0
+    for line in lines:
+        if not line:
+            continue
+        try:
+            _fold(line, settled, open_attempts)
+        except (ValueError, TypeError, KeyError):
+            damaged += 1
+    for attempts in open_attempts.values():
+        last = max(attempts)
+        records = [_estimated(attempt, final=number == last) for number, attempt in sorted(attempts.items())]
+        settled.append(_settlement(attempts[last].owner, records))
+    return settled, damaged
+
+
+def _fold(line: bytes, settled: list[Settlement], open_attempts: dict[str, dict[int, _Open]]) -> None:
+    kind = line[:1]
+    if kind == b"s":
+        found = settlement(line)
+        settled.append(found)
+        open_attempts.pop(found.call_id, None)
+        return
+    value = orjson.loads(line[1:])
+    if kind == b"a":
+        *owner, intent = value
+        open_attempts.setdefault(owner[0], {})[intent["attempt"]] = _Open(owner, intent)
+    elif kind == b"p":
+        call_id, attempt, delivered = value
+        if attempt in open_attempts.get(call_id, {}):
+            open_attempts[call_id][attempt].delivered = delivered
+    elif kind == b"r":
+        open_attempts.pop(value[0], None)
+    else:
+        raise ValueError(f"unknown journal line {kind!r}")
+
+
+def _settlement(owner: list[Any], records: list[CallRecord]) -> Settlement:
+    call_id, request_id, created_at, key_id, team_id, bookings = owner
+    pairs = tuple((int(lease), int(period)) for lease, period in bookings)
+    return Settlement(call_id, request_id, created_at, key_id, team_id, pairs, tuple(records))
+
+
+def _estimated(attempt: _Open, *, final: bool) -> CallRecord:
+    intent = dict(attempt.intent)
+    rates = intent.pop("rates")
+    tokens = Tokens(input=intent.pop("input_tokens"), output=attempt.delivered)
+    cost = None if rates is None else cost_nano_usd(tokens, Rates(**rates))
+    return CallRecord(
+        **intent,
+        status=STATUS_UNKNOWN,
+        error_code="worker_lost",
+        usage_source="estimated",
+        final=final,
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cost_nano_usd=cost if final else 0,
+        provider_cost_nano_usd=cost,
+    )

@@ -3,3 +3,19 @@
 Shapes: https://platform.openai.com/docs/api-reference/chat, and what other vendors widely add to it
 (`reasoning_content`, `reasoning_details`, `citations`).
 """
+
+from providers.dialects.openai_chat.answer import decode_answer, encode_answer, generated_text
+from providers.dialects.openai_chat.request import decode_request, encode_request
+from providers.dialects.openai_chat.stream import StreamEncoder
+from providers.dialects.openai_chat.usage import read_usage, write_usage
+
+__all__ = [
+    "StreamEncoder",
+    "decode_answer",
+    "decode_request",
+    "encode_answer",
+    "encode_request",
+    "generated_text",
+    "read_usage",
+    "write_usage",
+]

@@ -1,0 +1,51 @@
+"""Reasoning on messages, as clients of OpenAI-like servers know it. Pure.
+
+`reasoning_content` is the text to show; `reasoning_details` holds whole blocks, with signatures or encrypted, which a
+client sends back unchanged (OpenRouter's shape).
+"""
+
+from collections.abc import Sequence
+
+from providers.types import JsonObject, ReasoningBlock
+
+
+def decode_reasoning(message: JsonObject) -> tuple[ReasoningBlock, ...]:
+    """Details win over text, because only they can be replayed; details of other types are left out."""
+    details = message.get("reasoning_details")
+    blocks = (
+        [_decode_block(detail) for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    )
+    found = tuple(block for block in blocks if block is not None)
+    if found:
+        return found
+    text = message.get("reasoning_content") or message.get("reasoning")
+    return (ReasoningBlock(text=text),) if isinstance(text, str) and text else ()
+
+
+def _decode_block(detail: JsonObject) -> ReasoningBlock | None:
+    text, signature, data = detail.get("text"), detail.get("signature"), detail.get("data")
+    if detail.get("type") == "reasoning.encrypted" and isinstance(data, str):
+        return ReasoningBlock(encrypted=data)
+    if detail.get("type") == "reasoning.text" and (text or signature):
+        return ReasoningBlock(
+            text=text if isinstance(text, str) else "", signature=signature if isinstance(signature, str) else None
+        )
+    return None
+
+
+def encode_block(block: ReasoningBlock) -> JsonObject:
+    if block.encrypted is not None:
+        return {"type": "reasoning.encrypted", "data": block.encrypted}
+    detail: JsonObject = {"type": "reasoning.text", "text": block.text}
+    return detail if block.signature is None else {**detail, "signature": block.signature}
+
+
+def encode_reasoning(blocks: Sequence[ReasoningBlock]) -> JsonObject:
+    """The fields to add to a message; details only where there is more to replay than text."""
+    encoded: JsonObject = {}
+    text = "".join(block.text for block in blocks)
+    if text:
+        encoded["reasoning_content"] = text
+    if len(blocks) > 1 or any(block.signature or block.encrypted for block in blocks):
+        encoded["reasoning_details"] = [encode_block(block) for block in blocks]
+    return encoded

@@ -1,0 +1,127 @@
+"""A chat completion request, both ways. Pure.
+
+What has a type is read into it; every other field is kept in `extra` under its own name, so that nothing is lost.
+"""
+
+from collections.abc import Mapping
+
+from providers.dialects.openai_chat import fields
+from providers.dialects.openai_chat.messages import decode_messages, encode_message
+from providers.dialects.openai_chat.tools import (
+    decode_response_format,
+    decode_tool_choice,
+    decode_tools,
+    encode_response_format,
+    encode_tool,
+    encode_tool_choice,
+)
+from providers.types import ChatCall, JsonObject
+
+_TYPED = frozenset(
+    {
+        "model",
+        "messages",
+        "tools",
+        "functions",
+        "tool_choice",
+        "function_call",
+        "parallel_tool_calls",
+        "response_format",
+        "max_completion_tokens",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "stop",
+        "n",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "reasoning_effort",
+        "verbosity",
+        "user",
+        "service_tier",
+        "stream",
+    }
+)
+
+
+def decode_request(body: JsonObject) -> ChatCall:
+    """Raises `ClientFault` naming the field that is wrong."""
+    options = fields.mapping(body, "stream_options") or {}
+    extra = {key: value for key, value in body.items() if key not in _TYPED and value is not None}
+    others = {key: value for key, value in options.items() if key != "include_usage"}
+    extra.pop("stream_options", None)
+    if others:
+        extra["stream_options"] = others
+    max_tokens = fields.integer(body, "max_completion_tokens")
+    return ChatCall(
+        model=fields.required_text(body, "model"),
+        messages=decode_messages(body),
+        tools=decode_tools(body),
+        tool_choice=decode_tool_choice(body),
+        parallel_tool_calls=fields.flag(body, "parallel_tool_calls"),
+        response_format=decode_response_format(body),
+        max_output_tokens=max_tokens if max_tokens is not None else fields.integer(body, "max_tokens"),
+        temperature=fields.number(body, "temperature"),
+        top_p=fields.number(body, "top_p"),
+        stop=fields.texts(body, "stop"),
+        n=fields.integer(body, "n"),
+        seed=fields.integer(body, "seed"),
+        presence_penalty=fields.number(body, "presence_penalty"),
+        frequency_penalty=fields.number(body, "frequency_penalty"),
+        logit_bias=_logit_bias(body),
+        logprobs=fields.flag(body, "logprobs"),
+        top_logprobs=fields.integer(body, "top_logprobs"),
+        reasoning_effort=fields.text(body, "reasoning_effort"),
+        verbosity=fields.text(body, "verbosity"),
+        user=fields.text(body, "user"),
+        service_tier=fields.text(body, "service_tier"),
+        stream=bool(fields.flag(body, "stream")),
+        include_usage=bool(fields.flag(options, "include_usage", "stream_options.")),
+        extra=extra,
+    )
+
+
+def _logit_bias(body: JsonObject) -> Mapping[str, float] | None:
+    bias = fields.mapping(body, "logit_bias")
+    for token in bias or ():
+        fields.number(bias or {}, token, "logit_bias.")
+    return bias
+
+
+def encode_request(call: ChatCall, *, model: str | None = None) -> JsonObject:
+    """OpenAI's body. `max_output_tokens` goes out as `max_completion_tokens`, OpenAI's name for it today."""
+    body: JsonObject = {"model": model or call.model, "messages": [encode_message(each) for each in call.messages]}
+    if call.tools:
+        body["tools"] = [encode_tool(tool) for tool in call.tools]
+    if call.tool_choice is not None:
+        body["tool_choice"] = encode_tool_choice(call.tool_choice)
+    if call.response_format is not None:
+        body["response_format"] = encode_response_format(call.response_format)
+    body |= fields.present(
+        parallel_tool_calls=call.parallel_tool_calls,
+        max_completion_tokens=call.max_output_tokens,
+        temperature=call.temperature,
+        top_p=call.top_p,
+        stop=list(call.stop) or None,
+        n=call.n,
+        seed=call.seed,
+        presence_penalty=call.presence_penalty,
+        frequency_penalty=call.frequency_penalty,
+        logit_bias=dict(call.logit_bias) if call.logit_bias is not None else None,
+        logprobs=call.logprobs,
+        top_logprobs=call.top_logprobs,
+        reasoning_effort=call.reasoning_effort,
+        verbosity=call.verbosity,
+        user=call.user,
+        service_tier=call.service_tier,
+    )
+    body |= call.extra
+    if call.stream:
+        body["stream"] = True
+    if call.include_usage:
+        body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
+    return body

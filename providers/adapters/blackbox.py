@@ -33,7 +33,7 @@ _NULLABLE = frozenset(
 _REMOVED = frozenset({"tool_calls", "function_call"})
 
 
-def repair(answer: JsonObject) -> bool:
+def repair_answer(answer: JsonObject) -> bool:
     is_changed = _clean(answer)
     usage = answer.get("usage")
     if isinstance(usage, dict):
@@ -42,7 +42,7 @@ def repair(answer: JsonObject) -> bool:
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict):
             is_changed = _clean_choice(choice) or is_changed
-    return openrouter.repair(answer) or is_changed
+    return openrouter.repair_answer(answer) or is_changed
 
 
 def _clean_choice(choice: JsonObject) -> bool:
@@ -77,7 +77,7 @@ def _clean_usage(usage: JsonObject) -> bool:
 
 def _text_of_completion(answer: JsonObject) -> bool:
     """The one path answers prompts in either shape; a client of text completions reads `text`."""
-    is_changed = repair(answer)
+    is_changed = repair_answer(answer)
     choices = answer.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         said = choice.pop("message", None) or choice.pop("delta", None) if isinstance(choice, dict) else None
@@ -95,7 +95,7 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
     version_path = ""
     models_path = None
     operations = frozenset({Operation.CHAT, Operation.COMPLETIONS})
-    repair = staticmethod(repair)
+    repairs = True
     quirks = Quirks(
         max_tokens_field="max_tokens",
         # Usage always comes; the option is not among the documented fields.
@@ -126,6 +126,9 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
             body["top_p"] = max(top_p, _SMALLEST_TOP_P)
         return body
 
+    def repair(self, answer: JsonObject) -> bool:
+        return repair_answer(answer)
+
     def read_answer(
         self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
     ) -> Delivered:
@@ -138,7 +141,7 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
         if request.operation is Operation.COMPLETIONS:
             return RelayStream(request, repair=_text_of_completion)
-        return RelayStream(request, repair=ChunkRepair(repair))
+        return RelayStream(request, repair=ChunkRepair(repair_answer))
 
 
 def _refuse(body: JsonObject, provider: str) -> None:

@@ -25,7 +25,7 @@ _OPTION_HEADERS = (
 _LACKING = (("'tool_choice'", "tool_choice"), ("tool use", "tools"), ("image input", "messages"))
 
 
-def repair(answer: JsonObject) -> bool:
+def repair_answer(answer: JsonObject) -> bool:
     """Gives reasoning the name that most clients read, and raises the error a choice can hold instead of an answer."""
     is_changed = False
     choices = answer.get("choices")
@@ -48,7 +48,7 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
     label = "OpenRouter"
     default_base_url = "https://openrouter.ai/api/v1"
     version_path = "/api/v1"
-    repair = staticmethod(repair)
+    repairs = True
 
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
         named = ((header, provider.options.get(option)) for option, header in _OPTION_HEADERS)
@@ -64,8 +64,11 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
             body["plugins"] = [*plugins, {"id": _COMPRESSION, "enabled": False}]
         return body
 
+    def repair(self, answer: JsonObject) -> bool:
+        return repair_answer(answer)
+
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        return RelayStream(request, repair=ChunkRepair(repair))
+        return RelayStream(request, repair=ChunkRepair(repair_answer))
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         error = super().read_error(status, headers, body)

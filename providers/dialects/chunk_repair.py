@@ -3,7 +3,10 @@
 OpenAI's clients add up the deltas of a stream: strings are concatenated, and tool calls are told apart by their index.
 So a role, an id or a name that comes with every chunk turns into `assistantassistant`, and calls that all have index 0
 (or none) are merged into one. Here role, id and name pass once, and calls are numbered 0, 1, 2 … in the order in which
-their ids appear. A chunk that already keeps the rules is not changed, so that it passes as the bytes it came in.
+their ids appear.
+
+A chunk with a role or a tool call always counts as changed, or the relay would take it for a pattern by which later ones
+pass unseen; what only carries text is left to pass as the bytes it came in.
 """
 
 from dataclasses import dataclass, field
@@ -46,30 +49,29 @@ class ChunkRepair:
 
 
 def _repair_delta(delta: JsonObject, state: _Choice) -> bool:
-    is_changed = False
-    if delta.get("role"):
+    has_role = "role" in delta
+    if has_role:
         if state.has_role:
             del delta["role"]
-            is_changed = True
         state.has_role = True
     calls = delta.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, dict):
-            is_changed = _repair_call(call, state) or is_changed
-    return is_changed
+            _repair_call(call, state)
+    return has_role or bool(calls)
 
 
-def _repair_call(call: JsonObject, state: _Choice) -> bool:
-    index = call.get("index")
-    index = index if isinstance(index, int) else None
+def _repair_call(call: JsonObject, state: _Choice) -> None:
+    index = call.get("index") if isinstance(call.get("index"), int) else None
     known = _known_call(call, index, state)
     if known is None:
-        return _open_call(call, index, state)
+        known = _open_call(call, state)
+    else:
+        call.pop("id", None)
+        _repair_name(call, known)
     if index is not None:
         state.by_index[index] = known
-    repeats_id = call.pop("id", None) is not None
-    repeats_name = _repair_name(call, known)
-    return _number(call, known) or repeats_id or repeats_name
+    call["index"] = known.number
 
 
 def _known_call(call: JsonObject, index: int | None, state: _Choice) -> _Call | None:
@@ -81,34 +83,23 @@ def _known_call(call: JsonObject, index: int | None, state: _Choice) -> _Call | 
     return state.calls[-1] if state.calls else None
 
 
-def _open_call(call: JsonObject, index: int | None, state: _Choice) -> bool:
+def _open_call(call: JsonObject, state: _Choice) -> _Call:
     number = len(state.calls)
     opened = _Call(number, str(call.get("id") or f"call_{number}"))
     state.calls.append(opened)
-    state.by_index[number if index is None else index] = opened
+    call["id"] = opened.id
     function = call.get("function")
     if isinstance(function, dict):
         opened.name = str(function.get("name") or "")
-    is_changed = not call.get("id")
-    if is_changed:
-        call["id"] = opened.id
-    return _number(call, opened) or is_changed
+    return opened
 
 
-def _number(call: JsonObject, known: _Call) -> bool:
-    if call.get("index") == known.number:
-        return False
-    call["index"] = known.number
-    return True
-
-
-def _repair_name(call: JsonObject, known: _Call) -> bool:
+def _repair_name(call: JsonObject, known: _Call) -> None:
     """Takes out a name that was already sent; another text is the rest of a name in pieces and stays."""
     function = call.get("function")
     if not isinstance(function, dict) or not function.get("name"):
-        return False
-    if known.name and function["name"] == known.name:
+        return
+    if function["name"] == known.name:
         del function["name"]
-        return True
-    known.name += str(function["name"])
-    return False
+    else:
+        known.name += str(function["name"])

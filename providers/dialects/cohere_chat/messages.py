@@ -30,8 +30,13 @@ _DETAILS = {"auto": "auto", "low": "low", "high": "high", "original": "high"}
 
 
 def encode_messages(messages: Sequence[Message], *, provider: str = PROVIDER) -> list[JsonObject]:
-    """Raises `Unsupported` naming the message and part that Cohere cannot take."""
-    return [_ENCODERS[message.role](message, f"messages[{i}]", provider) for i, message in enumerate(messages)]
+    """Raises `Unsupported` naming the message and part that Cohere cannot take.
+
+    Cohere refuses messages without content. An empty system or assistant message says nothing and is left out; an empty
+    user message stays, because what the client meant by it cannot be known.
+    """
+    encoded = [_ENCODERS[message.role](message, f"messages[{i}]", provider) for i, message in enumerate(messages)]
+    return [message for message in encoded if message["role"] in ("user", "tool") or len(message) > 1]
 
 
 def decode_messages(messages: Sequence[JsonObject]) -> tuple[Message, ...]:
@@ -43,7 +48,8 @@ def decode_messages(messages: Sequence[JsonObject]) -> tuple[Message, ...]:
 
 
 def _system(message: Message, where: str, provider: str) -> JsonObject:
-    return {"role": "system", "content": _content(message.parts, where, provider, images=False)}
+    content = _content(message.parts, where, provider, images=False)
+    return {"role": "system", "content": content} if content else {"role": "system"}
 
 
 def _user(message: Message, where: str, provider: str) -> JsonObject:
@@ -60,7 +66,8 @@ def _tool(message: Message, where: str, provider: str) -> JsonObject:
     if documents:
         texts = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
         content = [*texts, *documents]
-    return {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
+    # A tool that answers nothing is common; Cohere wants content, and its results are JSON objects by preference.
+    return {"role": "tool", "tool_call_id": message.tool_call_id, "content": content or "{}"}
 
 
 def _assistant(message: Message, where: str, provider: str) -> JsonObject:
@@ -75,7 +82,7 @@ def _assistant(message: Message, where: str, provider: str) -> JsonObject:
     if thinking:
         texts = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
         content = [*thinking, *texts]
-    if content or not message.tool_calls:
+    if content:
         encoded["content"] = content
     if message.tool_calls:
         encoded["tool_calls"] = [_encode_call(call, where, provider) for call in message.tool_calls]

@@ -12,7 +12,6 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -39,9 +38,7 @@ _NEVER: Final[tuple[tuple[IPNetwork, str], ...]] = tuple(
         ("fd20:ce::/32", "a cloud metadata service"),
         ("fd00:42::42/128", "a cloud metadata service"),
         ("64:ff9b:1::/48", "a local translation prefix"),
-        ("2001:2::/48", "reserved for benchmarks"),
-        ("2001:10::/28", "reserved"),
-        ("2001:20::/28", "reserved"),
+        ("2001::/23", "reserved"),
         ("2001:db8::/32", "reserved for documentation"),
         ("3fff::/20", "reserved for documentation"),
     )
@@ -161,7 +158,7 @@ def parse_base_url(url: str) -> BaseUrl:
     for character, what in (("\\", "backslash"), ("?", "query"), ("#", "fragment")):
         if character in url:
             raise UrlError(f"a base URL has no {what}")
-    authority = urlsplit(url).netloc
+    authority = match["rest"].partition("/")[0]
     if "@" in authority:
         raise UrlError("a base URL has no user information: secrets belong into credentials")
     scheme = match["scheme"].lower()

@@ -8,162 +8,41 @@ A call: `on_start` → (`on_first_token`) → one of `on_success`, `on_failure`,
 first of the last three is ignored, so a `finally: on_cancel(flight)` is safe.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from monitoring.breaker import Breaker, BreakerChange, BreakerPolicy
-from monitoring.credential_state import CredentialChange, CredentialPool
+from monitoring.breaker import Breaker, BreakerChange, BreakerPolicy, SharedBreaker
+from monitoring.credential_state import CredentialChange
+from monitoring.deployment_state import (
+    Candidate,
+    DeploymentState,
+    Flight,
+    Health,
+    Mark,
+    ProviderState,
+    UpstreamEvent,
+    UpstreamSnapshot,
+)
 from monitoring.slots import Slots
 from providers.errors import UpstreamError
 from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
 
-Health: TypeAlias = Literal["unknown", "healthy", "degraded", "unhealthy"]
-Mark: TypeAlias = Literal["disabled", "draining"]
-
-SMOOTHING = 0.2
-"""Weight of the newest time to first token in its moving average."""
-STALE_AFTER_S = 10.0
-HALF_LIFE_S = 30.0
-"""A time to first token that nobody refreshed fades by half in each, so that a once slow upstream is tried again."""
-PASSIVE_WINS_S = 30.0
-"""A deployment that answered a real call within this time is not unhealthy, whatever a probe says."""
-
-
-class Candidate(NamedTuple):
-    """A deployment as it stands at one instant: the raw inputs of a plan, kept as they are in its record.
-
-    `bar` is the word for why live state keeps it out, or None; `yields` says that the bar gives way when too much of a
-    pool would be out. `ramp` below 1.0 is the share of traffic due to it while it recovers. A named tuple because
-    one is made per candidate and request, at half the price of a dataclass.
-    """
-
-    deployment: DeploymentSpec
-    bar: str | None = None
-    yields: bool = False
-    outstanding: int = 0
-    ttft_s: float | None = None
-    error_rate: float = 0.0
-    ramp: float = 1.0
-
-
-class UpstreamEvent(NamedTuple):
-    """What hooks are told. `change` says what happened; names are for people, ids for machines."""
-
-    provider_id: int
-    provider: str
-    deployment_id: int | None
-    deployment: str | None
-    change: BreakerChange | CredentialChange
-
+__all__ = [
+    "Candidate",
+    "DeploymentState",
+    "Flight",
+    "Health",
+    "Mark",
+    "ProviderState",
+    "UpstreamEvent",
+    "UpstreamStates",
+]
 
 Hook: TypeAlias = Callable[[UpstreamEvent], None]
 
-
-class ProviderState:
-    __slots__ = ("credentials", "health", "slots", "spec")
-
-    def __init__(self, spec: ProviderSpec) -> None:
-        self.spec = spec
-        self.health: Health = "unknown"
-        self.slots = Slots(spec.max_concurrency, spec.max_concurrency)
-        self.credentials = CredentialPool(spec.credentials, needed=spec.needs_credential)
-
-    def sync(self, spec: ProviderSpec) -> None:
-        if spec is not self.spec:
-            self.spec = spec
-            self.slots.resize(spec.max_concurrency, spec.max_concurrency)
-            self.credentials.sync(spec.credentials, needed=spec.needs_credential)
-
-
-class DeploymentState:
-    """`outstanding` are the calls running now. `flagged` is true when mark, health or override needs a closer look."""
-
-    __slots__ = (
-        "breaker",
-        "flagged",
-        "health",
-        "last_success_at",
-        "mark",
-        "outstanding",
-        "provider",
-        "spec",
-        "ttft_at",
-        "ttft_s",
-    )
-
-    def __init__(self, spec: DeploymentSpec, provider: ProviderState, breaker: Breaker) -> None:
-        self.spec = spec
-        self.provider = provider
-        self.breaker = breaker
-        self.outstanding = 0
-        self.ttft_s: float | None = None
-        self.ttft_at = 0.0
-        self.health: Health = "unknown"
-        self.mark: Mark | None = None
-        self.last_success_at = float("-inf")
-        self.flagged = False
-
-    def refresh(self) -> None:
-        self.flagged = bool(
-            self.mark or self.breaker.override or self.health == "unhealthy" or self.provider.health == "unhealthy"
-        )
-
-    def candidate(self, deployment: DeploymentSpec, now: float) -> Candidate:
-        """`deployment` is the caller's own table's spec, which may be newer than the one first seen."""
-        breaker, provider = self.breaker, self.provider
-        bar, yields = None, False
-        if (
-            breaker.open_until is not None
-            or self.flagged
-            or now < provider.credentials.free_at
-            or provider.slots.in_use >= provider.slots.limit
-        ):
-            bar, yields = self.bar(now)
-        ttft_s = self.ttft_s
-        if ttft_s is not None and now - self.ttft_at > STALE_AFTER_S:
-            ttft_s *= 0.5 ** ((now - self.ttft_at - STALE_AFTER_S) / HALF_LIFE_S)
-        window = breaker.window
-        error_rate = window.error_rate(now) if window.bad else 0.0
-        ramp = 1.0 if now >= breaker.ramp_until else breaker.ramp(now)
-        # The class's own constructor costs twice as much.
-        return tuple.__new__(Candidate, (deployment, bar, yields, self.outstanding, ttft_s, error_rate, ramp))
-
-    def bar(self, now: float) -> tuple[str | None, bool]:
-        """Why no call should be sent here now, and whether that gives way when too much of a pool is out."""
-        breaker, credentials = self.breaker, self.provider.credentials
-        if self.mark is not None:
-            return self.mark, False
-        if breaker.override == "open":
-            return "held_open", False
-        if now < credentials.usable_at:
-            return credentials.bar(now), False
-        if self.provider.slots.saturated:
-            return "saturated", False
-        if not breaker.permits(now):
-            return "breaker_open", True
-        if now < credentials.free_at:
-            return credentials.bar(now), True
-        if "unhealthy" in (self.health, self.provider.health):
-            return "unhealthy", True
-        return None, False
-
-
-class Flight:
-    """One running call. The gateway passes it back; it reads nothing but `first_token_s`."""
-
-    __slots__ = ("credential_id", "first_token_s", "over", "permit", "state")
-
-    def __init__(self, state: DeploymentState, credential_id: int | None, permit: int) -> None:
-        self.state = state
-        self.credential_id = credential_id
-        self.permit = permit
-        self.first_token_s: float | None = None
-        self.over = False
-
-    @property
-    def is_trial(self) -> bool:
-        return self.permit < 0
+PASSIVE_WINS_S = 30.0
+"""A deployment that answered a real call within this time is not unhealthy, whatever a probe says."""
 
 
 class UpstreamStates:
@@ -195,7 +74,7 @@ class UpstreamStates:
         for deployment in deployments:
             state = self.state(deployment)
             state.spec = deployment
-            state.provider = self._providers[deployment.provider.id]
+            state.belong_to(self._providers[deployment.provider.id])
             state.breaker.policy = self._policy_of(deployment.provider)
             state.refresh()
 
@@ -218,13 +97,14 @@ class UpstreamStates:
 
     # ------------------------------------------------------------------------------------------------ planning
 
-    def candidates(self, deployments: Sequence[DeploymentSpec]) -> tuple[Candidate, ...]:
+    def candidates(self, deployments: Sequence[DeploymentSpec], *, stream: bool = True) -> tuple[Candidate, ...]:
+        """The pool as it stands now; `stream` chooses which of the two times is compared."""
         now = self._clock()
         states = self._deployments
         try:
-            return tuple([states[deployment.id].candidate(deployment, now) for deployment in deployments])
+            return tuple([states[deployment.id].candidate(deployment, now, stream) for deployment in deployments])
         except KeyError:
-            return tuple([self.state(deployment).candidate(deployment, now) for deployment in deployments])
+            return tuple([self.state(deployment).candidate(deployment, now, stream) for deployment in deployments])
 
     def bar(self, deployment: DeploymentSpec) -> tuple[str | None, bool]:
         """Asked again just before an attempt: much may have happened since the plan was made."""
@@ -247,16 +127,14 @@ class UpstreamStates:
         permit = breaker.period if breaker.open_until is None else breaker.start(self._clock())
         return Flight(state, None if credential is None else credential.id, permit)
 
-    def on_first_token(self, flight: Flight, seconds: float) -> None:
-        """`seconds` from the start of the attempt to its first semantic event; for a complete answer, to headers."""
+    def on_first_token(self, flight: Flight, seconds: float, *, stream: bool = True) -> None:
+        """`seconds` from the start of the attempt to its first semantic event, or to its whole answer."""
         if flight.over or flight.first_token_s is not None:
             return
         flight.first_token_s = seconds
         state = flight.state
         now = self._clock()
-        average = state.ttft_s
-        state.ttft_s = seconds if average is None else average + SMOOTHING * (seconds - average)
-        state.ttft_at = now
+        state.measured(seconds, now, stream=stream)
         flight.permit = state.breaker.answered(flight.permit, now)
 
     def on_success(self, flight: Flight) -> None:
@@ -267,7 +145,7 @@ class UpstreamStates:
         state.outstanding -= 1
         state.last_success_at = now = self._clock()
         state.breaker.succeeded(flight.permit, now, answered=flight.first_token_s is not None)
-        state.provider.credentials.succeeded(flight.credential_id)
+        state.credentials.succeeded(flight.credential_id)
         if state.flagged:
             self._passive_wins(state)
 
@@ -278,7 +156,7 @@ class UpstreamStates:
         state = flight.state
         state.outstanding -= 1
         now = self._clock()
-        change = state.provider.credentials.failed(flight.credential_id, error, now)
+        change = state.credentials.failed(flight.credential_id, error, now)
         if change is not None:
             self._tell(state, change)
         if error.trips_breaker:
@@ -341,6 +219,26 @@ class UpstreamStates:
 
     def reset(self, deployment_id: int) -> bool:
         return self._operate(deployment_id, Breaker.reset)
+
+    # ---------------------------------------------------------------------------------------- status and sharing
+
+    def snapshots(self, epoch_now: float) -> tuple[UpstreamSnapshot, ...]:
+        now = self._clock()
+        return tuple(state.snapshot(now, epoch_now) for state in self._deployments.values())
+
+    def export_breakers(self, epoch_now: float) -> dict[int, SharedBreaker]:
+        """What other workers should know, by deployment id; breakers that never changed are left out."""
+        now = self._clock()
+        exported = {key: state.breaker.export(now, epoch_now) for key, state in self._deployments.items()}
+        return {key: shared for key, shared in exported.items() if shared.version}
+
+    def adopt_breakers(self, theirs: Mapping[int, SharedBreaker], epoch_now: float) -> None:
+        """Takes over what other workers know better; ids that are not configured here are ignored."""
+        now = self._clock()
+        for deployment_id, shared in theirs.items():
+            state = self._deployments.get(deployment_id)
+            if state is not None and state.breaker.adopt(shared, now, epoch_now):
+                state.refresh()
 
     # ------------------------------------------------------------------------------------------------- innards
 

@@ -37,6 +37,11 @@ class RoutePlan(NamedTuple):
         """Whether nothing spoke against the deployment at this position of `order` when the plan was made."""
         return position < len(self.order) - self.panicked
 
+    def skips(self, position: int, bar: str | None, *, yields: bool) -> bool:
+        """Whether to pass over this position because of a bar that came up since the plan was made, such as another
+        request's running trial. A bar that yields does not stand in the way of the last candidate."""
+        return bar is not None and self.is_sound(position) and (not yields or position + 1 < len(self.order))
+
     def exclusions(self) -> dict[str, str]:
         """Names of the excluded deployments with the reason of each: what a 503 tells the client."""
         pairs = zip(self.candidates, self.reasons, strict=True)
@@ -89,9 +94,9 @@ def unfit(query: RouteQuery, deployment: DeploymentSpec) -> str | None:
     """Why a deployment cannot serve this request whatever its state."""
     if query.allowed is not None and query.allowed.isdisjoint((query.model, deployment.model, deployment.name)):
         return "model_not_allowed"
-    if not query.tags <= deployment.tags and not query.tags <= deployment.tags | deployment.provider.tags:
+    if query.tags and not query.tags <= deployment.tags | deployment.provider.tags:
         return "tags"
-    if deployment.capabilities and not query.needs <= deployment.capabilities:
+    if query.needs and deployment.capabilities and not query.needs <= deployment.capabilities:
         return f"missing_capability:{min(query.needs - deployment.capabilities)}"
     if deployment.context_window is not None and _tokens(query, deployment) > deployment.context_window:
         return "context_window"

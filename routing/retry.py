@@ -7,55 +7,9 @@ bucket that each request fills by a tenth, so that in an outage upstreams see at
 """
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError, UpstreamTimeout
-
-# ------------------------------------------------------------------------------------------------------ Retry-After
-
-_EPOCH_FLOOR_S = 1e9
-"""A `retry-after` number this large (2001 or later) is a point in time, not a duration."""
-
-
-def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait, 0.0 for a time that has passed, None when the upstream said nothing intelligible.
-
-    `headers` have lower-case names; `now` is aware. Read in this order: `retry-after-ms` (OpenAI, Azure), `retry-after`
-    in seconds, as an HTTP date (RFC 9110, 10.2.3) or, as some proxies send it, in seconds since 1970.
-    """
-    millis = _number(headers.get("retry-after-ms"))
-    if millis is not None:
-        return millis / 1000
-    text = headers.get("retry-after")
-    if text is None:
-        return None
-    seconds = _number(text)
-    if seconds is not None:
-        return max(seconds - now.timestamp(), 0.0) if seconds >= _EPOCH_FLOOR_S else seconds
-    return _until_date(text, now)
-
-
-def _number(text: str | None) -> float | None:
-    """A finite number of at least 0."""
-    try:
-        value = float(text) if text is not None else -1.0
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
-
-
-def _until_date(text: str, now: datetime) -> float | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)
-
 
 # ------------------------------------------------------------------------------------------------------- back-off
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from monitoring.upstream_state import Candidate
 from routing.route_query import Draws, RouteQuery
 from routing.strategies.base import Strategy, Terms, by_score
-from routing.strategies.cost import expected_price
+from routing.strategies.cost import expected_prices
 
 UNKNOWN = 0.5
 """The share of what is not known: neither praised nor blamed."""
@@ -25,9 +25,7 @@ class Balance:
 
 def shares(values: Sequence[float | None]) -> list[float]:
     """Each value as a share of the largest known one; all 0.0 when that is 0."""
-    worst = max((value for value in values if value is not None), default=0.0)
-    if worst <= 0:
-        return [UNKNOWN if value is None else 0.0 for value in values]
+    worst = max([value for value in values if value is not None], default=0.0) or 1.0
     return [UNKNOWN if value is None else value / worst for value in values]
 
 
@@ -40,29 +38,30 @@ class Balanced(Strategy):
     def order(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Candidate]:
         balance = self.balance
         scores = [
-            balance.price * price + balance.latency * latency + balance.errors * each.error_rate + balance.load * load
-            for each, price, latency, load in zip(candidates, *self._shares(query, candidates), strict=True)
+            balance.price * price + balance.latency * latency + balance.errors * errors + balance.load * load
+            for price, latency, errors, load in zip(*self._shares(query, candidates), strict=True)
         ]
         return by_score(candidates, scores, draws.uniform)
 
     def terms(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Terms]:
         balance = self.balance
         result: list[Terms] = []
-        for each, price, latency, load in zip(candidates, *self._shares(query, candidates), strict=True):
+        for price, latency, errors, load in zip(*self._shares(query, candidates), strict=True):
             terms = {
                 "price": balance.price * price,
                 "latency": balance.latency * latency,
-                "errors": balance.errors * each.error_rate,
+                "errors": balance.errors * errors,
                 "load": balance.load * load,
             }
             result.append({"score": sum(terms.values()), **terms})
         return result
 
     @staticmethod
-    def _shares(query: RouteQuery, candidates: Sequence[Candidate]) -> tuple[list[float], list[float], list[float]]:
-        """Price, time to first token and load; the error rate is a share already."""
+    def _shares(query: RouteQuery, candidates: Sequence[Candidate]) -> tuple[list[float], ...]:
+        """Price, time to first token, errors and load; the error rate is a share already."""
         return (
-            shares([expected_price(query, each.deployment) for each in candidates]),
+            shares(expected_prices(query, candidates)),
             shares([each.ttft_s for each in candidates]),
+            [each.error_rate for each in candidates],
             shares([each.outstanding for each in candidates]),
         )

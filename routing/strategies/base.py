@@ -7,6 +7,7 @@ from monitoring.upstream_state import Candidate
 from routing.route_query import Draws, RouteQuery
 
 Score: TypeAlias = float | int
+DRAWN_PLACES = 4
 Terms: TypeAlias = dict[str, float | int | None]
 
 
@@ -40,14 +41,14 @@ def weight_of(candidate: Candidate) -> int:
 def weighted_order(candidates: Sequence[Candidate], uniform: float) -> list[Candidate]:
     """Drawn without replacement, each pick in proportion to its weight among those left; weight 0 comes last.
 
-    One draw is enough: what is left of it after a pick is again uniform. Its 53 bits order about 17 candidates fairly,
-    and far more attempts than that are never made.
+    One draw is enough: what is left of it after a pick is again uniform. Only the first places are drawn, because more
+    attempts are hardly ever made; behind them the configured order stands.
     """
     left = list(candidates)
-    weights = [weight_of(candidate) for candidate in left]
+    weights = [each[0].weight * each[0].provider.weight for each in left]
     total = sum(weights)
     ordered: list[Candidate] = []
-    while len(left) > 1 and total > 0:
+    while len(ordered) < DRAWN_PLACES and len(left) > 1 and total > 0:
         point = uniform * total
         index = 0
         while point >= weights[index]:
@@ -57,8 +58,13 @@ def weighted_order(candidates: Sequence[Candidate], uniform: float) -> list[Cand
         uniform = point / weight
         total -= weight
         ordered.append(left.pop(index))
-    ordered += left
-    return ordered
+    if 0 in weights:
+        left.sort(key=_weightless)
+    return ordered + left
+
+
+def _weightless(candidate: Candidate) -> bool:
+    return weight_of(candidate) == 0
 
 
 def by_score(candidates: Sequence[Candidate], scores: Sequence[Score], uniform: float) -> list[Candidate]:

@@ -45,6 +45,8 @@ class ProviderSpec:
     max_concurrency: int = 100
     max_retries: int = 3
     retry_delay_s: float = 0.25
+    answer_timeout_s: float = 300.0
+    """For answers that are not streamed: upstreams send nothing, not even headers, until they are complete."""
     first_token_timeout_s: float = 20.0
     idle_timeout_s: float = 30.0
     reasoning_first_token_timeout_s: float = 120.0

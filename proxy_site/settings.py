@@ -1,4 +1,4 @@
-"""Settings of the process. The only module that reads the environment; everything else is configured in the database."""
+"""Settings of the process. The only module that reads the environment; all else is configured in the database."""
 
 import hashlib
 import hmac
@@ -43,7 +43,7 @@ KEY_PEPPER = hmac.digest(SECRET_KEY.encode(), b"llm-proxy client key pepper v1",
 METRICS_TOKEN = from_file_or_environment("PROXY_API_METRICS_TOKEN")
 METRICS_PUBLIC = env.bool("PROXY_API_METRICS_PUBLIC", default=False)
 
-# Keys of providers that are registered from the environment at start; values never leave this mapping but to encryption.
+# Providers registered from the environment at start; the values go nowhere but into requests.
 PROVIDER_KINDS_IN_ENVIRONMENT = (
     "OPENAI",
     "ANTHROPIC",
@@ -62,10 +62,12 @@ PROVIDER_KEYS_IN_ENVIRONMENT = {
 AZURE_BASE_URL = env.str("PROXY_API_AZURE_BASE_URL", default="")
 
 
-def environment_secret(name: str) -> str:
+def _environment_secret(name: str) -> str:
     """The secret that a credential names (`api_key_env`), from NAME or NAME_FILE; empty when it is not set."""
     return from_file_or_environment(name)
 
+
+PROVIDER_SECRET = _environment_secret
 
 # ---------------------------------------------------------------------------------------------- control-plane numbers
 HEALTH_CHECK_INTERVAL_S = env.int("HEALTH_CHECK_INTERVAL", default=60)
@@ -75,6 +77,7 @@ HTTP_MAX_CONNECTIONS = env.int("HTTP_MAX_CONNECTIONS", default=100)
 HTTP_MAX_KEEPALIVE = env.int("HTTP_MAX_KEEPALIVE", default=20)
 HTTP_TIMEOUT_S = env.float("HTTP_TIMEOUT", default=5.0)
 UPSTREAM_CLIENT = env.str("PROXY_API_UPSTREAM_CLIENT", default="lean")
+WORKERS = env.int("PROXY_API_WORKERS", default=1)
 DRAIN_TIMEOUT_S = env.float("PROXY_API_DRAIN_TIMEOUT", default=30.0)
 
 # ------------------------------------------------------------------------------------------------------ Django itself

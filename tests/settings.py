@@ -1,4 +1,4 @@
-"""The product's settings with a data directory of the test run's own, and PostgreSQL when TEST_DATABASE_URL names one."""
+"""The product's settings, with a data directory of the run's own, and PostgreSQL if TEST_DATABASE_URL names one."""
 
 import os
 import tempfile
@@ -10,8 +10,8 @@ os.environ["PROXY_API_ENCRYPTION_KEYS"] = "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2t
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
 os.environ["REDIS_URL"] = ""
 
-from proxy_site.settings import *  # noqa: E402, F403
-from proxy_site.settings import DATA_DIR, DATABASES  # noqa: E402
+from proxy_site.settings import *  # noqa: F403
+from proxy_site.settings import DATA_DIR, DATABASES
 
 if not os.environ["DATABASE_URL"]:
     # A file, not memory: the server's threads and the test share it as they do in production.

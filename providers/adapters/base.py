@@ -82,6 +82,9 @@ class ClientStream(Protocol):
     def close(self) -> bytes:
         """Call at the end of the upstream's body: the last frames, or `failure` becomes `StreamTruncated`."""
 
+    def usage_frame(self, usage: Usage) -> bytes:
+        """A usage chunk for a client that asked, when the upstream reported none; it goes before the final `[DONE]`."""
+
     def delivered_text(self) -> str:
         """The generated text that was returned so far (content, reasoning and tool arguments), for counting."""
 

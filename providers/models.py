@@ -1,0 +1,160 @@
+"""Whom we call: providers, their credentials, and the models they serve."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
+
+from providers import secrets
+from providers.validation import check_base_url, check_headers, check_kind, check_tags
+
+NAME_VALIDATOR = RegexValidator(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", _("Letters, digits, dots, dashes and underscores; at most 63 characters.")
+)
+POSITIVE = [MinValueValidator(0.001)]
+
+
+class Source(models.TextChoices):
+    """Who entered a row. Rows from a file are read-only in the admin, so that file and admin cannot conflict."""
+
+    ADMIN = "admin", _("admin or API")
+    FILE = "file", _("configuration file")
+    ENVIRONMENT = "environment", _("environment")
+    DISCOVERY = "discovery", _("discovery")
+    DEMO = "demo", _("demo")
+
+
+class Provider(models.Model):
+    """A vendor endpoint. Empty timeouts mean the gateway's defaults; times are seconds."""
+
+    name = models.CharField(_("name"), max_length=63, unique=True, validators=[NAME_VALIDATOR])
+    kind = models.CharField(_("kind"), max_length=32, default="openai", validators=[check_kind])
+    base_url = models.CharField(_("base URL"), max_length=500, validators=[check_base_url])
+    enabled = models.BooleanField(_("enabled"), default=True)
+    priority = models.PositiveIntegerField(
+        _("priority"), default=1, help_text=_("1 is tried first; equal priorities share by weight.")
+    )
+    weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+    tags = models.JSONField(_("tags"), default=list, blank=True, validators=[check_tags])
+    headers = models.JSONField(_("extra headers"), default=dict, blank=True, validators=[check_headers])
+    options = models.JSONField(
+        _("adapter options"), default=dict, blank=True, help_text=_("For example api_version, dialect or region.")
+    )
+    timeout_s = models.FloatField(
+        _("first-token timeout"), null=True, blank=True, validators=POSITIVE, help_text=_("Seconds; default 20.")
+    )
+    connect_timeout_s = models.FloatField(_("connect timeout"), null=True, blank=True, validators=POSITIVE)
+    idle_timeout_s = models.FloatField(_("idle timeout"), null=True, blank=True, validators=POSITIVE)
+    request_timeout_s = models.FloatField(_("total deadline"), null=True, blank=True, validators=POSITIVE)
+    max_retries = models.PositiveSmallIntegerField(_("attempts at most"), default=3)
+    retry_delay_s = models.FloatField(_("retry delay"), default=0.25)
+    max_connections = models.PositiveIntegerField(
+        _("concurrent calls at most"), default=100, validators=[MinValueValidator(1)]
+    )
+    keepalive_timeout_s = models.FloatField(_("keep-alive"), default=30.0, validators=POSITIVE)
+    circuit_breaker_threshold = models.PositiveIntegerField(_("breaker threshold"), null=True, blank=True)
+    circuit_breaker_timeout_s = models.FloatField(_("breaker timeout"), null=True, blank=True, validators=POSITIVE)
+    allow_private = models.BooleanField(
+        _("private addresses allowed"), default=True, help_text=_("Off for providers that were discovered.")
+    )
+    source = models.CharField(_("source"), max_length=16, choices=Source.choices, default=Source.ADMIN, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords(excluded_fields=["headers"])
+
+    class Meta:
+        ordering = ["priority", "name"]
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Credential(models.Model):
+    """A secret for a provider: encrypted here, or the name of an environment variable. Never shown again."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="credentials")
+    name = models.CharField(_("name"), max_length=63, default="default", validators=[NAME_VALIDATOR])
+    ciphertext = models.TextField(blank=True, default="", editable=False)
+    hint = models.CharField(_("secret"), max_length=32, blank=True, default="", editable=False)
+    environment_variable = models.CharField(
+        _("environment variable"),
+        max_length=128,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"^[A-Za-z_][A-Za-z0-9_]*$")],
+        help_text=_("Instead of a stored secret: the variable (or its NAME_FILE) that holds it."),
+    )
+    weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+    enabled = models.BooleanField(_("enabled"), default=True)
+    last_worked_at = models.DateTimeField(_("last worked"), null=True, blank=True, editable=False)
+    history = HistoricalRecords(excluded_fields=["ciphertext"])
+
+    class Meta:
+        ordering = ["provider", "name"]
+        constraints = [models.UniqueConstraint(fields=["provider", "name"], name="credential_name_per_provider")]
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}/{self.name}"
+
+    def store(self, secret: str) -> None:
+        """Encrypts `secret` into this row (not saved yet)."""
+        self.ciphertext = secrets.encrypt(secret)
+        self.hint = secrets.hint(secret)
+
+    def reveal(self) -> str:
+        """The secret; empty when its environment variable is not set. Raises `UndecipherableSecret`."""
+        if self.environment_variable:
+            return str(settings.PROVIDER_SECRET(self.environment_variable))
+        return secrets.decrypt(self.ciphertext) if self.ciphertext else ""
+
+
+class Deployment(models.Model):
+    """A provider's model under the name clients use. Prices are nano-USD per million tokens; empty means unknown."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
+    model = models.CharField(_("model"), max_length=200, help_text=_("The name clients ask for."))
+    upstream_model = models.CharField(
+        _("upstream model"), max_length=200, blank=True, help_text=_("The provider's own name; empty: the same.")
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+    priority = models.PositiveIntegerField(_("priority"), null=True, blank=True)
+    weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+    tags = models.JSONField(_("tags"), default=list, blank=True, validators=[check_tags])
+    context_window = models.PositiveIntegerField(_("context window"), null=True, blank=True)
+    max_output_tokens = models.PositiveIntegerField(_("output tokens at most"), null=True, blank=True)
+    capabilities = models.JSONField(_("capabilities"), default=list, blank=True)
+    reasoning = models.BooleanField(_("reasoning model"), default=False, help_text=_("Waits longer for a first token."))
+    input_nano_usd_per_mtok = models.BigIntegerField(_("input price"), null=True, blank=True)
+    output_nano_usd_per_mtok = models.BigIntegerField(_("output price"), null=True, blank=True)
+    cached_input_nano_usd_per_mtok = models.BigIntegerField(_("cached input price"), null=True, blank=True)
+    cache_write_nano_usd_per_mtok = models.BigIntegerField(_("cache write price"), null=True, blank=True)
+    options = models.JSONField(_("adapter options"), default=dict, blank=True)
+    source = models.CharField(_("source"), max_length=16, choices=Source.choices, default=Source.ADMIN, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["model", "provider"]
+        constraints = [models.UniqueConstraint(fields=["provider", "model"], name="model_per_provider")]
+        verbose_name = _("deployment")
+        verbose_name_plural = _("deployments")
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}/{self.model}"
+
+    def clean(self) -> None:
+        if any(ord(character) < 33 or ord(character) == 127 for character in self.model):
+            raise ValidationError({"model": _("A model name has no spaces or control characters.")})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.upstream_model = self.upstream_model or self.model
+        super().save(*args, **kwargs)

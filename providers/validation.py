@@ -1,0 +1,50 @@
+"""Validation of what people type about a provider, with messages that say what to do."""
+
+import re
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from providers.adapters import REGISTRY
+
+HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+# Set by the adapter or the transport; letting configuration override them would unbind a credential from its host.
+RESERVED_HEADERS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "authorization", "x-api-key", "api-key"}
+)
+
+
+def check_kind(kind: str) -> None:
+    if kind not in REGISTRY:
+        raise ValidationError(_("Unknown kind; one of: %(kinds)s.") % {"kinds": ", ".join(sorted(REGISTRY))})
+
+
+def check_base_url(url: str) -> None:
+    """http or https, a host, no user, query or fragment. Addresses are checked again when connecting."""
+    try:
+        parts = urlsplit(url)
+        port_ok = parts.port is None or 0 < parts.port < 65536
+    except ValueError:
+        raise ValidationError(_("This is not a URL.")) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
+        raise ValidationError(_("A base URL looks like https://api.example.com or http://10.0.0.5:8080/v1."))
+    if parts.username or parts.password:
+        raise ValidationError(_("Put the key into a credential, not into the URL."))
+    if parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f\\]", url):
+        raise ValidationError(_("A base URL has no query, fragment, spaces or control characters."))
+
+
+def check_headers(headers: object) -> None:
+    if not isinstance(headers, dict):
+        raise ValidationError(_("Headers are a JSON object of names and values."))
+    for name, value in headers.items():
+        if not HEADER_NAME.match(str(name)) or not isinstance(value, str) or re.search(r"[\r\n\x00]", value):
+            raise ValidationError(_("'%(name)s' is not a valid header.") % {"name": name})
+        if name.lower() in RESERVED_HEADERS:
+            raise ValidationError(_("'%(name)s' is set by the gateway itself.") % {"name": name})
+
+
+def check_tags(tags: object) -> None:
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and tag for tag in tags):
+        raise ValidationError(_("Tags are a JSON list of words."))

@@ -1,0 +1,127 @@
+"""What a first start creates: an admin user, a first API key, providers from the environment, or else the demo."""
+
+import secrets
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from accounts.keys import new_key
+from accounts.models import ApiKey
+from providers.adapters import REGISTRY
+from providers.models import Credential, Deployment, Provider, Source
+
+ADMIN_USERNAME = "admin"
+DEMO_NAME = "demo"
+DEMO_MODELS = ("demo-small", "demo-large")
+DEMO_EMBEDDING_MODEL = "demo-embedding"
+
+# What a provider known only by its key is offered with, until its own list is adopted in the admin.
+STARTER_MODELS = {
+    "openai": ("gpt-4o", "gpt-4o-mini"),
+    "anthropic": ("claude-sonnet-4-6", "claude-haiku-4-5"),
+    "grok": ("grok-4.3",),
+    "perplexity": ("perplexity/sonar",),
+    "blackbox": ("blackboxai/openai/gpt-4",),
+    "openrouter": ("openai/gpt-4o-mini",),
+    "cohere": ("command-a-03-2025", "command-r7b-12-2024"),
+    "azure": (),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstStart:
+    """What was created now; None for what existed already. Secrets are printed once and kept nowhere."""
+
+    admin_password: str | None = None
+    api_key: str | None = None
+    model: str | None = None
+    demo: bool = False
+
+
+def migrate_if_needed() -> None:
+    from django.core.management import call_command
+
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", verbosity=0, interactive=False)
+
+
+def prepare(*, demo_base_url: str) -> FirstStart:
+    """Idempotent: running it again changes nothing that exists."""
+    with transaction.atomic():
+        password = _admin()
+        _providers_from_environment()
+        demo = _demo(demo_base_url)
+        key = _first_key()
+    deployment = (
+        Deployment.objects.filter(enabled=True, provider__enabled=True).order_by("provider__priority", "pk").first()
+    )
+    return FirstStart(admin_password=password, api_key=key, model=deployment.model if deployment else None, demo=demo)
+
+
+def _admin() -> str | None:
+    user_model = get_user_model()
+    if user_model.objects.filter(is_superuser=True).exists():
+        return None
+    password = secrets.token_urlsafe(12)
+    user_model.objects.create_superuser(username=ADMIN_USERNAME, password=password)
+    return password
+
+
+def _first_key() -> str | None:
+    if ApiKey.objects.exists():
+        return None
+    key = new_key(settings.KEY_PEPPER.encode())
+    ApiKey.objects.create(
+        public_id=key.public_id,
+        digest=key.digest,
+        hint=key.hint,
+        name="first key",
+        scopes=["completions", "read", "admin"],
+    )
+    return key.token
+
+
+def _providers_from_environment() -> None:
+    for variable in settings.PROVIDER_KEYS_IN_ENVIRONMENT:
+        kind = variable.removeprefix("PROXY_API_").removesuffix("_API_KEY").lower()
+        adapter = REGISTRY.get(kind)
+        base_url = settings.AZURE_BASE_URL if kind == "azure" else adapter.default_base_url if adapter else None
+        if adapter is None or not base_url or Provider.objects.filter(kind=kind).exists():
+            continue
+        provider = Provider.objects.create(
+            name=f"{kind}_default", kind=kind, base_url=base_url, source=Source.ENVIRONMENT
+        )
+        Credential.objects.create(provider=provider, name="environment", environment_variable=variable)
+        for model in STARTER_MODELS.get(kind, ()):
+            Deployment.objects.create(provider=provider, model=model, source=Source.ENVIRONMENT)
+
+
+def _demo(base_url: str) -> bool:
+    """Without any provider, the demo stands in, so that the printed curl line answers; it is labelled everywhere."""
+    provider = Provider.objects.filter(source=Source.DEMO).first()
+    if provider is None:
+        if Provider.objects.exists():
+            return False
+        provider = Provider.objects.create(
+            name=DEMO_NAME, kind="openai", base_url=base_url, source=Source.DEMO, priority=1000
+        )
+        credential = Credential(provider=provider, name="demo")
+        credential.store("sk-demo-no-secret")
+        credential.save()
+        for model in DEMO_MODELS:
+            Deployment.objects.create(
+                provider=provider, model=model, context_window=32768, max_output_tokens=4096, source=Source.DEMO,
+                input_nano_usd_per_mtok=0, output_nano_usd_per_mtok=0, capabilities=["tools", "images", "structured_output"],
+            )  # fmt: skip
+        Deployment.objects.create(
+            provider=provider, model=DEMO_EMBEDDING_MODEL, capabilities=["embeddings"], source=Source.DEMO,
+            input_nano_usd_per_mtok=0, output_nano_usd_per_mtok=0,
+        )  # fmt: skip
+    elif provider.base_url != base_url:
+        provider.base_url = base_url
+        provider.save()
+    return provider.enabled

@@ -1,0 +1,61 @@
+"""What runs beside the server in the embedded default: the demo upstream, a real HTTP server in a thread of its own."""
+
+import socket
+import threading
+import time
+
+import uvicorn
+
+from providers.demo import create_app
+from providers.models import Provider, Source
+
+START_TIMEOUT_S = 5.0
+
+
+class DemoUpstream:
+    """Serves the demo provider on 127.0.0.1, on its former port when that is still free."""
+
+    def __init__(self, *, preferred_port: int) -> None:
+        self.port = _free_port(_former_port() or preferred_port)
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            create_app(), host="127.0.0.1", port=self.port, log_config=None, access_log=False, lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="demo-upstream", daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout=START_TIMEOUT_S)
+
+
+def _former_port() -> int | None:
+    provider = Provider.objects.filter(source=Source.DEMO).first()
+    if provider is None:
+        return None
+    tail = provider.base_url.rsplit(":", 1)[-1].split("/", 1)[0]
+    return int(tail) if tail.isdigit() else None
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return 0

@@ -1,0 +1,121 @@
+"""`manage.py serve`: the whole product in one command; with `--workers` or `--role`, one part of a larger installation."""
+
+import argparse
+import signal
+import socket
+import sys
+import types
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from proxy_site.bootstrap import FirstStart, migrate_if_needed, prepare
+from proxy_site.embedded import DemoUpstream
+from proxy_site.server import GatewayServer, server_config
+
+BANNER = """
+LLM Proxy API {version} is running at {url}
+
+  dashboard   {url}/dashboard/
+  admin       {url}/admin/
+  API docs    {url}/docs
+"""
+
+CURL = """
+Try it:
+
+  curl {url}/v1/chat/completions -N \\
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+    -d '{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+"""
+
+
+class Command(BaseCommand):
+    help = "Starts the gateway with everything it needs. Ctrl-C and SIGTERM drain: running answers finish first."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--host", default=settings.HOST, help="Address to listen on (default: %(default)s).")
+        parser.add_argument("--port", type=int, default=settings.PORT, help="Port to listen on (default: %(default)s).")
+        parser.add_argument("--workers", type=int, default=1, help="Processes that serve; more than 1 needs Redis.")
+        parser.add_argument("--no-beat", action="store_true", help="Do not run scheduled work in this process.")
+        parser.add_argument("--json", action="store_true", help="Print what was started as one JSON line.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        workers: int = options["workers"]
+        if workers < 1:
+            raise CommandError("--workers must be at least 1.")
+        if workers > 1 and not settings.REDIS_URL:
+            raise CommandError(
+                "More than one worker needs Redis, so that limits, breakers and live pages are shared. "
+                "Set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379/0, or serve with one worker."
+            )
+        _refuse_taken_port(options["host"], options["port"])
+        signal.signal(signal.SIGTERM, _exit_during_start)
+        migrate_if_needed()
+        demo = DemoUpstream(preferred_port=options["port"] + 1)
+        first = prepare(demo_base_url=demo.base_url)
+        if first.demo:
+            demo.start()
+        self._announce(first, host=options["host"], port=options["port"], as_json=options["json"])
+        try:
+            if workers == 1:
+                run_single(host=options["host"], port=options["port"])
+            else:
+                from proxy_site.supervisor import run_workers
+
+                run_workers(host=options["host"], port=options["port"], workers=workers)
+        finally:
+            demo.stop()
+
+    def _announce(self, first: FirstStart, *, host: str, port: int, as_json: bool) -> None:
+        url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
+        if as_json:
+            import json
+
+            fields = {
+                "url": url,
+                "admin_password": first.admin_password,
+                "api_key": first.api_key,
+                "model": first.model,
+            }
+            self.stdout.write(json.dumps(fields))
+            return
+        self.stdout.write(BANNER.format(version=settings.VERSION, url=url))
+        if first.admin_password:
+            self.stdout.write(f"  login       admin / {first.admin_password}   (shown once)")
+        if first.api_key:
+            self.stdout.write(f"  API key     {first.api_key}   (shown once)")
+        if first.demo:
+            self.stdout.write(
+                "\n  DEMO: no provider has a key yet, so a demo provider answers. Add yours in the admin,"
+            )
+            self.stdout.write("  or set PROXY_API_OPENAI_API_KEY (or another provider's) and start again.")
+        key = first.api_key or "$LLM_PROXY_KEY"
+        self.stdout.write(CURL.format(url=url, key=key, model=first.model or "YOUR-MODEL"))
+        self.stdout.flush()
+
+
+def run_single(*, host: str, port: int) -> None:
+    """One process: the server in the main thread."""
+    from proxy_site.asgi import worker
+
+    GatewayServer(server_config(host=host, port=port), on_drain=worker.drain).run()
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    """Before anything is changed: another instance may be running on the same data."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port or PROXY_API_PORT."
+            ) from None
+
+
+def _exit_during_start(signum: int, frame: types.FrameType | None) -> None:
+    """Until the server has taken over the signals there is nothing to drain."""
+    sys.exit(0)

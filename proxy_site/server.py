@@ -1,0 +1,144 @@
+"""uvicorn, completed where a gateway needs more: it tells when a client leaves, bounds slow senders and stalled readers,
+and drains without cutting streams.
+
+uvicorn 0.54 never closes a connection that is idle, or whose headers or body arrive too slowly; it tells an application
+of a disconnect only through `receive()`, which would cost a task per request.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADERS_DEADLINE_S = 10.0
+STALLED_READER_S = 30.0
+WRITE_BUFFER_BYTES = 512 * 1024
+SWEEP_INTERVAL_S = 1.0
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """One client connection. The application finds it as `scope["extensions"]["llm_proxy.connection"]`."""
+
+    on_client_gone: Callable[[], None] | None = None
+    headers_since: float | None = None
+    paused_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.headers_since = time.monotonic()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        callback, self.on_client_gone = self.on_client_gone, None
+        if callback is not None:
+            callback()
+
+    def forget_client(self) -> None:
+        """The application no longer wants to hear of a disconnect."""
+        self.on_client_gone = None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.headers_since = time.monotonic()
+        self.scope["extensions"] = {"llm_proxy.connection": self}  # type: ignore[dict-item]
+
+    def on_headers_complete(self) -> None:
+        self.headers_since = None
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        self.paused_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.paused_since = None
+        super().resume_writing()
+
+    def request_complete(self) -> bool:
+        """Whether the body of the current request has arrived whole."""
+        return self.cycle is not None and not self.cycle.more_body
+
+    def send_400_response(self, msg: str) -> None:
+        body = b'{"error":{"message":"Invalid HTTP request.","type":"invalid_request_error","param":null,"code":null}}'
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self.transport.close()
+
+    def overdue(self, now: float) -> bool:
+        """Whether the peer sends its headers, or reads its answer, too slowly to be served on."""
+        if self.headers_since is not None and now - self.headers_since > HEADERS_DEADLINE_S:
+            return True
+        return self.paused_since is not None and now - self.paused_since > STALLED_READER_S
+
+
+class GatewayServer(uvicorn.Server):
+    """Serves until SIGTERM or SIGINT, then drains: no new connections, running answers finish, then the process ends.
+
+    `on_drain` is called once when draining begins (readiness turns to 503 and the gateway's own deadline starts).
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_drain: Callable[[], None] | None = None,
+        on_started: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(config)
+        self._on_drain = on_drain
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self._on_started is not None:
+            self._on_started()
+
+    async def main_loop(self) -> None:
+        sweeper = asyncio.create_task(self._sweep(), name="connection-sweeper")
+        try:
+            await super().main_loop()
+        finally:
+            sweeper.cancel()
+            await asyncio.gather(sweeper, return_exceptions=True)
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        if self._on_drain is not None:
+            self._on_drain()
+        await super().shutdown(sockets=sockets)
+        # A drained shutdown is a success, not a death by signal: uvicorn would raise the signal again.
+        self._captured_signals.clear()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GatewayProtocol) and connection.overdue(now):
+                    connection.transport.abort()
+
+
+def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
+    """The one way this product configures uvicorn."""
+    options: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "loop": "uvloop",
+        "http": GatewayProtocol,
+        "ws": "websockets-sansio",
+        "ws_ping_interval": 20.0,
+        "ws_max_size": 8 * 1024 * 1024,
+        "lifespan": "on",
+        "access_log": False,
+        "log_config": None,
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": None,
+        "server_header": False,
+        "date_header": True,
+        "h11_max_incomplete_event_size": 65536,
+        **overrides,
+    }
+    return uvicorn.Config("proxy_site.asgi:application", **options)

@@ -1,0 +1,113 @@
+"""Several worker processes behind one listening socket: starts them, replaces those that die, restarts them in turn.
+
+uvicorn's own supervisor runs its plain `Server`, which cannot drain the way ours does; what is left is this much.
+"""
+
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import types
+from dataclasses import dataclass, field
+
+logger = logging.getLogger("llm_proxy.proxy_site.supervisor")
+
+START_TIMEOUT_S = 30.0
+POLL_S = 0.2
+CALM_S = 5.0
+"""A worker that dies sooner than this after its start is replaced only after this pause: no restart storm."""
+
+
+@dataclass(slots=True)
+class WorkerProcess:
+    process: "subprocess.Popen[bytes]"
+    ready: int
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Runs until SIGTERM or SIGINT, which drains all workers. SIGHUP replaces them one after another, each only when its
+    successor accepts connections."""
+
+    def __init__(self, listener: socket.socket, workers: int) -> None:
+        self._listener = listener
+        self._wanted = workers
+        self._workers: list[WorkerProcess] = []
+        self._stopping = False
+        self._restart = False
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._ask_restart)
+        self._workers = [self._start() for _ in range(self._wanted)]
+        for worker in self._workers:
+            self._wait_ready(worker)
+        while not self._stopping:
+            time.sleep(POLL_S)
+            self._replace_dead()
+            if self._restart:
+                self._restart = False
+                self._restart_in_turn()
+        for worker in self._workers:
+            worker.process.send_signal(signal.SIGTERM)
+        for worker in self._workers:
+            worker.process.wait()
+
+    def _stop(self, signum: int, frame: types.FrameType | None) -> None:
+        self._stopping = True
+
+    def _ask_restart(self, signum: int, frame: types.FrameType | None) -> None:
+        self._restart = True
+
+    def _start(self) -> WorkerProcess:
+        read_end, write_end = os.pipe()
+        command = [sys.executable, "-m", "proxy_site.worker_process", str(self._listener.fileno()), str(write_end)]
+        environment = {**os.environ, "PROXY_API_WORKERS": str(self._wanted)}
+        process = subprocess.Popen(command, pass_fds=(self._listener.fileno(), write_end), env=environment)  # noqa: S603
+        os.close(write_end)
+        return WorkerProcess(process=process, ready=read_end)
+
+    def _wait_ready(self, worker: WorkerProcess) -> bool:
+        readable, _, _ = select.select([worker.ready], [], [], START_TIMEOUT_S)
+        accepted = bool(readable) and os.read(worker.ready, 1) == b"+"
+        os.close(worker.ready)
+        worker.ready = -1
+        if not accepted:
+            logger.error("worker %d did not start", worker.process.pid)
+        return accepted
+
+    def _replace_dead(self) -> None:
+        for index, worker in enumerate(self._workers):
+            if worker.process.poll() is None or self._stopping:
+                continue
+            logger.error("worker %d ended with %s, starting another", worker.process.pid, worker.process.returncode)
+            if time.monotonic() - worker.started_at < CALM_S:
+                time.sleep(CALM_S)
+            self._workers[index] = self._start()
+            self._wait_ready(self._workers[index])
+
+    def _restart_in_turn(self) -> None:
+        for index, old in enumerate(self._workers):
+            successor = self._start()
+            if not self._wait_ready(successor):
+                successor.process.kill()
+                logger.error("the restart is given up, worker %d goes on", old.process.pid)
+                return
+            self._workers[index] = successor
+            old.process.send_signal(signal.SIGTERM)
+            old.process.wait()
+
+
+def run_workers(*, host: str, port: int, workers: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.set_inheritable(True)
+        Supervisor(listener, workers).run()

@@ -1,0 +1,89 @@
+"""Composition of one worker process: what the data plane is made of, opened and closed in one place."""
+
+import logging
+import random
+import time
+from typing import Any
+
+from django.conf import settings
+
+from accounts.admission import Accounts
+from accounts.records import AccountsSettings
+from monitoring.upstream_state import UpstreamStates
+from providers.transport import Transport
+from routing.gateway import Gateway
+from routing.table import RoutingTable
+from routing.table_refresh import TableRefresher
+
+logger = logging.getLogger("llm_proxy.proxy_site.worker")
+
+
+def make_transport() -> Transport:
+    """The upstream HTTP client that PROXY_API_UPSTREAM_CLIENT names; both obey one conformance suite."""
+    if settings.UPSTREAM_CLIENT == "aiohttp":
+        from providers.aiohttp_transport import AiohttpTransport
+
+        return AiohttpTransport()
+    from providers.http1 import Http1Transport
+
+    return Http1Transport()
+
+
+class Worker:
+    """Everything that lives as long as one worker. `open` and `aclose` run inside the server's event loop."""
+
+    def __init__(self) -> None:
+        self.states = UpstreamStates(time.monotonic, random.random)
+        self.tables = TableRefresher()
+        self.tables.on_change.append(self._apply)
+        self.transport = make_transport()
+        self.accounts = Accounts(
+            pepper=settings.KEY_PEPPER, data_dir=settings.DATA_DIR, redis_url=settings.REDIS_URL or None
+        )
+        self.gateway = Gateway(transport=self.transport, states=self.states, tables=self.tables, accounts=self.accounts)
+
+    def _apply(self, table: RoutingTable) -> None:
+        deployments = {spec.id: spec for route in table.routes.values() for spec in route.deployments}
+        self.states.sync(deployments.values(), table.providers.values())
+        self.accounts.configure(
+            AccountsSettings(
+                rate_limit_rpm=table.policy.rate_limit_requests,
+                rate_limit_window_s=table.policy.rate_limit_window_s,
+                workers=settings.WORKERS,
+            )
+        )
+
+    async def open(self) -> None:
+        await self.tables.open()
+        await self.accounts.open()
+        self.gateway.open()
+
+    def drain(self) -> None:
+        self.gateway.drain(settings.DRAIN_TIMEOUT_S)
+
+    async def aclose(self) -> None:
+        """In the order that loses nothing: running calls end, their usage is written, then connections close."""
+        await self.gateway.aclose()
+        await self.tables.aclose()
+        await self.accounts.aclose()
+        await self.transport.aclose()
+
+
+class Lifespan:
+    """ASGI lifespan: the server starts accepting when `open` is done and ends when `aclose` is."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            await self._worker.open()
+        except Exception as error:
+            logger.exception("the worker cannot start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._worker.aclose()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,23 @@
+"""One worker started by the supervisor: `python -m proxy_site.worker_process LISTENER_FD READY_FD`."""
+
+import os
+import socket
+import sys
+
+
+def main() -> None:
+    listener, ready = int(sys.argv[1]), int(sys.argv[2])
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
+    from proxy_site.asgi import worker
+    from proxy_site.server import GatewayServer, server_config
+
+    def started() -> None:
+        os.write(ready, b"+")
+        os.close(ready)
+
+    server = GatewayServer(server_config(host="", port=0), on_drain=worker.drain, on_started=started)
+    server.run(sockets=[socket.socket(fileno=listener)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Walks a route plan: one attempt after another until an answer has begun, or nothing is left to try.
+
+An attempt *wins* with a complete answer, or with the first semantic event of a stream; from then on nothing is retried.
+Each attempt ends in exactly one of `complete`, `fail` and `abandon`, which give back its slot and judge the upstream.
+"""
+
+import time
+from dataclasses import dataclass
+
+from monitoring.slots import Slots
+from monitoring.upstream_state import Flight, UpstreamStates
+from providers.adapters import adapter_for
+from providers.adapters.base import ClientStream, Delivered
+from providers.errors import BadAnswer, UpstreamError
+from providers.specs import CredentialSpec, DeploymentSpec
+from providers.transport import Transport, UpstreamResponse
+from routing.call import Attempt, Call
+
+ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
+ERROR_LIMIT_BYTES = 256 * 1024
+SLOT_WAIT_S = 1.0
+
+
+class CandidateUnusable(Exception):
+    """This candidate was not tried at all: its provider is at its concurrency limit, or its credentials are barred."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Won:
+    """The attempt whose answer goes to the client. Exactly one of `delivered` and `stream` is set; a `stream` comes
+    with its open `response` and the `frames` that are ready to be sent."""
+
+    attempt: Attempt
+    flight: Flight
+    slots: Slots
+    delivered: Delivered | None = None
+    stream: ClientStream | None = None
+    response: UpstreamResponse | None = None
+    frames: bytes = b""
+    over: bool = False
+
+
+class Attempts:
+    def __init__(self, *, transport: Transport, states: UpstreamStates) -> None:
+        self._transport = transport
+        self._states = states
+
+    async def make(self, call: Call, deployment: DeploymentSpec) -> Won:
+        """One attempt at one deployment. Raises `UpstreamError` when it fails and `CandidateUnusable` when it cannot
+        be made; the upstream has then been judged and everything given back."""
+        provider = deployment.provider
+        slots = self._states.slots(provider)
+        if not slots.try_acquire() and not await slots.acquire(SLOT_WAIT_S):
+            raise CandidateUnusable("saturated")
+        credential = self._states.pick_credential(provider)
+        if credential is None and provider.needs_credential:
+            slots.release()
+            raise CandidateUnusable("no_credential")
+        won = Won(
+            attempt=self._record(call, deployment, credential),
+            flight=self._states.on_start(deployment, credential),
+            slots=slots,
+        )
+        try:
+            await self._send(call, won, credential)
+        except UpstreamError as error:
+            self.fail(call, won, error)
+            raise
+        except BaseException:
+            self.abandon(call, won)
+            raise
+        return won
+
+    @staticmethod
+    def _record(call: Call, deployment: DeploymentSpec, credential: CredentialSpec | None) -> Attempt:
+        attempt = Attempt(
+            number=len(call.attempts) + 1,
+            deployment=deployment,
+            credential=credential,
+            started_at=time.monotonic() - call.started_at,
+        )
+        call.attempts.append(attempt)
+        return attempt
+
+    async def _send(self, call: Call, won: Won, credential: CredentialSpec | None) -> None:
+        deployment = won.attempt.deployment
+        request = call.request
+        adapter = adapter_for(deployment.provider.kind)
+        prepared = adapter.prepare(request, deployment, credential.secret if credential else "")
+        timeout_s = min(_patience(call, deployment), max(call.deadline - time.monotonic(), 0.001))
+        response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)
+        won.response = response
+        won.attempt.status = response.status
+        if not 200 <= response.status < 300:
+            body = await response.read(limit=ERROR_LIMIT_BYTES, timeout_s=timeout_s)
+            raise adapter.read_error(response.status, response.headers, body)
+        if request.stream:
+            won.stream = adapter.open_stream(request, deployment)
+            won.frames = await _until_semantic(won.stream, response, timeout_s)
+        else:
+            body = await response.read(limit=ANSWER_LIMIT_BYTES, timeout_s=timeout_s)
+            won.delivered = adapter.read_answer(request, deployment, response.headers, body)
+        won.attempt.first_token_s = first = time.monotonic() - call.started_at
+        self._states.on_first_token(won.flight, first - won.attempt.started_at)
+
+    # -------------------------------------------------------------------------------------------------- endings
+
+    def complete(self, call: Call, won: Won) -> None:
+        if self._close(call, won, "success"):
+            self._states.on_success(won.flight)
+
+    def fail(self, call: Call, won: Won, error: UpstreamError) -> None:
+        if self._close(call, won, error.reason):
+            won.attempt.message = error.message[:200]
+            won.attempt.status = error.upstream_status or won.attempt.status
+            self._states.on_failure(won.flight, error)
+
+    def abandon(self, call: Call, won: Won) -> None:
+        """Ended for a reason of the client's or ours: no verdict about the upstream."""
+        if self._close(call, won, call.interrupted or "cancelled"):
+            self._states.on_cancel(won.flight)
+
+    @staticmethod
+    def _close(call: Call, won: Won, outcome: str) -> bool:
+        if won.over:
+            return False
+        won.over = True
+        if won.response is not None:
+            won.response.close()
+        won.slots.release()
+        won.attempt.outcome = outcome
+        won.attempt.duration_s = time.monotonic() - call.started_at - won.attempt.started_at
+        call.decision.attempts.append(won.attempt)
+        return True
+
+
+async def _until_semantic(stream: ClientStream, response: UpstreamResponse, timeout_s: float) -> bytes:
+    """Reads until the stream says something (content, a tool call, a finish). Raises what makes failing over right."""
+    deadline = time.monotonic() + timeout_s
+    pieces: list[bytes] = []
+    while True:
+        data = await response.chunk(max(deadline - time.monotonic(), 0.001))
+        frames = stream.feed(data) if data else stream.close()
+        if frames:
+            pieces.append(frames)
+        if stream.failure is not None and not stream.started:
+            raise stream.failure
+        if stream.started or stream.ended:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if not data:
+            raise BadAnswer("The provider's stream ended before it said anything.")
+
+
+def _patience(call: Call, deployment: DeploymentSpec) -> float:
+    """How long an upstream may stay silent before it counts as failed: to its first token, or to a whole answer."""
+    provider = deployment.provider
+    if not call.request.stream:
+        return provider.answer_timeout_s
+    return provider.reasoning_first_token_timeout_s if deployment.reasoning else provider.first_token_timeout_s
+
+
+def idle_timeout(deployment: DeploymentSpec) -> float:
+    """How long a stream may be silent once it has begun."""
+    provider = deployment.provider
+    return provider.reasoning_idle_timeout_s if deployment.reasoning else provider.idle_timeout_s

@@ -1,0 +1,116 @@
+"""One call on its way through the gateway: its request, its client, and what has happened to it so far."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from accounts.records import Principal, UsageSource
+from providers.errors import UpstreamError
+from providers.specs import CredentialSpec, DeploymentSpec
+from providers.types import ClientRequest, Usage
+from routing.decisions import Decision
+from routing.errors import ClientFacing
+from routing.estimation import Estimate
+from routing.table import Route, RoutingTable
+
+if TYPE_CHECKING:
+    from routing.attempts import Won
+
+Header = tuple[bytes, bytes]
+Interruption = Literal["client_gone", "deadline", "shutdown"]
+
+
+class ClientSink(Protocol):
+    """Where an answer goes: an HTTP response or frames of a WebSocket. `started` once a stream has been committed."""
+
+    started: bool
+
+    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
+        """Calls `gone` should the client leave; the returned callable ends that."""
+
+    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None: ...
+    async def start(self, headers: Iterable[Header]) -> None: ...
+    async def write(self, frames: bytes) -> None: ...
+    async def finish(self, frames: bytes = b"") -> None: ...
+    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What a client said beside the body. `timeout_s` may only shorten the gateway's own deadline."""
+
+    endpoint: str
+    client_ip: str | None = None
+    tags: frozenset[str] = frozenset()
+    no_cache: bool = False
+    timeout_s: float | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One try at one deployment. `started_at` and `first_token_s` are seconds since the call began; `outcome` is
+    `success` or the error's reason; `then` what followed."""
+
+    number: int
+    deployment: DeploymentSpec
+    credential: CredentialSpec | None
+    started_at: float
+    outcome: str = "running"
+    status: int | None = None
+    duration_s: float = 0.0
+    first_token_s: float | None = None
+    message: str = ""
+    then: str | None = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Call:
+    """The only mutable thing of the pipeline. Clock values are `time.monotonic()` seconds."""
+
+    request: ClientRequest
+    request_id: str
+    principal: Principal
+    table: RoutingTable
+    route: Route
+    options: CallOptions
+    estimate: Estimate
+    sink: ClientSink
+    started_at: float
+    deadline: float
+    task: "asyncio.Task[object] | None" = None
+    decision: Decision
+    attempts: list[Attempt] = field(default_factory=list)
+    interrupted: Interruption | None = None
+    written_at: float = 0.0
+    head: tuple[Header, ...] = ()
+    concluded: bool = False
+    won: "Won | None" = None
+
+    def interrupt(self, reason: Interruption) -> None:
+        """Cancels the call's task; the gateway turns the cancellation into what `reason` asks for."""
+        if self.interrupted is None and self.task is not None:
+            self.interrupted = reason
+            self.task.cancel()
+
+    def client_gone(self) -> None:
+        self.interrupt("client_gone")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSummary:
+    """A finished call, as metrics, the log line, the ledger and the dashboard see it. Written once per request.
+
+    `usage_source` is `provider`, `counted` or `estimated`; `cost_nano_usd` is None when a price is unknown.
+    """
+
+    call: Call
+    status: int
+    error: ClientFacing | UpstreamError | None
+    usage: Usage
+    usage_source: UsageSource
+    cost_nano_usd: int | None
+    duration_s: float
+    first_token_s: float | None
+    finish_reason: str | None

@@ -1,0 +1,49 @@
+"""CORS for browser applications: off until origins are configured, never `*` together with credentials. Pure."""
+
+from collections.abc import Collection
+
+from routing.endpoints.exchange import Header, HttpExchange
+from routing.table import GatewayPolicy
+
+ALLOWED_HEADERS = (
+    "authorization, content-type, idempotency-key, x-request-id, x-llm-proxy-tags, x-llm-proxy-no-cache, "
+    "x-llm-proxy-timeout, x-stainless-lang, x-stainless-package-version, x-stainless-os, x-stainless-arch, "
+    "x-stainless-runtime, x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout"
+)
+EXPOSED_HEADERS = b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-cache, retry-after"
+
+
+def is_preflight(exchange: HttpExchange, method: str) -> bool:
+    return method == "OPTIONS" and b"access-control-request-method" in exchange.headers
+
+
+def _allowed_origin(exchange: HttpExchange, origins: Collection[str]) -> bytes | None:
+    origin = exchange.headers.get(b"origin")
+    if origin is None:
+        return None
+    if "*" in origins:
+        # Keys travel in headers and never in cookies, so the wildcard needs (and gets) no credentials.
+        return b"*"
+    return origin if origin.decode("latin-1") in origins else None
+
+
+def cors_headers(exchange: HttpExchange, origins: Collection[str]) -> list[Header]:
+    origin = _allowed_origin(exchange, origins)
+    if origin is None:
+        return []
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"vary", b"origin"),
+        (b"access-control-expose-headers", EXPOSED_HEADERS),
+    ]
+
+
+def preflight_headers(exchange: HttpExchange, policy: GatewayPolicy) -> list[Header]:
+    """Empty when the origin is not allowed."""
+    if _allowed_origin(exchange, policy.cors_origins) is None:
+        return []
+    return [
+        (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+        (b"access-control-allow-headers", f"{ALLOWED_HEADERS}, {policy.api_key_header}".encode("latin-1")),
+        (b"access-control-max-age", b"600"),
+    ]

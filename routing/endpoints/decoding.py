@@ -1,0 +1,128 @@
+"""From a JSON body to a `ClientRequest`: what routing needs is checked here, the rest is the upstream's to judge. Pure."""
+
+from collections.abc import Callable
+from typing import Any
+
+from providers.types import ClientRequest, JsonObject, Operation
+from routing.errors import InvalidRequest
+
+MAX_MODEL_NAME = 256
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+MAX_EMBEDDING_INPUTS = 2048
+
+
+def decode(operation: Operation, body: JsonObject) -> ClientRequest:
+    """Raises `InvalidRequest` naming the field."""
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest("'model' is required and must be a string.", param="model")
+    if len(model) > MAX_MODEL_NAME:
+        raise InvalidRequest(f"'model' is longer than {MAX_MODEL_NAME} characters.", param="model")
+    CHECKS[operation](body)
+    stream = _optional(body, "stream", bool) or False
+    options = _optional(body, "stream_options", dict) or {}
+    if options and not stream:
+        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    if stream and operation is Operation.EMBEDDINGS:
+        raise InvalidRequest("Embeddings cannot be streamed.", param="stream")
+    return ClientRequest(
+        operation=operation,
+        model=model,
+        body=body,
+        stream=stream,
+        include_usage=options.get("include_usage") is True,
+    )
+
+
+def _optional(body: JsonObject, name: str, kind: type) -> Any:
+    value = body.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidRequest(f"'{name}' must be {_article(kind)}, not {_found(value)}.", param=name)
+    return value
+
+
+def _article(kind: type) -> str:
+    return {bool: "a boolean", dict: "an object", list: "an array", str: "a string", int: "an integer"}[kind]
+
+
+def _found(value: object) -> str:
+    names = {
+        bool: "a boolean",
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        int: "a number",
+        float: "a number",
+    }
+    return "null" if value is None else names.get(type(value), "something else")
+
+
+def _whole_number(body: JsonObject, name: str, least: int) -> None:
+    value = body.get(name)
+    if value is None:
+        return
+    # Some clients send 100.0; what is a whole number is accepted as one.
+    whole = not isinstance(value, bool) and isinstance(value, int | float) and value == int(value)
+    if not whole or value < least:
+        raise InvalidRequest(f"'{name}' must be an integer of at least {least}.", param=name)
+
+
+def _number(body: JsonObject, name: str, low: float, high: float) -> None:
+    value = body.get(name)
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InvalidRequest(f"'{name}' must be a number from {low:g} to {high:g}.", param=name)
+
+
+def _sampling(body: JsonObject) -> None:
+    _number(body, "temperature", 0, 2)
+    _number(body, "top_p", 0, 1)
+    _whole_number(body, "n", 1)
+    _whole_number(body, "max_tokens", 0)
+
+
+def _chat(body: JsonObject) -> None:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise InvalidRequest("'messages' is required and must be a non-empty array.", param="messages")
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise InvalidRequest(
+                f"'messages[{index}]' must be an object with a role: one of {', '.join(sorted(ROLES))}.",
+                param=f"messages[{index}]",
+            )
+        content = message.get("content")
+        if content is not None and not isinstance(content, str | list):
+            raise InvalidRequest(
+                f"'messages[{index}].content' must be a string or an array of parts, not {_found(content)}.",
+                param=f"messages[{index}].content",
+            )
+    _whole_number(body, "max_completion_tokens", 1)
+    _sampling(body)
+    _optional(body, "tools", list)
+
+
+def _completions(body: JsonObject) -> None:
+    prompt = body.get("prompt", "")
+    if prompt is None or not isinstance(prompt, str | list):
+        raise InvalidRequest("'prompt' must be a string or an array.", param="prompt")
+    _sampling(body)
+
+
+def _embeddings(body: JsonObject) -> None:
+    inputs = body.get("input")
+    if not isinstance(inputs, str | list) or not inputs:
+        raise InvalidRequest("'input' is required: a non-empty string or array.", param="input")
+    if isinstance(inputs, list) and isinstance(inputs[0], str | list) and len(inputs) > MAX_EMBEDDING_INPUTS:
+        raise InvalidRequest(f"'input' has more than {MAX_EMBEDDING_INPUTS} entries.", param="input")
+    if body.get("encoding_format") not in (None, "float", "base64"):
+        raise InvalidRequest("'encoding_format' must be 'float' or 'base64'.", param="encoding_format")
+    _whole_number(body, "dimensions", 1)
+
+
+CHECKS: dict[Operation, Callable[[JsonObject], None]] = {
+    Operation.CHAT: _chat,
+    Operation.COMPLETIONS: _completions,
+    Operation.EMBEDDINGS: _embeddings,
+}

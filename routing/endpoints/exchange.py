@@ -1,0 +1,174 @@
+"""One HTTP request and its response on bare ASGI: headers, a bounded body, and writing JSON or a stream."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import orjson
+
+from providers.types import JsonObject
+from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+BODY_LIMIT_BYTES = 8 * 1024 * 1024
+BODY_DEADLINE_S = 60.0
+WELL_FORMED_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
+
+JSON_TYPE: Header = (b"content-type", b"application/json")
+STREAM_HEADERS: tuple[Header, ...] = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # nginx and HAProxy would otherwise collect a stream before passing it on.
+    (b"x-accel-buffering", b"no"),
+)
+CLOSE: Header = (b"connection", b"close")
+
+
+class ClientGone(Exception):
+    """The client closed its connection before the request was complete."""
+
+
+class HttpExchange:
+    """Reads one request and writes its response. The gateway's door for HTTP (see `routing.gateway.ClientSink`)."""
+
+    __slots__ = ("_body_complete", "_receive", "_send", "extra_headers", "headers", "request_id", "scope", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = self._choose_request_id()
+        self.extra_headers: list[Header] = []
+        self.started = False
+        self._body_complete = False
+
+    def _choose_request_id(self) -> str:
+        offered = self.headers.get(b"x-request-id")
+        if offered is not None and WELL_FORMED_REQUEST_ID.fullmatch(offered):
+            return offered.decode("ascii")
+        return f"req_{secrets.token_hex(12)}"
+
+    @property
+    def client_ip(self) -> str | None:
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def bearer(self, key_header: str) -> str | None:
+        """The client's key from `Authorization: Bearer` or the configured header."""
+        authorization = self.headers.get(b"authorization")
+        if authorization is not None and authorization[:7].lower() == b"bearer ":
+            return authorization[7:].strip().decode("latin-1")
+        value = self.headers.get(key_header.encode("latin-1"))
+        return None if value is None else value.strip().decode("latin-1")
+
+    async def body(self, limit: int = BODY_LIMIT_BYTES) -> bytes:
+        """The whole body; raises `BodyTooLarge`, `BodyTooSlow` or `ClientGone`."""
+        declared = self.headers.get(b"content-length")
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            raise BodyTooLarge(f"The request body has {int(declared)} bytes; at most {limit} are accepted.")
+        message = await self._receive() if self._arrived() else None
+        if message is not None and message["type"] == "http.request" and not message.get("more_body"):
+            self._body_complete = True
+            body: bytes = message["body"]
+            if len(body) > limit:
+                raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
+            return body
+        try:
+            async with asyncio.timeout(BODY_DEADLINE_S):
+                return await self._collect(message, limit)
+        except TimeoutError:
+            raise BodyTooSlow(f"The request body did not arrive within {BODY_DEADLINE_S:.0f} s.") from None
+
+    def _arrived(self) -> bool:
+        """Whether the body surely exists already, so that reading it needs no deadline of its own."""
+        connection = self.scope.get("extensions", {}).get("llm_proxy.connection")
+        return connection is not None and bool(connection.request_complete())
+
+    async def _collect(self, message: dict[str, Any] | None, limit: int) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = message or await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
+            pieces.append(piece)
+            if not message.get("more_body"):
+                self._body_complete = True
+                return b"".join(pieces)
+            message = None
+
+    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
+        """Calls `gone` should the client leave; the returned callable ends that."""
+        connection = self.scope.get("extensions", {}).get("llm_proxy.connection")
+        if connection is None:
+            task = asyncio.create_task(self._wait_for_disconnect(gone), name="disconnect-watcher")
+            return lambda: _ignore(task.cancel())
+        connection.on_client_gone = gone
+        forget: Callable[[], None] = connection.forget_client
+        return forget
+
+    async def _wait_for_disconnect(self, gone: Callable[[], None]) -> None:
+        """For servers other than ours, which tell of a disconnect only here."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        gone()
+
+    # ------------------------------------------------------------------------------------------------- writing
+
+    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+        """A complete JSON response."""
+        self.started = True
+        lines = [
+            JSON_TYPE,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.request_id.encode("ascii")),
+            *self.extra_headers,
+            *headers,
+        ]
+        if not self._body_complete and not self._arrived():
+            # An unread rest of the body would be taken for the next request.
+            lines.append(CLOSE)
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def reply_json(self, status: int, payload: JsonObject, headers: Iterable[Header] = ()) -> None:
+        await self.reply(status, orjson.dumps(payload), headers)
+
+    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+        """The error in OpenAI's shape: as the response, or as the last event of a stream that has begun."""
+        if self.started:
+            await self.write(b"data: " + orjson.dumps(error_body(error)) + b"\n\n")
+            await self.finish()
+        else:
+            await self.reply(error.status, orjson.dumps(error_body(error)), headers)
+
+    async def start(self, headers: Iterable[Header]) -> None:
+        """Commits status 200 and the headers of a stream."""
+        self.started = True
+        lines = [*STREAM_HEADERS, (b"x-request-id", self.request_id.encode("ascii")), *self.extra_headers, *headers]
+        await self._send({"type": "http.response.start", "status": 200, "headers": lines})
+
+    async def write(self, frames: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+
+    async def finish(self, frames: bytes = b"") -> None:
+        await self._send({"type": "http.response.body", "body": frames, "more_body": False})
+
+
+def _ignore(_: object) -> None:
+    """A callback's result that nobody needs."""

@@ -1,0 +1,50 @@
+"""What a client is told when no candidate answered. Pure."""
+
+from collections.abc import Iterable
+
+from providers.errors import RateLimited, UpstreamError, UpstreamTimeout
+from routing.errors import ClientFacing, NoProviderAvailable
+
+LONGEST_REASON = 200
+UNAVAILABLE = "All providers are currently unavailable"
+
+Header = tuple[bytes, bytes]
+NO_RETRY: Header = (b"x-should-retry", b"false")
+
+
+class Failures:
+    """The reasons of one call, by deployment name in the order they happened; the last reason of a deployment counts."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+        self.errors: list[UpstreamError] = []
+        self.final: UpstreamError | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.reasons)
+
+    def skipped(self, deployment: str, reason: str) -> None:
+        self.reasons.setdefault(deployment, reason.replace("_", " "))
+
+    def failed(self, deployment: str, error: UpstreamError) -> None:
+        self.reasons[deployment] = error.message[:LONGEST_REASON]
+        self.errors.append(error)
+
+    def verdict(self) -> ClientFacing:
+        """The error for the client: the upstream's own when it says more than that all are unavailable."""
+        if self.final is not None:
+            return self.final
+        kinds = {type(error) for error in self.errors}
+        if self.errors and (len(self.reasons) == 1 or kinds in ({RateLimited}, {UpstreamTimeout})):
+            return self.errors[-1]
+        listed = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
+        return NoProviderAvailable(f"{UNAVAILABLE} ({listed})." if listed else f"{UNAVAILABLE}.")
+
+
+def failure_headers(error: ClientFacing, errors: Iterable[UpstreamError] = ()) -> tuple[Header, ...]:
+    """The gateway has retried already, so a client's own retries would only multiply the load. A rate limit says when
+    to come back: at the earliest time any of the upstreams named."""
+    waits = [each.retry_after_s for each in errors if each.retry_after_s is not None]
+    if error.status == 429 and waits:
+        return (NO_RETRY, (b"retry-after", b"%d" % max(1, -int(-min(waits) // 1))))
+    return (NO_RETRY,)

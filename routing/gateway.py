@@ -1,0 +1,216 @@
+"""The pipeline of one call: admit → reserve → plan → attempts → deliver → settle. Both doors (HTTP, WebSocket) use it.
+
+Read next: `routing.walk` for the way from a route to an answer, `routing.attempts` for one try, `routing.settlement` for
+what is charged, and `providers.adapters.base` for dialects.
+"""
+
+import asyncio
+import logging
+import time
+
+from accounts.admission import Accounts, Admission
+from accounts.records import Principal
+from monitoring.upstream_state import UpstreamStates
+from providers.adapters.base import ClientStream, Delivered
+from providers.errors import StreamTruncated, UpstreamError
+from providers.transport import Transport
+from providers.types import ClientRequest
+from routing.active_calls import ActiveCalls
+from routing.attempts import Attempts, Won, idle_timeout
+from routing.call import Call, CallOptions, ClientSink, Header
+from routing.decisions import Decision, DecisionRing
+from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
+from routing.estimation import estimate
+from routing.failures import failure_headers
+from routing.settlement import Settlement
+from routing.table import RoutingTable
+from routing.table_refresh import TableRefresher
+from routing.walk import AllFailed, Walk
+
+logger = logging.getLogger("llm_proxy.routing.gateway")
+
+DONE_FRAME = b"data: [DONE]\n\n"
+
+
+class Gateway:
+    """One per worker. `open` and `aclose` belong to the worker's lifespan."""
+
+    def __init__(
+        self, *, transport: Transport, states: UpstreamStates, tables: TableRefresher, accounts: Accounts
+    ) -> None:
+        self.accounts = accounts
+        self.active = ActiveCalls()
+        self.settlement = Settlement(accounts)
+        self.decisions = DecisionRing()
+        self.draining = False
+        self._tables = tables
+        self._attempts = Attempts(transport=transport, states=states)
+        self._walk = Walk(attempts=self._attempts, states=states)
+
+    @property
+    def table(self) -> RoutingTable:
+        return self._tables.current
+
+    def open(self) -> None:
+        self.active.open()
+
+    def drain(self, deadline_s: float) -> None:
+        self.draining = True
+        self.active.drain(deadline_s)
+
+    async def aclose(self) -> None:
+        await self.active.aclose()
+
+    # ------------------------------------------------------------------------------------------------- one call
+
+    async def answer(
+        self,
+        request: ClientRequest,
+        *,
+        request_id: str,
+        principal: Principal,
+        options: CallOptions,
+        sink: ClientSink,
+    ) -> None:
+        """Answers through `sink`, whatever happens. Raises `AccessDenied` and `RequestError` only before anything was
+        sent or spent; the caller writes those."""
+        call = self._begin(request, request_id, principal, options, sink)
+        admission = await self.accounts.admit(
+            principal, request_id=request_id, tokens=call.estimate.likely_input + (call.estimate.output or 0)
+        )
+        self.active.add(call)
+        self.decisions.add(call.decision)
+        unwatch = sink.watch(call.client_gone)
+        try:
+            await self._answer(call, admission)
+        except asyncio.CancelledError:
+            await self._interrupted(call, admission)
+        finally:
+            unwatch()
+            self.active.discard(call)
+            self.accounts.release(admission)
+
+    def _begin(
+        self,
+        request: ClientRequest,
+        request_id: str,
+        principal: Principal,
+        options: CallOptions,
+        sink: ClientSink,
+    ) -> Call:
+        table = self.table
+        route = table.route(request.model)
+        if route is None or not principal.allows_model(request.model):
+            raise unknown_model(request.model)
+        now = time.monotonic()
+        patience = min(options.timeout_s or table.policy.request_timeout_s, table.policy.request_timeout_s)
+        return Call(
+            request=request,
+            request_id=request_id,
+            principal=principal,
+            table=table,
+            route=route,
+            options=options,
+            estimate=estimate(request),
+            sink=sink,
+            started_at=now,
+            deadline=now + patience,
+            written_at=now,
+            task=asyncio.current_task(),
+            decision=Decision(request_id, request.model, table.revision, time.time()),
+        )
+
+    async def _answer(self, call: Call, admission: Admission) -> None:
+        call.head = (*(admission.headers or ()), (b"x-llm-proxy-revision", b"%d" % call.table.revision))
+        try:
+            await self.settlement.reserve(call, admission)
+            call.won = won = await self._walk.find(call)
+        except AllFailed as failed:
+            self.settlement.failed(call, admission, failed.verdict)
+            await call.sink.fail(failed.verdict, (*self._head(call), *failure_headers(failed.verdict, failed.errors)))
+            return
+        try:
+            if won.delivered is not None:
+                await self._deliver(call, admission, won, won.delivered)
+            elif won.stream is not None:
+                await self._stream(call, admission, won, won.stream)
+        finally:
+            self._attempts.abandon(call, won)
+
+    async def _deliver(self, call: Call, admission: Admission, won: Won, delivered: Delivered) -> None:
+        self._attempts.complete(call, won)
+        # Booked before it is sent: a client that has its answer has paid for it, whatever happens to this process.
+        self.settlement.delivered(call, admission, won, delivered)
+        await call.sink.reply(200, delivered.body, self._head(call))
+
+    async def _stream(self, call: Call, admission: Admission, won: Won, stream: ClientStream) -> None:
+        """From the first semantic event on: no retry; a failure becomes an error event."""
+        sink, response = call.sink, won.response
+        assert response is not None
+        if not sink.started:
+            await sink.start(self._head(call))
+        patience = idle_timeout(won.attempt.deployment)
+        frames = won.frames
+        try:
+            while not stream.ended:
+                if frames:
+                    await sink.write(frames)
+                    call.written_at = time.monotonic()
+                if stream.failure is not None:
+                    raise stream.failure
+                data = await response.chunk(patience)
+                frames = stream.feed(data) if data else stream.close()
+                if not data and not stream.ended and stream.failure is None:
+                    raise StreamTruncated("The provider's stream ended too early.")
+        except UpstreamError as error:
+            self._attempts.fail(call, won, error)
+            self.settlement.broken(call, admission, won, error)
+            await sink.fail(error)
+            return
+        self._attempts.complete(call, won)
+        usage = self.settlement.streamed(call, admission, won)
+        if call.request.include_usage and stream.usage is None and frames.endswith(DONE_FRAME):
+            frames = frames[: -len(DONE_FRAME)] + stream.usage_frame(usage) + DONE_FRAME
+        await sink.finish(frames)
+
+    # ----------------------------------------------------------------------------------------------- odd endings
+
+    async def _interrupted(self, call: Call, admission: Admission) -> None:
+        """Turns a cancellation of ours into what it means; anybody else's goes on."""
+        task = asyncio.current_task()
+        if call.interrupted is None or task is None:
+            self.settlement.interrupted(call, admission, status=499, error=None)
+            raise asyncio.CancelledError
+        task.uncancel()
+        error = _interruption_error(call)
+        self.settlement.interrupted(call, admission, status=error.status if error else 499, error=error)
+        if error is not None:
+            await call.sink.fail(error, (*self._head(call), *failure_headers(error)))
+
+    def _head(self, call: Call) -> tuple[Header, ...]:
+        """The response headers that tell what happened; complete once an attempt has won or all have failed."""
+        if not call.attempts:
+            return call.head
+        deployment = call.attempts[-1].deployment
+        return (
+            *call.head,
+            (b"x-llm-proxy-provider", _header_text(deployment.provider.name)),
+            (b"x-llm-proxy-model", _header_text(deployment.upstream_model)),
+            (b"x-llm-proxy-attempts", b"%d" % len(call.attempts)),
+        )
+
+
+def _header_text(text: str) -> bytes:
+    return text.encode("ascii", "replace")
+
+
+def _interruption_error(call: Call) -> RequestError | None:
+    if call.interrupted == "deadline":
+        return DeadlineExceeded(f"The request was not answered within {call.deadline - call.started_at:.0f} s.")
+    if call.interrupted == "shutdown":
+        return ShuttingDown("The gateway is shutting down and could not finish this request.")
+    return None
+
+
+def unknown_model(name: str) -> UnknownModel:
+    return UnknownModel(f"The model '{name[:256]}' does not exist or this key has no access to it.", param="model")

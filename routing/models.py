@@ -1,0 +1,124 @@
+"""How calls travel: names clients use, policies for them, gateway-wide settings, and the numbered configuration revisions."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
+
+
+class Strategy(models.TextChoices):
+    """The names of `routing.strategies`."""
+
+    PRIORITY = "priority", _("priority")
+    WEIGHTED = "weighted", _("weighted")
+    ROUND_ROBIN = "round_robin", _("round robin")
+    LEAST_BUSY = "least_busy", _("least busy")
+    LATENCY = "latency", _("latency")
+    COST = "cost", _("cost")
+    BALANCED = "balanced", _("balanced")
+
+
+class ModelAlias(models.Model):
+    """A client-facing name for a set of deployments, with its strategy and ordered fallbacks."""
+
+    name = models.CharField(_("name"), max_length=200, unique=True)
+    targets = models.JSONField(
+        _("targets"), default=list, help_text=_("Model names, or provider/model for one provider's deployment.")
+    )
+    strategy = models.CharField(_("strategy"), max_length=16, choices=Strategy.choices, blank=True, default="")
+    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True, help_text=_("Names tried next, in order."))
+    enabled = models.BooleanField(_("enabled"), default=True)
+    cache_enabled = models.BooleanField(_("response cache"), null=True, blank=True)
+    condensation_enabled = models.BooleanField(_("condensation"), null=True, blank=True)
+    source = models.CharField(_("source"), max_length=16, default="admin", editable=False)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("model alias")
+        verbose_name_plural = _("model aliases")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RoutePolicy(models.Model):
+    """Strategy and fallbacks for every model or alias whose name matches `pattern` (`*` and `?` as in file names)."""
+
+    name = models.CharField(_("name"), max_length=63, unique=True)
+    pattern = models.CharField(_("pattern"), max_length=200, default="*")
+    position = models.PositiveIntegerField(_("position"), default=100, help_text=_("The first match counts."))
+    strategy = models.CharField(_("strategy"), max_length=16, choices=Strategy.choices, default=Strategy.PRIORITY)
+    options = models.JSONField(
+        _("options"), default=dict, blank=True, help_text=_("For example the weights of balanced.")
+    )
+    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True)
+    context_fallbacks = models.JSONField(
+        _("context-window fallbacks"), default=list, blank=True, help_text=_("Tried when the conversation is too long.")
+    )
+    sticky = models.BooleanField(_("sticky by user"), default=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    source = models.CharField(_("source"), max_length=16, default="admin", editable=False)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["position", "name"]
+        verbose_name = _("route policy")
+        verbose_name_plural = _("route policies")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GatewaySettings(models.Model):
+    """One row: the gateway-wide keys of config.yaml. Times are seconds."""
+
+    app_name = models.CharField(max_length=100, default="LLM Proxy API")
+    api_key_header = models.CharField(max_length=64, default="X-API-Key")
+    cors_origins = models.JSONField(default=list, blank=True)
+    rate_limit_rpm = models.PositiveIntegerField(
+        null=True, blank=True, help_text=_("Default requests per window for keys without a limit; empty: none.")
+    )
+    rate_limit_window_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1)])
+    request_timeout_s = models.FloatField(default=600.0, validators=[MinValueValidator(0.1)])
+    circuit_breaker_threshold = models.PositiveIntegerField(default=5, validators=[MinValueValidator(1)])
+    circuit_breaker_timeout_s = models.FloatField(default=60.0, validators=[MinValueValidator(0.1)])
+    default_strategy = models.CharField(max_length=16, choices=Strategy.choices, default=Strategy.PRIORITY)
+    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
+    condensation = models.JSONField(default=dict, blank=True)
+    response_cache = models.JSONField(default=dict, blank=True)
+    payload_logging = models.JSONField(default=dict, blank=True)
+    discovery = models.JSONField(default=dict, blank=True)
+    log_file = models.CharField(max_length=500, blank=True, default="")
+    updated_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = _("gateway settings")
+        verbose_name_plural = _("gateway settings")
+
+    def __str__(self) -> str:
+        return str(_("Gateway settings"))
+
+    @classmethod
+    def load(cls) -> "GatewaySettings":
+        return cls.objects.get_or_create(pk=1)[0]
+
+
+class ConfigurationRevision(models.Model):
+    """A numbered change of the configuration: its primary key is the revision that requests record."""
+
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    source = models.CharField(max_length=16, default="admin")
+    reason = models.CharField(max_length=300, blank=True, default="")
+    changes = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("configuration revision")
+        verbose_name_plural = _("configuration revisions")
+
+    def __str__(self) -> str:
+        return f"r{self.pk}"

@@ -1,0 +1,228 @@
+"""What each end of a call costs and who is told: builds the ledger's records and one summary for metrics, log and pages.
+
+The charge rules are the table of docs/accounting.md, one method each. Only the attempt that answered the client is
+charged; the others are recorded as provider cost.
+"""
+
+import time
+from collections.abc import Callable
+
+from accounts.admission import Accounts, Admission
+from accounts.pricing import cost_nano_usd
+from accounts.records import AttemptIntent, CallRecord, Rates, Tokens, UsageSource
+from providers.adapters.base import Delivered
+from providers.errors import UpstreamError
+from providers.specs import DeploymentSpec, Prices
+from providers.types import Usage
+from routing.attempts import Won
+from routing.call import Attempt, Call, CallSummary
+from routing.errors import ClientFacing
+from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens
+
+Observer = Callable[[CallSummary], None]
+
+NOTHING = Usage()
+
+
+class Settlement:
+    def __init__(self, accounts: Accounts) -> None:
+        self.observers: list[Observer] = []
+        self._accounts = accounts
+
+    async def reserve(self, call: Call, admission: Admission) -> None:
+        """Holds the most this call can cost at its dearest candidate; nothing for keys without a budget."""
+        if not call.principal.budgets:
+            return
+        most_input = call.estimate.most_input
+        output = call.estimate.output
+        costs: list[int | None] = []
+        tokens = 0
+        for deployment in call.route.deployments:
+            most_output = output if output is not None else deployment.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+            tokens = max(tokens, most_input + most_output)
+            rates = _rates(deployment.prices)
+            costs.append(cost_nano_usd(Tokens(input=most_input, output=most_output), rates) if rates else None)
+        known = [cost for cost in costs if cost is not None]
+        dearest = None if len(known) < len(costs) else max(known, default=0)
+        await self._accounts.reserve(admission, cost_nano_usd=dearest, tokens=tokens)
+
+    def started(self, call: Call, admission: Admission, attempt: Attempt) -> None:
+        """Before anything is sent upstream: enough is written down to book the attempt should this process die."""
+        deployment = attempt.deployment
+        self._accounts.attempt_started(
+            admission,
+            AttemptIntent(
+                attempt=attempt.number,
+                provider=deployment.provider.name,
+                deployment=deployment.name,
+                model=call.request.model,
+                upstream_model=deployment.upstream_model,
+                endpoint=call.options.endpoint,
+                stream=call.request.stream,
+                input_tokens=call.estimate.likely_input,
+                rates=_rates(deployment.prices),
+                revision=call.table.revision,
+            ),
+        )
+
+    # -------------------------------------------------------------------------------------- the ends of a call
+
+    def delivered(self, call: Call, admission: Admission, won: Won, answer: Delivered) -> Usage:
+        """A complete answer: what the provider counted, or else what we count."""
+        usage = answer.usage or _counted(call, answer.text)
+        source: UsageSource = "counted" if answer.usage is None else "provider"
+        self._conclude(call, admission, won=won, status=200, usage=usage, source=source, finish=answer.finish_reason)
+        return usage
+
+    def streamed(self, call: Call, admission: Admission, won: Won) -> Usage:
+        """A stream that reached its end: as a complete answer."""
+        assert won.stream is not None
+        usage, source = _stream_usage(call, won)
+        self._conclude(
+            call, admission, won=won, status=200, usage=usage, source=source, finish=won.stream.finish_reason
+        )
+        return usage
+
+    def broken(self, call: Call, admission: Admission, won: Won, error: UpstreamError) -> None:
+        """A stream that failed after its first token: the prompt and what was delivered."""
+        usage, source = _stream_usage(call, won)
+        self._conclude(call, admission, won=won, status=error.status, error=error, usage=usage, source=source)
+
+    def failed(self, call: Call, admission: Admission, error: ClientFacing) -> None:
+        """No attempt answered: free of charge."""
+        self._conclude(call, admission, won=None, status=error.status, error=error, usage=NOTHING, source="estimated")
+
+    def interrupted(self, call: Call, admission: Admission, *, status: int, error: ClientFacing | None) -> None:
+        """Ended by the client or by us: what was delivered, and the prompt if the client left while we waited."""
+        won = call.won
+        usage: Usage
+        source: UsageSource
+        if won is not None and won.stream is not None:
+            usage, source = _stream_usage(call, won)
+        elif status == 499 and call.attempts:
+            usage, source = Usage(input_tokens=call.estimate.likely_input), "estimated"
+        else:
+            usage, source = NOTHING, "estimated"
+        self._conclude(call, admission, won=won, status=status, error=error, usage=usage, source=source)
+
+    # ------------------------------------------------------------------------------------------------- innards
+
+    def _conclude(
+        self,
+        call: Call,
+        admission: Admission,
+        *,
+        won: Won | None,
+        status: int,
+        usage: Usage,
+        source: UsageSource,
+        error: ClientFacing | UpstreamError | None = None,
+        finish: str | None = None,
+    ) -> None:
+        if call.concluded:
+            return
+        call.concluded = True
+        now = time.monotonic()
+        last = won.attempt if won is not None else call.attempts[-1] if call.attempts else None
+        cost = _cost(usage, last.deployment) if last is not None else 0
+        summary = CallSummary(
+            call=call,
+            status=status,
+            error=error,
+            usage=usage,
+            usage_source=source,
+            cost_nano_usd=cost,
+            duration_s=now - call.started_at,
+            first_token_s=last.first_token_s if last is not None else None,
+            finish_reason=finish,
+        )
+        self._accounts.settle(admission, _records(summary, last))
+        for observer in self.observers:
+            observer(summary)
+
+
+def _stream_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
+    assert won.stream is not None
+    if won.stream.usage is not None:
+        return won.stream.usage, "provider"
+    return _counted(call, won.stream.delivered_text()), "counted"
+
+
+def _counted(call: Call, text: str) -> Usage:
+    return Usage(input_tokens=call.estimate.likely_input, output_tokens=count_tokens(text))
+
+
+def _cost(usage: Usage, deployment: DeploymentSpec) -> int | None:
+    if usage.cost_nano_usd is not None:
+        return usage.cost_nano_usd
+    rates = _rates(deployment.prices)
+    return cost_nano_usd(_tokens(usage), rates) if rates is not None else None
+
+
+def _tokens(usage: Usage) -> Tokens:
+    return Tokens(
+        input=usage.input_tokens,
+        output=usage.output_tokens,
+        cached=usage.cached_tokens,
+        cache_write=usage.cache_write_tokens,
+        reasoning=usage.reasoning_tokens,
+    )
+
+
+def _rates(prices: Prices) -> Rates | None:
+    """None while the input or the output price is unknown."""
+    if prices.input is None or prices.output is None:
+        return None
+    return Rates(
+        input=prices.input,
+        output=prices.output,
+        cached_input=prices.cached_input,
+        cache_write=prices.cache_write,
+        reasoning=prices.reasoning,
+    )
+
+
+def _records(summary: CallSummary, last: Attempt | None) -> tuple[CallRecord, ...]:
+    """One record per attempt; the last one is final and carries usage and cost."""
+    call = summary.call
+    if last is None:
+        return (_record(summary, None, final=True),)
+    return tuple(_record(summary, attempt, final=attempt is last) for attempt in call.attempts)
+
+
+def _record(summary: CallSummary, attempt: Attempt | None, *, final: bool) -> CallRecord:
+    call, usage = summary.call, summary.usage if final else NOTHING
+    deployment = attempt.deployment if attempt is not None else None
+    first = attempt.first_token_s if attempt is not None else None
+    return CallRecord(
+        attempt=attempt.number if attempt is not None else 0,
+        status=summary.status if final else (attempt.status if attempt and attempt.status else 502),
+        usage_source=summary.usage_source,
+        provider=deployment.provider.name if deployment else "",
+        deployment=deployment.name if deployment else "",
+        model=call.request.model,
+        upstream_model=deployment.upstream_model if deployment else "",
+        endpoint=call.options.endpoint,
+        stream=call.request.stream,
+        final=final,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cost_nano_usd=summary.cost_nano_usd if final else 0,
+        provider_cost_nano_usd=summary.cost_nano_usd if final else None,
+        error_code=_error_code(summary, attempt, final=final),
+        duration_ms=int((summary.duration_s if final or attempt is None else attempt.duration_s) * 1000),
+        time_to_first_token_ms=int(first * 1000) if first is not None else None,
+        tags=",".join(sorted(call.options.tags)),
+        revision=call.table.revision,
+    )
+
+
+def _error_code(summary: CallSummary, attempt: Attempt | None, *, final: bool) -> str:
+    if not final and attempt is not None:
+        return attempt.outcome
+    if summary.error is not None:
+        return summary.error.code or summary.error.type
+    return "client_closed_request" if summary.status == 499 else ""

@@ -1,0 +1,139 @@
+"""The RoutingTable: everything a request needs to know of the configuration, immutable, for one revision.
+
+A request takes one table at its start and uses it to its end, so it never sees half a change.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.types import JsonObject
+from routing.strategies import DEFAULT_STRATEGY, STRATEGIES, Balance, Strategy, strategy_named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPolicy:
+    """Gateway-wide settings. Times are seconds."""
+
+    api_key_header: str = "x-api-key"
+    cors_origins: frozenset[str] = frozenset()
+    request_timeout_s: float = 600.0
+    max_attempts: int = 3
+    default_strategy: str = "priority"
+    rate_limit_requests: int | None = None
+    rate_limit_window_s: int = 60
+    condensation: JsonObject = field(default_factory=dict)
+    response_cache: JsonObject = field(default_factory=dict)
+    payload_logging: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What a client-facing name leads to. `fallbacks` are routes tried in order when this one is exhausted."""
+
+    name: str
+    deployments: tuple[DeploymentSpec, ...]
+    plan_strategy: Strategy = STRATEGIES[DEFAULT_STRATEGY]
+    fallbacks: tuple[str, ...] = ()
+    context_fallbacks: tuple[str, ...] = ()
+    sticky: bool = False
+    cache_enabled: bool | None = None
+    condensation_enabled: bool | None = None
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasSpec:
+    name: str
+    targets: tuple[str, ...]
+    strategy: str = ""
+    fallbacks: tuple[str, ...] = ()
+    cache_enabled: bool | None = None
+    condensation_enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySpec:
+    pattern: str
+    strategy: str
+    options: JsonObject = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()
+    context_fallbacks: tuple[str, ...] = ()
+    sticky: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingTable:
+    """`listed` are the routes of `GET /v1/models`; `routes` also holds every `provider/model` name."""
+
+    revision: int
+    routes: Mapping[str, Route]
+    providers: Mapping[str, ProviderSpec]
+    policy: GatewayPolicy = GatewayPolicy()
+    listed: tuple[Route, ...] = ()
+
+    def route(self, name: str) -> Route | None:
+        return self.routes.get(name)
+
+
+EMPTY_TABLE = RoutingTable(revision=0, routes=MappingProxyType({}), providers=MappingProxyType({}))
+
+
+def build_table(
+    *,
+    revision: int,
+    deployments: Iterable[DeploymentSpec],
+    aliases: Iterable[AliasSpec] = (),
+    policies: Iterable[PolicySpec] = (),
+    policy: GatewayPolicy = GatewayPolicy(),
+) -> RoutingTable:
+    """Resolves names once, so that a request only looks one up. An alias hides a model of the same name; its targets
+    are looked up among models and `provider/model` names, and unknown targets lead nowhere."""
+    by_model: dict[str, list[DeploymentSpec]] = {}
+    for deployment in deployments:
+        by_model.setdefault(deployment.model, []).append(deployment)
+        by_model.setdefault(f"{deployment.provider.name}/{deployment.model}", []).append(deployment)
+    providers = {spec.provider.name: spec.provider for group in by_model.values() for spec in group}
+    ordered = tuple(policies)
+    routes = {name: _route(name, tuple(group), None, ordered, policy) for name, group in by_model.items()}
+    named = tuple(aliases)
+    for alias in named:
+        found = {spec.id: spec for target in alias.targets for spec in by_model.get(target, ())}
+        routes[alias.name] = _route(alias.name, tuple(found.values()), alias, ordered, policy)
+    plain = {spec.model for group in by_model.values() for spec in group} | {alias.name for alias in named}
+    return RoutingTable(
+        revision=revision,
+        routes=MappingProxyType(routes),
+        providers=MappingProxyType(providers),
+        policy=policy,
+        listed=tuple(routes[name] for name in sorted(plain)),
+    )
+
+
+def _route(
+    name: str,
+    deployments: tuple[DeploymentSpec, ...],
+    alias: AliasSpec | None,
+    policies: tuple[PolicySpec, ...],
+    gateway: GatewayPolicy,
+) -> Route:
+    rule = next((rule for rule in policies if fnmatchcase(name, rule.pattern)), None)
+    strategy = (alias.strategy if alias else "") or (rule.strategy if rule else "") or gateway.default_strategy
+    fallbacks = (alias.fallbacks if alias else ()) or (rule.fallbacks if rule else ())
+    return Route(
+        name=name,
+        deployments=deployments,
+        plan_strategy=_strategy(strategy, rule.options if rule else {}),
+        fallbacks=fallbacks,
+        context_fallbacks=rule.context_fallbacks if rule else (),
+        sticky=rule.sticky if rule else False,
+        cache_enabled=alias.cache_enabled if alias else None,
+        condensation_enabled=alias.condensation_enabled if alias else None,
+    )
+
+
+def _strategy(name: str, options: JsonObject) -> Strategy:
+    weights = {key: float(value) for key, value in options.items() if key in Balance.__dataclass_fields__}
+    return strategy_named(name, Balance(**weights) if weights else None)

@@ -1,0 +1,90 @@
+"""From the database to a RoutingTable. Runs in a thread; the event loop only swaps the finished table in."""
+
+from django.db import close_old_connections, connection, transaction
+
+from providers.loading import load_deployments
+from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
+from routing.table import AliasSpec, GatewayPolicy, PolicySpec, RoutingTable, build_table
+
+
+def poll_revision() -> int:
+    """`current_revision` for a thread outside Django's request cycle: leaves no connection behind."""
+    close_old_connections()
+    try:
+        return current_revision()
+    finally:
+        close_old_connections()
+
+
+def poll_table() -> RoutingTable:
+    """`load_table` for a thread outside Django's request cycle."""
+    close_old_connections()
+    try:
+        return load_table()
+    finally:
+        close_old_connections()
+
+
+def current_revision() -> int:
+    """The number of the newest revision; 0 before the first change."""
+    newest = ConfigurationRevision.objects.order_by("-pk").values_list("pk", flat=True).first()
+    return newest or 0
+
+
+def load_table() -> RoutingTable:
+    """Reads revision and configuration in one transaction, so that they belong together."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost and connection.vendor == "postgresql":
+            # READ COMMITTED would let a change committed between two of the queries show by half.
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        revision = current_revision()
+        row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+        deployments = load_deployments(
+            breaker_threshold=row.circuit_breaker_threshold,
+            breaker_timeout_s=row.circuit_breaker_timeout_s,
+            request_timeout_s=row.request_timeout_s,
+        )
+        aliases = [_alias(alias) for alias in ModelAlias.objects.filter(enabled=True)]
+        policies = [_policy(policy) for policy in RoutePolicy.objects.filter(enabled=True)]
+    return build_table(
+        revision=revision, deployments=deployments, aliases=aliases, policies=policies, policy=_gateway_policy(row)
+    )
+
+
+def _gateway_policy(row: GatewaySettings) -> GatewayPolicy:
+    return GatewayPolicy(
+        api_key_header=row.api_key_header.lower(),
+        cors_origins=frozenset(row.cors_origins),
+        request_timeout_s=row.request_timeout_s,
+        max_attempts=row.max_attempts,
+        default_strategy=row.default_strategy,
+        rate_limit_requests=row.rate_limit_rpm,
+        rate_limit_window_s=row.rate_limit_window_s,
+        condensation=row.condensation,
+        response_cache=row.response_cache,
+        payload_logging=row.payload_logging,
+    )
+
+
+def _alias(row: ModelAlias) -> AliasSpec:
+    return AliasSpec(
+        name=row.name,
+        targets=tuple(row.targets),
+        strategy=row.strategy,
+        fallbacks=tuple(row.fallbacks),
+        cache_enabled=row.cache_enabled,
+        condensation_enabled=row.condensation_enabled,
+    )
+
+
+def _policy(row: RoutePolicy) -> PolicySpec:
+    return PolicySpec(
+        pattern=row.pattern,
+        strategy=row.strategy,
+        options=row.options,
+        fallbacks=tuple(row.fallbacks),
+        context_fallbacks=tuple(row.context_fallbacks),
+        sticky=row.sticky,
+    )

@@ -1,0 +1,174 @@
+"""From a route to an answer: plan, attempt, and what follows from each failure, over the route and its fallbacks."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+
+from monitoring.upstream_state import UpstreamStates
+from providers.errors import ConnectFailed, ContextOverflow, UpstreamError
+from providers.specs import DeploymentSpec
+from routing.attempts import Attempts, CandidateUnusable, Won
+from routing.call import Call
+from routing.errors import ClientFacing
+from routing.estimation import needs
+from routing.failures import Failures
+from routing.plan import DrawSource, RoutePlan, make_plan
+from routing.retry import Failure, RetryBudget, RetryPolicy, Step, Then, what_follows
+from routing.route_query import RouteQuery
+from routing.table import Route
+
+FALLBACK_DEPTH = 8
+
+
+class AllFailed(Exception):
+    """No candidate answered. `verdict` is for the client, `errors` are the upstreams' own."""
+
+    def __init__(self, verdict: ClientFacing, errors: list[UpstreamError]) -> None:
+        super().__init__(str(verdict))
+        self.verdict = verdict
+        self.errors = errors
+
+
+class Walk:
+    def __init__(self, *, attempts: Attempts, states: UpstreamStates) -> None:
+        self._attempts = attempts
+        self._states = states
+        self._draws = DrawSource(random.random)
+        self.retry_budget = RetryBudget()
+
+    async def find(self, call: Call) -> Won:
+        """The attempt that answers. Raises `AllFailed`."""
+        self.retry_budget.request_started()
+        try:
+            return await self._over_routes(call)
+        finally:
+            self.retry_budget.request_ended()
+
+    def plan(self, call: Call, route: Route) -> RoutePlan:
+        request = call.request
+        query = RouteQuery(
+            model=route.name,
+            operation=request.operation,
+            needs=needs(request),
+            input_tokens=call.estimate.likely_input,
+            max_output_tokens=call.estimate.output,
+            tags=call.options.tags,
+            sticky=_sticky_key(call) if route.sticky else None,
+        )
+        return make_plan(
+            query, self._states.candidates(route.deployments), route.plan_strategy, self._draws.next(route.name)
+        )
+
+    async def _over_routes(self, call: Call) -> Won:
+        failures = Failures()
+        for route in _routes(call):
+            plan = self.plan(call, route)
+            call.decision.plans.append(plan)
+            if None not in plan.reasons or plan.panicked:
+                for name, reason in plan.exclusions().items():
+                    failures.skipped(name, reason)
+            won = await _Leg(self, call, plan, failures).run()
+            if won is not None:
+                return won
+            if failures.final is not None:
+                break
+        raise AllFailed(failures.verdict(), failures.errors)
+
+
+class _Leg:
+    """One plan walked to its end."""
+
+    def __init__(self, walk: Walk, call: Call, plan: RoutePlan, failures: Failures) -> None:
+        self._attempts = walk._attempts
+        self._states = walk._states
+        self._budget = walk.retry_budget
+        self._call = call
+        self._plan = plan
+        self._failures = failures
+        self._position = 0
+        self._same_again = 0
+        self._stale_retried = False
+        self._made = 0
+        self._policy: RetryPolicy | None = None
+
+    async def run(self) -> Won | None:
+        """None when this plan is exhausted; `failures.final` is set when no other may be tried either."""
+        order = self._plan.order
+        while self._position < len(order):
+            deployment = order[self._position]
+            try:
+                self._made += 1
+                return await self._attempts.make(self._call, deployment)
+            except CandidateUnusable as unusable:
+                self._made -= 1
+                self._failures.skipped(deployment.name, unusable.reason)
+                self._advance()
+            except UpstreamError as error:
+                self._failures.failed(deployment.name, error)
+                if not await self._go_on(deployment, error):
+                    return None
+        return None
+
+    async def _go_on(self, deployment: DeploymentSpec, error: UpstreamError) -> bool:
+        """Prepares the next attempt; False when this plan is over."""
+        step = self._decide(deployment, error)
+        self._call.attempts[-1].then = step.then
+        if step.charged and not self._budget.spend(time.monotonic()):
+            return False
+        if step.then is Then.NEXT:
+            self._advance()
+            return True
+        if step.then is Then.SAME:
+            if step.wait_s:
+                self._same_again += 1
+                await asyncio.sleep(step.wait_s)
+            elif isinstance(error, ConnectFailed):
+                self._stale_retried = True
+                self._made -= 1
+            return True
+        if step.then is Then.CONDENSE or not error.fails_over:
+            self._failures.final = error
+        return False
+
+    def _decide(self, deployment: DeploymentSpec, error: UpstreamError) -> Step:
+        provider = deployment.provider
+        if self._policy is None:
+            self._policy = RetryPolicy(max_attempts=max(provider.max_retries, 1), base_s=provider.retry_delay_s)
+        failure = Failure(
+            error=error,
+            attempts=self._made,
+            has_next=self._position + 1 < len(self._plan.order),
+            left_s=self._call.deadline - time.monotonic(),
+            next_is_sound=self._plan.is_sound(self._position + 1),
+            other_credential=self._states.provider(provider).credentials.available(time.monotonic()) > 0,
+            same_again=self._same_again,
+            stale_retried=self._stale_retried,
+            condensed=not isinstance(error, ContextOverflow),
+        )
+        return what_follows(failure, self._policy, draw=random.random())
+
+    def _advance(self) -> None:
+        self._position += 1
+        self._same_again = 0
+        self._stale_retried = False
+
+
+def _routes(call: Call) -> Iterator[Route]:
+    """The route, then its fallbacks in order and theirs, each once, as far as the key may use them."""
+    seen: set[str] = set()
+    waiting = [call.route.name]
+    while waiting and len(seen) < FALLBACK_DEPTH:
+        name = waiting.pop(0)
+        route = call.table.route(name)
+        if name in seen or route is None or not call.principal.allows_model(name):
+            continue
+        seen.add(name)
+        yield route
+        waiting.extend(route.fallbacks)
+
+
+def _sticky_key(call: Call) -> str:
+    body = call.request.body
+    user = body.get("safety_identifier") or body.get("user")
+    return f"{call.principal.tenant}/{user}" if user else call.principal.public_id

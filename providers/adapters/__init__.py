@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from providers.adapters.azure import AzureAdapter
 from providers.adapters.base import Adapter
 from providers.adapters.openai import OpenAIAdapter
+from providers.adapters.perplexity import PerplexityAdapter
+from providers.adapters.xai import GrokAdapter
 
-REGISTRY: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in (OpenAIAdapter(),)})
+_ADAPTERS: tuple[Adapter, ...] = (
+    OpenAIAdapter(),
+    GrokAdapter(),
+    PerplexityAdapter(),
+    AzureAdapter(),
+)
+REGISTRY: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in _ADAPTERS})
 
 
 class UnknownKindError(LookupError):

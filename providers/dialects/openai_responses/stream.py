@@ -16,7 +16,6 @@ Of what does not belong there:
 * arguments wait for the name of their call; a call without a name fails the stream, because it would be lost;
 * arguments are the model's text and pass unchanged, valid JSON or not; a call that got none has `{}`;
 * `[DONE]` after content ends an answer that lacks its last event; an end of the body without either fails the stream;
-* a body that is one JSON object instead of events is read as an error, or as the whole answer;
 * data that is no JSON object (invalid UTF-8 included) fails the stream.
 """
 
@@ -24,13 +23,10 @@ from typing import Any
 
 import orjson
 
-from providers.dialects.openai_responses.answer import check
 from providers.dialects.openai_responses.progress import Progress
 from providers.dialects.sse import SseDecoder, SseEvent
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.types import JsonObject, StreamEvent, StreamFailed
-
-MAX_JSON_BYTES = 8 << 20
 
 
 class StreamDecoder:
@@ -38,8 +34,6 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
-        self._json: bytearray | None = None
-        self._is_new = True
         self._last: tuple[int, bytes] | None = None
         self._failed = False
         self._progress = Progress()
@@ -49,14 +43,9 @@ class StreamDecoder:
         return self._failed or self._progress.ended
 
     def feed(self, data: bytes) -> list[StreamEvent]:
-        if self._is_new and (head := data.lstrip()):
-            self._is_new = False
-            self._json = bytearray() if head.startswith(b"{") else None
-        if self._ended or self._is_new:
+        if self._ended:
             return []
         try:
-            if self._json is not None:
-                return self._feed_json(data)
             return self._decode_all(self._sse.feed(data))
         except UpstreamError as error:
             return self._fail(error)
@@ -66,23 +55,12 @@ class StreamDecoder:
         if self._ended:
             return []
         try:
-            events = self._close_json() if self._json is not None else self._close_sse()
+            events = self._close()
         except UpstreamError as error:
             return self._fail(error)
         return events if self._ended else [*events, *self._fail(StreamTruncated("The provider's stream was cut off."))]
 
-    def _feed_json(self, data: bytes) -> list[StreamEvent]:
-        assert self._json is not None
-        self._json += data
-        if len(self._json) > MAX_JSON_BYTES:
-            raise BadAnswer("The provider sent a body that is too large instead of a stream.")
-        return []
-
-    def _close_json(self) -> list[StreamEvent]:
-        body = check(_parse(bytes(self._json or b"")))
-        return self._progress.on(f"response.{body.get('status') or 'completed'}", {"response": body})
-
-    def _close_sse(self) -> list[StreamEvent]:
+    def _close(self) -> list[StreamEvent]:
         """An event whose blank line is missing counts when its JSON is whole."""
         cut = self._sse.close()
         if cut is None:

@@ -1,0 +1,181 @@
+"""Perplexity: the Agent API by default, Sonar's chat completions with option `dialect: sonar`, and embeddings.
+
+Options of provider or deployment: `dialect` (`agent` or `sonar`), `preset`, `web_search` (whether the web is searched
+without being asked; by default for Perplexity's own models), `paths`.
+"""
+
+import base64
+import binascii
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter
+from providers.adapters.translating import StreamDecoder, TranslatingAdapter
+from providers.dialects.openai_chat.usage import read_usage
+from providers.dialects.openai_responses.answer import decode_answer
+from providers.dialects.openai_responses.stream import StreamDecoder as ResponsesDecoder
+from providers.dialects.perplexity_agent import encode_agent_request
+from providers.dialects.perplexity_sonar import ChunkRepair, repair_answer, strict_turns
+from providers.dialects.relay import RelayStream
+from providers.errors import BadAnswer, Unsupported, UpstreamError
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import UpstreamRequest
+from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
+
+MAX_EMBEDDING_INPUTS = 512
+
+
+def bearer(secret: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {secret}"),) if secret else ()
+
+
+class PerplexityAgent(TranslatingAdapter):
+    kind = "perplexity"
+    label = "Perplexity"
+    operations = frozenset(Operation)
+    models_path = "/v1/models"
+    quirks = Quirks(
+        refused=frozenset({"logprobs", "top_logprobs"}),
+        dropped=frozenset({"user", "parallel_tool_calls", "include", "text"}),
+    )
+
+    def chat_path(self, deployment: DeploymentSpec) -> str:
+        return f"{_root(deployment.provider)}/v1/responses"
+
+    def embeddings_path(self, deployment: DeploymentSpec) -> str:
+        return f"{_root(deployment.provider)}/v1/embeddings"
+
+    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
+        return bearer(secret)
+
+    def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
+        provider = deployment.provider
+        return encode_agent_request(
+            call,
+            model=deployment.upstream_model,
+            quirks=self.quirks,
+            provider=provider.name,
+            options={**provider.options, **deployment.options},
+        )
+
+    def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
+        return decode_answer(body)
+
+    def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
+        return ResponsesDecoder()
+
+    def encode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> JsonObject:
+        """Bytes are the only number format on offer."""
+        texts = body.get("input")
+        many = texts if isinstance(texts, list) else [texts]
+        if not all(isinstance(text, str) for text in many):
+            raise Unsupported(field="input", provider=deployment.provider.name, why="token arrays are not read")
+        if len(many) > MAX_EMBEDDING_INPUTS:
+            why = f"at most {MAX_EMBEDDING_INPUTS} texts at once"
+            raise Unsupported(field="input", provider=deployment.provider.name, why=why)
+        encoded = {"model": deployment.upstream_model, "input": texts, "encoding_format": "base64_int8"}
+        return encoded if body.get("dimensions") is None else {**encoded, "dimensions": body["dimensions"]}
+
+    def decode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> EmbeddingsAnswer:
+        rows = body.get("data")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise BadAnswer("The provider's embeddings have no data.", upstream_status=200)
+        ordered = sorted(enumerate(rows), key=lambda row: _place(row[1].get("index"), row[0]))
+        return EmbeddingsAnswer(
+            vectors=tuple(floats_of_int8(row.get("embedding")) for _, row in ordered),
+            model=str(body.get("model") or deployment.upstream_model),
+            usage=read_usage(body.get("usage")),
+        )
+
+
+def _place(index: Any, position: int) -> int:
+    return index if isinstance(index, int) else position
+
+
+def floats_of_int8(encoded: Any) -> tuple[float, ...]:
+    """Base64 of signed bytes. They are not scaled: cosine similarity does not depend on it."""
+    if not isinstance(encoded, str):
+        raise BadAnswer("The provider's embedding is not base64.", upstream_status=200)
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadAnswer("The provider's embedding is not base64.", upstream_status=200) from None
+    return tuple(float(value) for value in struct.unpack(f"{len(data)}b", data))
+
+
+class PerplexitySonar(OpenAICompatibleAdapter):
+    kind = "perplexity"
+    label = "Perplexity (Sonar)"
+    version_path = ""
+    operations = frozenset({Operation.CHAT})
+    repairs = True
+    quirks = Quirks(
+        dropped=frozenset({"user", "seed", "metadata", "store", "service_tier", "parallel_tool_calls", "verbosity"}),
+        refused=frozenset({"logprobs", "top_logprobs", "logit_bias", "audio", "stop"}),
+        max_tokens_field="max_tokens",
+        accepts_stream_options=False,
+        accepts_name_in_messages=False,
+    )
+
+    def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
+        paths = deployment.provider.options.get("paths")
+        if isinstance(paths, dict) and operation.value in paths:
+            return str(paths[operation.value])
+        return f"{_root(deployment.provider)}/chat/completions"
+
+    def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
+        provider = deployment.provider.name
+        if body.pop("n", None) not in (None, 1):
+            raise Unsupported(field="n", provider=provider)
+        body["messages"] = strict_turns(body.get("messages") or (), provider=provider)
+        return body
+
+    def repair(self, answer: JsonObject) -> bool:
+        return repair_answer(answer)
+
+    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
+        return RelayStream(request, repair=ChunkRepair())
+
+
+def _root(provider: ProviderSpec) -> str:
+    """Sonar has no `/v1` and the Agent API has one, so a base_url is taken with and without it."""
+    return provider.base_path.removesuffix("/v1")
+
+
+class PerplexityAdapter(Adapter):
+    """Chooses between the two dialects. Embeddings and the model list are the same for both."""
+
+    kind = "perplexity"
+    label = "Perplexity"
+    default_base_url = "https://api.perplexity.ai"
+    operations = PerplexityAgent.operations
+
+    def __init__(self) -> None:
+        self._agent = PerplexityAgent()
+        self._sonar = PerplexitySonar()
+
+    def _of(self, request: ClientRequest, deployment: DeploymentSpec) -> Adapter:
+        dialect = deployment.options.get("dialect") or deployment.provider.options.get("dialect")
+        return self._sonar if dialect == "sonar" and request.operation is Operation.CHAT else self._agent
+
+    def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:
+        return self._of(request, deployment).prepare(request, deployment, secret)
+
+    def read_answer(
+        self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
+    ) -> Delivered:
+        return self._of(request, deployment).read_answer(request, deployment, headers, body)
+
+    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
+        return self._of(request, deployment).open_stream(request, deployment)
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return self._agent.read_error(status, headers, body)
+
+    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
+        return self._agent.models_request(provider, secret)
+
+    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
+        return self._agent.read_models(body)

@@ -1,0 +1,139 @@
+"""Perplexity's Sonar chat completions: OpenAI's dialect with strict turns, and answers that say where they got it from.
+
+Retired by Perplexity in favour of the Agent API, still spoken by gateways in front of it. Pure. In its full streams each
+chunk has the new piece as `delta` and everything so far as `message`; citations and usage come with every chunk.
+In concise streams (`stream_mode: concise`) the kinds of chunks have names of their own in `object`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from providers.dialects.openai_responses.citations import marked_citations
+from providers.errors import Unsupported
+from providers.types import JsonObject
+
+STEERING = frozenset({"system", "developer"})
+SEARCH_FIELDS = ("citations", "search_results")
+
+
+def strict_turns(messages: Iterable[Any], *, provider: str) -> list[JsonObject]:
+    """System messages first, then user or tool in turn with the assistant, never the assistant last.
+
+    Steering messages move to the front as one, and neighbours of one role become one message.
+    """
+    turns: list[JsonObject] = []
+    steering: list[JsonObject] = []
+    for message in messages:
+        if not isinstance(message, dict):
+            continue
+        if message.get("role") in STEERING:
+            _append(steering, {**message, "role": "system"})
+        else:
+            _append(turns, message)
+    if turns and turns[-1].get("role") == "assistant":
+        raise Unsupported(field="messages", provider=provider, why="the last message must be the user's or a tool's")
+    return steering + turns
+
+
+def _append(turns: list[JsonObject], message: JsonObject) -> None:
+    last = turns[-1] if turns else None
+    mergeable = last is not None and last.get("role") == message.get("role") and message.get("role") != "tool"
+    if last is None or not mergeable:
+        turns.append(message)
+        return
+    merged = {**last, "content": _joined(last.get("content"), message.get("content"))}
+    calls = [*(last.get("tool_calls") or ()), *(message.get("tool_calls") or ())]
+    if calls:
+        merged["tool_calls"] = calls
+    turns[-1] = merged
+
+
+def _joined(first: Any, second: Any) -> Any:
+    if not first or not second:
+        return first or second
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return [*_parts(first), *_parts(second)]
+
+
+def _parts(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def sources_of(answer: JsonObject) -> dict[int, tuple[str, str]]:
+    """Address and title by the number in the text: `[k]` is the k-th citation."""
+    titles = {
+        result.get("url"): str(result.get("title") or "")
+        for result in answer.get("search_results") or ()
+        if isinstance(result, dict)
+    }
+    urls = answer.get("citations") or list(titles)
+    return {place: (url, titles.get(url, "")) for place, url in enumerate(urls, 1) if isinstance(url, str)}
+
+
+def annotations_of(text: str, sources: dict[int, tuple[str, str]]) -> list[JsonObject]:
+    """OpenAI's annotations for every `[k]` in the text that has a source."""
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "start_index": citation.start_index,
+                "end_index": citation.end_index,
+                "title": citation.title,
+                "url": citation.url,
+            },
+        }
+        for citation in marked_citations(text, sources)
+    ]
+
+
+def repair_answer(answer: JsonObject) -> bool:
+    """Adds annotations to a complete answer, in place; True when it has any."""
+    sources = sources_of(answer)
+    changed = False
+    for choice in answer.get("choices") or ():
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if isinstance(message, dict) and isinstance(message.get("content"), str):
+            found = annotations_of(message["content"], sources)
+            if found:
+                message["annotations"] = found
+                changed = True
+    return changed
+
+
+class ChunkRepair:
+    """Makes one stream's chunks OpenAI's: only what is new, sources once, annotations with the end."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, str] = {}
+        self._sources: dict[int, tuple[str, str]] = {}
+        self._sent: JsonObject = {}
+
+    def __call__(self, chunk: JsonObject) -> bool:
+        chunk["object"] = "chat.completion.chunk"
+        self._sources = sources_of(chunk) or self._sources
+        for name in SEARCH_FIELDS:
+            if name in chunk and chunk[name] == self._sent.get(name):
+                del chunk[name]
+            elif chunk.get(name):
+                self._sent[name] = chunk[name]
+        for choice in chunk.get("choices") or ():
+            if isinstance(choice, dict):
+                self._repair_choice(choice)
+        return True
+
+    def _repair_choice(self, choice: JsonObject) -> None:
+        choice.pop("message", None)
+        index = choice["index"] if isinstance(choice.get("index"), int) else 0
+        delta = choice.get("delta")
+        delta = dict(delta) if isinstance(delta, dict) else {}
+        choice["delta"] = delta
+        first = index not in self._texts
+        if not first:
+            delta.pop("role", None)
+        text = delta.get("content")
+        self._texts[index] = self._texts.get(index, "") + (text if isinstance(text, str) else "")
+        if choice.get("finish_reason"):
+            found = annotations_of(self._texts[index], self._sources)
+            if found:
+                delta["annotations"] = found

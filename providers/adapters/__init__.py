@@ -5,7 +5,10 @@ from types import MappingProxyType
 
 from providers.adapters.azure import AzureAdapter
 from providers.adapters.base import Adapter
+from providers.adapters.blackbox import BlackboxAdapter
+from providers.adapters.cohere import CohereAdapter
 from providers.adapters.openai import OpenAIAdapter
+from providers.adapters.openrouter import OpenRouterAdapter
 from providers.adapters.perplexity import PerplexityAdapter
 from providers.adapters.xai import GrokAdapter
 
@@ -13,6 +16,9 @@ _ADAPTERS: tuple[Adapter, ...] = (
     OpenAIAdapter(),
     GrokAdapter(),
     PerplexityAdapter(),
+    BlackboxAdapter(),
+    OpenRouterAdapter(),
+    CohereAdapter(),
     AzureAdapter(),
 )
 REGISTRY: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in _ADAPTERS})

@@ -8,6 +8,7 @@ or nested.
 from collections.abc import Mapping
 
 from providers.dialects import upstream_errors
+from providers.dialects.overflow import find_overflow
 from providers.dialects.upstream_errors import classify, facts_of_object
 from providers.errors import ContentFiltered, UpstreamError
 from providers.types import JsonObject
@@ -44,8 +45,9 @@ def error_in(body: JsonObject) -> JsonObject | None:
 def classify_error(error: JsonObject) -> UpstreamError:
     """An error object that came with status 200."""
     code = error.get("code")
+    facts = facts_of_object(400, {}, {"error": error})
     if code in FILTERED:
-        return ContentFiltered(facts_of_object(400, {}, {"error": error}).message, upstream_status=200)
-    if code in CLIENTS_FAULT:
-        return classify(facts_of_object(400, {}, {"error": error}))
+        return ContentFiltered(facts.message, upstream_status=200)
+    if code in CLIENTS_FAULT or find_overflow(status=200, code=facts.code, message=facts.message) is not None:
+        return classify(facts)
     return upstream_errors.error_of_object({"error": error})

@@ -67,9 +67,11 @@ class Progress:
 
     def _on_item_added(self, body: JsonObject) -> list[StreamEvent]:
         item = _item(body)
-        if item.get("type") not in CALLS:
-            return []
-        return self._call(item, body.get("output_index"), is_added=True).learn(item)
+        if item.get("type") in CALLS:
+            return self._call(item, body.get("output_index"), is_added=True).learn(item)
+        if item.get("type") == "message":
+            self._message({"item_id": item.get("id"), "output_index": body.get("output_index")}).announced = True
+        return []
 
     def _on_item_done(self, body: JsonObject) -> list[StreamEvent]:
         item = _item(body)
@@ -106,7 +108,9 @@ class Progress:
         delta = body.get("delta")
         if not isinstance(delta, str) or not delta:
             return []
-        part = self._message(body).text(_place(body, "content_index"), len(self._text.text))
+        slot = self._message(body)
+        slot.announced = True
+        part = slot.text(_place(body, "content_index"), len(self._text.text))
         return self._say([TextDelta(text)] if (text := part.add(delta)) else [])
 
     def _on_text_done(self, body: JsonObject) -> list[StreamEvent]:
@@ -128,12 +132,19 @@ class Progress:
         return self._finish_part(self._message(body), _place(body, "content_index"), part)
 
     def _finish_part(self, slot: MessageSlot, place: int, part: object) -> list[StreamEvent]:
+        if not slot.announced and self._was_said(part):
+            return []
         events = self._say(slot.finish_part(place, part, len(self._text.text)))
         annotations = part.get("annotations") if isinstance(part, dict) else None
         if isinstance(annotations, list):
             offset = slot.text(place, len(self._text.text)).start
             events.extend(e for each in annotations for e in self._citations.add(each, offset=offset))
         return events
+
+    def _was_said(self, part: object) -> bool:
+        """An item that nothing announced, with the words just said, is the same item under another name."""
+        text = part.get("text") if isinstance(part, dict) else None
+        return isinstance(text, str) and bool(text) and self._text.text.endswith(text)
 
     def _say(self, events: list[StreamEvent]) -> list[StreamEvent]:
         for event in events:

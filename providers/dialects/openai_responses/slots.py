@@ -88,8 +88,9 @@ class CallSlot:
 
 @dataclass
 class MessageSlot:
-    """One message item: texts and refusals by content index, and its citations."""
+    """One message item: texts and refusals by content index. `announced` by its beginning or by a delta."""
 
+    announced: bool = False
     parts: dict[int, Said] = field(default_factory=dict)
     refusals: dict[int, Said] = field(default_factory=dict)
 

@@ -1,0 +1,446 @@
+"""Streams of the Responses API as typed events: everything once, nothing lost, every oddity with a defined outcome."""
+
+import pytest
+
+from providers.errors import (
+    BadAnswer,
+    ClientFault,
+    ContextOverflow,
+    Overloaded,
+    RateLimited,
+    ServerFailed,
+    StreamTruncated,
+)
+from providers.types import (
+    Citation,
+    CitationFound,
+    ExtraFields,
+    Finish,
+    ReasoningBlock,
+    ReasoningDelta,
+    ReasoningDone,
+    StreamEnd,
+    StreamFailed,
+    StreamStart,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+    UsageReport,
+)
+
+from .responses_frames import (
+    USAGE,
+    arguments_of,
+    call,
+    completed,
+    created,
+    decode,
+    decode_bytewise,
+    decode_in_pieces,
+    delta,
+    frame,
+    message,
+    numbered,
+    reasoning_of,
+    refusal_of,
+    text_of,
+)
+
+PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+ARGUMENTS = "function_call_arguments"
+
+
+def added(item, index=0):
+    return frame("response.output_item.added", output_index=index, item=item)
+
+
+def done(item, index=0):
+    return frame("response.output_item.done", output_index=index, item=item)
+
+
+WHOLE_ANSWER = numbered(
+    created(),
+    frame("response.in_progress", response={"id": "resp_1"}),
+    added({"type": "reasoning", "id": "rs_1", "summary": []}),
+    delta("Hm", "reasoning_summary_text", item_id="rs_1", summary_index=0),
+    frame("response.reasoning_summary_text.done", item_id="rs_1", output_index=0, summary_index=0, text="Hm"),
+    done({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]}),
+    added({"type": "message", "id": "msg_1", "content": []}, 1),
+    frame("response.content_part.added", **{**PLACE, "output_index": 1}, part={"type": "output_text", "text": ""}),
+    delta("Olá, ", output_index=1),
+    delta("mundo 🌍", output_index=1),
+    frame("response.output_text.done", **{**PLACE, "output_index": 1}, text="Olá, mundo 🌍"),
+    frame("response.content_part.done", **{**PLACE, "output_index": 1}, part=message("Olá, mundo 🌍")["content"][0]),
+    done(message("Olá, mundo 🌍"), 1),
+    added(call(), 2),
+    delta('{"x":', ARGUMENTS, item_id="fc_1", output_index=2),
+    delta("1}", ARGUMENTS, item_id="fc_1", output_index=2),
+    frame("response.function_call_arguments.done", item_id="fc_1", output_index=2, arguments='{"x":1}'),
+    done(call(arguments='{"x":1}'), 2),
+    completed([message("Olá, mundo 🌍"), call(arguments='{"x":1}')], usage=USAGE),
+)
+
+EVENTS = [
+    StreamStart("resp_1", "m-1", 1790000000),
+    ReasoningDelta("Hm"),
+    TextDelta("Olá, "),
+    TextDelta("mundo 🌍"),
+    ToolCallStart(0, "call_1", "f"),
+    ToolCallDelta(0, '{"x":'),
+    ToolCallDelta(0, "1}"),
+    Finish("tool_calls"),
+    UsageReport(Usage(input_tokens=9, output_tokens=5, cached_tokens=4, reasoning_tokens=2)),
+    StreamEnd(),
+]
+
+
+def test_says_everything_once_although_the_service_says_it_four_times():
+    assert decode(WHOLE_ANSWER) == EVENTS
+
+
+def test_gives_the_same_events_wherever_the_bytes_are_cut():
+    assert decode_bytewise(WHOLE_ANSWER) == EVENTS
+    for cut in range(len(WHOLE_ANSWER)):
+        assert decode_in_pieces(WHOLE_ANSWER, cut) == EVENTS
+
+
+def test_carriage_returns_and_missing_spaces_change_nothing():
+    assert decode(WHOLE_ANSWER.replace(b"\n", b"\r\n")) == EVENTS
+    assert decode(WHOLE_ANSWER.replace(b"data: ", b"data:")) == EVENTS
+
+
+def test_nothing_follows_the_end():
+    assert decode(WHOLE_ANSWER + b"data: [DONE]\n\n" + delta("more")) == EVENTS
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        frame("response.output_text.done", **PLACE, text="Hello"),
+        frame("response.content_part.done", **PLACE, part={"type": "output_text", "text": "Hello"}),
+        done(message("Hello")),
+        b"",
+    ],
+)
+def test_text_that_never_came_as_deltas_is_taken_from_the_first_place_that_has_it(late):
+    events = decode(created() + late + completed([message("Hello")]))
+    assert text_of(events) == "Hello"
+    assert sum(isinstance(event, TextDelta) for event in events) == 1
+
+
+def test_only_what_the_deltas_left_out_is_added():
+    events = decode(created() + delta("Hel") + completed([message("Hello")]))
+    assert text_of(events) == "Hello"
+
+
+def test_the_deltas_stand_when_the_final_text_is_another():
+    events = decode(created() + delta("Hello") + completed([message("Good bye")]))
+    assert text_of(events) == "Hello"
+
+
+def test_text_is_said_once_although_the_final_item_has_another_id():
+    final = {**message("Hello"), "id": "msg_other"}
+    assert text_of(decode(created() + delta("Hello") + done(final, 3) + completed([final]))) == "Hello"
+    assert text_of(decode(created() + delta("Hello") + completed([final]))) == "Hello"
+
+
+def test_two_messages_with_the_same_words_are_both_said():
+    second = {**message("Hi"), "id": "msg_2"}
+    data = created() + delta("Hi") + added({"type": "message", "id": "msg_2"}, 1) + done(second, 1)
+    assert text_of(decode(data + completed([message("Hi"), second]))) == "HiHi"
+
+
+def test_two_parts_and_two_messages_are_one_text():
+    data = created() + delta("a") + delta("b", content_index=1) + delta("c", item_id="msg_2", output_index=1)
+    both = [
+        {**message("a"), "content": [{"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]},
+        {**message("c"), "id": "msg_2"},
+    ]
+    assert text_of(decode(data + completed(both))) == "abc"
+
+
+def test_deltas_that_name_no_item_belong_to_the_latest_one():
+    data = (
+        created() + frame("response.output_text.delta", delta="Hel") + frame("response.output_text.delta", delta="lo")
+    )
+    assert text_of(decode(data + completed([message("Hello")]))) == "Hello"
+
+
+def test_an_event_sent_twice_counts_once_and_equal_deltas_count_twice():
+    first, second = (
+        frame("response.output_text.delta", **PLACE, sequence_number=4, delta="ha"),
+        frame("response.output_text.delta", **PLACE, sequence_number=5, delta="ha"),
+    )
+    assert text_of(decode(created() + first + first + second + completed())) == "haha"
+
+
+def test_events_that_are_all_numbered_zero_are_no_repetitions():
+    same = frame("response.output_text.delta", **PLACE, sequence_number=0, delta="ha")
+    assert text_of(decode(created() + same + same + completed())) == "haha"
+
+
+def test_a_delta_after_the_end_of_its_part_repeats_what_was_said():
+    whole = frame("response.output_text.done", **PLACE, text="Hello")
+    assert text_of(decode(created() + whole + delta("Hel") + delta("lo") + completed())) == "Hello"
+
+
+def test_a_stream_without_a_beginning_starts_with_its_first_content():
+    events = decode(delta("Hi") + completed([message("Hi")]))
+    assert events[0] == StreamStart("", "")
+    assert text_of(events) == "Hi"
+
+
+def test_unknown_events_items_and_empty_data_are_passed_over():
+    odd = (
+        frame("response.telepathy", thought_level=3)
+        + added({"type": "web_search_call", "id": "ws_1"})
+        + done({"type": "web_search_call", "id": "ws_1"})
+        + frame("response.web_search_call.searching", item_id="ws_1")
+        + b"data:\n\n: comment\n\nevent: ping\ndata: {}\n\n"
+    )
+    assert decode(created() + odd + delta("Hi") + odd + completed()) == [
+        StreamStart("resp_1", "m-1", 1790000000),
+        TextDelta("Hi"),
+        Finish("stop"),
+        StreamEnd(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"data: {oops\n\n", "not JSON"),
+        (b'data: {"type": "response.output_text.delta", "delta": "\xff\xfe"}\n\n', "not JSON"),
+        (b"data: [1]\n\n", "not a JSON object"),
+    ],
+)
+def test_garbage_fails_the_stream_after_what_was_good(data, said):
+    events = decode(created() + delta("Hi") + data + delta("never"))
+    assert text_of(events) == "Hi"
+    assert isinstance(events[-1], StreamFailed)
+    assert isinstance(events[-1].error, BadAnswer)
+    assert said in events[-1].error.message
+
+
+def test_an_event_larger_than_the_limit_fails_the_stream():
+    events = decode(created() + b"data: " + b"x" * (1 << 21))
+    assert isinstance(events[-1].error, BadAnswer)
+
+
+# ------------------------------------------------------------------------------------------------------- tool calls
+
+
+def test_parallel_calls_keep_their_arguments_apart_although_deltas_alternate():
+    data = (
+        created()
+        + added(call("call_a", "fc_a", "f"), 0)
+        + added(call("call_b", "fc_b", "g"), 1)
+        + delta('{"a"', ARGUMENTS, item_id="fc_a", output_index=0)
+        + delta('{"b"', ARGUMENTS, item_id="fc_b", output_index=1)
+        + delta(":1}", ARGUMENTS, item_id="fc_a", output_index=0)
+        + delta(":2}", ARGUMENTS, item_id="fc_b", output_index=1)
+        + completed([call("call_a", "fc_a", "f", '{"a":1}'), call("call_b", "fc_b", "g", '{"b":2}')])
+    )
+    events = decode(data)
+    assert [event for event in events if isinstance(event, ToolCallStart)] == [
+        ToolCallStart(0, "call_a", "f"),
+        ToolCallStart(1, "call_b", "g"),
+    ]
+    assert arguments_of(events) == {0: '{"a":1}', 1: '{"b":2}'}
+    assert Finish("tool_calls") in events
+
+
+def test_calls_that_all_have_index_0_are_told_apart_by_their_ids():
+    data = created()
+    for letter in "ab":
+        data += added(call(f"call_{letter}", f"fc_{letter}", letter), 0)
+        data += delta(f'{{"{letter}":1}}', ARGUMENTS, item_id=f"fc_{letter}", output_index=0)
+    events = decode(data + completed())
+    assert arguments_of(events) == {0: '{"a":1}', 1: '{"b":1}'}
+
+
+def test_calls_without_any_index_or_item_id_are_taken_in_order():
+    data = created()
+    for letter in "ab":
+        item = {"type": "function_call", "call_id": f"call_{letter}", "name": letter, "arguments": ""}
+        data += frame("response.output_item.added", item=item)
+        data += frame(f"response.{ARGUMENTS}.delta", delta=f'"{letter}"')
+        data += frame("response.output_item.done", item={**item, "arguments": f'"{letter}"'})
+    events = decode(data + completed())
+    assert arguments_of(events) == {0: '"a"', 1: '"b"'}
+
+
+def test_arguments_wait_for_the_name_of_their_call():
+    early = delta('{"x":1}', ARGUMENTS, item_id="fc_1", output_index=0)
+    events = decode(created() + early + added(call()) + completed())
+    assert events[1:3] == [ToolCallStart(0, "call_1", "f"), ToolCallDelta(0, '{"x":1}')]
+
+
+def test_a_call_that_is_only_in_the_finished_item_or_only_in_the_answer_is_not_lost():
+    whole = call(arguments='{"x":1}')
+    for data in (created() + done(whole) + completed([whole]), created() + completed([whole])):
+        events = decode(data)
+        assert [event for event in events if isinstance(event, ToolCallStart)] == [ToolCallStart(0, "call_1", "f")]
+        assert arguments_of(events) == {0: '{"x":1}'}
+
+
+def test_a_call_added_twice_is_one_call():
+    events = decode(created() + added(call()) + added(call()) + completed([call(arguments="{}")]))
+    assert sum(isinstance(event, ToolCallStart) for event in events) == 1
+
+
+def test_a_call_without_arguments_has_an_empty_object():
+    assert arguments_of(decode(created() + added(call()) + done(call()) + completed([call()]))) == {0: "{}"}
+    assert arguments_of(decode(created() + added(call()) + completed())) == {0: "{}"}
+
+
+def test_arguments_pass_as_the_model_wrote_them_and_cut_ones_end_in_length():
+    cut = completed([], "response.incomplete", incomplete_details={"reason": "max_output_tokens"})
+    events = decode(created() + added(call()) + delta('{"x": [1,', ARGUMENTS, item_id="fc_1") + cut)
+    assert arguments_of(events) == {0: '{"x": [1,'}
+    assert Finish("length") in events
+
+
+def test_a_call_that_never_gets_a_name_fails_the_stream_instead_of_vanishing():
+    events = decode(created() + delta("{}", ARGUMENTS, item_id="fc_9") + completed())
+    assert isinstance(events[-1].error, BadAnswer)
+
+
+def test_custom_tools_stream_their_text():
+    item = {"type": "custom_tool_call", "id": "ct_1", "call_id": "call_1", "name": "sh", "input": ""}
+    data = added(item) + delta("ls ", "custom_tool_call_input", item_id="ct_1")
+    data += frame("response.custom_tool_call_input.done", item_id="ct_1", output_index=0, input="ls -l")
+    events = decode(created() + data + done({**item, "input": "ls -l"}) + completed())
+    assert ToolCallStart(0, "call_1", "sh", custom=True) in events
+    assert arguments_of(events) == {0: "ls -l"}
+
+
+# --------------------------------------------------------------------------------------- reasoning, refusal, sources
+
+
+def test_paragraphs_of_a_summary_are_parted_and_said_once():
+    data = (
+        delta("One", "reasoning_summary_text", item_id="rs_1", summary_index=0)
+        + delta(".", "reasoning_summary_text", item_id="rs_1", summary_index=0)
+        + frame("response.reasoning_summary_text.done", item_id="rs_1", output_index=0, summary_index=1, text="Two.")
+    )
+    item = {"type": "reasoning", "id": "rs_1", "summary": [{"text": "One."}, {"text": "Two."}]}
+    assert reasoning_of(decode(created() + data + done(item) + completed([item]))) == "One.\n\nTwo."
+    assert reasoning_of(decode(created() + done(item) + completed([item]))) == "One.\n\nTwo."
+    assert reasoning_of(decode(created() + completed([item]))) == "One.\n\nTwo."
+
+
+def test_reasoning_text_is_shown_where_there_is_no_summary():
+    item = {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "raw"}]}
+    data = delta("raw", "reasoning_text", item_id="rs_1") + done(item)
+    assert reasoning_of(decode(created() + data + completed([item]))) == "raw"
+
+
+def test_encrypted_reasoning_is_handed_out_once():
+    item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "ENC"}
+    events = decode(created() + done(item) + completed([item]))
+    assert [event for event in events if isinstance(event, ReasoningDone)] == [
+        ReasoningDone(ReasoningBlock(encrypted="ENC"))
+    ]
+
+
+def test_a_refusal_is_said_once():
+    refused = {"type": "refusal", "refusal": "I can't."}
+    item = {**message(""), "content": [refused]}
+    data = delta("I ", "refusal") + frame("response.refusal.done", **PLACE, refusal="I can't.")
+    events = decode(created() + data + done(item) + completed([item]))
+    assert refusal_of(events) == "I can't."
+    assert Finish("stop") in events
+    assert refusal_of(decode(created() + completed([item]))) == "I can't."
+
+
+def test_citations_are_found_once_and_counted_from_the_beginning_of_the_whole_text():
+    source = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 0, "end_index": 2}
+    data = (
+        delta("Before. ")
+        + delta("It is.", content_index=1)
+        + frame("response.output_text.annotation.added", **{**PLACE, "content_index": 1}, annotation=source)
+        + frame("response.output_text.done", **{**PLACE, "content_index": 1}, text="It is.", annotations=[source])
+    )
+    content = [
+        {"type": "output_text", "text": "Before. "},
+        {"type": "output_text", "text": "It is.", "annotations": [source]},
+    ]
+    events = decode(created() + data + completed([{**message(""), "content": content}]))
+    assert [event for event in events if isinstance(event, CitationFound)] == [
+        CitationFound(Citation(url="https://a.test", title="A", start_index=8, end_index=10))
+    ]
+
+
+def test_search_results_become_top_level_fields_and_marks_become_citations():
+    results = [{"id": 1, "url": "https://a.test", "title": "A"}, {"id": 2, "url": "https://b.test", "title": "B"}]
+    found = {"type": "search_results", "queries": ["q"], "results": results}
+    data = frame("response.reasoning.started", thought="Let me look.")
+    data += frame("response.reasoning.search_results", results=results)
+    data += done(found) + delta("Yes[2].", output_index=1)
+    events = decode(created() + data + completed([found, message("Yes[2].")]))
+    assert reasoning_of(events) == "Let me look."
+    assert CitationFound(Citation(url="https://b.test", title="B", start_index=3, end_index=6)) in events
+    assert ExtraFields({"citations": ["https://a.test", "https://b.test"], "search_results": results}) in events
+
+
+# ------------------------------------------------------------------------------------------------- ends and failures
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("max_messages", "length")],
+)
+def test_an_incomplete_answer_says_why(reason, finish):
+    end = completed([message("Hi")], "response.incomplete", incomplete_details={"reason": reason})
+    assert Finish(finish) in decode(created() + delta("Hi") + end)
+
+
+def test_a_stream_that_is_cut_off_is_no_success():
+    events = decode(created() + delta("Hi"))
+    assert text_of(events) == "Hi"
+    assert isinstance(events[-1].error, StreamTruncated)
+    assert isinstance(decode(b"")[-1].error, StreamTruncated)
+
+
+def test_a_last_event_without_its_blank_line_counts_when_it_is_whole():
+    data = created() + delta("Hi") + completed([message("Hi")])
+    assert decode(data.rstrip(b"\n"))[-1] == StreamEnd()
+    assert isinstance(decode(data[:-20])[-1].error, StreamTruncated)
+
+
+def test_done_after_content_ends_an_answer_without_its_last_event():
+    assert decode(created() + delta("Hi") + b"data: [DONE]")[-2:] == [Finish("stop"), StreamEnd()]
+    assert decode(created() + added(call()) + b"data: [DONE]\n\n")[-2:] == [Finish("tool_calls"), StreamEnd()]
+    assert isinstance(decode(created() + b"data: [DONE]\n\n")[-1].error, BadAnswer)
+
+
+def test_a_completed_event_without_its_response_still_ends():
+    assert decode(created() + delta("Hi") + frame("response.completed"))[-2:] == [Finish("stop"), StreamEnd()]
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (completed(kind="response.failed", error={"code": "server_error", "message": "x"}), ServerFailed),
+        (frame("response.failed", error={"code": "rate_limit_exceeded", "message": "x"}), RateLimited),
+        (completed(status="failed", error={"code": "server_error", "message": "x"}), ServerFailed),
+        (completed(status="cancelled"), ServerFailed),
+        (frame("error", code="server_error", message="x", param=None), ServerFailed),
+        (frame("error", code="context_length_exceeded", message="Too long."), ContextOverflow),
+        (frame("error", error={"type": "overloaded_error", "message": "x"}), Overloaded),
+        (
+            frame("error", error={"type": "invalid_request_error", "code": "context_length_exceeded", "message": "x"}),
+            ContextOverflow,
+        ),
+        (frame("error", error={"type": "invalid_request_error", "message": "x"}), ClientFault),
+        (frame("error", message="The input exceeds the context window of this model"), ContextOverflow),
+        (b'data: {"error": {"message": "x", "type": "rate_limit_error"}}\n\n', RateLimited),
+    ],
+)
+def test_an_error_inside_the_stream_is_the_error_it_names(event, expected):
+    events = decode(created() + event + delta("never"))
+    assert isinstance(events[-1], StreamFailed)
+    assert type(events[-1].error) is expected
+    assert text_of(events) == ""

@@ -2,7 +2,7 @@
 
 A line is one `os.write` that returned, so it survives `kill -9` of the process. Lines begin with a letter:
 
-    a  an attempt is about to be sent:  [call_id, request_id, created_at, key_id, team_id, bookings, intent]
+    a  an attempt is about to be sent:  [call_id, request_id, created_at, key_id, team_id, bookings, intent, rates]
     p  so many output tokens delivered: [call_id, attempt, output_tokens]
     s  the call is settled:             [call_id, request_id, created_at, key_id, team_id, bookings, [record …]]
     r  released: nothing is to be paid: [call_id]
@@ -24,6 +24,7 @@ from accounts.records import AttemptIntent, CallRecord
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 READ_BYTES = 512 * 1024
+RATES = AttemptIntent._fields.index("rates")
 
 Bookings = tuple[tuple[int, int], ...]
 Owner = tuple[str, str, float, int, int | None, Bookings]
@@ -67,14 +68,16 @@ class Journal:
 
     def attempt(self, owner: Owner, intent: AttemptIntent) -> None:
         self._open.setdefault(owner[0], self._sequence)
-        self._append(b"a" + orjson.dumps((*owner, intent)) + b"\n")
+        rates = None if intent.rates is None else tuple(intent.rates)
+        values = (*intent[:RATES], None, *intent[RATES + 1 :])
+        self._append(b"a" + orjson.dumps((*owner, values, rates)) + b"\n")
 
     def progress(self, call_id: str, attempt: int, output_tokens: int) -> None:
         self._append(b"p" + orjson.dumps((call_id, attempt, output_tokens)) + b"\n")
 
     def settled(self, owner: Owner, records: Sequence[CallRecord]) -> None:
         self.backlog += 1
-        self._append(b"s" + orjson.dumps((*owner, records)) + b"\n")
+        self._append(b"s" + orjson.dumps((*owner, [tuple(record) for record in records])) + b"\n")
         self._open.pop(owner[0], None)
 
     def released(self, call_id: str) -> None:

@@ -5,7 +5,7 @@ Always: reserved(period) = Σ over its leases of (amount − settled), and spent
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
@@ -15,6 +15,7 @@ from accounts.budgets import Grant, Return
 from accounts.models import Budget, BudgetLease, BudgetPeriod, UsageRecord
 from accounts.records import BudgetRule, CallRecord
 from accounts.settlements import Settlement
+from accounts.usage_rows import insert_rows
 from accounts.usage_sums import add_to_sums
 
 # The part of what remains that is leased ahead of need.
@@ -140,20 +141,20 @@ def book(settlements: Sequence[Settlement]) -> int:
                 "call_id", "attempt"
             )
         )
-        rows: list[UsageRecord] = []
+        fresh: list[tuple[Settlement, CallRecord]] = []
         spent: dict[tuple[int, int], list[int]] = {}
         for item in settlements:
             for record in item.records:
                 if (item.call_id, record.attempt) in known:
                     continue
                 known.add((item.call_id, record.attempt))
-                rows.append(_row(item, record))
+                fresh.append((item, record))
                 if record.final:
                     _charge(spent, item, record)
-        UsageRecord.objects.bulk_create(rows)
-        add_to_sums(rows)
+        insert_rows(fresh)
+        add_to_sums(fresh)
         _spend(spent)
-    return len(rows)
+    return len(fresh)
 
 
 def _charge(spent: dict[tuple[int, int], list[int]], item: Settlement, record: CallRecord) -> None:
@@ -183,36 +184,3 @@ def _spend(spent: dict[tuple[int, int], list[int]]) -> None:
             reserved_nano_usd=F("reserved_nano_usd") - from_nano,
             reserved_tokens=F("reserved_tokens") - from_tokens,
         )
-
-
-def _row(item: Settlement, record: CallRecord) -> UsageRecord:
-    return UsageRecord(
-        call_id=item.call_id,
-        request_id=item.request_id[:128],
-        created_at=datetime.fromtimestamp(item.created_at, UTC),
-        key_id=item.key_id,
-        team_id=item.team_id,
-        attempt=record.attempt,
-        provider=record.provider[:100],
-        deployment=record.deployment[:300],
-        model=record.model[:200],
-        upstream_model=record.upstream_model[:200],
-        endpoint=record.endpoint[:32],
-        stream=record.stream,
-        final=record.final,
-        input_tokens=record.input_tokens,
-        output_tokens=record.output_tokens,
-        cached_tokens=record.cached_tokens,
-        cache_write_tokens=record.cache_write_tokens,
-        reasoning_tokens=record.reasoning_tokens,
-        cost_nano_usd=record.cost_nano_usd,
-        provider_cost_nano_usd=record.provider_cost_nano_usd,
-        usage_source=record.usage_source,
-        status=record.status,
-        error_code=record.error_code[:64],
-        duration_ms=record.duration_ms,
-        time_to_first_token_ms=record.time_to_first_token_ms,
-        cache=record.cache[:8],
-        tags=record.tags[:255],
-        revision=record.revision,
-    )

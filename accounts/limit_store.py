@@ -1,23 +1,20 @@
 """Where limits are counted. This is the store in memory: exact in one process, and the fallback of the shared one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from accounts.limits import RuleState, SlidingWindow, divided
 from accounts.records import LimitRule
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """Let through. `states` and `buckets` are in the order of the rules."""
 
     states: tuple[RuleState, ...]
     buckets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Nothing was counted in any rule. `rule` has the longest wait; `retry_after_s` is None when waiting is useless
     (the call alone is over the limit) or of unknown length (concurrency)."""
 
@@ -30,8 +27,7 @@ class StoreUnavailable(Exception):
     """The shared store does not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """What a call holds in a store, to be corrected and released there."""
 
     store: "LimitStore"
@@ -66,18 +62,18 @@ class MemoryLimitStore:
 
     def take_now(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
         now = self._clock_us()
-        refusal: tuple[float, LimitRule, float | None] | None = None
+        fits = True
         for rule in rules:
-            wait = self._wait_s(rule, tokens, now)
-            if wait == 0:
-                continue
-            weight = float("inf") if wait is None and rule.kind != "concurrency" else (wait or 0.0)
-            if refusal is None or weight > refusal[0]:
-                refusal = (weight, rule, wait)
-        if refusal is not None:
-            return Refused(refusal[1], refusal[2], self._states(rules, now))
+            if rule.kind == "concurrency":
+                fits = fits and len(self._running.get(rule.scope, ())) < self._limit(rule)
+            else:
+                window = self._window(rule)
+                window.advance(now)
+                fits = fits and window.total + (1 if rule.kind == "requests" else tokens) <= self._limit(rule)
+        if not fits:
+            return self._refusal(rules, tokens, now)
         buckets = tuple([self._count(rule, tokens, call_id, now) for rule in rules])
-        return Taken(self._states(rules, now), buckets)
+        return Taken(tuple([self._state(rule, now) for rule in rules]), buckets)
 
     def settle(self, hold: Hold, tokens: int) -> None:
         now = self._clock_us()
@@ -104,8 +100,24 @@ class MemoryLimitStore:
             if window.total == 0:
                 del self._windows[name]
 
+    def _limit(self, rule: LimitRule) -> int:
+        return rule.limit if self.parts == 1 else divided(rule.limit, self.parts)
+
+    def _refusal(self, rules: Sequence[LimitRule], tokens: int, now: int) -> Refused:
+        """The rule to wait for longest: one that is never satisfied, else the latest, else a running call's end."""
+        worst: tuple[float, LimitRule, float | None] | None = None
+        for rule in rules:
+            wait = self._wait_s(rule, tokens, now)
+            if wait == 0:
+                continue
+            weight = float("inf") if wait is None and rule.kind != "concurrency" else (wait or 0.0)
+            if worst is None or weight > worst[0]:
+                worst = (weight, rule, wait)
+        assert worst is not None
+        return Refused(worst[1], worst[2], tuple([self._state(rule, now) for rule in rules]))
+
     def _wait_s(self, rule: LimitRule, tokens: int, now: int) -> float | None:
-        limit = divided(rule.limit, self.parts)
+        limit = self._limit(rule)
         if rule.kind == "concurrency":
             return 0 if len(self._running.get(rule.scope, ())) < limit else None
         wait = self._window(rule).wait_us(1 if rule.kind == "requests" else tokens, limit, now)
@@ -117,17 +129,12 @@ class MemoryLimitStore:
             return 0
         return self._window(rule).add(1 if rule.kind == "requests" else tokens, now)
 
-    def _states(self, rules: Sequence[LimitRule], now: int) -> tuple[RuleState, ...]:
-        return tuple([self._state(rule, now) for rule in rules])
-
     def _state(self, rule: LimitRule, now: int) -> RuleState:
-        limit = divided(rule.limit, self.parts)
+        limit = self._limit(rule)
         if rule.kind == "concurrency":
-            used = len(self._running.get(rule.scope, ()))
-            return RuleState(limit=limit, remaining=max(0, limit - used), reset_s=0.0)
+            return RuleState(limit, max(0, limit - len(self._running.get(rule.scope, ()))), 0.0)
         window = self._window(rule)
-        reset_s = window.reset_us(now) / 1e6
-        return RuleState(limit=limit, remaining=max(0, limit - window.total), reset_s=reset_s)
+        return RuleState(limit, max(0, limit - window.total), window.reset_us(now) / 1e6)
 
     def _window(self, rule: LimitRule) -> SlidingWindow:
         name = (rule.scope, rule.kind, rule.window_s)

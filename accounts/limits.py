@@ -7,7 +7,7 @@ window later than with exact time stamps. The script in `redis_limit_store` does
 """
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 STEPS = 60
 
@@ -40,6 +40,8 @@ class SlidingWindow:
         """Counts `amount` and returns the step it was counted in."""
         bucket = self.advance(now_us)
         counts = self._counts
+        if not amount:
+            return bucket
         if counts and counts[-1][0] == bucket:
             counts[-1][1] += amount
         else:
@@ -79,8 +81,7 @@ class SlidingWindow:
         return (bucket + STEPS + 1) * self.step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleState:
+class RuleState(NamedTuple):
     """One rule after a decision."""
 
     limit: int

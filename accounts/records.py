@@ -1,8 +1,12 @@
-"""The values that cross the border of this app. Immutable; money is nano-USD, times are seconds since the epoch."""
+"""The values that cross the border of this app. Immutable; money is nano-USD, times are seconds since the epoch.
+
+What is made for every call is a NamedTuple: making and writing one costs a fifth of a frozen dataclass. They are written
+to journals by position, so new fields go last and have a default. Make them with keywords.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 UsageSource: TypeAlias = Literal["provider", "counted", "estimated"]
 LimitKind: TypeAlias = Literal["requests", "tokens", "concurrency"]
@@ -54,8 +58,7 @@ class Principal:
         return self.model_test is None or self.model_test(name) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class Rates(NamedTuple):
     """Nano-USD per million tokens. None: cached and cache-write cost the input price, reasoning the output price."""
 
     input: int
@@ -65,8 +68,7 @@ class Rates:
     reasoning: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(NamedTuple):
     """Tokens of one attempt, in OpenAI's convention: cached and cache-write tokens are inside `input`, reasoning
     tokens inside `output`."""
 
@@ -77,8 +79,7 @@ class Tokens:
     reasoning: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptIntent:
+class AttemptIntent(NamedTuple):
     """What is known when an attempt is about to be sent; enough to book it should the process die before its end."""
 
     attempt: int
@@ -93,8 +94,7 @@ class AttemptIntent:
     revision: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One attempt after its end. `final` marks the one that answered the client, and only that one is charged:
     `cost_nano_usd` (None: price unknown). `provider_cost_nano_usd` is what it cost us."""
 

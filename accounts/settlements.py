@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from accounts.pricing import cost_nano_usd
-from accounts.records import CallRecord, Rates, Tokens
+from accounts.records import AttemptIntent, CallRecord, Rates, Tokens
 
 STATUS_UNKNOWN = 499
 
@@ -28,13 +28,13 @@ class Settlement:
 def settlement(line: bytes) -> Settlement:
     """Of one `s` line. Raises ValueError or TypeError for a damaged one."""
     *owner, records = orjson.loads(line[1:])
-    return _settlement(owner, [CallRecord(**record) for record in records])
+    return _settlement(owner, [CallRecord(*record) for record in records])
 
 
 @dataclass(slots=True)
 class _Open:
     owner: list[Any]
-    intent: dict[str, Any]
+    intent: AttemptIntent
     delivered: int = 0
 
 
@@ -67,8 +67,9 @@ def _fold(line: bytes, settled: list[Settlement], open_attempts: dict[str, dict[
         return
     value = orjson.loads(line[1:])
     if kind == b"a":
-        *owner, intent = value
-        open_attempts.setdefault(owner[0], {})[intent["attempt"]] = _Open(owner, intent)
+        *owner, values, rates = value
+        intent = AttemptIntent(*values)._replace(rates=None if rates is None else Rates(*rates))
+        open_attempts.setdefault(owner[0], {})[intent.attempt] = _Open(owner, intent)
     elif kind == b"p":
         call_id, attempt, delivered = value
         if attempt in open_attempts.get(call_id, {}):
@@ -86,18 +87,24 @@ def _settlement(owner: list[Any], records: list[CallRecord]) -> Settlement:
 
 
 def _estimated(attempt: _Open, *, final: bool) -> CallRecord:
-    intent = dict(attempt.intent)
-    rates = intent.pop("rates")
-    tokens = Tokens(input=intent.pop("input_tokens"), output=attempt.delivered)
-    cost = None if rates is None else cost_nano_usd(tokens, Rates(**rates))
+    intent = attempt.intent
+    tokens = Tokens(input=intent.input_tokens, output=attempt.delivered)
+    cost = None if intent.rates is None else cost_nano_usd(tokens, intent.rates)
     return CallRecord(
-        **intent,
+        attempt=intent.attempt,
         status=STATUS_UNKNOWN,
-        error_code="worker_lost",
         usage_source="estimated",
+        provider=intent.provider,
+        deployment=intent.deployment,
+        model=intent.model,
+        upstream_model=intent.upstream_model,
+        endpoint=intent.endpoint,
+        stream=intent.stream,
         final=final,
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cost_nano_usd=cost if final else 0,
         provider_cost_nano_usd=cost,
+        error_code="worker_lost",
+        revision=intent.revision,
     )

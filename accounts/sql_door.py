@@ -13,48 +13,13 @@ from typing import TypeVar
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
+from accounts.outages import Breaker
+
 Result = TypeVar("Result")
-FAILURES_TO_OPEN = 5
-FAILING_FOR_S = 0.5
-PROBE_EVERY_S = 1.0
 
 
 class SqlUnavailable(Exception):
     """SQL failed, did not answer in time, or is known to be down."""
-
-
-class Breaker:
-    """Opens after five failures in a row over at least half a second; lets one probe a second through. Pure."""
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._first_failure_at = 0.0
-        self._next_probe_at = 0.0
-        self.open = False
-
-    def permits(self, now: float) -> bool:
-        if not self.open:
-            return True
-        if now < self._next_probe_at:
-            return False
-        self._next_probe_at = now + PROBE_EVERY_S
-        return True
-
-    def succeeded(self) -> bool:
-        """True when this closes it."""
-        was_open, self.open, self._failures = self.open, False, 0
-        return was_open
-
-    def failed(self, now: float) -> bool:
-        """True when this opens it."""
-        if self._failures == 0:
-            self._first_failure_at = now
-        self._failures += 1
-        if self.open or self._failures < FAILURES_TO_OPEN or now - self._first_failure_at < FAILING_FOR_S:
-            return False
-        self.open = True
-        self._next_probe_at = now + PROBE_EVERY_S
-        return True
 
 
 class SqlDoor:

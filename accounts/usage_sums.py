@@ -1,50 +1,53 @@
 """Hourly and daily roll-ups, kept in the transaction that writes the ledger rows, so that they never disagree."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import add
 from typing import Any
 
 from django.db import connection
 
-from accounts.models import UsageDaily, UsageHourly, UsageRecord
+from accounts.models import UsageDaily, UsageHourly
 from accounts.models.usage import UsageSum
+from accounts.records import CallRecord
+from accounts.settlements import Settlement
 
 SUMS = (
     "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
     "provider_cost_nano_usd", "unpriced",
 )  # fmt: skip
-Group = tuple[datetime, int, int, str, str]
+Group = tuple[int, int, int, str, str]
 
 
-def add_to_sums(rows: Iterable[UsageRecord]) -> None:
+def add_to_sums(rows: Iterable[tuple[Settlement, CallRecord]]) -> None:
     hours: dict[Group, list[int]] = {}
     days: dict[Group, list[int]] = {}
-    for row in rows:
-        hour = row.created_at.replace(minute=0, second=0, microsecond=0)
-        owner = (row.key_id or 0, row.team_id or 0, row.provider, row.model)
-        amounts = _amounts(row)
-        for sums, start in ((hours, hour), (days, hour.replace(hour=0))):
-            found = sums.setdefault((start, *owner), [0] * len(SUMS))
-            for index, amount in enumerate(amounts):
-                found[index] += amount
+    for item, record in rows:
+        owner = (item.key_id or 0, item.team_id or 0, record.provider[:100], record.model[:200])
+        amounts = _amounts(record)
+        for sums, seconds in ((hours, 3600), (days, 86400)):
+            group = (int(item.created_at) // seconds * seconds, *owner)
+            found = sums.setdefault(group, [0] * len(SUMS))
+            found[:] = map(add, found, amounts)
     _upsert(UsageHourly, hours)
     _upsert(UsageDaily, days)
 
 
-def _amounts(row: UsageRecord) -> tuple[int, ...]:
+def _amounts(record: CallRecord) -> tuple[int, ...]:
     """Requests, errors, tokens and cost are the client's, so only of the attempt that answered."""
-    if not row.final:
-        return (0, 0, 0, 0, 0, 0, 0, row.provider_cost_nano_usd or 0, 0)
+    provider_cost = record.provider_cost_nano_usd or 0
+    if not record.final:
+        return (0, 0, 0, 0, 0, 0, 0, provider_cost, 0)
     return (
         1,
-        int(row.status >= 400),
-        row.input_tokens,
-        row.output_tokens,
-        row.cached_tokens,
-        row.reasoning_tokens,
-        row.cost_nano_usd or 0,
-        row.provider_cost_nano_usd or 0,
-        int(row.cost_nano_usd is None),
+        int(record.status >= 400),
+        record.input_tokens,
+        record.output_tokens,
+        record.cached_tokens,
+        record.reasoning_tokens,
+        record.cost_nano_usd or 0,
+        provider_cost,
+        int(record.cost_nano_usd is None),
     )
 
 
@@ -59,7 +62,8 @@ def _upsert(model: type[UsageSum], sums: dict[Group, list[int]]) -> None:
     )
     adapt = connection.ops.adapt_datetimefield_value
     values: list[tuple[Any, ...]] = [
-        (adapt(start), *owner, *amounts) for (start, *owner), amounts in sorted(sums.items())
+        (adapt(datetime.fromtimestamp(start, UTC)), *owner, *amounts)
+        for (start, *owner), amounts in sorted(sums.items())
     ]
     if values:
         with connection.cursor() as cursor:

@@ -8,12 +8,14 @@ from providers.adapters.base import Adapter
 from providers.adapters.blackbox import BlackboxAdapter
 from providers.adapters.cohere import CohereAdapter
 from providers.adapters.openai import OpenAIAdapter
+from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.adapters.openrouter import OpenRouterAdapter
 from providers.adapters.perplexity import PerplexityAdapter
 from providers.adapters.xai import GrokAdapter
 
 _ADAPTERS: tuple[Adapter, ...] = (
     OpenAIAdapter(),
+    OpenAIResponsesAdapter(),
     GrokAdapter(),
     PerplexityAdapter(),
     BlackboxAdapter(),

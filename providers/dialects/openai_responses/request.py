@@ -69,7 +69,7 @@ def encode_request(call: ChatCall, *, model: str, quirks: "Quirks", provider: st
     fields: JsonObject = {
         "instructions": instructions,
         "max_output_tokens": call.max_output_tokens and max(MIN_OUTPUT_TOKENS, call.max_output_tokens),
-        **_sampling(call, quirks, provider),
+        **_sampling(call, quirks),
         "top_logprobs": call.top_logprobs,
         "tools": _encode_tools(call, quirks, provider) or None,
         "tool_choice": encode_tool_choice(call.tool_choice) if call.tool_choice else None,
@@ -104,14 +104,8 @@ def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tupl
     return None, messages
 
 
-def _sampling(call: ChatCall, quirks: "Quirks", provider: str) -> JsonObject:
-    fields = {"temperature": call.temperature, "top_p": call.top_p}
-    if quirks.accepts_sampling:
-        return fields
-    for name, value in fields.items():
-        if value is not None and value != 1:
-            raise Unsupported(field=name, provider=provider, why="this model samples in its own way")
-    return {}
+def _sampling(call: ChatCall, quirks: "Quirks") -> JsonObject:
+    return {"temperature": call.temperature, "top_p": call.top_p} if quirks.accepts_sampling else {}
 
 
 def _encode_tools(call: ChatCall, quirks: "Quirks", provider: str) -> list[JsonObject]:

@@ -33,7 +33,8 @@ _NATIVE_FIELDS = frozenset(
         "top_k",
     }
 )
-_REFUSED_EXTRAS = ("functions", "function_call", "web_search_options", "moderation", "audio")
+_REFUSED_EXTRAS = ("web_search_options", "moderation", "audio")
+_NATIVE_OBJECTS = ("thinking", "output_config")
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _PERSONAL = re.compile(r".*@.*|\+?[\d\s().-]{7,}")
 
@@ -78,6 +79,10 @@ def encode_request(
 
 
 def _refuse(call: ChatCall, provider: str) -> None:
+    for name in _NATIVE_OBJECTS:
+        if not isinstance(call.extra.get(name), dict | None):
+            raise ClientFault(f"'{name}' must be an object.", code="invalid_type", param=name)
+    modalities = call.extra.get("modalities")
     refused = {
         "n": call.n is not None and call.n > 1,
         "logprobs": call.logprobs,
@@ -85,7 +90,7 @@ def _refuse(call: ChatCall, provider: str) -> None:
         "logit_bias": call.logit_bias,
         "presence_penalty": call.presence_penalty,
         "frequency_penalty": call.frequency_penalty,
-        "modalities": "audio" in (call.extra.get("modalities") or ()),
+        "modalities": isinstance(modalities, list) and "audio" in modalities,
         **{name: call.extra.get(name) for name in _REFUSED_EXTRAS},
     }
     for name, asked in refused.items():
@@ -140,7 +145,9 @@ def _small_fields(call: ChatCall, provider: str) -> JsonObject:
     if stop:
         fields["stop_sequences"] = stop
     user = call.extra.get("safety_identifier") or call.user
-    if user and not _PERSONAL.fullmatch(user):  # e-mail addresses and telephone numbers are refused
+    if (
+        isinstance(user, str) and user and not _PERSONAL.fullmatch(user)
+    ):  # e-mail addresses and telephone numbers are refused
         fields["metadata"] = {"user_id": user}
     if tier := _TIERS.get(call.service_tier or ""):
         fields["service_tier"] = tier

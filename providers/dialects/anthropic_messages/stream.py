@@ -5,7 +5,7 @@
 What departs from that order has one defined meaning each:
 
     event of an unknown type, ping          Heartbeat
-    block of an unknown type                collected and given as ExtraFields at its end
+    block or delta of an unknown type       collected, all together given as ExtraFields at the end
     content before message_start            a start without id and model is reported first
     second message_start                    only its usage counts
     block or delta without index            a start counts on; a delta or stop belongs to the block started last
@@ -13,7 +13,6 @@ What departs from that order has one defined meaning each:
     start repeated for an open block        ignored; when the tool's id is another, a new call begins
     start repeated for a finished tool      ignored with all that follows for that block
     block left open at the end              closed there; a tool without a fragment has the arguments `{}`
-    delta of an unknown type                given as ExtraFields
     tool arguments without an open tool,
     delta of another kind than its block's  BadAnswer: it belongs to nothing, and dropping it would be silent
     not JSON, not UTF-8, not an object      BadAnswer
@@ -53,6 +52,7 @@ class StreamDecoder:
         self._provider = provider
         self._content = Content(json_tool)
         self._counts: JsonObject = {}
+        self._counted = True
         self._stop_reason: str | None = None
         self._started = False
         self._done = False
@@ -134,8 +134,8 @@ class StreamDecoder:
 
     def _message_start(self, body: JsonObject) -> list[StreamEvent]:
         message = _object(body.get("message"))
-        events = self._start(str(message.get("id") or ""), str(message.get("model") or ""))
-        return events + self._count(message.get("usage"))
+        self._count(message.get("usage"))
+        return self._start(str(message.get("id") or ""), str(message.get("model") or ""))
 
     def _start(self, identifier: str = "", model: str = "") -> list[StreamEvent]:
         if self._started:
@@ -159,7 +159,8 @@ class StreamDecoder:
             self._stop_reason = reason
         if (explanation := refusal_of(delta)) is not None:
             events.append(RefusalDelta(explanation))
-        return events + self._count(body.get("usage"))
+        self._count(body.get("usage"))
+        return events + self._report() if body.get("usage") else events
 
     def _message_stop(self, body: JsonObject) -> list[StreamEvent]:
         return self._start() + self._end()
@@ -167,18 +168,25 @@ class StreamDecoder:
     def _end(self) -> list[StreamEvent]:
         """The finish waits until here: several `message_delta` may come, and the last reason holds."""
         self._done = True
-        events = self._content.close()
+        events = self._content.close() + self._report()
         reason = finish_reason(self._stop_reason, has_calls=self._content.calls > 0)
         return [*events, Finish(reason), StreamEnd()]
 
     def _error(self, body: JsonObject) -> list[StreamEvent]:
         return self._fail(error_of_object(body, provider=self._provider))
 
-    def _count(self, counts: Any) -> list[StreamEvent]:
+    def _count(self, counts: Any) -> None:
         """Counts are running totals: a later one replaces, an omitted one stays."""
-        if not isinstance(counts, dict):
+        if isinstance(counts, dict):
+            self._counts.update({name: value for name, value in counts.items() if value is not None})
+            self._counted = False
+
+    def _report(self) -> list[StreamEvent]:
+        """Not before the end: the output tokens in `message_start` are no count of what follows, and a stream that is
+        cut must not be charged by them."""
+        if self._counted:
             return []
-        self._counts.update({name: value for name, value in counts.items() if value is not None})
+        self._counted = True
         return [UsageReport(usage_of(self._counts))]
 
 

@@ -8,7 +8,6 @@ from providers.dialects.anthropic_messages.answer import UNTYPED_CONTENT, citati
 from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
 from providers.errors import BadAnswer
 from providers.types import (
-    Citation,
     CitationFound,
     ExtraFields,
     JsonObject,
@@ -42,6 +41,7 @@ class Content:
 
     def __init__(self, json_tool: str | None) -> None:
         self.calls = 0
+        self._untyped: list[Any] = []
         self._json_tool = json_tool
         self._blocks: dict[int, Block] = {}
         self._last = -1
@@ -74,7 +74,7 @@ class Content:
             return []
         untyped = block is not None and block.kind == "untyped" and delta.get("type") != "input_json_delta"
         if handler is None or untyped:
-            return [_extra({"type": "delta", "index": index, "delta": delta})] if delta else []
+            return self._keep({"type": "delta", "index": index, "delta": delta} if delta else None)
         return handler(index, delta)
 
     def stop(self, index: Any) -> list[StreamEvent]:
@@ -85,8 +85,9 @@ class Content:
         return self._closing(block)
 
     def close(self) -> list[StreamEvent]:
-        """The answer is complete: whatever is still open ends here."""
-        return [event for index in sorted(self._blocks) for event in self.stop(index)]
+        """The answer is complete: whatever is still open ends here, and what has no type is given at once."""
+        events = [event for index in sorted(self._blocks) for event in self.stop(index)]
+        return [*events, ExtraFields({UNTYPED_CONTENT: self._untyped})] if self._untyped else events
 
     # --------------------------------------------------------------------------------------------------------- opening
 
@@ -173,7 +174,7 @@ class Content:
                 return self._whole_arguments(block)
         if block.pieces:
             block.raw = {**block.raw, "input": object_from_arguments("".join(block.pieces))}
-        return [_extra(block.raw)]
+        return self._keep(block.raw)
 
     def _whole_arguments(self, block: Block) -> list[StreamEvent]:
         """Arguments that came with the start, or `{}` for a call without any: no client parses the empty text."""
@@ -186,10 +187,17 @@ class Content:
         """Citations name the whole block, whose end is known only now."""
         events: list[StreamEvent] = []
         for raw in block.citations:
-            citation: Citation | None = citation_of(raw, block.text_start, self._text_length)
-            untyped = {"type": "citation", "citation": raw}
-            events.append(_extra(untyped) if citation is None else CitationFound(citation))
+            citation = citation_of(raw, block.text_start, self._text_length)
+            if citation is None:
+                self._keep({"type": "citation", "citation": raw})
+            else:
+                events.append(CitationFound(citation))
         return events
+
+    def _keep(self, raw: Any) -> list[StreamEvent]:
+        if raw:
+            self._untyped.append(raw)
+        return []
 
 
 def _same(known: Block, raw: JsonObject) -> bool:
@@ -197,7 +205,3 @@ def _same(known: Block, raw: JsonObject) -> bool:
     if known.raw.get("type") != raw.get("type"):
         return False
     return known.raw.get("id") == raw.get("id") if known.kind in ("tool", "json") else known.open
-
-
-def _extra(raw: Any) -> ExtraFields:
-    return ExtraFields({UNTYPED_CONTENT: [raw]})

@@ -1,5 +1,6 @@
 """Tools and the choice among them ↔ Anthropic's `tools` and `tool_choice`. Pure."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,10 @@ from providers.errors import ClientFault, Unsupported
 from providers.types import ChatCall, JsonObject, Message, ResponseFormat, Tool, ToolChoice
 
 JSON_ANSWER_TOOL = "answer_as_json"
+_HOSTED = re.compile(r"[a-z_]+_\d{8}|mcp_toolset")
+_TOOL_EXTRAS = frozenset(
+    {"allowed_callers", "cache_control", "defer_loading", "eager_input_streaming", "input_examples"}
+)
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
 
@@ -57,16 +62,25 @@ def _allowed(call: ChatCall) -> Sequence[Tool]:
 def _encode_tool(tool: Tool, traits: ModelTraits, provider: str) -> JsonObject:
     if tool.custom:
         raise Unsupported(field="tools", provider=provider, why="custom tools with free text input")
+    kind = tool.extra.get("type")
+    if kind is not None:
+        return _encode_hosted(tool, str(kind), provider)
     encoded: JsonObject = {"name": tool.name}
     if tool.description is not None:
         encoded["description"] = tool.description
     strict = tool.strict if traits.structured_output else None
-    if "type" not in tool.extra:
-        schema = _object_schema(tool.parameters)
-        encoded["input_schema"] = restrict_schema(schema) if strict else schema
+    schema = _object_schema(tool.parameters)
+    encoded["input_schema"] = restrict_schema(schema) if strict else schema
     if strict is not None:
         encoded["strict"] = strict
-    return {**encoded, **tool.extra}
+    return encoded | {name: value for name, value in tool.extra.items() if name in _TOOL_EXTRAS}
+
+
+def _encode_hosted(tool: Tool, kind: str, provider: str) -> JsonObject:
+    """A tool that the provider runs itself; another vendor's is none of its own."""
+    if not _HOSTED.fullmatch(kind):
+        raise Unsupported(field="tools", provider=provider, why=f"a tool of type '{kind}'")
+    return {"type": kind, **({} if tool.name in ("", kind) else {"name": tool.name}), **tool.extra}
 
 
 def _object_schema(parameters: JsonObject | None) -> JsonObject:

@@ -129,7 +129,6 @@ class TestTopLevel:
             ("frequency_penalty", {"frequency_penalty": -0.5}),
             ("modalities", {"extra": {"modalities": ["text", "audio"]}}),
             ("audio", {"extra": {"audio": {"voice": "x", "format": "wav"}}}),
-            ("functions", {"extra": {"functions": [{"name": "f"}]}}),
             ("web_search_options", {"extra": {"web_search_options": {"search_context_size": "low"}}}),
             ("moderation", {"extra": {"moderation": {"model": "m"}}}),
         ],
@@ -146,6 +145,15 @@ class TestTopLevel:
         plain = encode(call_of())
         call = call_of(seed=1, n=1, logprobs=False, logit_bias={}, presence_penalty=0, verbosity="low", extra=extra)
         assert encode(call) == plain
+
+    @pytest.mark.parametrize("field", ["thinking", "output_config"])
+    def test_a_field_of_the_dialect_with_a_wrong_type_is_the_clients_fault(self, field):
+        with pytest.raises(ClientFault) as caught:
+            encode(call_of(extra={field: "yes"}))
+        assert caught.value.param == field
+
+    def test_strange_values_of_ignored_fields_never_crash(self):
+        assert encode(call_of(extra={"modalities": 5, "safety_identifier": 7})) == encode(call_of())
 
     def test_fields_of_the_dialect_itself_pass_through(self):
         extra = {
@@ -431,6 +439,20 @@ class TestTools:
         raw = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
         body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}], "tools": [raw]}
         assert encode(decode_request(body))["tools"] == [raw]
+
+    def test_tools_another_vendor_runs_are_refused(self):
+        with pytest.raises(Unsupported) as caught:
+            encode(call_of(tools=(Tool(name="web_search_preview", extra={"type": "web_search_preview"}),)))
+        assert caught.value.param == "tools"
+
+    def test_a_tool_keeps_its_cache_mark_and_loses_what_the_upstream_does_not_know(self):
+        tool = replace(LOOKUP, extra={"cache_control": {"type": "ephemeral"}, "x": 1})
+        assert encode(call_of(tools=(tool,)))["tools"][0].keys() == {
+            "name",
+            "description",
+            "input_schema",
+            "cache_control",
+        }
 
 
 class TestResponseFormat:

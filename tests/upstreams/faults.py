@@ -109,7 +109,8 @@ class FaultUpstream:
 
     @property
     def in_flight(self) -> int:
-        return sum(connection.busy for connection in self.connections)
+        """Requests of the script that are not yet answered and whose clients are still there."""
+        return sum(connection.answering for connection in self.connections)
 
     async def __aenter__(self) -> "FaultUpstream":
         await self.listen()
@@ -194,6 +195,11 @@ class Connection(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         return self.task is not None and not self.task.done()
+
+    @property
+    def answering(self) -> bool:
+        hit = self.hit
+        return hit is not None and hit.completed_at is None and hit.client_closed_at is None
 
     # ------------------------------------------------------------------------------------------ asyncio.Protocol
 

@@ -3,6 +3,7 @@
 Floats are always asked for: base64 is OpenAI's wire form of them and is written where the client's answer is written.
 """
 
+from array import array
 from typing import Any
 
 from providers.dialects.cohere_chat.answer import read_usage
@@ -61,8 +62,11 @@ def decode_embeddings(body: JsonObject, *, model: str) -> EmbeddingsAnswer:
     vectors = embeddings.get("float") if isinstance(embeddings, dict) else embeddings
     if not isinstance(vectors, list) or not vectors:
         raise BadAnswer("Cohere's answer holds no float embeddings.")
-    if not all(isinstance(vector, list) for vector in vectors):
-        raise BadAnswer("Cohere's embeddings are not lists of numbers.")
+    try:
+        for vector in vectors:
+            array("d", vector)
+    except (TypeError, OverflowError):
+        raise BadAnswer("Cohere's embeddings are not lists of numbers.") from None
     return EmbeddingsAnswer(
         vectors=tuple(tuple(vector) for vector in vectors), model=model, usage=_usage(body.get("meta"))
     )

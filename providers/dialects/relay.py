@@ -31,10 +31,7 @@ from providers.types import ClientRequest, JsonObject, Operation, Usage
 Repair = Callable[[JsonObject], bool]
 """Corrects a parsed chunk in place; True when it changed something."""
 
-_NEVER = b"\xff"
-"""No chunk begins with this: it disarms the short way."""
-
-_PROBE = "~probe~"
+_PROBE = b"~probe~"
 
 _LESSONS = 4
 """After so many templates in a row that no event fitted (each event has, say, its own padding), no more are made."""
@@ -47,6 +44,7 @@ class RelayStream:
     """`ClientStream` for upstreams that speak the client's own dialect (chat and text completions)."""
 
     __slots__ = (
+        "_armed",
         "_choices",
         "_expected",
         "_floor",
@@ -57,13 +55,15 @@ class RelayStream:
         "_is_chat",
         "_last_usage",
         "_lessons",
+        "_padding",
         "_parsed_chars",
         "_passed_chars",
         "_repair",
         "_seam",
         "_splitter",
+        "_start",
+        "_stop",
         "_tail",
-        "_template",
         "_text",
         "ended",
         "failure",
@@ -88,24 +88,17 @@ class RelayStream:
         self._choices: dict[int, _Choice] = {}
         self._identity: JsonObject = {}
         self._last_usage: JsonObject | None = None
-        self._head = self._template = _NEVER
-        self._tail = b""
-        self._seam = ""
-        self._floor = 0
+        self._armed = False
+        self._head = self._tail = b""
+        self._seam = self._padding = ""
+        self._start = self._stop = self._floor = 0
         self._lessons = _LESSONS
         self._parsed_chars = 0
         self._passed_chars = 0
 
     def feed(self, data: bytes) -> bytes:
-        head = self._head
-        if data.startswith(head) and data.endswith(self._tail) and len(data) >= self._floor:
-            try:
-                text = data[len(head) : -len(self._tail)].decode().replace(self._seam, "")
-            except UnicodeDecodeError:
-                text = "\n"
-            if text.isprintable() and '"' not in text and "\\" not in text:
-                self._text.write(text)
-                return data
+        if self._armed and self._fits(data):
+            return data
         return self._feed_slowly(data)
 
     def close(self) -> bytes:
@@ -141,30 +134,38 @@ class RelayStream:
                 raise too_large()
         except UpstreamError as error:
             self.failure = error
-        armed = self._splitter.idle and not self.ended and self.failure is None
-        self._head = self._template if armed else _NEVER
+        self._armed = self._floor > 0 and self._splitter.idle and not self.ended and self.failure is None
         return b"".join(frames)
 
     def _take_blocks(self, blocks: list[bytes], frames: list[bytes]) -> None:
         for block in blocks:
-            event = parse_block(block)
-            if event is None:
+            frame = block + b"\n\n"
+            if self._floor and self._fits(frame):
+                frames.append(frame)
                 continue
-            if event.data.startswith(b"[DONE]"):
-                self._end(frames)
-                return
-            chunk = _load(event.data)
-            if event.event == "error" or chunk.get("error"):
-                raise error_of_object(chunk)
-            self._take_chunk(chunk, block, event.data, frames)
+            if frame.startswith(b"data: {") and b"\n" not in block:
+                self._take_data(block[6:], frame, frames)
+            elif (event := parse_block(block)) is not None:
+                if event.data.startswith(b"[DONE]"):
+                    self._end(frames)
+                    return
+                if event.event == "error":
+                    raise error_of_object(_load(event.data))
+                self._take_data(event.data, b"data: " + event.data.replace(b"\n", b" ") + b"\n\n", frames)
 
-    def _take_chunk(self, chunk: JsonObject, block: bytes, data: bytes, frames: list[bytes]) -> None:
+    def _take_data(self, data: bytes, frame: bytes, frames: list[bytes]) -> None:
+        chunk = _load(data)
+        if chunk.get("error"):
+            raise error_of_object(chunk)
+        self._take_chunk(chunk, frame, frames)
+
+    def _take_chunk(self, chunk: JsonObject, frame: bytes, frames: list[bytes]) -> None:
         changed = self._repair is not None and self._repair(chunk)
         choices = chunk.get("choices")
-        usage = read_usage(chunk.get("usage"))
-        if usage is not None:
-            self.usage = usage
-            self._last_usage = client_usage(chunk["usage"], usage)
+        usage = chunk.get("usage")
+        if usage is not None and (counted := read_usage(usage)) is not None:
+            self.usage = counted
+            self._last_usage = client_usage(usage, counted)
             chunk["usage"] = None
             changed = True
         if not isinstance(choices, list) or not choices:
@@ -176,13 +177,10 @@ class RelayStream:
             return
         if changed or rewritten:
             frames.append(self._frame(chunk))
-        elif len(block) == len(data) + 6:
-            frame = block + b"\n\n"
-            frames.append(frame)
-            if text:
-                self._learn(frame, chunk, text)
-        else:
-            frames.append(b"data: " + data.replace(b"\n", b" ") + b"\n\n")
+            return
+        frames.append(frame)
+        if text:
+            self._learn(frame, chunk, text)
 
     def _take_choices(self, choices: list[Any]) -> tuple[str, bool, bool]:
         """The text in these choices, whether they tell the client anything, and whether one had to be rewritten."""
@@ -240,9 +238,28 @@ class RelayStream:
 
     # --------------------------------------------------------------------------------------- the short way
 
+    def _fits(self, data: bytes) -> bool:
+        """True, and the text noted, when `data` is one or more events like the template."""
+        if len(data) < self._floor or not data.startswith(self._head) or not data.endswith(self._tail):
+            return False
+        try:
+            text = data[self._start : self._stop].decode()
+        except UnicodeDecodeError:
+            return False
+        if self._padding:
+            text, found, padding = text.partition(self._padding)
+            if not found or not _is_plain(padding):
+                return False
+        elif '"' in text:
+            text = text.replace(self._seam, "")
+        if '"' in text or "\\" in text or not text.isprintable():
+            return False
+        self._text.write(text)
+        return True
+
     def _learn(self, frame: bytes, chunk: JsonObject, text: str) -> None:
         """Tries to make `frame` the template; a parse with another text in its place proves that it is one."""
-        if len(chunk["choices"]) != 1 or not text.isprintable() or '"' in text or "\\" in text:
+        if len(chunk["choices"]) != 1 or not _is_plain(text):
             return
         token = b'"' + text.encode() + b'"'
         if frame.count(token) != 1:
@@ -251,15 +268,25 @@ class RelayStream:
             return
         start = frame.index(token) + 1
         head, tail = frame[:start], frame[start + len(token) - 2 :]
-        probed = _load(head[6:] + _PROBE.encode() + tail)
+        padding, tail = _find_padding(chunk, tail)
+        if not self._proves(head + _PROBE + (padding and padding + _PROBE) + tail, padded=bool(padding)):
+            return
+        self._padding = padding.decode()
+        self._head, self._tail = head, tail
+        self._start, self._stop = len(head), -len(tail)
+        self._seam = (tail + head).decode()
+        self._floor = len(head) + len(tail) + 1
+
+    def _proves(self, frame: bytes, *, padded: bool) -> bool:
+        """True when the probe in `frame` is the text of its event (and its padding), and nothing else."""
+        try:
+            probed = orjson.loads(frame[6:])
+        except orjson.JSONDecodeError:
+            return False
         texts: list[str] = []
         content = _chat_content if self._is_chat else _completion_content
         content(probed["choices"][0], texts)
-        if texts != [_PROBE]:
-            return
-        self._template, self._tail = head, tail
-        self._seam = (tail + head).decode()
-        self._floor = len(head) + len(tail) + 1
+        return texts == [_PROBE.decode()] and (not padded or probed["obfuscation"] == _PROBE.decode())
 
     def _worth_learning(self) -> bool:
         passed = self._text.tell() - self._parsed_chars
@@ -282,6 +309,21 @@ def expected_choices(body: JsonObject) -> int:
     prompt = body.get("prompt")
     prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
     return prompts * (n if type(n) is int and n > 0 else 1)
+
+
+def _is_plain(text: str) -> bool:
+    """True when `text` looks the same inside a JSON string."""
+    return text.isprintable() and '"' not in text and "\\" not in text
+
+
+def _find_padding(chunk: JsonObject, tail: bytes) -> tuple[bytes, bytes]:
+    """OpenAI pads its events to hide their lengths: what lies between text and padding, and what follows the padding."""
+    padding = chunk.get("obfuscation")
+    key = tail.rfind(b'"obfuscation"')
+    if not isinstance(padding, str) or not padding or not _is_plain(padding) or key < 0:
+        return b"", tail
+    start = tail.find(b'"' + padding.encode() + b'"', key + 13) + 1
+    return tail[:start], tail[start + len(padding.encode()) :]
 
 
 def _load(data: bytes) -> JsonObject:

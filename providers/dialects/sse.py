@@ -46,6 +46,8 @@ class BlockSplitter:
             return []
         if self._after_cr or b"\r" in data:
             data = self._unify_line_ends(data)
+        if not self._pending and len(data) <= MAX_EVENT_BYTES and data.endswith(b"\n\n"):
+            return [block for block in data[:-2].split(b"\n\n") if block]
         blocks = self._cut(data)
         for position, block in enumerate(blocks):
             if len(block) > MAX_EVENT_BYTES:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from providers.adapters.anthropic import AnthropicAdapter
 from providers.adapters.azure import AzureAdapter
 from providers.adapters.base import Adapter
 from providers.adapters.blackbox import BlackboxAdapter
@@ -16,6 +17,7 @@ from providers.adapters.xai import GrokAdapter
 _ADAPTERS: tuple[Adapter, ...] = (
     OpenAIAdapter(),
     OpenAIResponsesAdapter(),
+    AnthropicAdapter(),
     GrokAdapter(),
     PerplexityAdapter(),
     BlackboxAdapter(),

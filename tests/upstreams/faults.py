@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import struct
@@ -30,8 +31,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.upstreams import behaviours
-from tests.upstreams.behaviours import Behaviour
+from tests.upstreams.behaviours import Behaviour, Fault, failing
 from tests.upstreams.exchange import Exchange
+
+__all__ = ["Behaviour", "Fault", "FaultUpstream", "Hit", "Script", "failing", "fault_upstream_in_thread"]
 
 MAX_HEAD_BYTES = 256 * 1024
 
@@ -312,9 +315,10 @@ class Connection(asyncio.Protocol):
         """Closes with RST: what was not yet delivered is lost, as when a process dies."""
         self.closed_by_us = True
         assert self.transport is not None
-        connected: socket.socket | None = self.transport.get_extra_info("socket")
-        if connected is not None and not self.transport.is_closing():
-            with contextlib.suppress(OSError):
+        if not self.transport.is_closing():
+            # Through a descriptor of our own, because uvloop's socket object refuses options.
+            descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+            with socket.socket(fileno=descriptor) as connected, contextlib.suppress(OSError):
                 connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 

@@ -28,7 +28,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from tests.upstreams import behaviours
 from tests.upstreams.behaviours import Behaviour, Fault, failing
@@ -207,8 +207,8 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------ asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # Not checked with isinstance: uvloop's transports do not derive from asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
         upstream = self.upstream
         upstream.connections.add(self)
         upstream.total_connections += 1

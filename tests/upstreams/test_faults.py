@@ -1,10 +1,12 @@
 """The fault upstream does what its script says; every routing test leans on that."""
 
 import asyncio
+import socket
 import time
 
 import aiohttp
 import pytest
+import uvloop
 
 from tests.upstreams import behaviours
 from tests.upstreams.behaviours import Behaviour, Fault, failing
@@ -191,3 +193,33 @@ def test_runs_in_a_thread_for_synchronous_clients():
     with fault_upstream_in_thread(Script(default=failing(503))) as upstream:
         assert httpx.post(f"{upstream.url}/v1/chat/completions", json=CHAT).status_code == 503
         assert upstream.hits[0].model == "m"
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_resets_connections_on_either_event_loop(loop_factory):
+    async def outcomes():
+        async with FaultUpstream() as upstream, aiohttp.ClientSession() as session:
+            healthy = await ask(session, upstream)
+            with pytest.raises(ConnectionResetError):
+                await _raw_read(upstream, "fault:rst_before_headers")
+            with pytest.raises(ConnectionResetError):
+                await _raw_read(upstream, "fault:cut?cut_at=100&cut_with=rst")
+            ended = await _raw_read(upstream, "fault:cut?cut_at=100&cut_with=eof")
+            return healthy[0], healthy[3], len(upstream.hits), ended[:15]
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(outcomes()) == (200, None, 4, b"HTTP/1.1 200 OK")
+
+
+async def _raw_read(upstream, model):
+    """Everything up to the end of the connection; `ConnectionResetError` when that was RST and not FIN."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connected:
+        connected.setblocking(False)
+        await loop.sock_connect(connected, ("127.0.0.1", upstream.port))
+        body = b'{"model":"%b","stream":true}' % model.encode()
+        await loop.sock_sendall(connected, b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        read = bytearray()
+        while chunk := await loop.sock_recv(connected, 65536):
+            read += chunk
+        return bytes(read)

@@ -62,9 +62,9 @@ class Decision:
         last = rendered[-1] if rendered else {"strategy": None, "candidates": [], "order": []}
         return {
             "request_id": self.request_id,
-            "model": self.model,
             "revision": self.revision,
             **last,
+            "model": self.model,
             "attempts": [render_attempt(attempt) for attempt in self.attempts],
             "before": rendered[:-1],
         }

@@ -145,10 +145,12 @@ def _same_target(failure: Failure, policy: RetryPolicy, draw: float) -> Step:
         return Step(then=Then.STOP, why=error.reason)
     if error.retry_after_s is not None:
         wait_s = error.retry_after_s
+        if wait_s >= failure.left_s or wait_s > policy.longest_wait_s:
+            return Step(then=Then.STOP, why="retry_after_too_long")
     else:
         wait_s = backoff_s(failure.same_again, base_s=policy.base_s, draw=draw)
-    if wait_s >= failure.left_s or wait_s > policy.longest_wait_s:
-        return Step(then=Then.STOP, why="retry_after_too_long")
+        if wait_s >= failure.left_s:
+            return Step(then=Then.STOP, why="deadline")
     return Step(then=Then.SAME, why=error.reason, wait_s=wait_s, charged=True)
 
 

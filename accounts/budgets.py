@@ -107,11 +107,14 @@ class Slice:
         self.used_at = now
 
     def settle(self, held_cost: int, held_tokens: int, cost: int, tokens: int) -> None:
-        """The hold is replaced by what was really spent, more or less."""
+        """The hold is replaced by what was really spent. What the slice cannot cover, because the estimate was too
+        low, is booked straight to the period by the drain; it must not be asked for a second time here."""
         self.held_nano -= held_cost
         self.held_tokens -= held_tokens
         self.spent_nano += cost
         self.spent_tokens += tokens
+        self.granted_nano = max(self.granted_nano, self.held_nano + self.spent_nano)
+        self.granted_tokens = max(self.granted_tokens, self.held_tokens + self.spent_tokens)
 
     def runs_low(self) -> bool:
         rule = self.rule
@@ -290,11 +293,8 @@ class BudgetBook:
             refill.sent = True
             started = monotonic()
             rule = found.rule
-            nano = max(0, refill.need_nano - max(0, found.free_nano)) if rule.amount_nano_usd is not None else 0
-            tokens = max(0, refill.need_tokens - max(0, found.free_tokens)) if rule.tokens is not None else 0
-            # A slice that spent more than it held asks for that too.
-            nano += max(0, -found.free_nano) if rule.amount_nano_usd is not None else 0
-            tokens += max(0, -found.free_tokens) if rule.tokens is not None else 0
+            nano = max(0, refill.need_nano - found.free_nano) if rule.amount_nano_usd is not None else 0
+            tokens = max(0, refill.need_tokens - found.free_tokens) if rule.tokens is not None else 0
 
             def receive(grant: Grant) -> None:
                 found.receive(grant, nano, tokens)

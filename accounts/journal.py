@@ -14,7 +14,7 @@ for as long as the worker lives, so that nobody else replays a live journal.
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +43,17 @@ class Journal:
     """Owned by one thread, but for `read` and `drained`, which one drain task calls while others append."""
 
     def __init__(
-        self, directory: Path, worker: str, *, segment_bytes: int = SEGMENT_BYTES, cap_bytes: int = 512 * 1024 * 1024
+        self,
+        directory: Path,
+        worker: str,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        read_bytes: int = READ_BYTES,
+        cap_bytes: int = 512 * 1024 * 1024,
+        write: Callable[[int, bytes], int] = os.write,
     ) -> None:
+        self._read_bytes = read_bytes
+        self._write_bytes = write
         self._directory = directory
         self._worker = worker
         self._segment_bytes = segment_bytes
@@ -100,7 +109,7 @@ class Journal:
             self._append(b"")
         end = self._size if sequence == self._sequence else self._sizes[sequence]
         with contextlib.closing(_Descriptor(self._path(sequence))) as file:
-            data = os.pread(file.number, min(READ_BYTES, end - offset), offset)
+            data = os.pread(file.number, min(self._read_bytes, end - offset), offset)
             cut = data.rfind(b"\n") + 1
             if cut == 0 and offset < end:
                 # One line longer than a read: take all there is.
@@ -146,7 +155,7 @@ class Journal:
             self._unwritten.append(line)
 
     def _write(self, line: bytes) -> None:
-        written = os.write(self._file, line)
+        written = self._write_bytes(self._file, line)
         if written != len(line):
             # A torn line must not stay: the disk is full.
             os.ftruncate(self._file, self._size)

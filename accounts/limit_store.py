@@ -97,7 +97,7 @@ class MemoryLimitStore:
         now = self._clock_us()
         for name, window in list(self._windows.items()):
             window.advance(now)
-            if window.total == 0:
+            if window.empty:
                 del self._windows[name]
 
     def _limit(self, rule: LimitRule) -> int:

@@ -28,6 +28,10 @@ class SlidingWindow:
         self._counts: deque[list[int]] = deque()
         self._latest = 0
 
+    @property
+    def empty(self) -> bool:
+        return not self._counts
+
     def advance(self, now_us: int) -> int:
         """Forgets what has left the window and returns the current step's number."""
         latest = self._latest = max(self._latest, now_us // self.step)
@@ -40,8 +44,6 @@ class SlidingWindow:
         """Counts `amount` and returns the step it was counted in."""
         bucket = self.advance(now_us)
         counts = self._counts
-        if not amount:
-            return bucket
         if counts and counts[-1][0] == bucket:
             counts[-1][1] += amount
         else:

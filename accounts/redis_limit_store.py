@@ -36,9 +36,12 @@ Operation = list[Any]
 class RedisLimitStore:
     """`prefix` separates installations that share a server; its braces keep all keys on one node of a cluster."""
 
-    def __init__(self, url: str, *, prefix: str = "llm_proxy:{limits}:", timeout_s: float = 0.05) -> None:
+    def __init__(
+        self, url: str, *, prefix: str = "llm_proxy:{limits}:", timeout_s: float = 0.05, script: str = SCRIPT
+    ) -> None:
         self.timeout_s = timeout_s
         self._prefix = prefix
+        self._script = script
         self._redis: Redis = Redis.from_url(url, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0))
         self._sha = ""
         self._breaker = Breaker()
@@ -56,7 +59,7 @@ class RedisLimitStore:
         """Never fails: a server that is down now is found when it comes."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(max(self.timeout_s, 1.0)):
-                self._sha = await self._redis.script_load(SCRIPT)
+                self._sha = await self._redis.script_load(self._script)
         self._renewal = asyncio.create_task(self._renew(), name="accounts-limits-renew")
 
     async def aclose(self) -> None:
@@ -162,7 +165,7 @@ class RedisLimitStore:
                 return await self._redis.evalsha(self._sha, len(numbers), *numbers, payload)  # type: ignore[no-any-return]
             except NoScriptError:
                 self._sha = ""
-        self._sha = await self._redis.script_load(SCRIPT)
+        self._sha = await self._redis.script_load(self._script)
         return await self._redis.evalsha(self._sha, len(numbers), *numbers, payload)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------------------------- outages
@@ -180,7 +183,7 @@ class RedisLimitStore:
             await asyncio.sleep(PROBE_EVERY_S)
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 async with asyncio.timeout(max(self.timeout_s, 0.2)):
-                    self._sha = await self._redis.script_load(SCRIPT)
+                    self._sha = await self._redis.script_load(self._script)
                 self._breaker.succeeded()
                 log.warning("shared limits are reachable again")
                 return

@@ -1,0 +1,232 @@
+import asyncio
+import contextlib
+import random
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounts.budgets import BudgetBook
+from accounts.errors import AccountsUnavailable, InsufficientQuota
+from accounts.records import AccountsSettings, BudgetRule
+from tests.unit.accounts.fakes import FakeDoor, FakeLedger
+
+NOW = datetime(2026, 7, 31, 23, 59, 50, tzinfo=UTC).timestamp()
+
+
+def rule(identity: int = 1, nano: int | None = 1_000_000, tokens: int | None = None, **changes) -> BudgetRule:
+    changes = {"label": f"b{identity}", "period": "day", **changes}
+    return BudgetRule(id=identity, amount_nano_usd=nano, tokens=tokens, **changes)
+
+
+class Bench:
+    def __init__(self, *rules: BudgetRule, worker: str = "w1", ledger: FakeLedger | None = None) -> None:
+        self.now = NOW
+        self.door = FakeDoor()
+        self.ledger = ledger or FakeLedger({item.id: (item.amount_nano_usd, item.tokens) for item in rules})
+        self.book = BudgetBook(worker=worker, source=self.ledger, door=self.door, clock=lambda: self.now)
+
+    def settle(self, slices, held, spent) -> None:
+        self.book.settle(slices, held, spent)
+        for found in slices:
+            self.ledger.book(found.lease_id, *spent)
+
+
+async def test_after_the_first_lease_calls_ask_nobody():
+    budget = rule()
+    bench = Bench(budget)
+    await bench.book.hold([budget], 100, 0)
+    asked = bench.ledger.asked
+
+    for _ in range(20):
+        assert bench.book.hold_now([budget], 100, 0) is not None
+    assert bench.ledger.asked == asked
+
+
+async def test_a_slice_running_low_is_refilled_behind_the_calls():
+    budget = rule()
+    bench = Bench(budget)
+    await bench.book.hold([budget], 100, 0)
+    await asyncio.sleep(0.3)  # what SQL said is fresh for a quarter of a second
+    while bench.ledger.asked == 1:
+        assert bench.book.hold_now([budget], 100, 0) is not None, "the slice ran empty before it was refilled"
+        await asyncio.sleep(0)
+
+
+async def test_calls_at_once_share_one_request_to_sql():
+    budget = rule(nano=None, tokens=100_000)
+    bench = Bench(budget)
+    await asyncio.gather(*[bench.book.hold([budget], None, 500) for _ in range(100)])
+
+    assert bench.ledger.asked == 1
+
+
+async def test_exactly_what_fits_is_admitted():
+    budget = rule(nano=1_000)
+    bench = Bench(budget)
+    results = await asyncio.gather(*[bench.book.hold([budget], 30, 0) for _ in range(100)], return_exceptions=True)
+
+    assert sum(isinstance(result, tuple) for result in results) == 33
+    assert sum(isinstance(result, InsufficientQuota) for result in results) == 67
+
+
+async def test_a_refusal_names_the_budget_what_is_left_and_when_it_renews():
+    budget = rule(nano=2_000_000_000, tokens=70, label="research")
+    bench = Bench(budget)
+    with pytest.raises(InsufficientQuota) as refused:
+        await bench.book.hold([budget], 5, 71)
+
+    assert refused.value.message == (
+        "The daily budget 'research' does not cover this call: $2.000000 of $2.000000 and 70 of 70 tokens left. "
+        "It renews at 2026-08-01T00:00:00Z."
+    )
+    assert (b"x-should-retry", b"false") in refused.value.headers
+
+
+async def test_a_used_up_budget_does_not_become_a_load_on_sql():
+    budget = rule(nano=10)
+    bench = Bench(budget)
+    for _ in range(50):
+        with pytest.raises(InsufficientQuota):
+            await bench.book.hold([budget], 11, 0)
+
+    assert bench.ledger.asked <= 2
+
+
+async def test_nothing_is_held_when_one_of_several_budgets_lacks():
+    wide, narrow = rule(1, 1_000_000), rule(2, 10)
+    bench = Bench(wide, narrow)
+    with pytest.raises(InsufficientQuota, match="b2"):
+        await bench.book.hold([wide, narrow], 50, 0)
+
+    slices = await bench.book.hold([wide], 1, 0)
+    assert slices[0].held_nano == 1
+
+
+async def test_an_unknown_price_is_refused_or_allowed_as_the_budget_says():
+    strict, lenient = rule(1), rule(2, refuse_unknown_price=False)
+    bench = Bench(strict, lenient)
+
+    with pytest.raises(InsufficientQuota, match="unknown"):
+        await bench.book.hold([strict], None, 10)
+    assert await bench.book.hold([lenient], None, 10)
+
+
+async def test_the_period_of_admission_pays_even_after_midnight():
+    budget = rule(nano=1_000)
+    bench = Bench(budget)
+    before = await bench.book.hold([budget], 900, 0)
+    bench.now += 20
+    after = await bench.book.hold([budget], 900, 0)
+    bench.settle(before, (900, 0), (800, 0))
+    bench.settle(after, (900, 0), (700, 0))
+
+    assert bench.ledger.spent == {(1, "2026-07-31"): [800, 0], (1, "2026-08-01"): [700, 0]}
+    await bench.book.tick(give_all_back=True)
+    assert [row[0] for row in bench.ledger.reserved.values()] == [0, 0]
+
+
+async def test_leased_slices_outlive_an_outage_of_sql_and_then_it_is_closed():
+    budget = rule()
+    bench = Bench(budget)
+    await bench.book.hold([budget], 100, 0)
+    bench.door.down = True
+
+    admitted = 0
+    while bench.book.hold_now([budget], 100, 0) is not None:
+        admitted += 1
+    assert 10 < admitted <= 100
+    with pytest.raises(AccountsUnavailable):
+        await bench.book.hold([budget], 100, 0)
+
+
+async def test_an_expired_lease_admits_nobody():
+    budget = rule()
+    bench = Bench(budget)
+    bench.book.configure(AccountsSettings(lease_s=0.0))
+    await bench.book._wait_for(bench.book._slice(budget), 10, 0)
+
+    assert bench.book.hold_now([budget], 10, 0) is None
+
+
+async def test_an_edited_budget_counts_at_once():
+    old = rule(nano=1_000_000)
+    bench = Bench(old)
+    await bench.book.hold([old], 100, 0)
+    new = rule(nano=150)
+    bench.ledger.budgets[1] = (150, None)
+    await bench.book.tick()
+
+    with pytest.raises(InsufficientQuota):
+        await bench.book.hold([new], 51, 0)
+    await bench.book.tick()
+    await asyncio.sleep(0.3)
+    assert await bench.book.hold([new], 50, 0)
+
+
+async def test_what_was_underestimated_is_made_up_for():
+    budget = rule(nano=1_000)
+    bench = Bench(budget)
+    slices = await bench.book.hold([budget], 100, 0)
+    bench.settle(slices, (100, 0), (900, 0))
+    await asyncio.sleep(0.3)
+
+    with pytest.raises(InsufficientQuota):
+        await bench.book.hold([budget], 101, 0)
+    assert await bench.book.hold([budget], 100, 0)
+
+
+class Traffic:
+    """Random calls through several workers that share two budgets; `check` holds after every step."""
+
+    def __init__(self, *, nano: int, tokens: int, workers: int, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.rules = [rule(1, nano * 3, None), rule(2, nano, tokens)]
+        self.ledger = FakeLedger({1: (nano * 3, None), 2: (nano, tokens)})
+        self.benches = [Bench(*self.rules, worker=f"w{number}", ledger=self.ledger) for number in range(workers)]
+        self.running: list = []
+        self.spent = [0, 0]
+
+    async def step(self) -> None:
+        action, bench = self.chance.random(), self.chance.choice(self.benches)
+        if action < 0.55:
+            held = (self.chance.randint(0, 40), self.chance.randint(0, 40))
+            with contextlib.suppress(InsufficientQuota):
+                self.running.append((bench, await bench.book.hold(self.rules, *held), held))
+        elif action < 0.9 and self.running:
+            bench, slices, held = self.running.pop(self.chance.randrange(len(self.running)))
+            real = (self.chance.randint(0, held[0]), self.chance.randint(0, held[1]))
+            bench.settle(slices, held, real)
+            self.spent = [self.spent[0] + real[0], self.spent[1] + real[1]]
+        else:
+            await bench.book.tick(give_all_back=self.chance.random() < 0.3)
+
+    def check(self) -> None:
+        for (identity, _), reserved in self.ledger.reserved.items():
+            for index, limit in enumerate(self.ledger.budgets[identity]):
+                if limit is not None:
+                    assert self.spent[index] + reserved[index] <= limit
+                    assert reserved[index] >= sum(held[index] for _, _, held in self.running)
+
+    async def finish(self) -> None:
+        for bench, slices, held in self.running:
+            bench.settle(slices, held, (0, 0))
+        for _ in range(2):
+            for bench in self.benches:
+                await asyncio.sleep(0)
+                await bench.book.tick(give_all_back=True)
+        assert all(sums == self.spent for sums in self.ledger.spent.values())
+        assert all(reserved == [0, 0] for reserved in self.ledger.reserved.values())
+
+    async def run(self, steps: int) -> None:
+        for _ in range(steps):
+            await self.step()
+            self.check()
+        await self.finish()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(50, 5_000), st.integers(50, 5_000), st.integers(2, 3), st.integers(0, 2**32))
+def test_spent_and_reserved_are_always_the_sum_of_what_happened(nano, tokens, workers, seed):
+    asyncio.run(Traffic(nano=nano, tokens=tokens, workers=workers, seed=seed).run(250))

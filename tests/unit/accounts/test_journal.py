@@ -1,0 +1,179 @@
+import errno
+import os
+
+import pytest
+
+from accounts.journal import Journal, orphans
+from accounts.settlements import replay, settlement
+from tests.unit.accounts.builders import intent, record
+
+
+def owner(call_id: str):
+    return (call_id, "req_1", 1_700_000_000.5, 7, None, ((3, 4),))
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = Journal(tmp_path, "w1", segment_bytes=600)
+    journal.open()
+    yield journal
+    journal.close()
+
+
+def drain(journal: Journal) -> list[str]:
+    ids = []
+    while not journal.drained_up:
+        batch = journal.read()
+        ids += [settlement(line).call_id for line in batch.lines]
+        journal.drained(batch)
+    return ids
+
+
+def lines_on_disk(tmp_path) -> list[bytes]:
+    return [line for path in sorted(tmp_path.glob("*.journal")) for line in path.read_bytes().split(b"\n")]
+
+
+def test_every_settlement_is_read_once_and_in_order(journal):
+    calls = [f"call{number}" for number in range(40)]
+    for call in calls:
+        journal.attempt(owner(call), intent())
+        journal.settled(owner(call), [record()])
+    assert journal.backlog == 40
+
+    assert drain(journal) == calls
+    assert journal.backlog == 0
+    assert drain(journal) == []
+
+
+def test_a_settlement_comes_back_as_it_was(journal):
+    journal.settled(owner("c"), [record(1, final=False, cost_nano_usd=0), record(2, tags="a,b", stream=True)])
+    found = settlement(journal.read().lines[0])
+
+    assert found.records == (record(1, final=False, cost_nano_usd=0), record(2, tags="a,b", stream=True))
+    assert (found.call_id, found.request_id, found.created_at, found.key_id, found.team_id) == owner("c")[:5]
+    assert found.bookings == ((3, 4),)
+
+
+def test_files_vanish_when_drained_but_for_those_with_running_calls(journal, tmp_path):
+    journal.attempt(owner("long"), intent())
+    for number in range(20):
+        journal.settled(owner(f"c{number}"), [record()])
+    drain(journal)
+    assert any(line.startswith(b"a") for line in lines_on_disk(tmp_path))
+
+    journal.settled(owner("long"), [record()])
+    drain(journal)
+    assert len(list(tmp_path.glob("*.journal"))) == 1
+
+
+def test_a_clean_end_leaves_nothing(tmp_path):
+    journal = Journal(tmp_path, "w1")
+    journal.open()
+    journal.settled(owner("c"), [record()])
+    drain(journal)
+    journal.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_undrained_end_leaves_an_orphan(tmp_path):
+    journal = Journal(tmp_path, "w1")
+    journal.open()
+    journal.settled(owner("c"), [record()])
+    assert orphans(tmp_path) == []
+    journal.close()
+
+    (orphan,) = orphans(tmp_path)
+    assert orphan.worker == "w1"
+    assert orphans(tmp_path) == [], "a second process must not replay it too"
+    orphan.delete()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_line_does_not_stop_the_drain(tmp_path):
+    journal = Journal(tmp_path, "w1", read_bytes=64)
+    journal.open()
+    journal.settled(owner("c" * 900), [record()])
+    journal.settled(owner("d"), [record()])
+
+    assert drain(journal) == ["c" * 900, "d"]
+    journal.close()
+
+
+def test_it_is_full_at_its_cap(tmp_path):
+    journal = Journal(tmp_path, "w1", segment_bytes=300, cap_bytes=2_000)
+    journal.open()
+    while not journal.full:
+        journal.settled(owner("c"), [record()])
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.journal")) > 2_000
+
+    drain(journal)
+    assert not journal.full
+    journal.close()
+
+
+@pytest.mark.parametrize("room", [0, 1, 150])
+def test_what_a_full_disk_refuses_is_kept_and_written_later(tmp_path, room):
+    left = [room]
+
+    def write(file: int, data: bytes) -> int:
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "no space left")
+        written = os.write(file, data[: left[0]])
+        left[0] -= written
+        return written
+
+    journal = Journal(tmp_path, "w1", write=write)
+    journal.open()
+    journal.settled(owner("c"), [record()])
+    journal.settled(owner("d"), [record()])
+    assert journal.full
+
+    left[0] = 1_000_000
+    assert drain(journal) == ["c", "d"]
+    assert not journal.full
+    assert replay(lines_on_disk(tmp_path))[1] == 0
+    journal.close()
+
+
+def test_replay_books_settled_calls_as_they_were_and_open_ones_as_estimated(journal, tmp_path):
+    journal.attempt(owner("done"), intent())
+    journal.settled(owner("done"), [record()])
+    journal.attempt(owner("released"), intent())
+    journal.released("released")
+    journal.attempt(owner("open"), intent(1, provider="a"))
+    journal.attempt(owner("open"), intent(2, provider="b"))
+    journal.progress("open", 2, 3)
+    journal.progress("open", 2, 7)
+
+    settlements, damaged = replay(lines_on_disk(tmp_path))
+
+    assert damaged == 0
+    assert [item.call_id for item in settlements] == ["done", "open"]
+    first, last = settlements[1].records
+    assert (first.provider, first.final, first.cost_nano_usd, first.provider_cost_nano_usd) == ("a", False, 0, 20)
+    assert (last.provider, last.final, last.input_tokens, last.output_tokens) == ("b", True, 10, 7)
+    assert (last.cost_nano_usd, last.usage_source, last.error_code) == (10 * 2 + 7 * 8, "estimated", "worker_lost")
+    assert settlements[1].bookings == ((3, 4),)
+
+
+def test_an_unknown_price_stays_unknown_in_a_replay(journal, tmp_path):
+    journal.attempt(owner("open"), intent(rates=None))
+
+    ((item,), _) = replay(lines_on_disk(tmp_path))
+    assert item.records[0].cost_nano_usd is None
+
+
+def test_a_journal_torn_at_any_byte_still_gives_what_was_whole(journal, tmp_path):
+    journal.attempt(owner("one"), intent())
+    journal.settled(owner("one"), [record()])
+    journal.attempt(owner("two"), intent())
+    journal.settled(owner("two"), [record()])
+    data = b"\n".join(lines_on_disk(tmp_path))
+
+    for cut in range(len(data)):
+        settlements, damaged = replay(data[:cut].split(b"\n"))
+        assert damaged <= 1
+        assert len({item.call_id for item in settlements}) == len(settlements)
+        whole = data[:cut].count(b"\n")
+        assert len(settlements) >= (whole + 1) // 2

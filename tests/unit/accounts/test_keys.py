@@ -1,0 +1,39 @@
+from accounts import keys
+
+PEPPER = b"pepper"
+
+
+def test_a_new_key_is_found_by_its_id_and_matches_its_digest():
+    key = keys.new_key(PEPPER)
+
+    assert keys.parse(key.token) == key.public_id
+    assert keys.matches(keys.digest(key.token, PEPPER), bytes.fromhex(key.digest))
+    assert key.token.endswith(key.hint)
+
+
+def test_the_stored_digest_is_no_key_and_depends_on_the_pepper():
+    key = keys.new_key(PEPPER)
+
+    assert keys.parse(key.digest) is None
+    assert not keys.matches(keys.digest(key.token, b"other"), bytes.fromhex(key.digest))
+
+
+def test_a_rotated_secret_keeps_the_id():
+    key = keys.new_key(PEPPER)
+    rotated = keys.new_key(PEPPER, public_id=key.public_id)
+
+    assert rotated.public_id == key.public_id
+    assert rotated.token != key.token
+
+
+def test_the_secret_shows_in_no_repr():
+    key = keys.new_key(PEPPER)
+
+    assert key.token not in repr(key)
+
+
+def test_malformed_tokens_have_no_id():
+    good = keys.new_key(PEPPER).token
+
+    for token in ("", "llmp-", good + "x", good[:-1], good.upper(), good + "\n", "sk-" + good[5:], "llmp-é" + good[6:]):
+        assert keys.parse(token) is None, token

@@ -1,0 +1,55 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.pricing import cost_nano_usd, dearest
+from accounts.records import Rates, Tokens
+
+USD = 1_000_000_000
+RATES = Rates(input=3 * USD, output=15 * USD, cached_input=3 * USD // 10, cache_write=375 * USD // 100)
+
+
+def test_cached_and_written_tokens_are_not_paid_twice():
+    tokens = Tokens(input=1_000_000, cached=600_000, cache_write=100_000, output=100_000)
+
+    assert (
+        cost_nano_usd(tokens, RATES) == USD * 900 // 1000 + USD * 180 // 1000 + USD * 375 // 1000 + USD * 1500 // 1000
+    )
+
+
+def test_reasoning_has_its_own_price_where_there_is_one():
+    tokens = Tokens(output=1_000_000, reasoning=400_000)
+
+    assert cost_nano_usd(tokens, RATES) == 15 * USD
+    assert cost_nano_usd(tokens, RATES._replace(reasoning=20 * USD)) == 9 * USD + 8 * USD
+
+
+def test_a_fraction_of_a_nano_dollar_is_rounded_up_once():
+    assert cost_nano_usd(Tokens(input=1), Rates(input=1, output=1)) == 1
+    assert cost_nano_usd(Tokens(input=1, output=1), Rates(input=1, output=1)) == 1
+    assert cost_nano_usd(Tokens(), Rates(input=1, output=1)) == 0
+
+
+def test_an_unset_price_of_zero_is_free_and_not_unset():
+    assert cost_nano_usd(Tokens(input=10, cached=10), Rates(input=USD, output=0, cached_input=0)) == 0
+
+
+amounts = st.integers(0, 10**7)
+prices = st.integers(0, 10**11)
+rates = st.builds(
+    Rates,
+    input=prices,
+    output=prices,
+    cached_input=st.none() | prices,
+    cache_write=st.none() | prices,
+    reasoning=st.none() | prices,
+)
+
+
+@given(rates, amounts, amounts, st.data())
+def test_the_dearest_is_never_below_the_real_cost(rates, total_in, total_out, data):
+    cached = data.draw(st.integers(0, total_in))
+    written = data.draw(st.integers(0, total_in - cached))
+    reasoning = data.draw(st.integers(0, total_out))
+    tokens = Tokens(input=total_in, output=total_out, cached=cached, cache_write=written, reasoning=reasoning)
+
+    assert cost_nano_usd(tokens, rates) <= dearest(rates, total_in, total_out)

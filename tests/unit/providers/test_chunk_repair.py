@@ -1,0 +1,157 @@
+"""Deltas of loosely compatible servers, as OpenAI's clients add them up."""
+
+import copy
+
+import orjson
+import pytest
+
+from providers.dialects.chunk_repair import ChunkRepair
+from providers.dialects.relay import RelayStream
+from providers.types import ClientRequest, JsonObject, Operation
+
+
+def chunk(delta: object, index: object = 0, finish: str | None = None) -> JsonObject:
+    return {"id": "c", "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+
+
+def call(index: int | None = None, id: str | None = None, name: str | None = None, arguments: str = "") -> JsonObject:
+    function = {"arguments": arguments} if name is None else {"name": name, "arguments": arguments}
+    delta: JsonObject = {"function": function}
+    if index is not None:
+        delta["index"] = index
+    return {**delta, "id": id, "type": "function"} if id is not None else delta
+
+
+def repaired(*deltas: JsonObject) -> list[JsonObject]:
+    repair = ChunkRepair()
+    chunks = [chunk(copy.deepcopy(delta)) for delta in deltas]
+    for each in chunks:
+        repair(each)
+    return [each["choices"][0]["delta"] for each in chunks]
+
+
+def added_up(*calls: JsonObject) -> list[tuple[str, str, str]]:
+    """What the official client makes of these calls: strings of the same index concatenated."""
+    whole: dict[int, dict[str, str]] = {}
+    for delta in repaired(*({"tool_calls": [each]} for each in calls)):
+        for each in delta["tool_calls"]:
+            entry = whole.setdefault(each["index"], {"id": "", "name": "", "arguments": ""})
+            entry["id"] += each.get("id") or ""
+            entry["name"] += each["function"].get("name") or ""
+            entry["arguments"] += each["function"].get("arguments") or ""
+    assert list(whole) == list(range(len(whole)))
+    return [(entry["id"], entry["name"], entry["arguments"]) for entry in whole.values()]
+
+
+def test_a_role_passes_once() -> None:
+    assert repaired({"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}, {"content": "c"}) == [
+        {"role": "assistant", "content": "a"},
+        {"content": "b"},
+        {"content": "c"},
+    ]
+
+
+def test_each_choice_has_its_own_role() -> None:
+    repair = ChunkRepair()
+    first, second = chunk({"role": "assistant"}, 0), chunk({"role": "assistant"}, 1)
+    repair(first)
+    repair(second)
+    assert second["choices"][0]["delta"] == {"role": "assistant"}
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        # as OpenAI does it
+        [
+            call(0, "a", "f"),
+            call(0, arguments='{"x":'),
+            call(0, arguments="1}"),
+            call(1, "b", "g"),
+            call(1, arguments="{}"),
+        ],
+        # identity in every chunk
+        [
+            call(0, "a", "f"),
+            call(0, "a", "f", '{"x":'),
+            call(0, "a", "f", "1}"),
+            call(1, "b", "g"),
+            call(1, "b", "g", "{}"),
+        ],
+        # every call at index 0
+        [call(0, "a", "f"), call(0, arguments='{"x":1}'), call(0, "b", "g"), call(0, arguments="{}")],
+        # whole calls without an index
+        [call(None, "a", "f", '{"x":1}'), call(None, "b", "g", "{}")],
+        # pieces without an index
+        [call(None, "a", "f"), call(None, arguments='{"x":1}'), call(None, "b", "g"), call(None, arguments="{}")],
+        # indexes from 1, interleaved
+        [
+            call(1, "a", "f"),
+            call(2, "b", "g"),
+            call(1, arguments='{"x":'),
+            call(2, arguments="{}"),
+            call(1, arguments="1}"),
+        ],
+        # a name in pieces
+        [call(0, "a", ""), call(0, name="f", arguments='{"x":1}'), call(1, "b", "g", "{}")],
+        # empty ids afterwards
+        [call(0, "a", "f"), call(0, "", None, '{"x":1}'), call(1, "b", "g"), call(1, "", None, "{}")],
+    ],
+)
+def test_calls_add_up_to_the_same(calls: list[JsonObject]) -> None:
+    assert added_up(*calls) == [("a", "f", '{"x":1}'), ("b", "g", "{}")]
+
+
+def test_a_call_without_an_id_gets_one() -> None:
+    assert added_up(call(0, None, "f"), call(0, arguments="{}")) == [("call_0", "f", "{}")]
+
+
+@pytest.mark.parametrize("delta", [None, {}, [], "x", {"tool_calls": None}, {"tool_calls": "None"}, {"content": "x"}])
+def test_leaves_other_deltas_alone(delta: object) -> None:
+    broken = chunk(delta)
+    before = copy.deepcopy(broken)
+    ChunkRepair()(broken)
+    assert broken == before
+
+
+@pytest.mark.parametrize("choices", [None, [], "x", [None], [{}], [{"delta": {"tool_calls": [None, 4, {}]}}]])
+def test_never_stumbles_over_a_shape(choices: object) -> None:
+    ChunkRepair()({"choices": choices})
+
+
+def test_a_text_chunk_counts_as_unchanged_and_one_with_a_role_as_changed() -> None:
+    repair = ChunkRepair()
+    assert not repair(chunk({"content": "x"}))
+    assert repair(chunk({"role": "assistant", "content": "x"}))
+    assert repair(chunk({"tool_calls": [call(0, "a", "f")]}))
+
+
+def test_the_providers_own_repair_comes_first() -> None:
+    def drop_role(answer: JsonObject) -> bool:
+        del answer["choices"][0]["delta"]["role"]
+        return True
+
+    first = chunk({"role": "tool", "content": "x"})
+    assert ChunkRepair(drop_role)(first)
+    assert first["choices"][0]["delta"] == {"content": "x"}
+
+
+def test_a_relay_does_not_learn_a_repeated_role_as_its_pattern() -> None:
+    request = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m"}, stream=True)
+    stream = RelayStream(request, repair=ChunkRepair())
+    sent = b"".join(
+        stream.feed(b"data: " + orjson.dumps(chunk({"role": "assistant", "content": f"word {n}"})) + b"\n\n")
+        for n in range(20)
+    )
+    assert sent.count(b'"role"') == 1
+    assert sent.count(b"word") == 20
+
+
+def test_a_relay_does_not_learn_arguments_of_one_call_for_another() -> None:
+    request = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m"}, stream=True)
+    stream = RelayStream(request, repair=ChunkRepair())
+    calls = [call(0, "a", "f"), *[call(0, arguments=f"x{n}") for n in range(6)]]
+    calls += [call(0, "b", "g"), *[call(0, arguments=f"y{n}") for n in range(6)]]
+    frames = b"".join(stream.feed(b"data: " + orjson.dumps(chunk({"tool_calls": [each]})) + b"\n\n") for each in calls)
+    got = [orjson.loads(frame[6:])["choices"][0]["delta"]["tool_calls"][0] for frame in frames.split(b"\n\n") if frame]
+    assert [each["index"] for each in got] == [0] * 7 + [1] * 7

@@ -183,7 +183,7 @@ def _by_words(facts: ErrorFacts) -> UpstreamError | None:
         return _credential_fault(errors.QuotaExhausted, "The provider's quota for this credential is used up.", facts)
     if status in (400, 403, 422, 498) and (words & _FILTER_CODES or facts.moderated or facts.says(_FILTER_TEXTS)):
         return errors.ContentFiltered(facts.message, upstream_status=status, param=facts.param)
-    if status == 400 and (words & _KEY_CODES or facts.says(_KEY_TEXTS)):
+    if status in (400, 500) and (words & _KEY_CODES or facts.says(_KEY_TEXTS)):
         return _credential_fault(errors.CredentialRejected, "The provider rejected the configured credential.", facts)
     return None
 

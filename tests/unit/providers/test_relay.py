@@ -1,0 +1,455 @@
+"""The same-dialect stream: same bytes, honest ends, usage where it belongs."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from providers.dialects.relay import RelayStream
+from providers.dialects.sse import DONE
+from providers.errors import (
+    BadAnswer,
+    ContextOverflow,
+    CredentialRejected,
+    Overloaded,
+    RateLimited,
+    ServerFailed,
+    StreamTruncated,
+)
+from providers.types import ClientRequest, Operation, Usage
+
+NAMES = {"id": "c-1", "object": "chat.completion.chunk", "created": 1790000000, "model": "m"}
+COUNTS = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+
+
+def frame(value: Any, *, compact: bool = True) -> bytes:
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":") if compact else None)
+    return f"data: {text}\n\n".encode()
+
+
+def chunk(delta: Any, finish: str | None = None, index: int = 0, **extra: Any) -> bytes:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return frame({**NAMES, "choices": [choice], **extra})
+
+
+ROLE = chunk({"role": "assistant", "content": ""})
+STOP = chunk({}, "stop")
+USAGE = frame({**NAMES, "choices": [], "usage": COUNTS})
+
+
+def open_stream(*, include_usage: bool = False, operation: Operation = Operation.CHAT, **body: Any) -> RelayStream:
+    return RelayStream(
+        ClientRequest(operation=operation, model="m", body=body, stream=True, include_usage=include_usage)
+    )
+
+
+def values(data: bytes) -> list[Any]:
+    found = [part.removeprefix("data: ") for part in data.decode().split("\n\n") if part]
+    return [part if part == "[DONE]" else json.loads(part) for part in found]
+
+
+def words(count: int) -> list[bytes]:
+    return [chunk({"content": f" word{number}"}) for number in range(count)]
+
+
+class TestOrdinaryEvents:
+    def test_pass_as_the_same_bytes(self) -> None:
+        stream = open_stream()
+        for event in (ROLE, *words(5), chunk({"content": 'é\u2028\n"quoted" \\ 😀'}), *words(3), STOP):
+            assert stream.feed(event) == event
+        assert stream.feed(frame("[DONE]")) == DONE
+        assert stream.ended
+        assert stream.finish_reason == "stop"
+
+    def test_pass_as_the_same_bytes_when_many_come_at_once(self) -> None:
+        body = b"".join([ROLE, *words(7), STOP])
+        stream = open_stream()
+        assert stream.feed(body) == body
+        burst = b"".join(words(9))
+        stream = open_stream()
+        stream.feed(ROLE + words(1)[0])
+        assert stream.feed(burst) == burst
+        assert stream.delivered_text() == " word0" + "".join(f" word{n}" for n in range(9))
+
+    def test_collect_their_text(self) -> None:
+        stream = open_stream()
+        for event in (ROLE, *words(3), chunk({"content": 'a"b\\c\nd'}), chunk({"reasoning_content": "think"})):
+            stream.feed(event)
+        call = {"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+        stream.feed(chunk({"tool_calls": [call]}))
+        assert stream.delivered_text() == ' word0 word1 word2a"b\\c\ndthinkf{"a":1}'
+
+    def test_start_the_stream_only_when_they_say_something(self) -> None:
+        stream = open_stream()
+        assert stream.feed(ROLE) == ROLE
+        assert not stream.started
+        stream.feed(words(1)[0])
+        assert stream.started
+
+    @pytest.mark.parametrize(
+        "delta", [{"reasoning_content": "x"}, {"tool_calls": [{"index": 0}]}, {"refusal": "no"}, {"audio": {"id": "a"}}]
+    )
+    def test_start_the_stream_with_anything_generated(self, delta: Any) -> None:
+        stream = open_stream()
+        stream.feed(chunk(delta))
+        assert stream.started
+
+    def test_start_the_stream_with_a_finish(self) -> None:
+        stream = open_stream()
+        stream.feed(ROLE + STOP)
+        assert stream.started
+
+    def test_may_contain_every_word_that_means_something_elsewhere(self) -> None:
+        text = '"error": {"code": 500}, "usage": {"x": 1}, "finish_reason": "stop" data: [DONE] [DONE]'
+        stream = open_stream()
+        events = [ROLE, *words(2), chunk({"content": text}), chunk({"content": "[DONE]"}), chunk({"content": "error"})]
+        events += [chunk({"content": "data: [DONE]"}), chunk({"content": "finish_reason"}), chunk({"content": "usage"})]
+        for event in events:
+            assert stream.feed(event) == event
+        assert stream.failure is None
+        assert not stream.ended
+
+    def test_are_checked_even_when_they_resemble_the_template(self) -> None:
+        head, tail = words(1)[0].split(b" word0")
+        for middle in (b'x","finish_reason":"stop', b"x\\", b"\xff\xfe", b"a\nb", b"a\x00b", b"a\n\nb"):
+            stream = open_stream()
+            stream.feed(ROLE + words(1)[0])
+            data = head + middle + tail
+            sent = stream.feed(data)
+            if stream.failure is None:
+                assert values(sent)
+            else:
+                assert isinstance(stream.failure, BadAnswer)
+
+    def test_never_pass_bytes_that_are_not_utf8(self) -> None:
+        stream = open_stream()
+        stream.feed(ROLE + words(1)[0])
+        bad = words(1)[0].replace(b" word0", b"\xc3")
+        assert stream.feed(bad + bad.replace(b"\xc3", b"\xa9")) == b""
+        assert isinstance(stream.failure, BadAnswer)
+
+    @pytest.mark.parametrize("padding", ["x", "abc", "", "KJH'§"])
+    def test_may_be_padded(self, padding: str) -> None:
+        stream = open_stream()
+        events = [ROLE, *(chunk({"content": f"w{n}"}, obfuscation=padding + "p" * n) for n in range(6))]
+        for event in events:
+            assert stream.feed(event) == event
+        assert stream.delivered_text() == "w0w1w2w3w4w5"
+
+    def test_need_their_padding_when_the_template_had_one(self) -> None:
+        stream = open_stream()
+        padded = chunk({"content": "w0"}, obfuscation="ppp")
+        stream.feed(ROLE + padded)
+        head, rest = padded.split(b"w0")
+        assert stream.feed(head + b"w1" + rest.split(b"ppp")[1]) == b""
+        assert isinstance(stream.failure, BadAnswer)
+
+    def test_lose_comments_and_names_on_the_way(self) -> None:
+        stream = open_stream()
+        assert stream.feed(b": OPENROUTER PROCESSING\n\n") == b""
+        assert stream.feed(b": ping\n" + words(1)[0]) == words(1)[0]
+        assert stream.feed(b"id: 4\nevent: message\n" + words(1)[0]) == words(1)[0]
+
+    def test_come_out_with_plain_line_ends(self) -> None:
+        stream = open_stream()
+        crlf = b"".join(words(3)).replace(b"\n", b"\r\n")
+        assert stream.feed(crlf) == b"".join(words(3))
+        text = json.dumps({**NAMES, "choices": [{"index": 0, "delta": {"content": "x"}}]}, indent=1)
+        pretty = b"".join(b"data: " + line.encode() + b"\n" for line in text.splitlines()) + b"\n"
+        assert values(stream.feed(pretty)) == [json.loads(text)]
+
+
+class TestUsage:
+    def test_is_hidden_from_clients_that_did_not_ask(self) -> None:
+        stream = open_stream()
+        sent = stream.feed(b"".join([ROLE, *words(2), STOP, USAGE, frame("[DONE]")]))
+        assert b"prompt_tokens" not in sent
+        assert all(value == "[DONE]" or value["choices"] for value in values(sent))
+        assert stream.usage == Usage(input_tokens=9, output_tokens=2)
+
+    def test_goes_last_to_clients_that_asked(self) -> None:
+        stream = open_stream(include_usage=True)
+        sent = values(stream.feed(b"".join([ROLE, *words(2), STOP, USAGE, frame("[DONE]")])))
+        assert sent[-1] == "[DONE]"
+        assert sent[-2] == {**NAMES, "choices": [], "usage": COUNTS}
+
+    def test_is_moved_off_chunks_that_have_choices(self) -> None:
+        stream = open_stream(include_usage=True)
+        stops = chunk({}, "stop", usage=COUNTS)
+        sent = values(stream.feed(b"".join([ROLE, chunk({"content": "a"}, usage={"prompt_tokens": 9}), stops])))
+        assert [value.get("usage") for value in sent] == [None, None, None]
+        assert values(stream.close())[0]["usage"] == COUNTS
+
+    def test_on_a_repeated_finish_does_not_finish_twice(self) -> None:
+        stream = open_stream(include_usage=True)
+        again = chunk({"role": "assistant", "content": ""}, "stop", usage=COUNTS)
+        sent = values(stream.feed(b"".join([ROLE, *words(1), STOP, again, frame("[DONE]")])))
+        finishes = [v for v in sent if v != "[DONE]" and v["choices"] and v["choices"][0]["finish_reason"]]
+        assert len(finishes) == 1
+        assert sent[-2]["usage"] == COUNTS
+
+    def test_corrects_sums_that_leave_reasoning_out(self) -> None:
+        raw = {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "total_tokens": 35,
+            "completion_tokens_details": {"reasoning_tokens": 20},
+            "cost_in_usd_ticks": 12345,
+        }
+        stream = open_stream(include_usage=True)
+        sent = values(stream.feed(ROLE + STOP + frame({**NAMES, "choices": [], "usage": raw}) + frame("[DONE]")))
+        assert sent[-2]["usage"]["completion_tokens"] == 25
+        assert stream.usage == Usage(input_tokens=10, output_tokens=25, reasoning_tokens=20, cost_nano_usd=1235)
+
+    def test_can_be_put_before_the_end_by_whoever_counted_it(self) -> None:
+        stream = open_stream(include_usage=True)
+        sent = stream.feed(b"".join([ROLE, *words(2), STOP, frame("[DONE]")]))
+        assert stream.usage is None
+        assert sent.endswith(DONE)
+        counted = values(stream.usage_frame(Usage(input_tokens=3, output_tokens=4)))[0]
+        assert counted["choices"] == []
+        assert counted["id"] == "c-1"
+        assert counted["usage"]["total_tokens"] == 7
+
+    @pytest.mark.parametrize("garbage", ["None", 5, [], {}, True])
+    def test_of_a_wrong_shape_counts_as_absent(self, garbage: Any) -> None:
+        stream = open_stream()
+        stream.feed(chunk({"content": "x"}, usage=garbage))
+        assert stream.usage is None
+        assert stream.failure is None
+
+
+class TestEnds:
+    def test_without_done_but_finished_is_complete(self) -> None:
+        stream = open_stream()
+        stream.feed(ROLE + words(1)[0] + STOP)
+        assert stream.close() == DONE
+        assert stream.ended
+
+    def test_with_done_and_no_newline_is_complete(self) -> None:
+        stream = open_stream()
+        stream.feed(ROLE + words(1)[0] + STOP + b"data: [DONE]")
+        assert not stream.ended
+        assert stream.close() == DONE
+        assert stream.failure is None
+
+    def test_finished_with_half_an_event_pending_is_complete(self) -> None:
+        stream = open_stream()
+        stream.feed(ROLE + words(1)[0] + STOP + USAGE[:40])
+        assert stream.close() == DONE
+        assert stream.usage is None
+
+    def test_anywhere_before_the_finish_is_complete_is_a_failure(self) -> None:
+        body = ROLE + words(1)[0] + STOP
+        for at in range(len(body)):
+            stream = open_stream()
+            stream.feed(body[:at])
+            assert stream.close() == b""
+            assert isinstance(stream.failure, StreamTruncated)
+            assert not stream.ended
+
+    def test_with_done_before_any_finish_reason_gets_one(self) -> None:
+        stream = open_stream()
+        sent = values(stream.feed(ROLE + words(1)[0] + frame("[DONE]")))
+        assert sent[-2]["choices"][0]["finish_reason"] == "stop"
+        assert stream.finish_reason == "stop"
+
+    def test_with_an_empty_finish_reason_after_tool_calls_says_tool_calls(self) -> None:
+        call = {"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        stream = open_stream()
+        sent = values(stream.feed(chunk({"tool_calls": [call]}, "") + chunk({}, "") + frame("[DONE]")))
+        assert [v["choices"][0]["finish_reason"] for v in sent if v != "[DONE]"] == [None, None, "tool_calls"]
+
+    def test_without_any_answer_is_a_failure(self) -> None:
+        stream = open_stream()
+        assert stream.feed(frame("[DONE]")) == b""
+        assert isinstance(stream.failure, BadAnswer)
+        assert not stream.ended
+
+    def test_needs_a_finish_for_every_choice(self) -> None:
+        stream = open_stream(n=2)
+        stream.feed(chunk({"content": "a"}) + chunk({"content": "b"}, index=1) + STOP)
+        stream.close()
+        assert isinstance(stream.failure, StreamTruncated)
+        stream = open_stream(n=2)
+        stream.feed(chunk({"content": "a"}) + chunk({"content": "b"}, index=1) + STOP + chunk({}, "stop", index=1))
+        assert stream.close() == DONE
+
+    def test_says_nothing_more_after_it(self) -> None:
+        stream = open_stream()
+        stream.feed(ROLE + STOP + frame("[DONE]"))
+        assert stream.feed(words(1)[0]) == b""
+        assert stream.close() == b""
+
+    def test_of_nothing_at_all_is_a_failure(self) -> None:
+        stream = open_stream()
+        assert stream.close() == b""
+        assert isinstance(stream.failure, StreamTruncated)
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("event", "kind"),
+        [
+            ({"error": {"message": "boom", "type": "server_error", "code": None}}, ServerFailed),
+            ({**NAMES, "error": {"code": 502, "message": "gone"}, "choices": []}, ServerFailed),
+            ({"error": {"code": 429, "message": "slow down"}}, RateLimited),
+            ({"error": {"message": "x", "type": "overloaded_error"}}, Overloaded),
+            ({"code": "The service is currently unavailable", "error": "down"}, Overloaded),
+            ({"error": {"message": "x", "code": "context_length_exceeded"}}, ContextOverflow),
+            ({"error": "a mere text"}, ServerFailed),
+            ({**NAMES, "choices": [{"index": 0, "delta": {}, "finish_reason": "error"}]}, ServerFailed),
+        ],
+    )
+    def test_are_recognised_in_events(self, event: Any, kind: type[Exception]) -> None:
+        stream = open_stream()
+        sent = stream.feed(ROLE + words(1)[0] + frame(event) + words(1)[0])
+        assert sent == ROLE + words(1)[0]
+        assert type(stream.failure) is kind
+        assert stream.feed(words(1)[0]) == b""
+        assert stream.close() == b""
+
+    def test_are_recognised_by_the_name_of_an_event(self) -> None:
+        stream = open_stream()
+        stream.feed(b'event: error\ndata: {"message":"slow down","code":429}\n\n')
+        assert isinstance(stream.failure, RateLimited)
+
+    @pytest.mark.parametrize("data", ["hello", "[1]", "{", "1", "null", '{"a":NaN}', '{"choices":["x"]}', '"s"'])
+    def test_are_garbage_in_events(self, data: str) -> None:
+        stream = open_stream()
+        assert stream.feed(words(1)[0] + frame(data)) == words(1)[0]
+        assert isinstance(stream.failure, BadAnswer)
+
+    def test_are_events_that_are_not_utf8(self) -> None:
+        stream = open_stream()
+        stream.feed(ROLE + b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n')
+        assert isinstance(stream.failure, BadAnswer)
+
+    def test_are_events_that_never_end(self) -> None:
+        stream = open_stream()
+        for _ in range(20):
+            stream.feed(b"data: " + b"x" * 65536)
+        assert isinstance(stream.failure, BadAnswer)
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            (b'{"error":{"message":"Too many","code":429}}', RateLimited),
+            (b' \n{"code":"The service is currently unavailable","error":"down"}', Overloaded),
+            (b'{"message":"invalid api token"}', CredentialRejected),
+            (b'{"message":"no idea"}', ServerFailed),
+            (
+                b'{"error":{"message":"Incorrect API key provided: sk-abcdefgh","type":"invalid_request_error"}}',
+                CredentialRejected,
+            ),
+            (b'{"id":"x","choices":[{"message":{"content":"whole answer"}}]}', BadAnswer),
+            (b'[{"error":{"code":503,"message":"x"}}]', Overloaded),
+            (b"[]", BadAnswer),
+            (b'{"error":{"message":"cut', StreamTruncated),
+            (b"<!DOCTYPE html><html></html>", BadAnswer),
+        ],
+    )
+    def test_are_bodies_that_are_no_stream(self, body: bytes, kind: type[Exception]) -> None:
+        for at in range(len(body)):
+            stream = open_stream()
+            sent = stream.feed(body[:at]) if at else b""
+            sent += stream.feed(body[at:]) + stream.close()
+            assert sent == b""
+            assert type(stream.failure) is kind
+
+    def test_keep_no_endless_plain_body(self) -> None:
+        stream = open_stream()
+        for _ in range(20):
+            stream.feed(b'{"a":"' + b"x" * 65536)
+        assert isinstance(stream.failure, BadAnswer)
+
+    def test_show_no_secret(self) -> None:
+        stream = open_stream()
+        stream.feed(frame({"error": {"message": "Bearer sk-proj-abcdef1234567890 was refused", "type": "api_error"}}))
+        assert stream.failure is not None
+        assert "abcdef" not in stream.failure.message
+
+
+class TestOddities:
+    def test_of_azure_the_empty_first_chunk_is_dropped(self) -> None:
+        stream = open_stream()
+        first = frame({"choices": [], "created": 0, "id": "", "model": "", "prompt_filter_results": []})
+        assert stream.feed(first + words(1)[0]) == words(1)[0]
+        assert values(stream.usage_frame(Usage()))[0]["id"] == "c-1"
+
+    def test_of_filters_a_missing_delta_passes(self) -> None:
+        stream = open_stream()
+        event = frame({**NAMES, "choices": [{"index": 0, "content_filter_offsets": {}, "finish_reason": None}]})
+        assert stream.feed(words(1)[0] + event) == words(1)[0] + event
+
+    def test_repairs_are_applied_and_never_become_the_template(self) -> None:
+        def shout(value: dict[str, Any]) -> bool:
+            delta = value["choices"][0]["delta"]
+            delta["content"] = delta.get("content", "").upper()
+            return True
+
+        request = ClientRequest(operation=Operation.CHAT, model="m", body={}, stream=True)
+        stream = RelayStream(request, repair=shout)
+        for number in range(3):
+            assert values(stream.feed(words(3)[number]))[0]["choices"][0]["delta"]["content"] == f" WORD{number}"
+
+    def test_text_completions_are_relayed_too(self) -> None:
+        names = {**NAMES, "object": "text_completion"}
+
+        def event(text: str, finish: str | None = None) -> bytes:
+            return frame({**names, "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": finish}]})
+
+        stream = open_stream(operation=Operation.COMPLETIONS, prompt="x", include_usage=True)
+        events = [event("a"), event("b"), event("c"), event("", "length")]
+        assert b"".join(stream.feed(each) for each in events) == b"".join(events)
+        assert stream.delivered_text() == "abc"
+        sent = values(stream.feed(frame({**names, "choices": [], "usage": COUNTS}) + frame("[DONE]")))
+        assert sent == [{**names, "choices": [], "usage": COUNTS}, "[DONE]"]
+
+    def test_text_completions_end_when_every_prompt_is_answered(self) -> None:
+        def event(index: int) -> bytes:
+            return frame({**NAMES, "choices": [{"text": "x", "index": index, "finish_reason": "stop"}]})
+
+        stream = open_stream(operation=Operation.COMPLETIONS, prompt=["a", "b"])
+        stream.feed(event(0))
+        stream.close()
+        assert isinstance(stream.failure, StreamTruncated)
+        stream = open_stream(operation=Operation.COMPLETIONS, prompt=["a", "b"])
+        stream.feed(event(0) + event(1))
+        assert stream.close() == DONE
+
+
+TEXTS = st.text(max_size=6)
+EVENTS = st.one_of(
+    TEXTS.map(lambda text: chunk({"content": text})),
+    TEXTS.map(lambda text: chunk({"reasoning_content": text})),
+    TEXTS.map(lambda text: frame(json.loads(chunk({"content": text})[6:]), compact=False)),
+    st.sampled_from([ROLE, STOP, USAGE, b": ping\n\n", chunk({"content": "a"}, usage=COUNTS), chunk({"content": '"'})]),
+    st.sampled_from([frame("[DONE]"), frame({"error": {"message": "x"}}), frame("garbage"), b"data: [DONE]"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(events=st.lists(EVENTS, max_size=10), step=st.integers(min_value=1, max_value=60), asked=st.booleans())
+def test_tells_the_same_however_the_bytes_are_cut(events: list[bytes], step: int, asked: bool) -> None:
+    body = b"".join(events)
+    assert (
+        run([body], asked) == run(events, asked) == run([body[a : a + step] for a in range(0, len(body), step)], asked)
+    )
+
+
+def run(pieces: list[bytes], asked: bool) -> tuple[Any, ...]:
+    stream = open_stream(include_usage=asked)
+    sent = b"".join(stream.feed(piece) for piece in pieces if piece)
+    sent += stream.close()
+    return (
+        sent,
+        stream.started,
+        stream.ended,
+        type(stream.failure),
+        stream.usage,
+        stream.finish_reason,
+        stream.delivered_text(),
+    )

@@ -93,7 +93,7 @@ class AzureAdapter(OpenAICompatibleAdapter):
         """Chunks of the asynchronous content filter come without a delta; clients expect one."""
         changed = False
         for choice in answer.get("choices") or ():
-            if isinstance(choice, dict) and not choice.get("delta") and not {"message", "text"} & choice.keys():
+            if isinstance(choice, dict) and not {"delta", "message", "text"} & choice.keys():
                 choice["delta"] = {}
                 choice.setdefault("finish_reason", None)
                 changed = True

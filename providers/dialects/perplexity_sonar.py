@@ -88,16 +88,19 @@ def annotations_of(text: str, sources: dict[int, tuple[str, str]]) -> list[JsonO
 
 
 def repair_answer(answer: JsonObject) -> bool:
-    """Adds annotations to a complete answer, in place; True when it has any."""
+    """Adds annotations to a complete answer and takes the stream's leftovers out of it, in place; True if it did."""
     sources = sources_of(answer)
     changed = False
     for choice in answer.get("choices") or ():
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if isinstance(message, dict) and isinstance(message.get("content"), str):
-            found = annotations_of(message["content"], sources)
-            if found:
-                message["annotations"] = found
-                changed = True
+        if not isinstance(choice, dict):
+            continue
+        changed = choice.pop("delta", None) is not None or changed
+        message = choice.get("message")
+        text = message.get("content") if isinstance(message, dict) else None
+        found = annotations_of(text, sources) if isinstance(text, str) else []
+        if found and isinstance(message, dict):
+            message["annotations"] = found
+            changed = True
     return changed
 
 

@@ -23,6 +23,7 @@ from providers.types import (
     RefusalDelta,
     StreamEnd,
     StreamEvent,
+    StreamFailed,
     StreamStart,
     TextDelta,
     UsageReport,
@@ -30,7 +31,7 @@ from providers.types import (
 
 
 class Progress:
-    """`on` raises an `UpstreamError` for an event that reports a failure. `ended` is true after the last event."""
+    """`on` raises `BadAnswer` for an end that would lose something. `ended` is true after the last event."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -45,10 +46,10 @@ class Progress:
 
     def on(self, kind: str, body: JsonObject) -> list[StreamEvent]:
         if kind in ("response.failed", "error", "response.cancelled") or (body.get("error") and "response" not in body):
-            raise _failure(body)
+            return self._fail(body)
         handler = HANDLERS.get(kind)
         events = handler(self, body) if handler is not None else []
-        if events and not self._started:
+        if events and not self._started and not isinstance(events[-1], StreamFailed):
             self._started = True
             start = body.get("response")
             events.insert(0, _start(start if isinstance(start, dict) else {}))
@@ -237,7 +238,7 @@ class Progress:
 
     def _end(self, response: JsonObject) -> list[StreamEvent]:
         if response.get("status") in ("failed", "cancelled"):
-            raise _failure({"response": response})
+            return self._fail({"response": response})
         events = self._end_items(response.get("output"))
         events.extend(self._end_calls())
         fields = search_fields(self._results)
@@ -251,6 +252,14 @@ class Progress:
             events.append(UsageReport(usage))
         self.ended = True
         return [*events, StreamEnd()]
+
+    def _fail(self, body: JsonObject) -> list[StreamEvent]:
+        """A failed answer may still say what it has used up."""
+        self.ended = True
+        response = body.get("response")
+        usage = decode_usage(response.get("usage")) if isinstance(response, dict) else None
+        failed = StreamFailed(_failure(body))
+        return [failed] if usage is None else [UsageReport(usage), failed]
 
     def _end_items(self, items: object) -> list[StreamEvent]:
         """What the final answer says and the events before it did not."""

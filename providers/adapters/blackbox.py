@@ -12,7 +12,7 @@ import orjson
 from providers.adapters import openrouter
 from providers.adapters.base import ClientStream, Delivered, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer, operation_path
-from providers.dialects.chunk_repair import ChunkRepair
+from providers.dialects.chunk_repair import RepairedRelay
 from providers.dialects.relay import RelayStream
 from providers.errors import Unsupported
 from providers.specs import DeploymentSpec
@@ -141,7 +141,7 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
         if request.operation is Operation.COMPLETIONS:
             return RelayStream(request, repair=_text_of_completion)
-        return RelayStream(request, repair=ChunkRepair(repair_answer))
+        return RepairedRelay(request, also=repair_answer)
 
 
 def _refuse(body: JsonObject, provider: str) -> None:

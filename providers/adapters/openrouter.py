@@ -7,8 +7,7 @@ import orjson
 from providers.adapters.base import ClientStream
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter
 from providers.dialects import upstream_errors
-from providers.dialects.chunk_repair import ChunkRepair
-from providers.dialects.relay import RelayStream
+from providers.dialects.chunk_repair import RepairedRelay
 from providers.dialects.retry_after import retry_after_s
 from providers.errors import ModelNotFound, QuotaExhausted, RateLimited, Unsupported, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
@@ -68,7 +67,7 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
         return repair_answer(answer)
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        return RelayStream(request, repair=ChunkRepair(repair_answer))
+        return RepairedRelay(request, also=repair_answer)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         error = super().read_error(status, headers, body)

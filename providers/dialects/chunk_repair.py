@@ -10,10 +10,11 @@ pass unseen; what only carries text is left to pass as the bytes it came in.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from providers.dialects.relay import Repair
-from providers.types import JsonObject
+from providers.dialects.relay import RelayStream, Repair, expected_choices
+from providers.types import ClientRequest, JsonObject
+
+_ROLE = b'"role":"assistant"'
 
 
 @dataclass(slots=True)
@@ -35,7 +36,12 @@ class ChunkRepair:
 
     def __init__(self, also: Repair | None = None) -> None:
         self._also = also
-        self._choices: dict[Any, _Choice] = {}
+        self._choices: dict[int, _Choice] = {}
+
+    @property
+    def has_role(self) -> bool:
+        """True once any choice has said its role."""
+        return any(choice.has_role for choice in self._choices.values())
 
     def __call__(self, chunk: JsonObject) -> bool:
         is_changed = self._also is not None and self._also(chunk)
@@ -43,7 +49,8 @@ class ChunkRepair:
         for choice in choices if isinstance(choices, list) else ():
             delta = choice.get("delta") if isinstance(choice, dict) else None
             if isinstance(delta, dict) and delta:
-                state = self._choices.setdefault(choice.get("index"), _Choice())
+                index = choice.get("index")
+                state = self._choices.setdefault(index if isinstance(index, int) else 0, _Choice())
                 is_changed = _repair_delta(delta, state) or is_changed
         return is_changed
 
@@ -77,7 +84,7 @@ def _repair_call(call: JsonObject, state: _Choice) -> None:
 def _known_call(call: JsonObject, index: int | None, state: _Choice) -> _Call | None:
     """The call this delta continues: the one of its id, else of its index, else the latest; None for a new one."""
     if call.get("id"):
-        return next((known for known in state.calls if known.id == call["id"]), None)
+        return next((known for known in state.calls if known.id == str(call["id"])), None)
     if index is not None:
         return state.by_index.get(index)
     return state.calls[-1] if state.calls else None
@@ -103,3 +110,23 @@ def _repair_name(call: JsonObject, known: _Call) -> None:
         del function["name"]
     else:
         known.name += str(function["name"])
+
+
+class RepairedRelay(RelayStream):
+    """A relay whose chunks are repaired, without parsing those of which the only fault is a repeated role.
+
+    Quotes inside a JSON string are escaped, so these bytes are a key and its value wherever they stand. Where a read cuts
+    them apart they stay, and the chunk is repaired the long way.
+    """
+
+    __slots__ = ("_chunks", "_strips_roles")
+
+    def __init__(self, request: ClientRequest, *, also: Repair | None = None) -> None:
+        self._chunks = ChunkRepair(also)
+        self._strips_roles = expected_choices(request.body) == 1
+        super().__init__(request, repair=self._chunks)
+
+    def feed(self, data: bytes) -> bytes:
+        if self._strips_roles and _ROLE in data and self._chunks.has_role:
+            data = data.replace(_ROLE + b",", b"").replace(b"," + _ROLE, b"")
+        return super().feed(data)

@@ -160,7 +160,7 @@ class StreamDecoder:
     def _tool_call_start(self, event: JsonObject) -> list[StreamEvent]:
         call, function = _tool_call(event)
         index = _index(event, default=len(self._calls))
-        known = next((known for known in self._calls if known.id == call.get("id")), None)
+        known = next((known for known in self._calls if known.id == str(call.get("id"))), None)
         if known is not None:
             self._calls_by_index[index] = known
             return [] if known.has_arguments else self._arguments(known, function)

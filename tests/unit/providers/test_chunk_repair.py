@@ -5,7 +5,7 @@ import copy
 import orjson
 import pytest
 
-from providers.dialects.chunk_repair import ChunkRepair
+from providers.dialects.chunk_repair import ChunkRepair, RepairedRelay
 from providers.dialects.relay import RelayStream
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -106,6 +106,11 @@ def test_a_call_without_an_id_gets_one() -> None:
     assert added_up(call(0, None, "f"), call(0, arguments="{}")) == [("call_0", "f", "{}")]
 
 
+def test_an_id_that_is_a_number_is_still_one_id() -> None:
+    calls = [{"index": 0, "id": 5, "function": {"name": "f"}}, {"index": 0, "id": 5, "function": {"arguments": "{}"}}]
+    assert added_up(*calls) == [("5", "f", "{}")]
+
+
 @pytest.mark.parametrize("delta", [None, {}, [], "x", {"tool_calls": None}, {"tool_calls": "None"}, {"content": "x"}])
 def test_leaves_other_deltas_alone(delta: object) -> None:
     broken = chunk(delta)
@@ -114,7 +119,10 @@ def test_leaves_other_deltas_alone(delta: object) -> None:
     assert broken == before
 
 
-@pytest.mark.parametrize("choices", [None, [], "x", [None], [{}], [{"delta": {"tool_calls": [None, 4, {}]}}]])
+@pytest.mark.parametrize(
+    "choices",
+    [None, [], "x", [None], [{}], [{"delta": {"tool_calls": [None, 4, {}]}}], [{"index": [], "delta": {"role": "x"}}]],
+)
 def test_never_stumbles_over_a_shape(choices: object) -> None:
     ChunkRepair()({"choices": choices})
 
@@ -155,3 +163,46 @@ def test_a_relay_does_not_learn_arguments_of_one_call_for_another() -> None:
     frames = b"".join(stream.feed(b"data: " + orjson.dumps(chunk({"tool_calls": [each]})) + b"\n\n") for each in calls)
     got = [orjson.loads(frame[6:])["choices"][0]["delta"]["tool_calls"][0] for frame in frames.split(b"\n\n") if frame]
     assert [each["index"] for each in got] == [0] * 7 + [1] * 7
+
+
+def frame(delta: JsonObject, index: int = 0, finish: str | None = None) -> bytes:
+    return b"data: " + orjson.dumps(chunk(delta, index, finish)) + b"\n\n"
+
+
+SAID = '{"role":"assistant","content":"x"},"role":"assistant"'
+ROLES = b"".join(
+    [
+        b": hi\n\n",
+        frame({"role": "assistant", "content": ""}),
+        *[frame({"role": "assistant", "content": f"é{n}"}) for n in range(4)],
+        frame({"content": SAID, "role": "assistant"}),
+        frame({"role": "assistant"}),
+        frame({"role": "assistant", "content": ""}, finish="stop"),
+        b"data: [DONE]\n\n",
+    ]
+)
+
+
+def relayed(pieces: list[bytes], **body: object) -> list[JsonObject]:
+    request = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m", **body}, stream=True)
+    stream = RepairedRelay(request)
+    sent = b"".join(stream.feed(piece) for piece in pieces) + stream.close()
+    assert stream.ended
+    return [orjson.loads(each[6:]) for each in sent.split(b"\n\n") if each.startswith(b"data: {")]
+
+
+def test_roles_are_taken_out_alike_under_every_cut() -> None:
+    by_event = relayed([each + b"\n\n" for each in ROLES.split(b"\n\n") if each])
+    deltas = [each["choices"][0]["delta"] for each in by_event]
+    assert [delta.get("role") for delta in deltas] == ["assistant"] + [None] * (len(deltas) - 1)
+    assert "".join(delta.get("content", "") for delta in deltas) == "é0é1é2é3" + SAID
+    for cut in range(1, len(ROLES)):
+        assert relayed([ROLES[:cut], ROLES[cut:]]) == by_event, cut
+    assert relayed([ROLES[at : at + 1] for at in range(len(ROLES))]) == by_event
+
+
+def test_roles_of_several_choices_all_pass() -> None:
+    events = [frame({"role": "assistant", "content": "a"}, at) for at in (0, 1, 0, 1)]
+    ends = [frame({}, at, "stop") for at in (0, 1)]
+    chunks = relayed([*events, *ends, b"data: [DONE]\n\n"], n=2)
+    assert [each["choices"][0]["delta"].get("role") for each in chunks[:4]] == ["assistant", "assistant", None, None]

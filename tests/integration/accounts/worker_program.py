@@ -1,0 +1,90 @@
+"""A worker as a process of its own: `python -m tests.integration.accounts.worker_program MODE …`.
+
+calls DATA_DIR REDIS_URL|- TOKEN COUNT    makes COUNT calls at once, prints what became of them as JSON
+load DATA_DIR TOKEN UPSTREAM_FILE         makes calls until it is killed; writes each one that was sent to the file
+replay DATA_DIR                           starts, replays what dead workers left, ends
+"""
+
+import asyncio
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+import django
+
+django.setup()
+
+from accounts.admission import Accounts
+from accounts.background import replay_orphans
+from accounts.errors import InsufficientQuota, RateLimitExceeded
+from accounts.records import AccountsSettings
+from tests.unit.accounts.builders import intent, record
+
+PEPPER = "test-pepper"
+ESTIMATE = 1_000
+
+
+async def opened(data_dir: str, redis_url: str | None = None) -> Accounts:
+    accounts = Accounts(pepper=PEPPER, data_dir=Path(data_dir), redis_url=redis_url)
+    await accounts.open()
+    accounts.configure(AccountsSettings(sql_timeout_s=30.0, redis_timeout_s=5.0, workers=4))
+    return accounts
+
+
+async def calls(data_dir: str, redis_url: str, token: str, count: str) -> None:
+    accounts = await opened(data_dir, None if redis_url == "-" else redis_url)
+    outcome = {"admitted": 0, "spent": 0, "over_budget": 0, "limited": 0, "most_at_once": 0}
+
+    async def call(number: int) -> None:
+        principal = await accounts.authenticate(token, None)
+        try:
+            admission = await accounts.admit(principal, request_id=f"req_{number}", tokens=10)
+        except RateLimitExceeded:
+            outcome["limited"] += 1
+            return
+        try:
+            await accounts.reserve(admission, cost_nano_usd=ESTIMATE, tokens=10)
+        except InsufficientQuota:
+            outcome["over_budget"] += 1
+            accounts.release(admission)
+            return
+        accounts.attempt_started(admission, intent())
+        await asyncio.sleep(random.random() * 0.2)
+        cost = random.randint(1, ESTIMATE)
+        outcome["admitted"] += 1
+        outcome["spent"] += cost
+        accounts.settle(admission, [record(cost_nano_usd=cost, input_tokens=4, output_tokens=2)])
+
+    await asyncio.gather(*[call(number) for number in range(int(count))])
+    await accounts.aclose(timeout_s=60.0)
+    print(json.dumps(outcome))
+
+
+async def load(data_dir: str, token: str, upstream_file: str) -> None:
+    accounts = await opened(data_dir)
+    upstream = os.open(upstream_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    async def caller() -> None:
+        while True:
+            principal = await accounts.authenticate(token, None)
+            admission = await accounts.admit(principal, request_id="req_same", tokens=10)
+            await accounts.reserve(admission, cost_nano_usd=ESTIMATE, tokens=10)
+            accounts.attempt_started(admission, intent(input_tokens=4))
+            os.write(upstream, f"{admission.id}\n".encode())
+            await asyncio.sleep(random.random() * 0.01)
+            accounts.settle(admission, [record(cost_nano_usd=7, input_tokens=4, output_tokens=2)])
+
+    await asyncio.gather(*[caller() for _ in range(8)])
+
+
+async def replay(data_dir: str) -> None:
+    rows = await asyncio.to_thread(replay_orphans, Path(data_dir) / "journal")
+    print(json.dumps({"rows": rows}))
+
+
+if __name__ == "__main__":
+    asyncio.run({"calls": calls, "load": load, "replay": replay}[sys.argv[1]](*sys.argv[2:]))

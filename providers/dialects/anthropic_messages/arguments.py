@@ -1,17 +1,21 @@
 """Tool arguments: OpenAI carries them as JSON text of the model's making, Anthropic as an object. Pure.
 
-Text that is no JSON object still has to travel inside one, or the conversation could not be continued; it is wrapped
-under a key that the reverse direction recognises, so a round trip returns the same text.
+Text that is no JSON object, or whose numbers no JSON writer would give back as they are, still has to travel inside
+one, or the conversation could not be continued; it is wrapped under a key that the reverse direction recognises, so a
+round trip returns the same text.
 """
 
 import json
+import math
+import re
 from typing import Any
 
 import orjson
 
 from providers.types import JsonObject
 
-INVALID_ARGUMENTS_KEY = "__invalid_json_arguments"
+TEXT_KEY = "__arguments_as_text"
+_MAYBE_EXTREME_NUMBER = re.compile(r"\d{19}|\d[eE]")
 
 
 def loads_lenient(data: bytes | str) -> Any:
@@ -21,8 +25,7 @@ def loads_lenient(data: bytes | str) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         text = data.decode() if isinstance(data, bytes) else data
-        value = json.loads(text, parse_constant=_refuse_constant)  # big integers, lone surrogates
-        return _without_surrogates(value)
+        return _without_surrogates(json.loads(text, parse_constant=_refuse))
 
 
 def object_from_arguments(text: str) -> JsonObject:
@@ -31,21 +34,34 @@ def object_from_arguments(text: str) -> JsonObject:
         return {}
     try:
         value = loads_lenient(text)
+        if _MAYBE_EXTREME_NUMBER.search(text):
+            json.loads(text, parse_int=_small_integer, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return {INVALID_ARGUMENTS_KEY: text}
-    return value if isinstance(value, dict) else {INVALID_ARGUMENTS_KEY: text}
+        return {TEXT_KEY: text}
+    return value if isinstance(value, dict) else {TEXT_KEY: text}
 
 
 def arguments_from_object(value: Any) -> str:
-    if isinstance(value, dict) and list(value) == [INVALID_ARGUMENTS_KEY]:
-        return str(value[INVALID_ARGUMENTS_KEY])
+    if isinstance(value, dict) and list(value) == [TEXT_KEY]:
+        return str(value[TEXT_KEY])
     if value is None:
         return "{}"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _small_integer(digits: str) -> int:
+    """Beyond 64 bits integers would come out as floats, which is another number."""
+    value = int(digits)
+    return value if -(2**63) <= value < 2**64 else _refuse(digits)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse(digits)
 
 
 def _without_surrogates(value: Any) -> Any:

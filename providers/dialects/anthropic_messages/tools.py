@@ -16,6 +16,7 @@ _TOOL_EXTRAS = frozenset(
 )
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
+_NO_ARGUMENTS_STRICTLY: JsonObject = {**_NO_ARGUMENTS, "additionalProperties": False}
 
 
 def needs_json_tool(call: ChatCall, traits: ModelTraits) -> bool:
@@ -144,7 +145,7 @@ def _decode_tool(tool: JsonObject) -> Tool:
     return Tool(
         name=str(tool.get("name", "")),
         description=tool.get("description"),
-        parameters=None if schema == _NO_ARGUMENTS else schema,
+        parameters=None if schema in (_NO_ARGUMENTS, _NO_ARGUMENTS_STRICTLY) else schema,
         strict=tool.get("strict"),
         extra=extra,
     )

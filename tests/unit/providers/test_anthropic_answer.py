@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from providers.dialects.anthropic_messages import StreamDecoder, decode_answer, encode_answer
@@ -21,6 +21,7 @@ from providers.types import (
 )
 from tests.unit.providers.test_anthropic_stream import run, wire
 
+QUIETLY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 USAGE = {"input_tokens": 12, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 6, "output_tokens": 20}
 
 
@@ -208,6 +209,7 @@ usages = st.builds(
 )
 
 
+@QUIETLY
 @given(content=st.lists(blocks, max_size=6), usage=usages)
 def test_an_answer_survives_the_way_there_and_back(content, usage):
     stop_reason = "tool_use" if any(block["type"] == "tool_use" for block in content) else "max_tokens"
@@ -215,6 +217,7 @@ def test_an_answer_survives_the_way_there_and_back(content, usage):
     assert decode_answer(encode_answer(answer)) == answer
 
 
+@QUIETLY
 @given(content=st.lists(blocks, max_size=6), usage=usages)
 def test_a_stream_says_the_same_as_the_complete_answer(content, usage):
     stop_reason = "tool_use" if any(block["type"] == "tool_use" for block in content) else "end_turn"
@@ -268,6 +271,7 @@ def halves(whole):
     return [whole[:middle], whole[middle:]]
 
 
+@QUIETLY
 @given(data=st.binary(max_size=400))
 def test_no_bytes_whatsoever_crash_the_decoder(data):
     decoder = StreamDecoder()
@@ -275,6 +279,7 @@ def test_no_bytes_whatsoever_crash_the_decoder(data):
     assert isinstance(events[-1], StreamFailed | StreamEnd)
 
 
+@QUIETLY
 @given(
     raw=st.lists(
         st.dictionaries(st.sampled_from(["type", "index", "delta", "content_block", "message", "usage"]), values)

@@ -255,7 +255,9 @@ class TestMessages:
         turns = encode(call_of(user(), assistant(calls=(tool_call("a", arguments),)), result("a"), tools=(LOOKUP,)))
         assert turns["messages"][1]["content"][0]["input"] == {}
 
-    @pytest.mark.parametrize("arguments", ['{"q":', "[1]", "NaN", '{"x": NaN}', "free text"])
+    @pytest.mark.parametrize(
+        "arguments", ['{"q":', "[1]", "NaN", '{"x": NaN}', '{"x":1e400}', '{"x":99999999999999999999}', "free text"]
+    )
     def test_arguments_that_are_no_object_survive_a_round_trip(self, arguments):
         call = call_of(user(), assistant(calls=(tool_call("a", arguments),)), result("a"), tools=(LOOKUP,))
         body = encode(call)

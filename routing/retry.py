@@ -1,9 +1,9 @@
 """What follows from a failed attempt, how long to wait, and when to stop. Pure: time and chance are arguments.
 
-The retry budget bounds what retries add to a total outage without standing in the way of failover. Moving on to a
-candidate that nothing speaks against is free: it is that candidate's ordinary traffic, and its own breaker ends it when
-it fails too. Everything else (the same target again, a candidate admitted although its breaker is open) is paid from a
-bucket that each request fills by a tenth, so that in an outage upstreams see at most 1.1 × the requests.
+The retry budget bounds what retries add to a total outage without standing in the way of failover. It is a bucket that
+each request fills by a tenth. Moving on to a candidate that nothing speaks against is always allowed, on credit if need
+be: its own breaker ends it when that one fails too. Everything else (the same target again, a candidate admitted although
+its breaker is open) needs cash, so that in an outage upstreams see at most 1.1 × the requests.
 """
 
 import enum
@@ -25,19 +25,19 @@ def backoff_s(retry: int, *, base_s: float, draw: float, cap_s: float = 8.0) -> 
 class RetryBudget:
     """Tokens for retries: `ratio` comes in with each request, one goes out with each charged retry.
 
-    It starts full at `floor` and never holds more than `ratio` × the requests in flight, or `floor` if that is more. An
-    idle proxy regains one token in `regain_s`, so that rare requests may be retried too.
+    It starts full at `floor` and never holds more than `ratio` × the requests in flight, or `floor` if that is more. When
+    nobody wanted a token for `forgive_after_s`, it is at `floor` again, so that rare requests may be retried too.
     """
 
-    __slots__ = ("_regained_at", "floor", "in_flight", "ratio", "regain_s", "tokens")
+    __slots__ = ("_asked_at", "floor", "forgive_after_s", "in_flight", "ratio", "tokens")
 
-    def __init__(self, *, ratio: float = 0.1, floor: float = 3.0, regain_s: float = 10.0) -> None:
+    def __init__(self, *, ratio: float = 0.1, floor: float = 3.0, forgive_after_s: float = 30.0) -> None:
         self.ratio = ratio
         self.floor = floor
-        self.regain_s = regain_s
+        self.forgive_after_s = forgive_after_s
         self.tokens = floor
         self.in_flight = 0
-        self._regained_at: float | None = None
+        self._asked_at = float("inf")
 
     def request_started(self) -> None:
         self.in_flight += 1
@@ -46,11 +46,21 @@ class RetryBudget:
     def request_ended(self) -> None:
         self.in_flight -= 1
 
+    def allows(self, step: "Step", now: float) -> bool:
+        """Whether a step may be taken, and its price paid: charged ones in cash; moving on to a sound candidate always,
+        if need be on credit; repeating what was never processed, or with another credential, for nothing."""
+        if step.charged:
+            return self.spend(now)
+        if step.then is Then.NEXT:
+            # What an outage's first moments cost is saved later; no more debt than the requests that can have made it.
+            self.tokens = max(self.tokens - 1.0, -float(self.in_flight))
+        return True
+
     def spend(self, now: float) -> bool:
         """Takes one token; False when there is none. `now` is monotonic seconds."""
-        if self._regained_at is not None and self.tokens < self.floor:
-            self.tokens = min(self.tokens + max(now - self._regained_at, 0.0) / self.regain_s, self.floor)
-        self._regained_at = now
+        if now - self._asked_at >= self.forgive_after_s:
+            self.tokens = max(self.tokens, self.floor)
+        self._asked_at = now
         if self.tokens < 1.0:
             return False
         self.tokens -= 1.0

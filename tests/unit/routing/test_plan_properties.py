@@ -81,7 +81,7 @@ def serves(query: RouteQuery, each: Candidate) -> bool:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(query=queries, pool=pools, strategy=strategies, draws=draws)
 def test_never_chooses_an_ineligible_candidate_and_never_forgets_an_eligible_one(query, pool, strategy, draws):
     plan = make_plan(query, pool, strategy, draws)
@@ -97,7 +97,7 @@ def test_never_chooses_an_ineligible_candidate_and_never_forgets_an_eligible_one
     assert recompute(plan) == plan
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(pool=pools, strategy=strategies, draws=draws, query=queries)
 def test_every_strategy_only_reorders_and_explains_each_candidate(pool, strategy, draws, query):
     if len(pool) > 1:

@@ -1,7 +1,7 @@
 import pytest
 
 from providers import errors
-from routing.retry import Failure, RetryBudget, RetryPolicy, Then, backoff_s, what_follows
+from routing.retry import Failure, RetryBudget, RetryPolicy, Step, Then, backoff_s, what_follows
 
 POLICY = RetryPolicy(max_attempts=3)
 
@@ -146,11 +146,26 @@ def test_many_requests_in_flight_raise_the_ceiling():
     assert sum(budget.spend(0) for _ in range(500)) == pytest.approx(100, abs=1), "10 % of a thousand"
 
 
-def test_an_idle_proxy_regains_its_floor_slowly():
+def test_moving_on_is_always_allowed_and_saved_again_later():
+    budget = RetryBudget()
+    for _ in range(50):
+        budget.request_started()
+    on = Step(then=Then.NEXT, why="x")
+    assert all(budget.allows(on, 0) for _ in range(500))
+    assert budget.tokens == -50
+    assert not budget.allows(Step(then=Then.NEXT, why="x", charged=True), 0)
+    assert budget.allows(Step(then=Then.SAME, why="stale_connection"), 0)
+    assert budget.tokens == -50
+    for _ in range(520):
+        budget.request_started()
+    assert budget.allows(Step(then=Then.SAME, why="x", charged=True), 0)
+
+
+def test_a_proxy_that_was_idle_has_its_floor_again():
     budget = RetryBudget()
     for _ in range(4):
         budget.spend(0)
-    assert not budget.spend(5)
-    assert budget.spend(11)
-    assert [budget.spend(1000) for _ in range(4)] == [True, True, True, False]
-    assert not budget.spend(900), "a clock that runs backwards gives nothing"
+    assert not budget.spend(29)
+    assert not budget.spend(58), "asking keeps it waiting"
+    assert [budget.spend(88) for _ in range(4)] == [True, True, True, False]
+    assert not budget.spend(50), "a clock that runs backwards gives nothing"

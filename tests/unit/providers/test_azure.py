@@ -1,0 +1,93 @@
+"""Azure's names, versions and lists; what goes over the wire is in the golden cases."""
+
+import pytest
+
+from providers.adapters.azure import AzureAdapter, check_api_version, check_deployment_name
+from providers.errors import BadAnswer
+from providers.specs import ProviderSpec
+from providers.transport import Endpoint
+
+ADAPTER = AzureAdapter()
+
+
+def provider(base_path="", **options):
+    endpoint = Endpoint(scheme="https", host="r.openai.azure.com", port=443)
+    return ProviderSpec(id=1, name="azure", kind="azure", endpoint=endpoint, base_path=base_path, options=options)
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "my_model.v2", "A", "x" * 64])
+def test_takes_the_names_that_azure_takes(name):
+    assert check_deployment_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "a/b", "a b", "a?b", "a%2Fb", "..", ".", "é", "a\n"])
+def test_refuses_names_that_must_not_reach_a_path(name):
+    with pytest.raises(ValueError, match="deployment name"):
+        check_deployment_name(name)
+
+
+@pytest.mark.parametrize(
+    ("version", "date"), [("2024-10-21", "2024-10-21"), ("2025-02-01-preview", "2025-02-01-preview")]
+)
+def test_a_date_chooses_the_dated_surface(version, date):
+    assert check_api_version(version) == date
+
+
+@pytest.mark.parametrize("version", ["", "v1", "latest", "preview"])
+def test_everything_else_that_is_known_chooses_v1(version):
+    assert check_api_version(version) is None
+
+
+@pytest.mark.parametrize("version", ["2024", "2024-10-21&x=1", "v2", "2024-10-21-Preview!"])
+def test_refuses_versions_that_are_none(version):
+    with pytest.raises(ValueError, match="api_version"):
+        check_api_version(version)
+
+
+@pytest.mark.parametrize(
+    ("configured", "path"),
+    [
+        (provider(), "/openai/v1/models"),
+        (provider("/openai"), "/openai/v1/models"),
+        (provider("/openai/v1"), "/openai/v1/models"),
+        (provider(api_version="preview"), "/openai/v1/models?api-version=preview"),
+        (provider(api_version="2024-10-21"), "/openai/models?api-version=2024-10-21"),
+        (provider("/apim/openai", api_version="2024-10-21"), "/apim/openai/models?api-version=2024-10-21"),
+    ],
+)
+def test_asks_for_models_on_the_surface_it_uses(configured, path):
+    sent = ADAPTER.models_request(configured, "key")
+    assert sent.path == path
+    assert ("api-key", "key") in sent.headers
+
+
+def test_base_models_are_not_offered_as_deployments():
+    assert ADAPTER.read_models(b'{"data": [{"id": "gpt-4o"}]}') == ()
+    with pytest.raises(BadAnswer):
+        ADAPTER.read_models(b"<html>")
+
+
+def test_sends_no_header_without_a_key():
+    assert ADAPTER.auth_headers("", provider()) == ()
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"index": 0, "delta": {"content": "x"}},
+        {"index": 0, "delta": None},
+        {"index": 0, "message": {"content": "x"}},
+        {"index": 0, "text": "x"},
+    ],
+)
+def test_only_a_chunk_that_lacks_its_delta_is_touched(choice):
+    before = dict(choice)
+    assert not ADAPTER.repair({"choices": [choice, None]})
+    assert choice == before
+
+
+def test_long_waits_are_capped_and_short_ones_are_not():
+    body = b'{"error":{"code":"429","message":"x"}}'
+    waits = [ADAPTER.read_error(429, {"retry-after": after}, body).retry_after_s for after in ("86400", "7")]
+    assert waits == [120.0, 7.0]
+    assert ADAPTER.read_error(429, {"retry-after-ms": "900000"}, body).retry_after_s == 120.0

@@ -7,6 +7,7 @@ objects for each chunk cost more than the chunk.
 
 import asyncio
 import collections
+import io
 import socket
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -25,6 +26,8 @@ from providers.transport import Endpoint, UpstreamRequest, UpstreamResponse
 HEADER_LIMIT_BYTES: Final = 64 * 1024
 SKIPPED: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
 SESSION_IDLE_S: Final = 300.0
+LARGE_BODY_BYTES: Final = 1024 * 1024
+"""Above this aiohttp wants a file, which it writes in pieces."""
 
 
 class _Dial:
@@ -66,10 +69,13 @@ class _Resolver(AbstractResolver):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes for each call whether its connection was used before."""
+    """Notes for each call whether its connection was used before, and drops those that spoke while they were idle."""
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         connection = await super().connect(req, traces, timeout)
+        while cast(Any, connection.protocol).should_close:
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
         state, protocol = _dial.get(), cast(Any, connection.protocol)
         state.connected = True
         state.reused = getattr(protocol, "carried_a_call", False)
@@ -157,11 +163,14 @@ class AiohttpResponse:
         self._release: Callable[[], None] | None = release
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
-        self._inflater: Inflater | None = None
-        if "content-encoding" in headers:
-            self._inflater = inflater(headers.pop("content-encoding"))
-            if self._inflater is not None:
-                headers.pop("content-length", None)
+        if response.status == 101:
+            raise BadAnswer("The upstream switched protocols without being asked.")
+        if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+            raise BadAnswer("The answer's transfer encoding is not known.")
+        self._inflater = inflater(headers.get("content-encoding", ""))
+        if self._inflater is not None:
+            headers.pop("content-encoding")
+            headers.pop("content-length", None)
         self.headers: Mapping[str, str] = headers
 
     async def chunk(self, timeout_s: float) -> bytes:
@@ -282,7 +291,7 @@ class AiohttpTransport:
                 return await pool.session.request(
                     request.method,
                     URL(pool.base + request.path, encoded=True),
-                    data=request.body if request.body or request.method == "POST" else None,
+                    data=_payload(request),
                     headers=headers,
                     allow_redirects=False,
                     proxy=endpoint.proxy,
@@ -304,6 +313,12 @@ class AiohttpTransport:
                 task.add_done_callback(self._closing.discard)
         pool = self._pools[endpoint] = _Pool(endpoint, self._resolve)
         return pool
+
+
+def _payload(request: UpstreamRequest) -> bytes | io.BytesIO | None:
+    if len(request.body) > LARGE_BODY_BYTES:
+        return io.BytesIO(request.body)
+    return request.body if request.body or request.method == "POST" else None
 
 
 def _mapped(error: Exception, state: _Dial) -> UpstreamError:

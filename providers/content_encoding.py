@@ -20,8 +20,8 @@ class Inflater:
     """Incremental. Call `feed` with each piece, then with `b""` while `pending`; at the end call `finish`."""
 
     def __init__(self, encoding: str) -> None:
-        self._raw_is_possible = encoding == "deflate"
-        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | (16 if encoding in _GZIP else 0))
+        self._frame_unknown = encoding not in _GZIP
         self._left = b""
         self._total = 0
         self._started = False
@@ -29,12 +29,16 @@ class Inflater:
     @property
     def pending(self) -> bool:
         """Whether `feed(b"")` may return more."""
-        return bool(self._left)
+        return bool(self._left) and not self._frame_unknown
 
     def feed(self, data: bytes) -> bytes:
         data = self._left + data
         self._left = b""
         if not data:
+            return b""
+        self._started = True
+        if self._frame_unknown and not self._frame_is_found(data):
+            self._left = data
             return b""
         if self._decoder.eof:
             return self._after_the_end(data)
@@ -51,21 +55,19 @@ class Inflater:
 
     def _inflate(self, data: bytes) -> bytes:
         try:
-            inflated = self._decoder.decompress(data, STEP_BYTES)
-        except zlib.error as error:
-            if self._started or not self._raw_is_possible:
-                raise BadAnswer(f"The answer's compression is broken: {error}.") from error
-            inflated = self._inflate_raw(data)
-        self._started = True
-        return inflated
-
-    def _inflate_raw(self, data: bytes) -> bytes:
-        """Some servers send `deflate` without the zlib frame that RFC 9110 8.4.1.2 asks for."""
-        self._decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
             return self._decoder.decompress(data, STEP_BYTES)
         except zlib.error as error:
             raise BadAnswer(f"The answer's compression is broken: {error}.") from error
+
+    def _frame_is_found(self, data: bytes) -> bool:
+        """Some servers send `deflate` without the zlib frame that RFC 9110 8.4.1.2 asks for: its first two bytes tell
+        (RFC 1950 2.2)."""
+        if len(data) < 2:
+            return False
+        if data[0] & 0x0F != zlib.DEFLATED or (data[0] << 8 | data[1]) % 31:
+            self._decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._frame_unknown = False
+        return True
 
     def _after_the_end(self, data: bytes) -> bytes:
         """gzip allows several members in a row (RFC 1952 2.2); anything else after the end is refused."""

@@ -47,7 +47,8 @@ class RequestHeads:
             headers.append(("accept-encoding", "identity"))
         fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
         text = f"{request.method} {self._prefix}{request.path} HTTP/1.1\r\nhost: {self._authority}\r\n{fields}"
-        if not _HEAD.fullmatch(text):
+        # As many lines as there should be: a value with a line break in it would read as one more header.
+        if text.count("\n") != len(headers) + 2 or not _HEAD.fullmatch(text):
             raise ConnectFailed("The request has a path or header that HTTP cannot carry.")
         try:
             return text.encode()

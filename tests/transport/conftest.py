@@ -1,0 +1,47 @@
+import asyncio
+
+import pytest
+import uvloop
+
+from providers.aiohttp_transport import AiohttpTransport
+from providers.http1 import Http1Transport
+from providers.transport import Endpoint
+from tests.transport.wire import WireServer
+
+TRANSPORTS = {"http1": Http1Transport, "aiohttp": AiohttpTransport}
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Both event loops: uvloop is what production runs, asyncio is what Windows and debuggers run."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(config, items):
+    """The reference is compared on one event loop, which halves the time."""
+    items[:] = [item for item in items if "uvloop-aiohttp" not in item.name]
+
+
+@pytest.fixture(params=sorted(TRANSPORTS))
+def transport_class(request):
+    return TRANSPORTS[request.param]
+
+
+@pytest.fixture
+async def server():
+    async with WireServer() as running:
+        yield running
+        assert not running.failures
+
+
+@pytest.fixture
+async def transport(transport_class, server):
+    """Closed at the end, after which no socket may be left."""
+    opened = transport_class()
+    yield opened
+    await opened.aclose()
+    assert await server.all_ended(), "sockets were left open"
+
+
+@pytest.fixture
+def endpoint(server):
+    return Endpoint(scheme="http", host="127.0.0.1", port=server.port)

@@ -51,6 +51,11 @@ def _clean_choice(choice: JsonObject) -> bool:
         inner = choice.get(name)
         if isinstance(inner, dict):
             is_changed = _clean(inner) or is_changed
+    message = choice.get("message")
+    if isinstance(message, dict) and not choice.get("finish_reason"):
+        # A complete answer without a reason ended by itself.
+        choice["finish_reason"] = "tool_calls" if message.get("tool_calls") else "stop"
+        is_changed = True
     return is_changed
 
 
@@ -146,7 +151,7 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
 
 def _refuse(body: JsonObject, provider: str) -> None:
     """Fields of which only some values are impossible; the possible ones say what Blackbox does anyway."""
-    if (body.pop("n", None) or 1) > 1:
+    if body.pop("n", None) not in (None, 1):
         raise Unsupported(field="n", provider=provider, why="it makes one answer per request")
     if body.pop("parallel_tool_calls", None) is False and body.get("tools"):
         raise Unsupported(

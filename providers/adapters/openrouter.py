@@ -59,7 +59,9 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
         # OpenRouter compresses the middle of long conversations for small models by itself, which would hide overflows
         # from the gateway's own condensation; a client that asks for it gets it.
         plugins = body.get("plugins") or []
-        if not any(isinstance(plugin, dict) and plugin.get("id") == _COMPRESSION for plugin in plugins):
+        if isinstance(plugins, list) and not any(
+            isinstance(plugin, dict) and plugin.get("id") == _COMPRESSION for plugin in plugins
+        ):
             body["plugins"] = [*plugins, {"id": _COMPRESSION, "enabled": False}]
         return body
 

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.adapters.cohere import CohereAdapter
@@ -86,6 +86,7 @@ usages = st.builds(
 calls = st.lists(st.builds(ToolCall, id=texts, name=texts, arguments=texts), max_size=3).map(tuple)
 
 
+@settings(deadline=None)
 @given(
     text=st.none() | texts,
     thought=st.none() | texts,

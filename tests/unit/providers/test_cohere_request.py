@@ -1,7 +1,7 @@
 """Requests to Cohere's v2 chat: what is mapped, what is refused, and that nothing is lost on the way back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.adapters.base import Quirks
@@ -379,11 +379,13 @@ chats = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(chats)
 def test_no_field_is_lost_on_the_way_there_and_back(chat: ChatCall) -> None:
     assert decode_request(encode_request(chat, model="m", quirks=Quirks())) == chat
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([WEATHER, Tool(name="clock", parameters={"type": "object"})]), min_size=1, max_size=2))
 def test_tools_survive_the_way_there_and_back(tools: list[Tool]) -> None:
     chat = call(tools=tuple(tools), tool_choice=ToolChoice(mode="required"))

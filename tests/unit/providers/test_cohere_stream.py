@@ -443,7 +443,7 @@ def test_usage_of_another_shape_is_none(usage: object) -> None:
 # ------------------------------------------------------------------------------------------------------------ always
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.one_of(st.binary(max_size=30), st.sampled_from(WHOLE.split(b"\n\n")).map(lambda b: b + b"\n\n")), max_size=12
@@ -461,6 +461,7 @@ words = st.lists(st.text(min_size=1, max_size=6), max_size=4)
 called = st.lists(st.tuples(st.text(min_size=1, max_size=4), st.lists(st.text(min_size=1), max_size=2)), max_size=3)
 
 
+@settings(deadline=None)
 @given(thoughts=words, texts=words, calls=called)
 def test_a_stream_and_a_whole_answer_agree(
     thoughts: list[str], texts: list[str], calls: list[tuple[str, list[str]]]

@@ -132,6 +132,8 @@ def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
         "ws_ping_interval": 20.0,
         "ws_max_size": 8 * 1024 * 1024,
         "lifespan": "on",
+        # Forwarded addresses are for those who configure which proxies to trust.
+        "proxy_headers": False,
         "access_log": False,
         "log_config": None,
         "timeout_keep_alive": 75,

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from accounts.errors import AccessDenied, PermissionDenied
 from accounts.records import Principal
-from providers.dialects.json_limits import RejectedJson, loads_strict
+from providers.dialects.json_limits import JsonRefusedError, loads_strict
 from providers.types import ClientRequest, Operation
 from routing.call import CallOptions
 from routing.endpoints.cors import cors_headers, is_preflight, preflight_headers
@@ -112,7 +112,7 @@ def _check_media_type(exchange: HttpExchange) -> None:
 def _decode(operation: Operation, body: bytes) -> ClientRequest:
     try:
         return decode(operation, loads_strict(body))
-    except RejectedJson as error:
+    except JsonRefusedError as error:
         raise InvalidRequest(f"The body is not acceptable JSON: {error}", code="invalid_json") from None
 
 

@@ -1,8 +1,8 @@
 """One HTTP request and its response on bare ASGI: headers, a bounded body, and writing JSON or a stream."""
 
 import asyncio
+import random
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -53,7 +53,7 @@ class HttpExchange:
         offered = self.headers.get(b"x-request-id")
         if offered is not None and WELL_FORMED_REQUEST_ID.fullmatch(offered):
             return offered.decode("ascii")
-        return f"req_{secrets.token_hex(12)}"
+        return f"req_{random.getrandbits(96):024x}"
 
     @property
     def client_ip(self) -> str | None:

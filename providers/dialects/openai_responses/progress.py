@@ -38,6 +38,8 @@ class Progress:
         self._started = False
         self._slots = Slots()
         self._text = Said()
+        self._where: tuple[object, object, object] | None = None
+        self._part = Said()
         self._refusal = Said()
         self._thought = False
         self._blocks: set[str] = set()
@@ -101,6 +103,7 @@ class Progress:
     # ---------------------------------------------------------------------------------------------------------- text
 
     def _message(self, body: JsonObject) -> MessageSlot:
+        self._where = None
         item_id, index = body.get("item_id"), body.get("output_index")
         slot = self._slots.find(MessageSlot, item_id, index)
         return slot if slot is not None else self._slots.add(MessageSlot(), item_id, index)
@@ -109,10 +112,15 @@ class Progress:
         delta = body.get("delta")
         if not isinstance(delta, str) or not delta:
             return []
-        slot = self._message(body)
-        slot.announced = True
-        part = slot.text(_place(body, "content_index"), len(self._text.text))
-        return self._say([TextDelta(text)] if (text := part.add(delta)) else [])
+        where = (body.get("item_id"), body.get("output_index"), body.get("content_index"))
+        if where != self._where:
+            slot = self._message(body)
+            slot.announced = True
+            self._where, self._part = where, slot.text(_place(body, "content_index"), self._text.length)
+        if not self._part.add(delta):
+            return []
+        self._text.add(delta)
+        return [TextDelta(delta)]
 
     def _on_text_done(self, body: JsonObject) -> list[StreamEvent]:
         part = {"type": "output_text", "text": body.get("text"), "annotations": body.get("annotations")}
@@ -135,10 +143,10 @@ class Progress:
     def _finish_part(self, slot: MessageSlot, place: int, part: object) -> list[StreamEvent]:
         if not slot.announced and self._was_said(part):
             return []
-        events = self._say(slot.finish_part(place, part, len(self._text.text)))
+        events = self._say(slot.finish_part(place, part, self._text.length))
         annotations = part.get("annotations") if isinstance(part, dict) else None
         if isinstance(annotations, list):
-            offset = slot.text(place, len(self._text.text)).start
+            offset = slot.text(place, self._text.length).start
             events.extend(e for each in annotations for e in self._citations.add(each, offset=offset))
         return events
 
@@ -156,7 +164,7 @@ class Progress:
         return events
 
     def _on_annotation(self, body: JsonObject) -> list[StreamEvent]:
-        part = self._message(body).text(_place(body, "content_index"), len(self._text.text))
+        part = self._message(body).text(_place(body, "content_index"), self._text.length)
         return self._citations.add(body.get("annotation"), offset=part.start)
 
     # --------------------------------------------------------------------------------------------------------- calls
@@ -232,7 +240,7 @@ class Progress:
         return self._end({**(response if isinstance(response, dict) else {}), "status": "incomplete"})
 
     def end_early(self) -> list[StreamEvent]:
-        if not (self._text.text or self._refusal.text or self._slots.of(CallSlot)):
+        if not (self._text.length or self._refusal.length or self._slots.of(CallSlot)):
             raise BadAnswer("The provider's stream ended without an answer.")
         return self._end({})
 

@@ -23,28 +23,37 @@ from providers.types import (
 
 @dataclass
 class Said:
-    """A text as far as it was passed on. After `done` it is whole: what comes later repeats it."""
+    """A text as far as it was passed on. After `done` it is whole: what comes later repeats it.
 
-    text: str = ""
+    Its pieces are put together only when somebody asks, so that a long text is not copied with every delta.
+    """
+
+    pieces: list[str] = field(default_factory=list)
+    length: int = 0
     done: bool = False
     start: int = 0
     """Where it begins in the whole answer, in characters."""
 
+    @property
+    def text(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
     def add(self, delta: str) -> str:
         if self.done:
             return ""
-        self.text += delta
+        self.pieces.append(delta)
+        self.length += len(delta)
         return delta
 
     def finish(self, whole: str | None) -> str:
         """What of the whole text was not passed on yet. Where the two disagree, the deltas stand: they were seen."""
         if self.done:
             return ""
+        rest = whole[self.length :] if whole is not None and whole.startswith(self.text) else ""
+        self.add(rest)
         self.done = True
-        if whole is None or not whole.startswith(self.text):
-            return ""
-        rest = whole[len(self.text) :]
-        self.text = whole
         return rest
 
 
@@ -71,8 +80,9 @@ class CallSlot:
     def finish(self, whole: object) -> list[StreamEvent]:
         """No arguments at all are `{}`."""
         rest = self.arguments.finish(whole if isinstance(whole, str) else None)
-        if not self.arguments.text and not self.custom:
-            rest = self.arguments.text = "{}"
+        if not self.arguments.length and not self.custom:
+            rest = "{}"
+            self.arguments = Said(pieces=[rest], length=len(rest), done=True)
         return self._pass_on(rest)
 
     def _start(self) -> list[StreamEvent]:
@@ -139,8 +149,8 @@ class ReasoningSlot:
 
     def _gap(self, place: int) -> str:
         """Paragraphs are parted by a blank line."""
-        known = place in self.parts and self.parts[place].text
-        return "\n\n" if not known and any(part.text for part in self.parts.values()) else ""
+        known = place in self.parts and self.parts[place].length
+        return "\n\n" if not known and any(part.length for part in self.parts.values()) else ""
 
 
 @dataclass

@@ -13,7 +13,7 @@ def decode_reasoning(message: JsonObject) -> tuple[ReasoningBlock, ...]:
     """Details win over text, because only they can be replayed; details of other types are left out."""
     details = message.get("reasoning_details")
     blocks = (
-        [_decode_block(detail) for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+        [decode_block(detail) for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
     )
     found = tuple(block for block in blocks if block is not None)
     if found:
@@ -22,7 +22,7 @@ def decode_reasoning(message: JsonObject) -> tuple[ReasoningBlock, ...]:
     return (ReasoningBlock(text=text),) if isinstance(text, str) and text else ()
 
 
-def _decode_block(detail: JsonObject) -> ReasoningBlock | None:
+def decode_block(detail: JsonObject) -> ReasoningBlock | None:
     text, signature, data = detail.get("text"), detail.get("signature"), detail.get("data")
     if detail.get("type") == "reasoning.encrypted" and isinstance(data, str):
         return ReasoningBlock(encrypted=data)

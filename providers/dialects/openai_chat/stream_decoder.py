@@ -1,0 +1,177 @@
+"""OpenAI's chat chunks → typed events, for clients of another dialect. Pure.
+
+Tool calls are told apart by index, or by a new id at a used index, or by order where a server gives no index; roles, ids
+and names that come with every chunk are taken once.
+"""
+
+from typing import Any
+
+import orjson
+
+from providers.dialects.openai_chat.answer import decode_citations, read_finish_reason
+from providers.dialects.openai_chat.reasoning import decode_block
+from providers.dialects.openai_chat.usage import read_usage
+from providers.dialects.sse import SseDecoder, SseEvent
+from providers.dialects.upstream_errors import error_of_object
+from providers.errors import BadAnswer, UpstreamError
+from providers.types import (
+    CitationFound,
+    ExtraFields,
+    Finish,
+    JsonObject,
+    ReasoningDelta,
+    ReasoningDone,
+    RefusalDelta,
+    StreamEnd,
+    StreamEvent,
+    StreamFailed,
+    StreamStart,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    UsageReport,
+)
+
+_TYPED = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"}
+)
+
+
+class StreamDecoder:
+    """One per stream. A stream ends at `[DONE]`, or at the end of the body once every seen choice has finished."""
+
+    def __init__(self) -> None:
+        self._sse = SseDecoder()
+        self._started = False
+        self._over = False
+        self._choices: dict[int, _Choice] = {}
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        try:
+            for event in self._sse.feed(data):
+                if self._over:
+                    break
+                self._take(event, events)
+        except UpstreamError as error:
+            self._over = True
+            events.append(StreamFailed(error))
+        return events
+
+    def close(self) -> list[StreamEvent]:
+        if self._over:
+            return []
+        rest = self._sse.close()
+        finished = bool(self._choices) and all(choice.finished for choice in self._choices.values())
+        if finished or (rest is not None and rest.data.strip() == b"[DONE]"):
+            return self._end()
+        return []
+
+    def _take(self, event: SseEvent, events: list[StreamEvent]) -> None:
+        if event.data.startswith(b"[DONE]"):
+            events += self._end()
+            return
+        chunk = _load(event.data)
+        if chunk.get("error") or event.event == "error":
+            raise error_of_object(chunk)
+        choices = chunk.get("choices")
+        if not self._started and (chunk.get("id") or choices):
+            self._started = True
+            created = chunk.get("created")
+            created = created if type(created) is int and created > 0 else None
+            events.append(StreamStart(str(chunk.get("id") or ""), str(chunk.get("model") or ""), created))
+        extra = {key: value for key, value in chunk.items() if key not in _TYPED and value is not None}
+        if extra and choices:
+            events.append(ExtraFields(extra))
+        for choice in choices if isinstance(choices, list) else ():
+            self._take_choice(choice, events)
+        usage = read_usage(chunk.get("usage"))
+        if usage is not None:
+            events.append(UsageReport(usage))
+
+    def _take_choice(self, raw: Any, events: list[StreamEvent]) -> None:
+        if not isinstance(raw, dict):
+            raise BadAnswer("The provider sent a stream chunk with malformed choices.")
+        index = raw.get("index")
+        index = index if isinstance(index, int) else 0
+        choice = self._choices.setdefault(index, _Choice(index))
+        delta = raw.get("delta")
+        if isinstance(delta, dict):
+            choice.take_delta(delta, events)
+        reason = raw.get("finish_reason")
+        if reason and not choice.finished:
+            choice.finished = True
+            events.append(Finish(read_finish_reason(reason, has_tools=bool(choice.calls)), index))
+
+    def _end(self) -> list[StreamEvent]:
+        self._over = True
+        events: list[StreamEvent] = [
+            Finish("tool_calls" if choice.calls else "stop", choice.index)
+            for choice in self._choices.values()
+            if not choice.finished
+        ]
+        return [*events, StreamEnd()]
+
+
+class _Choice:
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.finished = False
+        self.calls: list[str] = []
+        self._numbers: dict[int, int] = {}
+
+    def take_delta(self, delta: JsonObject, events: list[StreamEvent]) -> None:
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        for value, kind in (
+            (reasoning, ReasoningDelta),
+            (delta.get("content"), TextDelta),
+            (delta.get("refusal"), RefusalDelta),
+        ):
+            if isinstance(value, str) and value:
+                events.append(kind(value, self.index))
+        details = delta.get("reasoning_details")
+        for detail in details if isinstance(details, list) else ():
+            block = decode_block(detail) if isinstance(detail, dict) else None
+            if block is not None and (block.signature or block.encrypted):
+                events.append(ReasoningDone(block, self.index))
+        events += [CitationFound(citation, self.index) for citation in decode_citations(delta.get("annotations"))]
+        old = delta.get("function_call")
+        calls = [{"index": 0, "function": old}] if isinstance(old, dict) else delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict):
+                self._take_call(call, events)
+
+    def _take_call(self, call: JsonObject, events: list[StreamEvent]) -> None:
+        custom = isinstance(call.get("custom"), dict)
+        inner = call.get("custom") if custom else call.get("function")
+        inner = inner if isinstance(inner, dict) else {}
+        number = self._number(call)
+        if number is None:
+            number = len(self.calls)
+            identifier = str(call.get("id") or f"call_{number}")
+            self.calls.append(identifier)
+            events.append(ToolCallStart(number, identifier, str(inner.get("name") or ""), custom, self.index))
+        if type(call.get("index")) is int:
+            self._numbers[call["index"]] = number
+        text = inner.get("input" if custom else "arguments")
+        if isinstance(text, str) and text:
+            events.append(ToolCallDelta(number, text, self.index))
+
+    def _number(self, call: JsonObject) -> int | None:
+        """Which call a delta continues; None for a new one."""
+        identifier = call.get("id")
+        if identifier:
+            return self.calls.index(identifier) if identifier in self.calls else None
+        if type(call.get("index")) is int:
+            return self._numbers.get(call["index"])
+        return len(self.calls) - 1 if self.calls else None
+
+
+def _load(data: bytes) -> JsonObject:
+    try:
+        chunk = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise BadAnswer("The provider sent a stream event that is not JSON.") from None
+    if not isinstance(chunk, dict):
+        raise BadAnswer("The provider sent a stream event that is not a JSON object.")
+    return chunk

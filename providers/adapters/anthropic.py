@@ -108,7 +108,10 @@ class AnthropicAdapter(TranslatingAdapter):
     def traits_for(self, deployment: DeploymentSpec) -> ModelTraits:
         traits = traits_of_model(str(deployment.options.get("base_model") or deployment.upstream_model))
         changes = deployment.options.get("traits")
-        return replace(traits, **changes) if changes else traits
+        try:
+            return replace(traits, **changes) if changes else traits
+        except TypeError:
+            raise _misconfigured(deployment.provider, "'traits' names what is no trait of a model.") from None
 
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
         return anthropic_messages.encode_request(
@@ -152,7 +155,11 @@ def _api_version(provider: ProviderSpec) -> str:
     try:
         return check_api_version(str(provider.options.get("api_version") or DEFAULT_API_VERSION))
     except ValueError as error:
-        raise ServerFailed(f"Provider '{provider.name}' is not configured rightly: {error}") from None
+        raise _misconfigured(provider, str(error)) from None
+
+
+def _misconfigured(provider: ProviderSpec, why: str) -> ServerFailed:
+    return ServerFailed(f"Provider '{provider.name}' is not configured rightly: {why}")
 
 
 def _model_info(row: JsonObject) -> ModelInfo:

@@ -5,6 +5,7 @@ OpenAI itself ignores it or nothing in the answer shows it; docs/providers.md is
 """
 
 import re
+from types import UnionType
 from typing import Any
 
 from providers.dialects.anthropic_messages.messages import decode_messages, encode_messages
@@ -179,12 +180,12 @@ def decode_request(body: JsonObject) -> ChatCall:
         parallel_tool_calls=parallel,
         response_format=ResponseFormat(kind="json_object") if json_object else response_format,
         max_output_tokens=_required(body, "max_tokens", int),
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-        stop=tuple(body.get("stop_sequences") or ()),
+        temperature=_optional(body, "temperature", int | float, "a number"),
+        top_p=_optional(body, "top_p", int | float, "a number"),
+        stop=tuple(map(str, _optional(body, "stop_sequences", list, "a list") or ())),
         reasoning_effort=effort,
-        user=(body.get("metadata") or {}).get("user_id"),
-        service_tier=tiers.get(body.get("service_tier", "")),
+        user=(_optional(body, "metadata", dict, "an object") or {}).get("user_id"),
+        service_tier=tiers.get(_optional(body, "service_tier", str, "a string") or ""),
         stream=stream,
         include_usage=stream,
         extra=extra,
@@ -195,6 +196,13 @@ def _required(body: JsonObject, name: str, kind: type[Any]) -> Any:
     value = body.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ClientFault(f"{name}: field required", param=name)
+    return value
+
+
+def _optional(body: JsonObject, name: str, kind: type[Any] | UnionType, wanted: str) -> Any:
+    value = body.get(name)
+    if not isinstance(value, kind | None):
+        raise ClientFault(f"{name}: Input should be {wanted}", param=name)
     return value
 
 

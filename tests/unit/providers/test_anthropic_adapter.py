@@ -143,6 +143,10 @@ class TestModelTable:
         assert "temperature" not in sent(asked, deployment("my-claude", options={"base_model": "claude-opus-4-7"}))
         assert "temperature" in sent(asked, deployment("claude-opus-4-7", options={"traits": {"sampling": True}}))
 
+    def test_a_correction_of_what_is_no_trait_is_told_as_such(self):
+        with pytest.raises(errors.ServerFailed, match="traits"):
+            prepared(target=deployment(options={"traits": {"telepathy": True}}))
+
     def test_sampling_goes_out_only_under_the_older_version(self):
         asked = request(temperature=0.5)
         assert sent(asked)["temperature"] == 0.5

@@ -167,6 +167,10 @@ def test_a_body_that_was_read_is_written_as_it_was(call, quirks, temperature, to
         {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [5]}]},
         {"model": "m", "max_tokens": 5, "messages": [], "tools": [5]},
         {"model": "m", "max_tokens": 5, "messages": [], "tool_choice": "auto"},
+        {"model": "m", "max_tokens": 5, "messages": [], "metadata": "u-1"},
+        {"model": "m", "max_tokens": 5, "messages": [], "stop_sequences": "END"},
+        {"model": "m", "max_tokens": 5, "messages": [], "temperature": "hot"},
+        {"model": "m", "max_tokens": 5, "messages": [], "service_tier": 1},
     ],
 )
 def test_bodies_of_a_wrong_shape_are_the_clients_fault(body):

@@ -57,7 +57,8 @@ class Admission:
 
 
 class Accounts:
-    """`redis_url` shares the limits among workers; without it they are counted in this process."""
+    """`redis_url` shares the limits among workers (`redis_prefix` tells installations on one server apart); without it
+    they are counted in this process."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Accounts:
         pepper: str,
         data_dir: Path,
         redis_url: str | None = None,
+        redis_prefix: str = "llm_proxy:{limits}:",
         key_source: KeySource | None = None,
         lease_source: LeaseSource | None = None,
         clock: Callable[[], float] = time,
@@ -80,7 +82,7 @@ class Accounts:
         self._budgets = BudgetBook(worker=self.worker, source=ledger, door=self._leases, clock=clock)
         self._journal = Journal(data_dir / "journal", self.worker)
         self._memory = MemoryLimitStore(_steady_us)
-        self._redis = RedisLimitStore(redis_url) if redis_url else None
+        self._redis = RedisLimitStore(redis_url, prefix=redis_prefix) if redis_url else None
         self._count = 0
         self._background = Background(
             worker=self.worker,

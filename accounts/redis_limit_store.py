@@ -36,9 +36,7 @@ Operation = list[Any]
 class RedisLimitStore:
     """`prefix` separates installations that share a server; its braces keep all keys on one node of a cluster."""
 
-    def __init__(
-        self, url: str, *, prefix: str = "llm_proxy:{limits}:", timeout_s: float = 0.05, script: str = SCRIPT
-    ) -> None:
+    def __init__(self, url: str, *, prefix: str, timeout_s: float = 0.05, script: str = SCRIPT) -> None:
         self.timeout_s = timeout_s
         self._prefix = prefix
         self._script = script

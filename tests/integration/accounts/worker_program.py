@@ -1,6 +1,6 @@
 """A worker as a process of its own: `python -m tests.integration.accounts.worker_program MODE …`.
 
-calls DATA_DIR REDIS_URL|- TOKEN COUNT    makes COUNT calls at once, prints what became of them as JSON
+calls DATA_DIR REDIS_URL PREFIX TOKEN COUNT    makes COUNT calls at once, prints what became of them as JSON
 load DATA_DIR TOKEN UPSTREAM_FILE         makes calls until it is killed; writes each one that was sent to the file
 replay DATA_DIR                           starts, replays what dead workers left, ends
 """
@@ -12,32 +12,32 @@ import random
 import sys
 from pathlib import Path
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-
 import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.integration.accounts.small_settings")
 
 django.setup()
 
-from accounts.admission import Accounts
-from accounts.background import replay_orphans
-from accounts.errors import InsufficientQuota, RateLimitExceeded
-from accounts.records import AccountsSettings
-from tests.unit.accounts.builders import intent, record
+from accounts.admission import Accounts  # noqa: E402
+from accounts.background import replay_orphans  # noqa: E402
+from accounts.errors import InsufficientQuota, RateLimitExceeded  # noqa: E402
+from accounts.records import AccountsSettings  # noqa: E402
+from tests.unit.accounts.builders import intent, record  # noqa: E402
 
 PEPPER = "test-pepper"
 ESTIMATE = 1_000
 
 
-async def opened(data_dir: str, redis_url: str | None = None) -> Accounts:
-    accounts = Accounts(pepper=PEPPER, data_dir=Path(data_dir), redis_url=redis_url)
+async def opened(data_dir: str, redis_url: str | None = None, prefix: str = "") -> Accounts:
+    accounts = Accounts(pepper=PEPPER, data_dir=Path(data_dir), redis_url=redis_url, redis_prefix=prefix)
     await accounts.open()
     accounts.configure(AccountsSettings(sql_timeout_s=30.0, redis_timeout_s=5.0, workers=4))
     return accounts
 
 
-async def calls(data_dir: str, redis_url: str, token: str, count: str) -> None:
-    accounts = await opened(data_dir, None if redis_url == "-" else redis_url)
-    outcome = {"admitted": 0, "spent": 0, "over_budget": 0, "limited": 0, "most_at_once": 0}
+async def calls(data_dir: str, redis_url: str, prefix: str, token: str, count: str) -> None:
+    accounts = await opened(data_dir, redis_url, prefix)
+    outcome = {"admitted": 0, "spent": 0, "over_budget": 0, "limited": 0}
 
     async def call(number: int) -> None:
         principal = await accounts.authenticate(token, None)

@@ -88,6 +88,7 @@ _FILTER_TEXTS = (
     "requires moderation",
 )
 _MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
+_MISSING_TEXTS = ("not found", "not exist", "no such", "unknown", "not available", "have access", "not a valid")
 _KEY_TEXTS = ("incorrect api key", "invalid api key", "invalid api token", "no api key supplied", "invalid x-api-key")
 _KEY_CODES = frozenset({"invalid_api_key", "account_deactivated"})
 
@@ -212,8 +213,8 @@ def _by_status(facts: ErrorFacts) -> UpstreamError:
 
 
 def _not_found(facts: ErrorFacts) -> UpstreamError:
-    text = facts.message.lower()
-    if facts.words & _MODEL_CODES or "model" in text or "deployment" in text:
+    is_about_model = facts.says(("model", "deployment")) and facts.says(_MISSING_TEXTS)
+    if facts.words & _MODEL_CODES or is_about_model:
         return errors.ModelNotFound(facts.message, upstream_status=404, param="model")
     if facts.structured:
         return errors.ClientFault(facts.message, status=404, upstream_status=404, code=_client_code(facts.code))

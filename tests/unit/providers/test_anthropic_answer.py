@@ -19,7 +19,7 @@ from providers.types import (
     Usage,
     UsageReport,
 )
-from tests.unit.providers.test_anthropic_stream import run, wire
+from tests.unit.providers.anthropic_events import run, wire
 
 QUIETLY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 USAGE = {"input_tokens": 12, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 6, "output_tokens": 20}

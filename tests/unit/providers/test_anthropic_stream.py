@@ -1,11 +1,7 @@
 """Every scenario is decoded whole and under every byte split: the events must be the same."""
 
-import json
-
 import pytest
 
-from providers.dialects.anthropic_messages import StreamDecoder
-from providers.errors import BadAnswer, Overloaded, RateLimited, ServerFailed, StreamTruncated
 from providers.types import (
     Citation,
     CitationFound,
@@ -16,95 +12,29 @@ from providers.types import (
     ReasoningDelta,
     ReasoningDone,
     RefusalDelta,
-    StreamEnd,
-    StreamFailed,
-    StreamStart,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
     Usage,
     UsageReport,
 )
-
-USAGE = {"input_tokens": 25, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 7, "output_tokens": 1}
-START = {"type": "message_start", "message": {"id": "msg_1", "model": "claude-x", "content": [], "usage": USAGE}}
-STOP = {"type": "message_stop"}
-STARTED = [StreamStart("msg_1", "claude-x")]
-
-
-def ended(reason="end_turn", output=9, **delta):
-    return {
-        "type": "message_delta",
-        "delta": {"stop_reason": reason, "stop_sequence": None, **delta},
-        "usage": {"output_tokens": output},
-    }
-
-
-def finished(reason="stop", output=9):
-    usage = Usage(input_tokens=35, output_tokens=output, cached_tokens=7, cache_write_tokens=3)
-    return [UsageReport(usage), Finish(reason), StreamEnd()]
-
-
-def opened(block, index=0):
-    return {"type": "content_block_start", "index": index, "content_block": block}
-
-
-def delta(kind, index=0, **fields):
-    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **fields}}
-
-
-def text(value, index=0):
-    return delta("text_delta", index, text=value)
-
-
-def arguments(value, index=0):
-    return delta("input_json_delta", index, partial_json=value)
-
-
-def closed(index=0):
-    return {"type": "content_block_stop", "index": index}
-
-
-def tool(identifier="toolu_1", index=0, name="lookup", **fields):
-    return opened({"type": "tool_use", "id": identifier, "name": name, "input": {}, **fields}, index)
-
-
-TEXT = {"type": "text", "text": ""}
-
-
-def wire(*events):
-    return b"".join(
-        event
-        if isinstance(event, bytes)
-        else f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
-        for event in events
-    )
-
-
-def run(pieces, **options):
-    decoder = StreamDecoder(**options)
-    events = [event for piece in pieces for event in decoder.feed(piece)]
-    return events + decoder.close()
-
-
-def comparable(events):
-    return [(type(event.error), str(event.error)) if isinstance(event, StreamFailed) else event for event in events]
-
-
-def decode(*events, **options):
-    """The events of the whole stream, after checking that no split changes them."""
-    data = wire(*events)
-    whole = run([data], **options)
-    assert comparable(run([data[i : i + 1] for i in range(len(data))], **options)) == comparable(whole)
-    for position in range(1, len(data)):
-        assert comparable(run([data[:position], data[position:]], **options)) == comparable(whole)
-    return whole
-
-
-def failure(events):
-    assert isinstance(events[-1], StreamFailed)
-    assert sum(isinstance(event, StreamFailed | StreamEnd) for event in events) == 1
-    return events[-1].error
+from tests.unit.providers.anthropic_events import (
+    START,
+    STARTED,
+    STOP,
+    TEXT,
+    arguments,
+    closed,
+    decode,
+    delta,
+    ended,
+    finished,
+    opened,
+    run,
+    text,
+    tool,
+    wire,
+)
 
 
 class TestOrdinaryStreams:
@@ -306,222 +236,3 @@ class TestBlocksWithoutACounterpart:
     def test_unknown_events_keep_the_connection_alive(self):
         events = decode(START, {"type": "weather_report"}, opened(TEXT), text("x"), closed(), ended(), STOP)
         assert events == [*STARTED, Heartbeat(), TextDelta("x"), *finished()]
-
-
-class TestDisorder:
-    def test_empty_text_is_no_event(self):
-        events = decode(
-            START, opened(TEXT), text(""), closed(), opened(TEXT, 1), text("x", 1), closed(1), ended(), STOP
-        )
-        assert events == [*STARTED, TextDelta("x"), *finished()]
-
-    def test_text_in_the_block_start_is_not_lost(self):
-        assert TextDelta("Hi") in decode(START, opened({"type": "text", "text": "Hi"}), closed(), ended(), STOP)
-
-    def test_content_before_message_start_is_taken(self):
-        events = decode(opened(TEXT), text("x"), START, closed(), ended(), STOP)
-        assert events == [StreamStart("", ""), TextDelta("x"), *finished()]
-
-    def test_a_second_message_start_only_counts(self):
-        events = decode(START, START, opened(TEXT), text("x"), closed(), ended(), STOP)
-        assert events == [*STARTED, TextDelta("x"), *finished()]
-
-    def test_missing_indexes_mean_the_latest_block(self):
-        def bare(event):
-            return {key: value for key, value in event.items() if key != "index"}
-
-        events = decode(
-            START,
-            *map(
-                bare,
-                [opened(TEXT), text("x"), closed(), tool("a"), arguments('{"n":1}'), closed(), tool("b"), closed()],
-            ),
-            ended("tool_use"),
-            STOP,
-        )
-        assert events[1:-3] == [
-            TextDelta("x"),
-            ToolCallStart(0, "a", "lookup"),
-            ToolCallDelta(0, '{"n":1}'),
-            ToolCallStart(1, "b", "lookup"),
-            ToolCallDelta(1, "{}"),
-        ]
-
-    def test_all_calls_at_index_zero_stay_apart(self):
-        events = decode(
-            START, tool("a"), arguments('{"n":1}'), tool("b"), arguments('{"n":2}'), ended("tool_use"), STOP
-        )
-        assert events[1:-3] == [
-            ToolCallStart(0, "a", "lookup"),
-            ToolCallDelta(0, '{"n":1}'),
-            ToolCallStart(1, "b", "lookup"),
-            ToolCallDelta(1, '{"n":2}'),
-        ]
-
-    @pytest.mark.parametrize(
-        "repeated",
-        [
-            [tool(), tool(), arguments('{"n":1}'), closed()],
-            [tool(), arguments('{"n":1}'), tool(), closed()],
-            [tool(), arguments('{"n":1}'), closed(), closed()],
-            [tool(), arguments('{"n":1}'), closed(), tool(), arguments('{"n":1}'), closed()],
-        ],
-    )
-    def test_repeated_events_of_a_call_do_not_double_it(self, repeated):
-        events = decode(START, *repeated, ended("tool_use"), STOP)
-        assert events[1:-3] == [ToolCallStart(0, "toolu_1", "lookup"), ToolCallDelta(0, '{"n":1}')]
-
-    def test_a_repeated_text_start_loses_nothing(self):
-        events = decode(START, opened(TEXT), text("a"), opened(TEXT), text("b"), closed(), ended(), STOP)
-        assert events[1:3] == [TextDelta("a"), TextDelta("b")]
-
-    def test_deltas_without_a_started_block_are_taken(self):
-        events = decode(START, delta("thinking_delta", 0, thinking="hm"), closed(0), text("x", 1), ended(), STOP)
-        assert events[1:-3] == [ReasoningDelta("hm"), ReasoningDone(ReasoningBlock(text="hm")), TextDelta("x")]
-
-    def test_text_after_the_end_of_its_block_is_taken(self):
-        events = decode(START, opened(TEXT), text("a"), closed(), text("b"), ended(), STOP)
-        assert events[1:-3] == [TextDelta("a"), TextDelta("b")]
-
-    def test_a_late_signature_is_taken(self):
-        thinking = {"type": "thinking", "thinking": "hm"}
-        late = delta("signature_delta", signature="sig")
-        events = decode(START, opened(thinking), closed(), late, ended(), STOP)
-        assert ReasoningDone(ReasoningBlock(signature="sig")) in events
-
-    @pytest.mark.parametrize(
-        "misplaced",
-        [
-            [arguments('{"n":1}', 4)],
-            [opened(TEXT), arguments('{"n":1}')],
-            [tool(), closed(), arguments('{"n":1}')],
-            [tool(), delta("thinking_delta", thinking="hm")],
-            [tool(), text("x")],
-        ],
-    )
-    def test_parts_that_belong_to_nothing_are_a_bad_answer_not_a_loss(self, misplaced):
-        assert isinstance(failure(decode(START, *misplaced, ended("tool_use"), STOP)), BadAnswer)
-
-    def test_blocks_left_open_are_closed_at_the_end(self):
-        thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
-        events = decode(START, opened(thinking), tool("a", 1), ended("tool_use"), STOP)
-        assert events[1:] == [
-            ReasoningDelta("hm"),
-            ToolCallStart(0, "a", "lookup"),
-            UsageReport(Usage(input_tokens=35, output_tokens=9, cached_tokens=7, cache_write_tokens=3)),
-            ReasoningDone(ReasoningBlock(text="hm", signature="s")),
-            ToolCallDelta(0, "{}"),
-            Finish("tool_calls"),
-            StreamEnd(),
-        ]
-
-    def test_a_stop_of_no_block_is_nothing(self):
-        assert decode(START, closed(7), ended(), STOP) == [*STARTED, *finished()]
-
-    def test_an_end_without_a_reason_is_told_from_the_content(self):
-        assert decode(START, tool(), closed(), STOP)[-2:] == [Finish("tool_calls"), StreamEnd()]
-        assert decode(START, opened(TEXT), text("x"), closed(), STOP)[-2:] == [Finish("stop"), StreamEnd()]
-
-    def test_nothing_follows_the_end(self):
-        events = decode(START, ended(), STOP, opened(TEXT, 1), text("more", 1), {"type": "error", "error": {}})
-        assert events == [*STARTED, *finished()]
-
-    @pytest.mark.parametrize(
-        "strange",
-        [
-            {"type": "message_start", "message": None},
-            {"type": "message_delta", "delta": None, "usage": None},
-            {"type": "content_block_start", "index": "x", "content_block": []},
-            {"type": "content_block_delta", "index": 0, "delta": None},
-            {"type": "content_block_stop", "index": [1]},
-            {"type": "message_start", "message": {"usage": {"input_tokens": "many", "output_tokens_details": 3}}},
-        ],
-    )
-    def test_wrong_shapes_never_crash(self, strange):
-        assert decode(START, strange, opened(TEXT, 3), text("x", 3), ended(), STOP)[-1] == StreamEnd()
-
-
-class TestFailures:
-    @pytest.mark.parametrize(
-        ("kind", "error"),
-        [("overloaded_error", Overloaded), ("rate_limit_error", RateLimited), ("api_error", ServerFailed)],
-    )
-    def test_an_error_event_ends_the_stream(self, kind, error):
-        event = {"type": "error", "error": {"type": kind, "message": "Too bad"}, "request_id": "req_1"}
-        events = decode(START, opened(TEXT), text("x"), event, text("never"), STOP)
-        assert events[1] == TextDelta("x")
-        assert isinstance(failure(events), error)
-        assert failure(events).message == "Too bad"
-
-    def test_an_error_without_the_events_name_is_still_one(self):
-        events = decode(START, b'data: {"error":{"type":"overloaded_error","message":"x"}}\n\n')
-        assert isinstance(failure(events), Overloaded)
-
-    def test_usage_before_the_end_is_not_reported_because_it_counts_no_output(self):
-        events = decode(START, opened(TEXT), text("x"))
-        assert not any(isinstance(event, UsageReport) for event in events)
-        assert run([wire(START, opened(TEXT), text("x"), closed(), STOP)])[-3] == UsageReport(
-            Usage(input_tokens=35, output_tokens=1, cached_tokens=7, cache_write_tokens=3)
-        )
-
-    @pytest.mark.parametrize(
-        "events",
-        [(), (START,), (START, opened(TEXT), text("x")), (START, tool(), arguments('{"q":')), (START, ended(None))],
-    )
-    def test_an_end_without_message_stop_or_reason_is_a_truncation(self, events):
-        assert isinstance(failure(decode(*events)), StreamTruncated)
-
-    def test_an_end_after_the_stop_reason_is_complete(self):
-        assert decode(START, tool(), ended("tool_use"))[-3:] == [
-            ToolCallDelta(0, "{}"),
-            Finish("tool_calls"),
-            StreamEnd(),
-        ]
-
-    def test_a_last_event_without_its_blank_line_counts_when_it_is_whole(self):
-        assert decode(START, ended(), b'event: message_stop\ndata: {"type":"message_stop"}')[-1] == StreamEnd()
-        cut = decode(START, opened(TEXT), b'data: {"type":"content_block_delta","index":0,"del')
-        assert isinstance(failure(cut), StreamTruncated)
-
-    @pytest.mark.parametrize(
-        "garbage", [b"data: {not json\n\n", b'data: {"type":"ping","x":"\xff\xfe"}\n\n', b"data: [1]\n\n"]
-    )
-    def test_garbage_is_a_bad_answer(self, garbage):
-        events = decode(START, opened(TEXT), text("x"), garbage, text("never"), STOP)
-        assert events[1] == TextDelta("x")
-        assert type(failure(events)) is BadAnswer
-
-    @pytest.mark.parametrize(
-        "body", [b'{"type":"error","error":{"type":"overloaded_error","message":"x"}}', b' \n{"error":"x"}']
-    )
-    def test_json_instead_of_a_stream_is_its_error(self, body):
-        assert isinstance(failure(decode(body)), Overloaded if b"overloaded" in body else ServerFailed)
-
-    def test_half_a_surrogate_pair_is_replaced_not_fatal(self):
-        raw = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a\\ud83d"}}\n\n'
-        assert TextDelta("a\ufffd") in decode(START, opened(TEXT), raw, ended(), STOP)
-
-    def test_an_event_above_the_size_limit_is_a_bad_answer(self):
-        decoder = StreamDecoder()
-        assert isinstance(failure(decoder.feed(b"data: " + b"x" * (1 << 20) + b"\n\n")), BadAnswer)
-        assert decoder.feed(wire(START)) == decoder.close() == []
-
-
-class TestFraming:
-    def test_the_type_is_taken_from_the_event_line_when_the_data_has_none(self):
-        assert StreamEnd() in decode(START, ended(), b"event: message_stop\ndata: {}\n\n")
-
-    def test_crlf_missing_spaces_comments_and_padding_make_no_difference(self):
-        plain = wire(START, opened(TEXT), text("x"), closed(), ended(), STOP)
-        padded = b"\xef\xbb\xbf: hello\r\n\r\n" + plain.replace(b"}\n\n", b"}    \n\n").replace(b"\n", b"\r\n").replace(
-            b": {", b":{"
-        )
-        assert decode(padded) == run([plain])
-
-    def test_line_separators_inside_text_do_not_cut_it(self):
-        assert TextDelta("a\u2028b\u0085c\x0c") in decode(
-            START, opened(TEXT), text("a\u2028b\u0085c\x0c"), ended(), STOP
-        )
-
-    def test_done_of_servers_that_only_resemble_this_dialect_is_harmless(self):
-        assert decode(START, ended(), b"data: [DONE]\n\n", STOP)[-1] == StreamEnd()

@@ -1,0 +1,160 @@
+from dataclasses import replace
+
+import pytest
+
+from providers.dialects.anthropic_messages import JSON_ANSWER_TOOL, decode_request
+from providers.dialects.anthropic_messages.request import JSON_INSTRUCTION
+from providers.errors import Unsupported
+from providers.types import (
+    ReasoningBlock,
+    ResponseFormat,
+    ToolChoice,
+)
+from tests.unit.providers.anthropic_calls import LOOKUP, NEW, OLD, assistant, call_of, encode, result, tool_call, user
+
+
+class TestResponseFormat:
+    SCHEMA = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+
+    def wanted(self, **fields):
+        return ResponseFormat(kind="json_schema", name="answer", schema=self.SCHEMA, **fields)
+
+    def test_a_schema_is_native_structured_output_where_the_model_has_it(self):
+        body = encode(call_of(response_format=self.wanted()), NEW)
+        assert body["output_config"] == {"format": {"type": "json_schema", "schema": self.SCHEMA}}
+        assert "tools" not in body
+
+    def test_the_description_of_the_schema_is_kept(self):
+        body = encode(call_of(response_format=self.wanted(description="A count")), NEW)
+        assert body["output_config"]["format"]["schema"]["description"] == "A count"
+
+    def test_elsewhere_the_answer_is_the_input_of_a_forced_tool(self):
+        body = encode(call_of(response_format=self.wanted()), OLD)
+        assert body["tools"] == [
+            {
+                "name": JSON_ANSWER_TOOL,
+                "description": "Give the final answer as the input of this tool.",
+                "input_schema": self.SCHEMA,
+            }
+        ]
+        assert body["tool_choice"] == {"type": "tool", "name": JSON_ANSWER_TOOL}
+        assert "output_config" not in body
+
+    def test_beside_other_tools_any_of_them_may_be_called(self):
+        body = encode(call_of(response_format=self.wanted(), tools=(LOOKUP,)), OLD)
+        assert [tool["name"] for tool in body["tools"]] == ["lookup", JSON_ANSWER_TOOL]
+        assert body["tool_choice"] == {"type": "any"}
+
+    @pytest.mark.parametrize(
+        ("mode", "sent"),
+        [("none", {"type": "tool", "name": JSON_ANSWER_TOOL}), ("tool", {"type": "tool", "name": "lookup"})],
+    )
+    def test_a_choice_of_the_client_stands_beside_the_answer_tool(self, mode, sent):
+        choice = ToolChoice(mode=mode, name="lookup" if mode == "tool" else None)
+        body = encode(call_of(response_format=self.wanted(), tools=(LOOKUP,), tool_choice=choice), OLD)
+        assert body["tool_choice"] == sent
+
+    def test_a_model_with_neither_refuses_by_name(self):
+        with pytest.raises(Unsupported) as caught:
+            encode(call_of(response_format=self.wanted()), replace(OLD, forced_tools=False))
+        assert caught.value.param == "response_format"
+
+    def test_json_object_is_an_instruction_at_the_end_of_the_system_prompt(self):
+        body = encode(call_of(response_format=ResponseFormat(kind="json_object")), NEW)
+        assert body["system"] == [{"type": "text", "text": JSON_INSTRUCTION}]
+        assert decode_request(body).response_format == ResponseFormat(kind="json_object")
+        assert decode_request(body).messages == (user(),)
+
+    def test_plain_text_needs_nothing(self):
+        assert encode(call_of(response_format=ResponseFormat(kind="text")), NEW) == encode(call_of(), NEW)
+
+
+class TestThinking:
+    REASONED = (
+        ReasoningBlock(text="hm", signature="sig"),
+        ReasoningBlock(encrypted="enc"),
+        ReasoningBlock(text="foreign"),
+    )
+
+    @pytest.mark.parametrize(
+        ("effort", "budget"),
+        [("minimal", 1024), ("low", 1024), ("medium", 2048), ("high", 4096), ("xhigh", 8192), ("max", 16384)],
+    )
+    def test_older_models_get_a_budget(self, effort, budget):
+        body = encode(call_of(reasoning_effort=effort, temperature=0.3), limit=64000)
+        assert body["thinking"] == {"type": "enabled", "budget_tokens": budget}
+        assert "output_config" not in body
+        assert "temperature" not in body
+
+    @pytest.mark.parametrize(("limit", "budget"), [(8192, 4096), (2049, 1024), (1025, 1024)])
+    def test_the_budget_leaves_room_for_the_answer(self, limit, budget):
+        body = encode(call_of(reasoning_effort="max", max_output_tokens=limit))
+        assert body["thinking"]["budget_tokens"] == budget < body["max_tokens"]
+
+    def test_there_is_no_thinking_below_the_least_budget(self):
+        assert "thinking" not in encode(call_of(reasoning_effort="high", max_output_tokens=1024))
+
+    @pytest.mark.parametrize(
+        ("effort", "sent"),
+        [
+            ("minimal", "low"),
+            ("low", "low"),
+            ("medium", "medium"),
+            ("high", "high"),
+            ("xhigh", "xhigh"),
+            ("max", "max"),
+        ],
+    )
+    def test_newer_models_think_adaptively(self, effort, sent):
+        body = encode(call_of(reasoning_effort=effort), NEW)
+        assert body["thinking"] == {"type": "adaptive", "display": "summarized"}
+        assert body["output_config"] == {"effort": sent}
+
+    def test_an_effort_the_model_lacks_becomes_the_next_lower_one(self):
+        body = encode(call_of(reasoning_effort="xhigh"), replace(NEW, xhigh_effort=False))
+        assert body["output_config"] == {"effort": "high"}
+
+    def test_none_switches_thinking_off_as_far_as_the_model_lets_it(self):
+        assert encode(call_of(reasoning_effort="none"), NEW)["thinking"] == {"type": "disabled"}
+        assert "thinking" not in encode(call_of(reasoning_effort="none"), OLD)
+        always = encode(call_of(reasoning_effort="none"), replace(NEW, always_thinking=True))
+        assert "thinking" not in always
+        assert always["output_config"] == {"effort": "low"}
+
+    @pytest.mark.parametrize("quirks", [OLD, NEW])
+    def test_a_forced_tool_goes_before_thinking(self, quirks):
+        choice = ToolChoice(mode="tool", name="lookup")
+        body = encode(call_of(reasoning_effort="high", tools=(LOOKUP,), tool_choice=choice), quirks)
+        assert "thinking" not in body
+        assert body["tool_choice"]["type"] == "tool"
+
+    def history(self, reasoning):
+        return (user(), assistant("let me see", (tool_call(),), reasoning), result("toolu_1"))
+
+    @pytest.mark.parametrize("quirks", [OLD, NEW])
+    def test_signed_thinking_is_replayed_first_and_unsigned_is_not(self, quirks):
+        body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,), reasoning_effort="low"), quirks)
+        assert body["messages"][1]["content"] == [
+            {"type": "thinking", "thinking": "hm", "signature": "sig"},
+            {"type": "redacted_thinking", "data": "enc"},
+            {"type": "text", "text": "let me see"},
+            {"type": "tool_use", "id": "toolu_1", "name": "lookup", "input": {"q": "x"}},
+        ]
+
+    def test_a_tool_turn_without_thinking_is_continued_without_a_budget(self):
+        assert "thinking" not in encode(call_of(*self.history(()), tools=(LOOKUP,), reasoning_effort="low"), OLD)
+        assert "thinking" in encode(call_of(*self.history(()), tools=(LOOKUP,), reasoning_effort="low"), NEW)
+
+    @pytest.mark.parametrize(("quirks", "effort"), [(OLD, None), (OLD, "none"), (NEW, "none")])
+    def test_a_request_without_thinking_carries_no_thinking_blocks(self, quirks, effort):
+        body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,), reasoning_effort=effort), quirks)
+        assert [block["type"] for block in body["messages"][1]["content"]] == ["text", "tool_use"]
+
+    def test_a_model_that_thinks_by_itself_gets_its_thinking_back(self):
+        body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,)), NEW)
+        assert body["messages"][1]["content"][0]["type"] == "thinking"

@@ -74,7 +74,6 @@ class WireServer:
         self._tls = tls
         self.script: Script = answer_each(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
         self.wires: list[Wire] = []
-        self.requests: list[bytes] = []
         self.failures: list[BaseException] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0

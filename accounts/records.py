@@ -68,6 +68,20 @@ class Rates(NamedTuple):
     reasoning: int | None = None
 
 
+class PriceCard(NamedTuple):
+    """Prices by size of the prompt: (more input tokens than this, rates), ascending, the first from 0 on. Above a
+    threshold *all* tokens of the call cost the higher rate, as the providers bill."""
+
+    tiers: tuple[tuple[int, Rates], ...]
+
+    def rates(self, input_tokens: int) -> Rates:
+        found = self.tiers[0][1]
+        for above, rates in self.tiers[1:]:
+            if input_tokens > above:
+                found = rates
+        return found
+
+
 class Tokens(NamedTuple):
     """Tokens of one attempt, in OpenAI's convention: cached and cache-write tokens are inside `input`, reasoning
     tokens inside `output`."""

@@ -61,6 +61,7 @@ class UsageRecord(models.Model):
 class UsageSum(models.Model):
     """Sums of ledger rows over one stretch of time. 0 stands for no key and no team, so that the key is unique."""
 
+    start_at = models.DateTimeField()
     key_id = models.BigIntegerField(default=0)
     team_id = models.BigIntegerField(default=0)
     provider = models.CharField(max_length=100, default="")
@@ -80,8 +81,6 @@ class UsageSum(models.Model):
 
 
 class UsageHourly(UsageSum):
-    start_at = models.DateTimeField()
-
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -94,8 +93,6 @@ class UsageHourly(UsageSum):
 
 
 class UsageDaily(UsageSum):
-    start_at = models.DateTimeField()
-
     class Meta:
         constraints = [
             models.UniqueConstraint(

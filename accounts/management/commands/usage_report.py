@@ -1,0 +1,59 @@
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from accounts.usage_reports import GROUPS, UsageReport, usage_report
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"'{text}' is not a date, such as 2026-07-01") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+class Command(BaseCommand):
+    help = "Shows requests, tokens and cost by team, key, model, provider or day."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--by", choices=GROUPS, default="team")
+        parser.add_argument("--from", dest="start", type=_moment, help="default: 30 days ago")
+        parser.add_argument("--to", dest="end", type=_moment, help="up to but without; default: now")
+        parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+        parser.add_argument("--json", action="store_true", help="the same as --format json")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        end = options["end"] or timezone.now()
+        start = options["start"] or (end - timedelta(days=30)).replace(hour=0, minute=0, second=0, microsecond=0)
+        report = usage_report(group_by=options["by"], start=start, end=end)
+        if options["json"] or options["format"] == "json":
+            self.stdout.write(json.dumps(report.as_json()))
+        elif options["format"] == "csv":
+            self.stdout.write(report.as_csv(), ending="")
+        else:
+            self.stdout.write(_table(report))
+
+
+def _table(report: UsageReport) -> str:
+    header = (report.group_by, "requests", "errors", "input", "output", "cached", "cost USD")
+    rows = [header] + [
+        (
+            line.name,
+            *(f"{number:,}" for number in (line.requests, line.errors, line.input_tokens, line.output_tokens)),
+            f"{line.cached_tokens:,}",
+            f"{line.cost_usd:,.6f}" + (" + unknown" if line.unpriced else ""),
+        )
+        for line in (*report.lines, report.total)
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )

@@ -1,0 +1,119 @@
+"""Which price holds for a model: our own rows by effective date, then the provider's configuration, then the catalogue.
+
+Built in a thread when the routing table is; reading it costs a dictionary lookup.
+"""
+
+import fnmatch
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from django.utils import timezone
+
+from accounts.models import Price
+from accounts.records import PriceCard, Rates
+
+log = logging.getLogger("llm_proxy.accounts.price_book")
+CATALOGUE = Path(__file__).with_name("price_catalogue.py")
+CATALOGUE_TIMEOUT_S = 60
+# Our kinds of provider → the catalogue's ids. An unlisted kind (one's own server, a reseller) has no catalogue price.
+CATALOGUE_IDS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "grok": "x-ai",
+    "xai": "x-ai",
+    "perplexity": "perplexity",
+    "openrouter": "openrouter",
+    "cohere": "cohere",
+    "azure": "azure",
+}
+Pair = tuple[str, str]
+_known: dict[Pair, PriceCard | None] = {}
+
+
+def catalogue_prices(pairs: Iterable[Pair]) -> dict[Pair, PriceCard | None]:
+    """(provider kind, upstream model) → its card, or None when the catalogue does not know it. Blocks up to seconds at
+    the first sight of a model; what was found is kept for the life of the process."""
+    asked = dict.fromkeys(pairs)
+    missing = [pair for pair in asked if pair not in _known and pair[0] in CATALOGUE_IDS]
+    if missing:
+        for pair, rows in zip(missing, _ask(missing), strict=True):
+            _known[pair] = None if rows is None else card_of(rows)
+    return {pair: _known.get(pair) for pair in asked}
+
+
+def card_of(rows: Sequence[Sequence[int | None]]) -> PriceCard:
+    tiers = []
+    for above, price_in, price_out, cached, written in rows:
+        rates = Rates(input=price_in or 0, output=price_out or 0, cached_input=cached, cache_write=written)
+        tiers.append((above or 0, rates))
+    return PriceCard(tiers=tuple(tiers))
+
+
+def _ask(pairs: Sequence[Pair]) -> list[list[list[int | None]] | None]:
+    question = json.dumps([[CATALOGUE_IDS[kind], model] for kind, model in pairs])
+    command = [sys.executable, "-I", str(CATALOGUE)]
+    try:
+        done = subprocess.run(  # noqa: S603 our own program, nothing from outside in its arguments
+            command, input=question, capture_output=True, text=True, timeout=CATALOGUE_TIMEOUT_S, check=True
+        )
+        answer: list[list[list[int | None]] | None] = json.loads(done.stdout)
+    except (subprocess.SubprocessError, OSError, ValueError):
+        log.exception("the price catalogue cannot be read: these prices count as unknown")
+        return [None] * len(pairs)
+    return answer
+
+
+class PriceBook:
+    """Own rows, newest first. `card` is None where nobody knows a price."""
+
+    def __init__(self, rows: Iterable[Price] = ()) -> None:
+        self._rows = sorted(rows, key=lambda row: row.effective_from, reverse=True)
+
+    @classmethod
+    def load(cls) -> "PriceBook":
+        return cls(Price.objects.all())
+
+    def own(self, provider: str, model: str, at: datetime) -> PriceCard | None:
+        """The row in force at `at`: a row for this provider before one for any, an exact name before a pattern."""
+        best: tuple[tuple[bool, bool, datetime], Price] | None = None
+        for row in self._rows:
+            if row.effective_from > at or row.provider not in {"", provider}:
+                continue
+            exact = row.model == model
+            if not exact and not fnmatch.fnmatchcase(model, row.model):
+                continue
+            rank = (row.provider == provider, exact, row.effective_from)
+            if best is None or rank > best[0]:
+                best = (rank, row)
+        return None if best is None else _own_card(best[1])
+
+    def card(
+        self, *, provider: str, kind: str, model: str, configured: Rates | None = None, at: datetime | None = None
+    ) -> PriceCard | None:
+        """`configured` are the prices of the deployment itself, where its configuration has them."""
+        own = self.own(provider, model, at or timezone.now())
+        if own is not None:
+            return own
+        if configured is not None:
+            return PriceCard(tiers=((0, configured),))
+        return catalogue_prices([(kind, model)])[(kind, model)]
+
+    def next_change(self, after: datetime) -> datetime | None:
+        """When the next own price comes into force: build the book's users again then."""
+        return min((row.effective_from for row in self._rows if row.effective_from > after), default=None)
+
+
+def _own_card(row: Price) -> PriceCard:
+    rates = Rates(
+        input=row.input_nano_usd,
+        output=row.output_nano_usd,
+        cached_input=row.cached_input_nano_usd,
+        cache_write=row.cache_write_nano_usd,
+        reasoning=row.reasoning_nano_usd,
+    )
+    return PriceCard(tiers=((0, rates),))

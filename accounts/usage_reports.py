@@ -1,0 +1,150 @@
+"""Usage by team, key, model, provider or day, from the roll-ups: cost does not grow with the number of calls.
+
+Whole days are read from the daily sums, the ends of a range from the hourly ones; a finer range is widened to hours.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import TruncDate
+
+from accounts.models import ApiKey, Team, UsageDaily, UsageHourly
+from accounts.models.usage import UsageSum
+
+GroupBy: TypeAlias = Literal["key", "team", "model", "provider", "day"]
+GROUPS: tuple[GroupBy, ...] = ("team", "key", "model", "provider", "day")
+COLUMNS = {"key": "key_id", "team": "team_id", "model": "model", "provider": "provider", "day": "day"}
+SUMS = (
+    "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
+    "provider_cost_nano_usd", "unpriced",
+)  # fmt: skip
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageLine:
+    """One group, or the total. `unpriced` is the number of requests whose price was unknown: not in the cost."""
+
+    group: str
+    name: str
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nano_usd: int = 0
+    provider_cost_nano_usd: int = 0
+    unpriced: int = 0
+
+    @property
+    def cost_usd(self) -> float:
+        """For showing; sums are made of the integers."""
+        return self.cost_nano_usd / 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReport:
+    group_by: GroupBy
+    start: datetime
+    end: datetime
+    lines: tuple[UsageLine, ...]
+    total: UsageLine
+
+    def as_json(self) -> dict[str, Any]:
+        """The body of `GET /usage`."""
+        data = [{self.group_by: line.group, "name": line.name, **_shown(line)} for line in self.lines]
+        return {
+            "group_by": self.group_by,
+            "from": self.start.isoformat(),
+            "to": self.end.isoformat(),
+            "data": data,
+            "total": _shown(self.total),
+        }
+
+    def as_csv(self) -> str:
+        """Cells that a spreadsheet would run as a formula are made text."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        names = list(_shown(self.total))
+        writer.writerow([self.group_by, "name", *names])
+        for line in self.lines:
+            writer.writerow([formula_safe(line.group), formula_safe(line.name), *_shown(line).values()])
+        return out.getvalue()
+
+
+def _shown(line: UsageLine) -> dict[str, Any]:
+    names = ("requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "unpriced")
+    return {name: getattr(line, name) for name in names}
+
+
+def formula_safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def usage_report(
+    *, group_by: GroupBy, start: datetime, end: datetime, key_id: int | None = None, team_id: int | None = None
+) -> UsageReport:
+    """Calls admitted in [start, end), dearest first (days in order). Give `key_id` or `team_id` to see only theirs."""
+    sums: dict[Any, list[int]] = {}
+    for model, low, high in _ranges(start, end):
+        rows: QuerySet[Any] = model._default_manager.filter(start_at__gte=low, start_at__lt=high)
+        if key_id is not None:
+            rows = rows.filter(key_id=key_id)
+        if team_id is not None:
+            rows = rows.filter(team_id=team_id)
+        if group_by == "day":
+            rows = rows.annotate(day=TruncDate("start_at"))
+        column = COLUMNS[group_by]
+        for row in rows.order_by().values(column).annotate(**{f"sum_{name}": Sum(name) for name in SUMS}):
+            found = sums.setdefault(row[column], [0] * len(SUMS))
+            for index, name in enumerate(SUMS):
+                found[index] += row[f"sum_{name}"]
+    names = _names(group_by, sums)
+    lines = [
+        UsageLine(group=_label(group), name=names.get(group, _label(group)), **dict(zip(SUMS, amounts, strict=True)))
+        for group, amounts in sums.items()
+    ]
+    lines.sort(key=lambda line: line.group if group_by == "day" else (-line.cost_nano_usd, -line.requests, line.group))
+    return UsageReport(group_by=group_by, start=start, end=end, lines=tuple(lines), total=_total(lines))
+
+
+def _ranges(start: datetime, end: datetime) -> list[tuple[type[UsageSum], datetime, datetime]]:
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    first_hour = start.replace(minute=0, second=0, microsecond=0)
+    last_hour = end.replace(minute=0, second=0, microsecond=0)
+    if last_hour < end:
+        last_hour += HOUR
+    first_day = first_hour.replace(hour=0)
+    if first_day < first_hour:
+        first_day += DAY
+    last_day = last_hour.replace(hour=0)
+    if first_day >= last_day:
+        return [(UsageHourly, first_hour, last_hour)]
+    return [
+        (UsageHourly, first_hour, first_day),
+        (UsageDaily, first_day, last_day),
+        (UsageHourly, last_day, last_hour),
+    ]
+
+
+def _names(group_by: GroupBy, groups: Iterable[Any]) -> dict[Any, str]:
+    if group_by == "key":
+        return dict(ApiKey.objects.filter(pk__in=list(groups)).values_list("pk", "name"))
+    if group_by == "team":
+        return {0: "(no team)", **dict(Team.objects.filter(pk__in=list(groups)).values_list("pk", "name"))}
+    return {}
+
+
+def _label(group: Any) -> str:
+    return str(group)
+
+
+def _total(lines: Sequence[UsageLine]) -> UsageLine:
+    sums = {field.name: sum(getattr(line, field.name) for line in lines) for field in fields(UsageLine)[2:]}
+    return UsageLine(group="", name="total", **sums)

@@ -56,6 +56,8 @@ def _own(facts: ErrorFacts, provider: str) -> UpstreamError | None:
             upstream_status=facts.status,
             detail={"upstream_message": facts.message, "upstream_code": facts.code},
         )
+    if facts.status == 404 and facts.message.startswith("model:"):
+        return errors.ModelNotFound(facts.message, upstream_status=404, param="model")
     if facts.status == 400 and (refused := _refused_field(facts.message)) is not None:
         return errors.Unsupported(field=refused, provider=provider, why=facts.message.rstrip("."))
     return None

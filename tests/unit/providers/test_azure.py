@@ -4,8 +4,9 @@ import pytest
 
 from providers.adapters.azure import AzureAdapter, check_api_version, check_deployment_name
 from providers.errors import BadAnswer
-from providers.specs import ProviderSpec
+from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Endpoint
+from providers.types import Operation
 
 ADAPTER = AzureAdapter()
 
@@ -91,3 +92,15 @@ def test_long_waits_are_capped_and_short_ones_are_not():
     waits = [ADAPTER.read_error(429, {"retry-after": after}, body).retry_after_s for after in ("86400", "7")]
     assert waits == [120.0, 7.0]
     assert ADAPTER.read_error(429, {"retry-after-ms": "900000"}, body).retry_after_s == 120.0
+
+
+def test_messages_of_any_shape_pass():
+    odd = [None, {"role": "user", "content": [None, {"type": "text"}, {"type": "image_url", "image_url": 3}]}]
+    odd.append({"role": "assistant", "tool_calls": [None, {"function": {"arguments": "{}"}}]})
+    assert ADAPTER.shape({"messages": odd}, None, None) == {"messages": odd}
+
+
+def test_a_configured_path_wins():
+    custom = provider(paths={"chat/completions": "/own/path"})
+    deployment = DeploymentSpec(id=1, provider=custom, model="m", upstream_model="m")
+    assert ADAPTER.path(Operation.CHAT, deployment) == "/own/path"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from providers.adapters.perplexity import PerplexityAdapter, floats_of_int8
 from providers.demo import create_app
-from providers.dialects.perplexity_sonar import ChunkRepair, strict_turns
+from providers.dialects.perplexity_sonar import ChunkRepair, repair_answer, strict_turns
 from providers.errors import BadAnswer, Unsupported
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Endpoint
@@ -172,3 +172,20 @@ def test_chunks_without_delta_index_or_choices_are_taken_as_they_are():
     for chunk in ({}, {"choices": None}, {"choices": [None]}, {"choices": [{"finish_reason": "stop"}]}):
         repair(chunk)
     assert chunk["choices"][0]["delta"] == {}
+
+
+def test_custom_tools_are_refused():
+    tool = {"type": "custom", "custom": {"name": "sh"}}
+    with pytest.raises(Unsupported, match=r"tools\.custom"):
+        ADAPTER.prepare(request(tools=[tool]), deployment(), "key")
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"data":[3]}'])
+def test_embeddings_without_data_are_a_bad_answer(body):
+    asked = ClientRequest(operation=Operation.EMBEDDINGS, model="m", body={"model": "m", "input": "x"})
+    with pytest.raises(BadAnswer):
+        ADAPTER.read_answer(asked, deployment(), {}, body)
+
+
+def test_an_answer_with_odd_choices_is_left_alone():
+    assert not repair_answer({"choices": [None, {"message": None}, {"message": {"content": None}}]})

@@ -206,3 +206,17 @@ def test_a_stream_says_what_the_complete_answer_says(chat):
 @given(USAGES)
 def test_usage_is_the_same_there_and_back(usage):
     assert decode_usage(encode_usage(usage)) == usage
+
+
+def test_sources_and_probabilities_survive_the_way_there_and_back():
+    choice = Choice(
+        text="So.",
+        citations=(Citation(url="https://a.test", title="A", start_index=0, end_index=3),),
+        logprobs={"content": [{"token": "So.", "logprob": -0.1}], "refusal": None},
+    )
+    chat = ChatAnswer(id="resp_1", model="m", choices=(choice,), created=1, extra={"service_tier": "flex"})
+    assert decode_answer(encode_answer(chat)) == chat
+
+
+def test_an_answer_without_choices_is_an_empty_response():
+    assert encode_answer(ChatAnswer(id="r", model="m", choices=()))["output"] == []

@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.adapters.base import Quirks
+from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.dialects.openai_responses.request import decode_request, encode_request
 from providers.errors import ClientFault, Unsupported
+from providers.specs import ProviderSpec
+from providers.transport import Endpoint
 from providers.types import (
     AudioPart,
     ChatCall,
@@ -28,7 +31,10 @@ def says(role, text):
     return Message(role=role, parts=(TextPart(text=text),))
 
 
-def encode(*messages, quirks=Quirks(), **fields):
+PLAIN = Quirks()
+
+
+def encode(*messages, quirks=PLAIN, **fields):
     call = ChatCall(model="client-name", messages=messages or (says("user", "Hi"),), **fields)
     return encode_request(call, model="upstream-name", quirks=quirks, provider="acme")
 
@@ -417,3 +423,34 @@ def test_no_field_is_lost_on_the_way_there_and_back(call):
     decoded = decode_request(body)
     decoded.extra.pop("include", None)
     assert decoded == call
+
+
+def test_tools_of_every_kind_are_read():
+    hosted = {"type": "mcp", "server_label": "s", "server_url": "https://x.test"}
+    grammar = {"definition": "start: 'a'", "syntax": "lark"}
+    flat = {"type": "custom", "name": "p", "format": {"type": "grammar", **grammar}}
+    tools = [hosted, flat, {"type": "custom", "name": "t"}]
+    call = decode_request(
+        {"model": "m", "input": "x", "tools": tools, "reasoning": {"summary": "auto", "effort": "low"}}
+    )
+    assert call.tools == (
+        Tool(name="mcp", extra=hosted),
+        Tool(name="p", custom=True, custom_format={"type": "grammar", "grammar": grammar}),
+        Tool(name="t", custom=True),
+    )
+    body = encode(tools=call.tools, reasoning_effort="low", extra=call.extra)
+    assert body["tools"] == tools
+    assert body["reasoning"] == {"summary": "auto", "effort": "low"}
+
+
+def test_empty_contents_are_empty_texts():
+    call = decode_request({"model": "m", "input": [{"role": "user"}, {"role": "assistant", "content": ""}]})
+    assert [message.parts for message in call.messages] == [(), ()]
+    assert [item["content"] for item in encode(*call.messages)["input"]] == ["", ""]
+
+
+def test_the_adapter_of_the_dialect_lists_models_at_the_same_address():
+    endpoint = Endpoint(scheme="https", host="api.openai.com", port=443)
+    provider = ProviderSpec(id=1, name="o", kind="openai_responses", endpoint=endpoint, base_path="")
+    sent = OpenAIResponsesAdapter().models_request(provider, "key")
+    assert (sent.method, sent.path) == ("GET", "/v1/models")

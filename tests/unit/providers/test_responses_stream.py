@@ -2,6 +2,7 @@
 
 import pytest
 
+from providers.dialects.openai_responses.stream import StreamDecoder
 from providers.errors import (
     BadAnswer,
     ClientFault,
@@ -444,3 +445,40 @@ def test_an_error_inside_the_stream_is_the_error_it_names(event, expected):
     assert isinstance(events[-1], StreamFailed)
     assert type(events[-1].error) is expected
     assert text_of(events) == ""
+
+
+def test_events_that_say_nothing_are_nothing():
+    empty = (
+        delta("")
+        + frame("response.output_text.delta", **PLACE)
+        + delta("", "refusal")
+        + frame("response.refusal.delta", **PLACE, delta=3)
+        + frame("response.content_part.done", **PLACE, part={"type": "reasoning_text"})
+        + frame("response.output_text.annotation.added", **PLACE, annotation={"type": "file_path"})
+        + frame("response.output_item.done", item=None)
+        + frame("response.reasoning_summary_text.done", item_id="rs_1")
+    )
+    assert decode(created() + empty + delta("Hi") + completed(service_tier="flex")) == [
+        StreamStart("resp_1", "m-1", 1790000000),
+        TextDelta("Hi"),
+        ExtraFields({"service_tier": "flex"}),
+        Finish("stop"),
+        StreamEnd(),
+    ]
+
+
+def test_raw_reasoning_after_a_summary_is_not_shown_twice():
+    data = delta("short", "reasoning_summary_text", item_id="rs_1") + delta("long", "reasoning_text", item_id="rs_1")
+    assert reasoning_of(decode(created() + data + completed())) == "short"
+
+
+def test_arguments_after_the_end_of_their_call_repeat_it():
+    late = delta("{}", ARGUMENTS, item_id="fc_1", output_index=0)
+    assert arguments_of(decode(created() + done(call(arguments="{}")) + late + completed())) == {0: "{}"}
+
+
+def test_a_decoder_is_silent_after_a_failure():
+    decoder = StreamDecoder()
+    assert isinstance(decoder.feed(b"data: oops\n\n")[-1], StreamFailed)
+    assert decoder.feed(created()) == []
+    assert decoder.close() == []

@@ -18,6 +18,8 @@ Header = tuple[bytes, bytes]
 
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 BODY_DEADLINE_S = 60.0
+DISCARD_LIMIT_BYTES = 64 * 1024 * 1024
+DISCARD_DEADLINE_S = 10.0
 WELL_FORMED_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 
 JSON_TYPE: Header = (b"content-type", b"application/json")
@@ -76,6 +78,7 @@ class HttpExchange:
         """The whole body; raises `BodyTooLarge`, `BodyTooSlow` or `ClientGone`."""
         declared = self.headers.get(b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > limit:
+            await self._discard()
             raise BodyTooLarge(f"The request body has {int(declared)} bytes; at most {limit} are accepted.")
         message = await self._receive() if self._arrived() else None
         if message is not None and message["type"] == "http.request" and not message.get("more_body"):
@@ -95,6 +98,19 @@ class HttpExchange:
         connection = self.scope.get("extensions", {}).get("llm_proxy.connection")
         return connection is not None and bool(connection.request_complete())
 
+    async def _discard(self) -> None:
+        """Reads on without keeping anything, so that a client that sends all before it reads sees the refusal."""
+        size = 0
+        try:
+            async with asyncio.timeout(DISCARD_DEADLINE_S):
+                while size < DISCARD_LIMIT_BYTES:
+                    message = await self._receive()
+                    size += len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
+        except TimeoutError:
+            pass
+
     async def _collect(self, message: dict[str, Any] | None, limit: int) -> bytes:
         pieces: list[bytes] = []
         size = 0
@@ -105,6 +121,7 @@ class HttpExchange:
             piece = message.get("body", b"")
             size += len(piece)
             if size > limit:
+                await self._discard()
                 raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
             pieces.append(piece)
             if not message.get("more_body"):

@@ -23,10 +23,9 @@ class Balance:
     load: float = 0.1
 
 
-def shares(values: Sequence[float | None]) -> list[float]:
-    """Each value as a share of the largest known one; all 0.0 when that is 0."""
-    worst = max([value for value in values if value is not None], default=0.0) or 1.0
-    return [UNKNOWN if value is None else value / worst for value in values]
+def per_worst(weight: float, values: Sequence[float | None]) -> float:
+    """What one unit of a term adds to the score, so that the largest known value adds `weight`."""
+    return weight / (max([value for value in values if value is not None], default=0.0) or 1.0)
 
 
 class Balanced(Strategy):
@@ -36,32 +35,35 @@ class Balanced(Strategy):
         self.balance = balance or Balance()
 
     def order(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Candidate]:
-        balance = self.balance
-        scores = [
-            balance.price * price + balance.latency * latency + balance.errors * errors + balance.load * load
-            for price, latency, errors, load in zip(*self._shares(query, candidates), strict=True)
-        ]
+        scores = [price + latency + errors + load for price, latency, errors, load in self._parts(query, candidates)]
         return by_score(candidates, scores, draws.uniform)
 
     def terms(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Terms]:
-        balance = self.balance
-        result: list[Terms] = []
-        for price, latency, errors, load in zip(*self._shares(query, candidates), strict=True):
-            terms = {
-                "price": balance.price * price,
-                "latency": balance.latency * latency,
-                "errors": balance.errors * errors,
-                "load": balance.load * load,
+        return [
+            {
+                "score": price + latency + errors + load,
+                "price": price,
+                "latency": latency,
+                "errors": errors,
+                "load": load,
             }
-            result.append({"score": sum(terms.values()), **terms})
-        return result
+            for price, latency, errors, load in self._parts(query, candidates)
+        ]
 
-    @staticmethod
-    def _shares(query: RouteQuery, candidates: Sequence[Candidate]) -> tuple[list[float], ...]:
-        """Price, time to first token, errors and load; the error rate is a share already."""
-        return (
-            shares(expected_prices(query, candidates)),
-            shares([each.ttft_s for each in candidates]),
-            [each.error_rate for each in candidates],
-            shares([each.outstanding for each in candidates]),
-        )
+    def _parts(self, query: RouteQuery, candidates: Sequence[Candidate]) -> list[tuple[float, float, float, float]]:
+        """What price, time to first token, errors and load add to each score; the error rate is a share already."""
+        balance = self.balance
+        prices = expected_prices(query, candidates)
+        price_unit = per_worst(balance.price, prices)
+        latency_unit = per_worst(balance.latency, [each[4] for each in candidates])
+        load_unit = per_worst(balance.load, [each[3] for each in candidates])
+        price_unknown, latency_unknown, errors_unit = balance.price * UNKNOWN, balance.latency * UNKNOWN, balance.errors
+        return [
+            (
+                price_unknown if price is None else price * price_unit,
+                latency_unknown if ttft_s is None else ttft_s * latency_unit,
+                error_rate * errors_unit,
+                outstanding * load_unit,
+            )
+            for price, (_, _, _, outstanding, ttft_s, error_rate, _) in zip(prices, candidates, strict=True)
+        ]

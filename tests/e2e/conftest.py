@@ -1,0 +1,22 @@
+"""Upstreams for end-to-end tests: the demo provider and the scripted fault upstream, each on a real socket."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from providers.demo import create_app
+from tests.e2e.gateway_process import GatewayProcess
+from tests.upstreams.servers import run_asgi
+
+
+@pytest.fixture(scope="module")
+def demo_url() -> Iterator[str]:
+    with run_asgi(create_app()) as url:
+        yield url
+
+
+@pytest.fixture
+def demo_gateway(gateway: GatewayProcess, demo_url: str) -> GatewayProcess:
+    """Started, with one provider that serves demo-small, demo-large and demo-embedding."""
+    models = ["demo-small", "demo-large", "demo-embedding"]
+    return gateway.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": models}]}).start()

@@ -1,0 +1,118 @@
+"""The real server as a process of its own, with a database of its own, for end-to-end tests."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class GatewayProcess:
+    """`seed` fills the database before the start; see `tests.e2e.seed`."""
+
+    def __init__(self, data_dir: Path, *, env: dict[str, str] | None = None) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.key = ""
+        self.log = data_dir / "serve.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PROXY_API", "DATABASE", "REDIS"))
+        }
+        self.env = {
+            **kept,
+            "DJANGO_SETTINGS_MODULE": "proxy_site.settings",
+            "PROXY_API_ENV_FILE": "/dev/null",
+            "PROXY_API_DATA_DIR": str(data_dir),
+            **(env or {}),
+        }
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def run(self, *arguments: str, stdin: str = "") -> str:
+        """A Python program of the repository with this gateway's environment; returns what it prints."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def manage(self, *arguments: str) -> str:
+        return self.run("manage.py", *arguments)
+
+    def seed(self, document: dict[str, Any]) -> "GatewayProcess":
+        answer = self.run("-m", "tests.e2e.seed", stdin=json.dumps(document))
+        self.key = json.loads(answer.strip().splitlines()[-1])["api_key"] or self.key
+        return self
+
+    def start(self, *options: str) -> "GatewayProcess":
+        command = [sys.executable, "manage.py", "serve", "--port", str(self.port), *options]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended:\n{self.log.read_text()}")
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    return self
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 20) -> int:
+        if self._process is None or self._process.poll() is not None:
+            return 0 if self._process is None else self._process.returncode
+        self._process.send_signal(number)
+        return self._process.wait(timeout=timeout_s)
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+        """Status, lower-case headers and body, without any client library's own behaviour."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"authorization": f"Bearer {self.key}", "content-type": "application/json", **(headers or {})}
+        return self._open(urllib.request.Request(self.url + path, data=data, headers=given, method="POST"))
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+        given = {"authorization": f"Bearer {self.key}", **(headers or {})}
+        return self._open(urllib.request.Request(self.url + path, headers=given))
+
+    @staticmethod
+    def _open(request: urllib.request.Request) -> tuple[int, dict[str, str], bytes]:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read()
+
+
+def fresh_copy(template: Path, target: Path) -> Path:
+    """A data directory that is migrated already: migrating takes seconds, copying none."""
+    shutil.copytree(template, target)
+    return target

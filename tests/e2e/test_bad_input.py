@@ -1,0 +1,127 @@
+"""Whatever a client sends, it gets OpenAI's error shape with a request id, and the server goes on serving."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from providers.demo import create_app
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.upstreams.servers import run_asgi
+
+GOOD = {"model": "demo-small", "messages": [{"role": "user", "content": "hi"}]}
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    with run_asgi(create_app()) as demo_url:
+        process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("bad") / "data"))
+        process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small"]}]}).start()
+        yield process
+        process.stop()
+
+
+def assert_is_an_error(answer: tuple[int, dict[str, str], bytes], status: int) -> dict:
+    found, headers, body = answer
+    assert found == status, body
+    assert headers["content-type"] == "application/json"
+    assert headers["x-request-id"]
+    error = json.loads(body)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"not json", None),
+        (b"[]", None),
+        (b'"text"', None),
+        (b"\xff\xfe", None),
+        (b'{"model":"demo-small","messages":[{"role":"user","content":NaN}]}', None),
+        (b'{"model":"demo-small","model":"other","messages":[{"role":"user","content":"x"}]}', None),
+        (b'{"model":"demo-small","messages":' + b"[" * 200 + b"]" * 200 + b"}", None),
+        ({"messages": GOOD["messages"]}, "model"),
+        ({**GOOD, "model": 7}, "model"),
+        ({**GOOD, "model": "m" * 300}, "model"),
+        ({**GOOD, "messages": []}, "messages"),
+        ({**GOOD, "messages": "hi"}, "messages"),
+        ({**GOOD, "messages": [1]}, "messages[0]"),
+        ({**GOOD, "messages": [{"role": "king", "content": "x"}]}, "messages[0]"),
+        ({**GOOD, "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({**GOOD, "stream": "yes"}, "stream"),
+        ({**GOOD, "stream_options": {"include_usage": True}}, "stream_options"),
+        ({**GOOD, "temperature": "hot"}, "temperature"),
+        ({**GOOD, "temperature": 3}, "temperature"),
+        ({**GOOD, "max_tokens": 1.5}, "max_tokens"),
+        ({**GOOD, "n": 0}, "n"),
+        ({**GOOD, "tools": {}}, "tools"),
+    ],
+)
+def test_a_wrong_body_is_refused_naming_the_field(server: GatewayProcess, body: object, param: str | None) -> None:
+    error = assert_is_an_error(server.post(CHAT, body), 400)
+    assert error["param"] == param
+
+
+def test_a_body_over_the_limit_is_too_large(server: GatewayProcess) -> None:
+    error = assert_is_an_error(server.post(CHAT, b" " * (8 * 1024 * 1024 + 1)), 413)
+    assert error["code"] == "request_too_large"
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "llmp-0000000000000000-" + "A" * 43, "Bearer", "ключ"])
+def test_a_missing_or_garbled_key_is_unauthorized(server: GatewayProcess, key: str) -> None:
+    header = {"authorization": f"Bearer {key}".encode().decode("latin-1")}
+    error = assert_is_an_error(server.post(CHAT, GOOD, header), 401)
+    assert error["code"] == "invalid_api_key"
+
+
+def test_an_unauthorized_body_is_not_read(server: GatewayProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+        raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 300000000\r\n\r\n" + b"x" * 1000)
+        answer = raw.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 401")
+        assert b"connection: close" in answer
+
+
+def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess) -> None:
+    assert_is_an_error(server.get(CHAT), 405)
+    assert_is_an_error(server.post("/v1/models", {}), 405)
+    assert_is_an_error(server.get("/v1/nothing"), 404)
+
+
+def test_a_wrong_content_type_is_refused(server: GatewayProcess) -> None:
+    assert_is_an_error(server.post(CHAT, GOOD, {"content-type": "text/plain"}), 415)
+
+
+def test_paths_are_forgiving_about_slashes_and_a_repeated_version(server: GatewayProcess) -> None:
+    for path in ("/v1/chat/completions/", "/v1/v1/chat/completions", "/v1//chat/completions"):
+        assert server.post(path, GOOD)[0] == 200
+
+
+def test_a_half_sent_body_harms_nobody(server: GatewayProcess) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+            head = (
+                f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\ncontent-length: 1000\r\n\r\n"
+            )
+            raw.sendall(head.encode() + b'{"model":')
+    assert server.post(CHAT, GOOD)[0] == 200
+
+
+def test_garbage_instead_of_http_is_answered_with_json(server: GatewayProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+        raw.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n")
+        answer = raw.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"application/json" in answer
+
+
+def test_a_clients_own_request_id_is_kept_when_well_formed(server: GatewayProcess) -> None:
+    assert server.post(CHAT, GOOD, {"x-request-id": "mine-1"})[1]["x-request-id"] == "mine-1"
+    assert server.post(CHAT, GOOD, {"x-request-id": "no spaces!"})[1]["x-request-id"].startswith("req_")

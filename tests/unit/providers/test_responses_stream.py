@@ -227,6 +227,7 @@ def test_garbage_fails_the_stream_after_what_was_good(data, said):
 def test_an_event_larger_than_the_limit_fails_the_stream():
     events = decode(created() + b"data: " + b"x" * (1 << 21))
     assert isinstance(events[-1].error, BadAnswer)
+    assert isinstance(decode(b"data: " + b"x" * (1 << 21))[-1].error, BadAnswer)
 
 
 # ------------------------------------------------------------------------------------------------------- tool calls

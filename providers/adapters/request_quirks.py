@@ -7,6 +7,7 @@ from providers.errors import Unsupported
 from providers.types import JsonObject
 
 _MAX_TOKENS = ("max_completion_tokens", "max_tokens")
+_PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
 _SAMPLING = ("temperature", "top_p", "top_k")
 
 
@@ -27,13 +28,18 @@ def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
 
 def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:
     for name in quirks.refused:
-        if body.get(name) not in (None, [], {}, False):
+        if not _asks_nothing(name, body.get(name)):
             raise Unsupported(field=name, provider=provider)
         body.pop(name, None)
     for name in quirks.dropped if quirks.accepts_sampling else (*quirks.dropped, *_SAMPLING):
         body.pop(name, None)
     if not quirks.accepts_forced_tool and body.get("tool_choice") not in (None, "auto", "none"):
         raise Unsupported(field="tool_choice", provider=provider, why="a tool call cannot be forced")
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    """Null, empty, off, a penalty of nothing: the same as not sent. A temperature or a seed of 0 is not."""
+    return value is None or value is False or value in ([], {}) or (value == 0 and name in _PENALTIES)
 
 
 def rename_max_tokens(body: JsonObject, wanted: str) -> None:

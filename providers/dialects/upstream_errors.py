@@ -214,10 +214,12 @@ def _by_status(facts: ErrorFacts) -> UpstreamError:
 
 def _not_found(facts: ErrorFacts) -> UpstreamError:
     is_about_model = facts.says(("model", "deployment")) and facts.says(_MISSING_TEXTS)
+    is_about_model = is_about_model or facts.message.startswith("model:")
     if facts.words & _MODEL_CODES or is_about_model:
         return errors.ModelNotFound(facts.message, upstream_status=404, param="model")
     if facts.structured:
-        return errors.ClientFault(facts.message, status=404, upstream_status=404, code=_client_code(facts.code))
+        code = _client_code(facts.code)
+        return errors.ClientFault(facts.message, status=404, upstream_status=404, code=code, param=facts.param)
     return _server_failed(facts)
 
 

@@ -1,0 +1,178 @@
+"""What an OpenAI-compatible adapter sends, and how quirks change it."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from providers.adapters import REGISTRY, UnknownKindError, adapter_for
+from providers.adapters.base import Quirks
+from providers.adapters.model_quirks import is_openai_reasoning_model
+from providers.adapters.openai import OpenAIAdapter
+from providers.adapters.openai_compatible import join_headers
+from providers.adapters.request_quirks import apply_quirks
+from providers.errors import BadAnswer, Unsupported
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import Endpoint
+from providers.types import ClientRequest, JsonObject, Operation
+
+PROVIDER = ProviderSpec(
+    id=1, name="up", kind="openai", endpoint=Endpoint(scheme="https", host="h", port=443), base_path="/v1"
+)
+DEPLOYMENT = DeploymentSpec(id=1, provider=PROVIDER, model="m", upstream_model="u")
+
+
+def request(operation: Operation = Operation.CHAT, *, stream: bool = False, **body: Any) -> ClientRequest:
+    return ClientRequest(operation=operation, model="m", body={"model": "m", **body}, stream=stream)
+
+
+def quirky(body: JsonObject, **quirks: Any) -> JsonObject:
+    changed = dict(body)
+    apply_quirks(changed, Quirks(**quirks), "up")
+    return changed
+
+
+class TestPrepare:
+    def test_leaves_the_clients_body_alone(self) -> None:
+        options = {"include_usage": False}
+        asked = request(stream=True, messages=[], stream_options=options)
+        OpenAIAdapter().prepare(asked, DEPLOYMENT, "sk")
+        assert asked.body == {"model": "m", "messages": [], "stream_options": {"include_usage": False}}
+
+    def test_sends_the_secret_in_one_header_only(self) -> None:
+        sent = OpenAIAdapter().prepare(request(messages=[]), DEPLOYMENT, "sk-secret")
+        assert [value for _, value in sent.headers if "sk-secret" in value] == ["Bearer sk-secret"]
+        assert b"sk-secret" not in sent.body
+        assert "sk-secret" not in repr(sent)
+
+    def test_sends_no_authorization_without_a_secret(self) -> None:
+        assert "authorization" not in dict(OpenAIAdapter().prepare(request(messages=[]), DEPLOYMENT, "").headers)
+
+    def test_asks_for_an_uncompressed_answer_whatever_is_configured(self) -> None:
+        headers = join_headers(
+            (("authorization", "a"),), (("Accept-Encoding", "gzip"), ("X-Org", "o"), ("Authorization", "b"))
+        )
+        assert dict(headers)["accept-encoding"] == "identity"
+        assert dict(headers)["x-org"] == "o"
+        assert dict(headers)["authorization"] == "b"
+        assert len(headers) == len(dict(headers))
+
+    @pytest.mark.parametrize(
+        ("base_path", "path"),
+        [
+            ("", "/v1/embeddings"),
+            ("/v1", "/v1/embeddings"),
+            ("/openai/v1", "/openai/v1/embeddings"),
+            ("/api", "/api/embeddings"),
+        ],
+    )
+    def test_completes_the_base_path(self, base_path: str, path: str) -> None:
+        deployment = replace(DEPLOYMENT, provider=replace(PROVIDER, base_path=base_path))
+        sent = OpenAIAdapter().prepare(request(Operation.EMBEDDINGS, input="x"), deployment, "")
+        assert sent.path == path
+        assert json.loads(sent.body) == {"model": "u", "input": "x"}
+
+    def test_lets_a_deployment_override_its_provider(self) -> None:
+        provider = replace(PROVIDER, options={"max_tokens_field": "max_tokens"})
+        deployment = replace(DEPLOYMENT, provider=provider, options={"max_tokens_field": "max_new_tokens"})
+        sent = OpenAIAdapter().prepare(request(messages=[], max_completion_tokens=3), deployment, "")
+        assert json.loads(sent.body)["max_new_tokens"] == 3
+
+
+class TestQuirks:
+    def test_drop_and_refuse_fields(self) -> None:
+        assert quirky({"a": 1, "b": 2}, dropped=frozenset({"a"})) == {"b": 2}
+        for absent in (None, [], {}, False):
+            assert quirky({"a": absent}, refused=frozenset({"a"})) == {}
+        assert quirky({"presence_penalty": 0}, refused=frozenset({"presence_penalty"})) == {}
+        with pytest.raises(Unsupported, match="'up' does not support 'a'") as caught:
+            quirky({"a": 0}, refused=frozenset({"a"}))
+        assert caught.value.param == "a"
+
+    def test_rename_the_token_limit(self) -> None:
+        both = {"max_tokens": 1, "max_completion_tokens": 2}
+        assert quirky(both, max_tokens_field="max_tokens") == {"max_tokens": 2}
+        assert quirky({"max_tokens": 1}, max_tokens_field="max_completion_tokens") == {"max_completion_tokens": 1}
+        assert quirky({"max_tokens": None}, max_tokens_field="max_tokens") == {}
+        assert quirky({}, max_tokens_field="max_tokens") == {}
+
+    def test_leave_out_sampling_and_limit_temperature(self) -> None:
+        assert quirky({"temperature": 1, "top_p": 1, "top_k": 1, "x": 1}, accepts_sampling=False) == {"x": 1}
+        assert quirky({"temperature": 1.7}, temperature_max=1.0) == {"temperature": 1.0}
+        assert quirky({"temperature": 0.5}, temperature_max=1.0) == {"temperature": 0.5}
+
+    def test_simplify_messages_without_touching_the_clients(self) -> None:
+        message = {
+            "role": "user",
+            "name": "n",
+            "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+        }
+        body = {"messages": [message, {"role": "user", "content": [{"type": "image_url"}]}, "junk"]}
+        changed = quirky(body, accepts_name_in_messages=False, flattens_text_parts=True)
+        assert changed["messages"][0] == {"role": "user", "content": "a\nb"}
+        assert changed["messages"][1:] == body["messages"][1:]
+        assert message["name"] == "n"
+
+    def test_take_strict_off_tools_and_refuse_forced_ones(self) -> None:
+        tools = [{"type": "function", "function": {"name": "f", "strict": True}}, {"type": "custom", "custom": {}}]
+        assert quirky({"tools": tools}, accepts_strict_tools=False)["tools"] == [
+            {"type": "function", "function": {"name": "f"}},
+            {"type": "custom", "custom": {}},
+        ]
+        assert tools[0]["function"]["strict"] is True
+        assert quirky({"tool_choice": "auto"}, accepts_forced_tool=False) == {"tool_choice": "auto"}
+        with pytest.raises(Unsupported):
+            quirky({"tool_choice": "required"}, accepts_forced_tool=False)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "o1",
+        "o1-mini",
+        "o3",
+        "o4-mini-2025",
+        "gpt-5",
+        "gpt-5-mini",
+        "gpt-5.4",
+        "gpt-6-sol",
+        "openai/gpt-5",
+        "codex-mini",
+    ],
+)
+def test_knows_models_that_reason(model: str) -> None:
+    assert is_openai_reasoning_model(model)
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "gpt-4.1", "gpt-3.5-turbo", "gpt-5-chat-latest", "gpt-oss-120b", "foo1", "llama-o1x", "o10x"]
+)
+def test_knows_models_that_do_not(model: str) -> None:
+    assert not is_openai_reasoning_model(model)
+
+
+class TestModels:
+    def test_are_listed_with_the_sizes_that_servers_add(self) -> None:
+        rows = [
+            {"id": "a", "context_length": 8192, "top_provider": {"max_completion_tokens": 100}},
+            {"id": "b", "max_model_len": 4096.0},
+            {"id": "c", "context_window": None, "max_output_tokens": 5},
+            {"id": 5},
+            "junk",
+        ]
+        models = OpenAIAdapter().read_models(json.dumps({"data": rows}).encode())
+        found = [(model.id, model.context_window, model.max_output_tokens) for model in models]
+        assert found == [("a", 8192, 100), ("b", 4096, None), ("c", None, 5)]
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"data":5}', b"5"])
+    def test_that_are_no_list_are_refused(self, body: bytes) -> None:
+        with pytest.raises(BadAnswer):
+            OpenAIAdapter().read_models(body)
+
+
+def test_the_registry_names_every_kind_once() -> None:
+    assert all(adapter.kind == kind for kind, adapter in REGISTRY.items())
+    assert {"openai", "anthropic", "grok", "perplexity", "blackbox", "openrouter", "cohere", "azure"} <= set(REGISTRY)
+    with pytest.raises(UnknownKindError, match="openai"):
+        adapter_for("nonesuch")

@@ -23,9 +23,20 @@ class Balance:
     load: float = 0.1
 
 
-def per_worst(weight: float, values: Sequence[float | None]) -> float:
-    """What one unit of a term adds to the score, so that the largest known value adds `weight`."""
-    return weight / (max([value for value in values if value is not None], default=0.0) or 1.0)
+def worst(prices: Sequence[int | None], candidates: Sequence[Candidate]) -> tuple[float, float, float]:
+    """The largest known price, time to first token and load; 1.0 instead of nothing, to divide by. One plain loop, because
+    three calls of `max` over filtered lists cost twice as much."""
+    price_max: float = 0
+    ttft_max: float = 0
+    load_max: float = 0
+    for price, (_, _, _, outstanding, ttft_s, _, _) in zip(prices, candidates, strict=True):
+        if price is not None and price > price_max:
+            price_max = price
+        if ttft_s is not None and ttft_s > ttft_max:
+            ttft_max = ttft_s
+        if outstanding > load_max:
+            load_max = outstanding
+    return price_max or 1.0, ttft_max or 1.0, load_max or 1.0
 
 
 class Balanced(Strategy):
@@ -54,9 +65,12 @@ class Balanced(Strategy):
         """What price, time to first token, errors and load add to each score; the error rate is a share already."""
         balance = self.balance
         prices = expected_prices(query, candidates)
-        price_unit = per_worst(balance.price, prices)
-        latency_unit = per_worst(balance.latency, [each[4] for each in candidates])
-        load_unit = per_worst(balance.load, [each[3] for each in candidates])
+        price_max, ttft_max, load_max = worst(prices, candidates)
+        price_unit, latency_unit, load_unit = (
+            balance.price / price_max,
+            balance.latency / ttft_max,
+            balance.load / load_max,
+        )
         price_unknown, latency_unknown, errors_unit = balance.price * UNKNOWN, balance.latency * UNKNOWN, balance.errors
         return [
             (

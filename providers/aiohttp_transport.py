@@ -20,6 +20,7 @@ from yarl import URL
 from providers import tls
 from providers.content_encoding import Inflater, inflater, next_inflated
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
+from providers.http1.dialing import parse_proxy
 from providers.resolution import Resolve, admitted_addresses, check_literal, system_resolve
 from providers.transport import Endpoint, UpstreamRequest, UpstreamResponse
 
@@ -304,14 +305,17 @@ class AiohttpTransport:
     def _open(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> _Pool:
         check_literal(endpoint.host, allow_private=endpoint.allow_private)
         if endpoint.proxy is not None:
-            check_literal(URL(endpoint.proxy).host or "", allow_private=True)
+            check_literal(parse_proxy(endpoint.proxy).host, allow_private=True)
         for old, pool in list(self._pools.items()):
             if pool.slots.free == pool.limit and loop.time() - pool.used_at > SESSION_IDLE_S:
                 del self._pools[old]
                 task = loop.create_task(pool.session.close())
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
-        pool = self._pools[endpoint] = _Pool(endpoint, self._resolve)
+        try:
+            pool = self._pools[endpoint] = _Pool(endpoint, self._resolve)
+        except OSError as error:
+            raise ConnectFailed(f"The certificate authorities cannot be read: {error}") from error
         return pool
 
 

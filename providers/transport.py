@@ -22,7 +22,8 @@ class Endpoint:
     """Where a provider lives and how to connect to it: one connection pool for each distinct value.
 
     `max_connections` bounds sockets, not calls (calls are bounded by routing, below it). `allow_private` admits
-    loopback and private ranges; link-local and metadata addresses are refused always. `proxy` is `http://host:port`.
+    loopback and private ranges; link-local and metadata addresses are refused always. `proxy` is
+    `http://[user:password@]host:port`. `ca_file` replaces the system's certificate authorities.
     """
 
     scheme: str
@@ -60,10 +61,11 @@ class UpstreamResponse(Protocol):
     headers: Mapping[str, str]
 
     async def chunk(self, timeout_s: float) -> bytes:
-        """The next piece of the body as it arrives, never empty, or `b""` at its end."""
+        """The next piece of the body as it arrives, never empty, or `b""` at its end. One caller at a time; a cancelled
+        call loses nothing and may be repeated, a failed one has closed the connection."""
 
     async def read(self, *, limit: int, timeout_s: float) -> bytes:
-        """The whole rest of the body; `BadAnswer` when it is longer than `limit` bytes."""
+        """The whole rest of the body, in `timeout_s` altogether; `BadAnswer` when it is longer than `limit` bytes."""
 
     def close(self) -> None: ...
 

@@ -301,6 +301,16 @@ async def test_leaving_while_a_tunnel_is_built_closes_it(using, authority, serve
     assert await server.all_ended(0.3)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"ca_file": "/nonexistent/ca.pem"}, {"proxy": "socks5://h:1"}, {"proxy": "nonsense"}]
+)
+async def test_a_setting_that_cannot_work_is_a_failed_connection(using, server, changes):
+    endpoint = Endpoint(scheme="https", host=NAME, port=server.port, **changes)
+    for _ in range(2):
+        assert (await outcome(using(), endpoint)).error == "ConnectFailed"
+    assert server.wires == []
+
+
 def test_verification_cannot_be_turned_off():
     from providers import tls
 

@@ -74,11 +74,24 @@ async def test_an_idle_connection_expires(transport, server):
     assert len(server.wires) == 2
 
 
-@pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison", b"garbage", b"HTTP/1.1 20"])
-async def test_bytes_after_the_end_never_reach_the_next_call(transport, server, endpoint, surplus):
-    if isinstance(transport, AiohttpTransport) and surplus == b"HTTP/1.1 20":
-        pytest.xfail("aiohttp (3.14) keeps half a status line in its parser, and the next call hangs on it")
+async def test_half_a_status_line_after_the_end_never_reaches_the_next_call(transport, server, endpoint):
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(OK + b"HTTP/1.1 20")
+        await wire.hang()
 
+    server.script = script
+    assert (await outcome(transport, endpoint)).body == b"ok"
+    second = await outcome(transport, endpoint, timeout_s=0.1)
+    if isinstance(transport, AiohttpTransport):
+        # aiohttp (3.14) keeps it in its parser and uses the connection again: the call is lost, though not answered wrongly.
+        assert second.error == "UpstreamTimeout:first_token"
+    else:
+        assert second.body == b"ok"
+
+
+@pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison", b"garbage"])
+async def test_bytes_after_the_end_never_reach_the_next_call(transport, server, endpoint, surplus):
     async def script(wire: Wire) -> None:
         await wire.request()
         await wire.send(OK + surplus)

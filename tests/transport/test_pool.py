@@ -1,11 +1,15 @@
 """The bound of the pool, those who wait for it, and callers that leave at any moment."""
 
 import asyncio
+import gc
 import random
 import time
 
 import pytest
 
+from providers.http1 import Http1Transport
+from providers.http1.connection import Connection
+from providers.http1.response import Http1Response
 from providers.transport import Endpoint
 from tests.transport.outcomes import REQUEST, outcome
 from tests.transport.wire import Wire, answer_each, eventually
@@ -146,6 +150,33 @@ async def test_callers_that_leave_at_random_moments_leak_nothing(transport, serv
     endpoint = Endpoint(scheme="http", host="127.0.0.1", port=server.port, max_connections=8, pool_timeout_s=5)
     await storm(transport, server, endpoint, 500, seed=1)
     await check_that_nothing_leaked(transport, server, endpoint)
+
+
+async def test_abandoned_calls_of_the_lean_client_do_not_wait_for_the_garbage_collector(server):
+    endpoint = Endpoint(scheme="http", host="127.0.0.1", port=server.port, max_connections=8)
+    transport = Http1Transport()
+
+    async def stall(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
+        await wire.hang()
+
+    server.script = stall
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(30):
+            response = await transport.send(endpoint, REQUEST, timeout_s=2)
+            await response.chunk(2)
+            response.close()
+        del response
+        assert await server.all_ended()
+        await asyncio.sleep(0.01)
+        left = [found for found in gc.get_objects() if isinstance(found, (Connection, Http1Response))]
+        assert len(left) <= 1
+    finally:
+        gc.enable()
+        await transport.aclose()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ the calls that are running.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from routing.call import Call
 
@@ -17,7 +17,10 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class ActiveCalls:
-    def __init__(self) -> None:
+    """`progress` is called for each streaming call at every sweep."""
+
+    def __init__(self, progress: Callable[[Call], None]) -> None:
+        self._progress = progress
         self._calls: set[Call] = set()
         self._comments: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
@@ -57,6 +60,8 @@ class ActiveCalls:
             now = time.monotonic()
             draining_is_over = self.drain_deadline is not None and now >= self.drain_deadline
             for call in tuple(self._calls):
+                if call.request.stream:
+                    self._progress(call)
                 if draining_is_over:
                     call.interrupt("shutdown")
                 elif now >= call.deadline:

@@ -5,6 +5,7 @@ Each attempt ends in exactly one of `complete`, `fail` and `abandon`, which give
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitoring.slots import Slots
@@ -45,9 +46,14 @@ class Won:
 
 
 class Attempts:
-    def __init__(self, *, transport: Transport, states: UpstreamStates) -> None:
+    """`announce` is told of each attempt before its first byte is sent."""
+
+    def __init__(
+        self, *, transport: Transport, states: UpstreamStates, announce: Callable[[Call, Attempt], None]
+    ) -> None:
         self._transport = transport
         self._states = states
+        self._announce = announce
 
     async def make(self, call: Call, deployment: DeploymentSpec) -> Won:
         """One attempt at one deployment. Raises `UpstreamError` when it fails and `CandidateUnusable` when it cannot
@@ -92,6 +98,7 @@ class Attempts:
         adapter = adapter_for(deployment.provider.kind)
         prepared = adapter.prepare(request, deployment, credential.secret if credential else "")
         timeout_s = min(_patience(call, deployment), max(call.deadline - time.monotonic(), 0.001))
+        self._announce(call, won.attempt)
         response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)
         won.response = response
         won.attempt.status = response.status

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from accounts.admission import Admission
 from accounts.records import Principal, UsageSource
 from providers.errors import UpstreamError
 from providers.specs import CredentialSpec, DeploymentSpec
@@ -72,6 +73,7 @@ class Call:
     request: ClientRequest
     request_id: str
     principal: Principal
+    admission: Admission
     table: RoutingTable
     route: Route
     options: CallOptions

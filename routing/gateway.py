@@ -20,10 +20,10 @@ from routing.attempts import Attempts, Won, idle_timeout
 from routing.call import Call, CallOptions, ClientSink, Header
 from routing.decisions import Decision, DecisionRing
 from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
-from routing.estimation import estimate
+from routing.estimation import Estimate, estimate
 from routing.failures import failure_headers
 from routing.settlement import Settlement
-from routing.table import RoutingTable
+from routing.table import Route, RoutingTable
 from routing.table_refresh import TableRefresher
 from routing.walk import AllFailed, Walk
 
@@ -39,12 +39,12 @@ class Gateway:
         self, *, transport: Transport, states: UpstreamStates, tables: TableRefresher, accounts: Accounts
     ) -> None:
         self.accounts = accounts
-        self.active = ActiveCalls()
         self.settlement = Settlement(accounts)
+        self.active = ActiveCalls(self.settlement.progress)
         self.decisions = DecisionRing()
         self.draining = False
         self._tables = tables
-        self._attempts = Attempts(transport=transport, states=states)
+        self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
         self._walk = Walk(attempts=self._attempts, states=states)
 
     @property
@@ -74,44 +74,53 @@ class Gateway:
     ) -> None:
         """Answers through `sink`, whatever happens. Raises `AccessDenied` and `RequestError` only before anything was
         sent or spent; the caller writes those."""
-        call = self._begin(request, request_id, principal, options, sink)
+        route = self._route(request, principal)
+        size = estimate(request)
         admission = await self.accounts.admit(
-            principal, request_id=request_id, tokens=call.estimate.likely_input + (call.estimate.output or 0)
+            principal, request_id=request_id, tokens=size.likely_input + (size.output or 0)
         )
+        call = self._begin(request, request_id, admission, route, size, options, sink)
         self.active.add(call)
         self.decisions.add(call.decision)
         unwatch = sink.watch(call.client_gone)
         try:
-            await self._answer(call, admission)
+            await self._answer(call)
         except asyncio.CancelledError:
-            await self._interrupted(call, admission)
+            await self._interrupted(call)
         finally:
             unwatch()
             self.active.discard(call)
             self.accounts.release(admission)
 
-    def _begin(
-        self,
-        request: ClientRequest,
-        request_id: str,
-        principal: Principal,
-        options: CallOptions,
-        sink: ClientSink,
-    ) -> Call:
+    def _route(self, request: ClientRequest, principal: Principal) -> tuple[RoutingTable, Route]:
         table = self.table
         route = table.route(request.model)
         if route is None or not principal.allows_model(request.model):
             raise unknown_model(request.model)
+        return table, route
+
+    def _begin(
+        self,
+        request: ClientRequest,
+        request_id: str,
+        admission: Admission,
+        found: tuple[RoutingTable, Route],
+        size: Estimate,
+        options: CallOptions,
+        sink: ClientSink,
+    ) -> Call:
+        table, route = found
         now = time.monotonic()
         patience = min(options.timeout_s or table.policy.request_timeout_s, table.policy.request_timeout_s)
         return Call(
             request=request,
             request_id=request_id,
-            principal=principal,
+            principal=admission.principal,
+            admission=admission,
             table=table,
             route=route,
             options=options,
-            estimate=estimate(request),
+            estimate=size,
             sink=sink,
             started_at=now,
             deadline=now + patience,
@@ -120,30 +129,30 @@ class Gateway:
             decision=Decision(request_id, request.model, table.revision, time.time()),
         )
 
-    async def _answer(self, call: Call, admission: Admission) -> None:
-        call.head = (*(admission.headers or ()), (b"x-llm-proxy-revision", b"%d" % call.table.revision))
+    async def _answer(self, call: Call) -> None:
+        call.head = (*(call.admission.headers or ()), (b"x-llm-proxy-revision", b"%d" % call.table.revision))
         try:
-            await self.settlement.reserve(call, admission)
+            await self.settlement.reserve(call)
             call.won = won = await self._walk.find(call)
         except AllFailed as failed:
-            self.settlement.failed(call, admission, failed.verdict)
+            self.settlement.failed(call, failed.verdict)
             await call.sink.fail(failed.verdict, (*self._head(call), *failure_headers(failed.verdict, failed.errors)))
             return
         try:
             if won.delivered is not None:
-                await self._deliver(call, admission, won, won.delivered)
+                await self._deliver(call, won, won.delivered)
             elif won.stream is not None:
-                await self._stream(call, admission, won, won.stream)
+                await self._stream(call, won, won.stream)
         finally:
             self._attempts.abandon(call, won)
 
-    async def _deliver(self, call: Call, admission: Admission, won: Won, delivered: Delivered) -> None:
+    async def _deliver(self, call: Call, won: Won, delivered: Delivered) -> None:
         self._attempts.complete(call, won)
         # Booked before it is sent: a client that has its answer has paid for it, whatever happens to this process.
-        self.settlement.delivered(call, admission, won, delivered)
+        self.settlement.delivered(call, won, delivered)
         await call.sink.reply(200, delivered.body, self._head(call))
 
-    async def _stream(self, call: Call, admission: Admission, won: Won, stream: ClientStream) -> None:
+    async def _stream(self, call: Call, won: Won, stream: ClientStream) -> None:
         """From the first semantic event on: no retry; a failure becomes an error event."""
         sink, response = call.sink, won.response
         assert response is not None
@@ -164,26 +173,26 @@ class Gateway:
                     raise StreamTruncated("The provider's stream ended too early.")
         except UpstreamError as error:
             self._attempts.fail(call, won, error)
-            self.settlement.broken(call, admission, won, error)
+            self.settlement.broken(call, won, error)
             await sink.fail(error)
             return
         self._attempts.complete(call, won)
-        usage = self.settlement.streamed(call, admission, won)
+        usage = self.settlement.streamed(call, won)
         if call.request.include_usage and stream.usage is None and frames.endswith(DONE_FRAME):
             frames = frames[: -len(DONE_FRAME)] + stream.usage_frame(usage) + DONE_FRAME
         await sink.finish(frames)
 
     # ----------------------------------------------------------------------------------------------- odd endings
 
-    async def _interrupted(self, call: Call, admission: Admission) -> None:
+    async def _interrupted(self, call: Call) -> None:
         """Turns a cancellation of ours into what it means; anybody else's goes on."""
         task = asyncio.current_task()
         if call.interrupted is None or task is None:
-            self.settlement.interrupted(call, admission, status=499, error=None)
+            self.settlement.interrupted(call, status=499, error=None)
             raise asyncio.CancelledError
         task.uncancel()
         error = _interruption_error(call)
-        self.settlement.interrupted(call, admission, status=error.status if error else 499, error=error)
+        self.settlement.interrupted(call, status=error.status if error else 499, error=error)
         if error is not None:
             await call.sink.fail(error, (*self._head(call), *failure_headers(error)))
 

@@ -7,7 +7,7 @@ charged; the others are recorded as provider cost.
 import time
 from collections.abc import Callable
 
-from accounts.admission import Accounts, Admission
+from accounts.admission import Accounts
 from accounts.pricing import cost_nano_usd
 from accounts.records import AttemptIntent, CallRecord, Rates, Tokens, UsageSource
 from providers.adapters.base import Delivered
@@ -29,7 +29,7 @@ class Settlement:
         self.observers: list[Observer] = []
         self._accounts = accounts
 
-    async def reserve(self, call: Call, admission: Admission) -> None:
+    async def reserve(self, call: Call) -> None:
         """Holds the most this call can cost at its dearest candidate; nothing for keys without a budget."""
         if not call.principal.budgets:
             return
@@ -44,13 +44,13 @@ class Settlement:
             costs.append(cost_nano_usd(Tokens(input=most_input, output=most_output), rates) if rates else None)
         known = [cost for cost in costs if cost is not None]
         dearest = None if len(known) < len(costs) else max(known, default=0)
-        await self._accounts.reserve(admission, cost_nano_usd=dearest, tokens=tokens)
+        await self._accounts.reserve(call.admission, cost_nano_usd=dearest, tokens=tokens)
 
-    def started(self, call: Call, admission: Admission, attempt: Attempt) -> None:
+    def started(self, call: Call, attempt: Attempt) -> None:
         """Before anything is sent upstream: enough is written down to book the attempt should this process die."""
         deployment = attempt.deployment
         self._accounts.attempt_started(
-            admission,
+            call.admission,
             AttemptIntent(
                 attempt=attempt.number,
                 provider=deployment.provider.name,
@@ -65,34 +65,39 @@ class Settlement:
             ),
         )
 
+    def progress(self, call: Call) -> None:
+        """Now and then while a stream runs: what was delivered so far, should this process die before its end."""
+        won = call.won
+        if won is not None and won.stream is not None and not call.concluded:
+            tokens = count_tokens(won.stream.delivered_text())
+            self._accounts.delivered(call.admission, attempt=won.attempt.number, output_tokens=tokens)
+
     # -------------------------------------------------------------------------------------- the ends of a call
 
-    def delivered(self, call: Call, admission: Admission, won: Won, answer: Delivered) -> Usage:
+    def delivered(self, call: Call, won: Won, answer: Delivered) -> Usage:
         """A complete answer: what the provider counted, or else what we count."""
         usage = answer.usage or _counted(call, answer.text)
         source: UsageSource = "counted" if answer.usage is None else "provider"
-        self._conclude(call, admission, won=won, status=200, usage=usage, source=source, finish=answer.finish_reason)
+        self._conclude(call, won=won, status=200, usage=usage, source=source, finish=answer.finish_reason)
         return usage
 
-    def streamed(self, call: Call, admission: Admission, won: Won) -> Usage:
+    def streamed(self, call: Call, won: Won) -> Usage:
         """A stream that reached its end: as a complete answer."""
         assert won.stream is not None
         usage, source = _stream_usage(call, won)
-        self._conclude(
-            call, admission, won=won, status=200, usage=usage, source=source, finish=won.stream.finish_reason
-        )
+        self._conclude(call, won=won, status=200, usage=usage, source=source, finish=won.stream.finish_reason)
         return usage
 
-    def broken(self, call: Call, admission: Admission, won: Won, error: UpstreamError) -> None:
+    def broken(self, call: Call, won: Won, error: UpstreamError) -> None:
         """A stream that failed after its first token: the prompt and what was delivered."""
         usage, source = _stream_usage(call, won)
-        self._conclude(call, admission, won=won, status=error.status, error=error, usage=usage, source=source)
+        self._conclude(call, won=won, status=error.status, error=error, usage=usage, source=source)
 
-    def failed(self, call: Call, admission: Admission, error: ClientFacing) -> None:
+    def failed(self, call: Call, error: ClientFacing) -> None:
         """No attempt answered: free of charge."""
-        self._conclude(call, admission, won=None, status=error.status, error=error, usage=NOTHING, source="estimated")
+        self._conclude(call, won=None, status=error.status, error=error, usage=NOTHING, source="estimated")
 
-    def interrupted(self, call: Call, admission: Admission, *, status: int, error: ClientFacing | None) -> None:
+    def interrupted(self, call: Call, *, status: int, error: ClientFacing | None) -> None:
         """Ended by the client or by us: what was delivered, and the prompt if the client left while we waited."""
         won = call.won
         usage: Usage
@@ -103,14 +108,13 @@ class Settlement:
             usage, source = Usage(input_tokens=call.estimate.likely_input), "estimated"
         else:
             usage, source = NOTHING, "estimated"
-        self._conclude(call, admission, won=won, status=status, error=error, usage=usage, source=source)
+        self._conclude(call, won=won, status=status, error=error, usage=usage, source=source)
 
     # ------------------------------------------------------------------------------------------------- innards
 
     def _conclude(
         self,
         call: Call,
-        admission: Admission,
         *,
         won: Won | None,
         status: int,
@@ -136,7 +140,7 @@ class Settlement:
             first_token_s=last.first_token_s if last is not None else None,
             finish_reason=finish,
         )
-        self._accounts.settle(admission, _records(summary, last))
+        self._accounts.settle(call.admission, _records(summary, last))
         for observer in self.observers:
             observer(summary)
 

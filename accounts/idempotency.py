@@ -1,0 +1,90 @@
+"""Idempotency-Key for calls that do not stream: the same key and body within 24 h get the first answer again.
+
+One row per (API key, Idempotency-Key), inserted before the call: the unique constraint decides who is first, across
+workers. Runs in threads.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.errors import AccessDenied
+from accounts.models import IdempotencyRecord
+
+KEPT_FOR = timedelta(hours=24)
+# A call that ended without an answer (its worker was killed) may be tried again after this: the longest call there is.
+GIVEN_UP_AFTER = timedelta(minutes=11)
+LONGEST_KEY = 255
+
+
+class IdempotencyMismatch(AccessDenied):
+    status = 422
+    code = "idempotency_mismatch"
+    kind = "idempotency"
+
+
+class IdempotencyInFlight(AccessDenied):
+    status = 409
+    code = "idempotency_in_flight"
+    kind = "idempotency"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    request_id: str
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def begin(*, key_id: int, idempotency_key: str, body: bytes, request_id: str) -> StoredAnswer | None:
+    """None: the caller is the first and must `finish` or `abandon`. Raises IdempotencyMismatch (another body) or
+    IdempotencyInFlight (the first call still runs)."""
+    if not 1 <= len(idempotency_key) <= LONGEST_KEY:
+        raise IdempotencyMismatch(f"An Idempotency-Key has 1 to {LONGEST_KEY} characters.", param="Idempotency-Key")
+    digest, now = hashlib.sha256(body).hexdigest(), timezone.now()
+    mine = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key)
+    mine.filter(expires_at__lte=now).delete()
+    mine.filter(status__isnull=True, created_at__lte=now - GIVEN_UP_AFTER).delete()
+    try:
+        with transaction.atomic():
+            IdempotencyRecord.objects.create(
+                key_id=key_id,
+                idempotency_key=idempotency_key,
+                body_hash=digest,
+                request_id=request_id,
+                expires_at=now + KEPT_FOR,
+            )
+    except IntegrityError:
+        return _stored(key_id, idempotency_key, digest)
+    return None
+
+
+def _stored(key_id: int, idempotency_key: str, digest: str) -> StoredAnswer:
+    row = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key).first()
+    if row is not None and row.body_hash != digest:
+        raise IdempotencyMismatch("This Idempotency-Key was used with another body.", param="Idempotency-Key")
+    if row is None or row.status is None:
+        raise IdempotencyInFlight("A call with this Idempotency-Key is still running.", param="Idempotency-Key")
+    return StoredAnswer(
+        request_id=row.request_id,
+        status=row.status,
+        headers=tuple((name, value) for name, value in row.headers),
+        body=bytes(row.body or b""),
+    )
+
+
+def finish(*, key_id: int, idempotency_key: str, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+    """Keeps the answer for whoever repeats the call. Only for answers worth repeating: below 500, not 429."""
+    IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key).update(
+        status=status, headers=[list(pair) for pair in headers], body=body
+    )
+
+
+def abandon(*, key_id: int, idempotency_key: str) -> None:
+    """The call failed in a way that a repetition may mend: the next one is the first again."""
+    IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key, status__isnull=True).delete()

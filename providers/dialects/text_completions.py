@@ -38,7 +38,8 @@ _TYPED = frozenset(
 def decode_as_chat(body: JsonObject, *, provider: str) -> ChatCall:
     """Raises `Unsupported` for what a chat cannot do and `ClientFault` for what is wrong."""
     for name in _REFUSED:
-        if body.get(name) not in (None, False, ""):
+        value = body.get(name)
+        if value is not None and value is not False and value != "":
             raise Unsupported(field=name, provider=provider, why="it is a chat model")
     n = fields.integer(body, "n")
     best_of = fields.integer(body, "best_of")

@@ -18,18 +18,30 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.integration.accounts.smal
 
 django.setup()
 
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db.models import Sum  # noqa: E402
+
 from accounts.admission import Accounts  # noqa: E402
 from accounts.background import replay_orphans  # noqa: E402
 from accounts.errors import InsufficientQuota, RateLimitExceeded  # noqa: E402
+from accounts.models import (  # noqa: E402
+    BudgetLease,
+    BudgetPeriod,
+    Limit,
+    UsageDaily,
+    UsageHourly,
+    UsageRecord,
+)
+from accounts.provisioning import KeyOrder, create_key  # noqa: E402
 from accounts.records import AccountsSettings  # noqa: E402
 from tests.unit.accounts.builders import intent, record  # noqa: E402
 
-PEPPER = "test-pepper"
 ESTIMATE = 1_000
 
 
 async def opened(data_dir: str, redis_url: str | None = None, prefix: str = "") -> Accounts:
-    accounts = Accounts(pepper=PEPPER, data_dir=Path(data_dir), redis_url=redis_url, redis_prefix=prefix)
+    accounts = Accounts(pepper=settings.KEY_PEPPER, data_dir=Path(data_dir), redis_url=redis_url, redis_prefix=prefix)
     await accounts.open()
     accounts.configure(AccountsSettings(sql_timeout_s=30.0, redis_timeout_s=5.0, workers=4))
     return accounts
@@ -82,9 +94,40 @@ async def load(data_dir: str, token: str, upstream_file: str) -> None:
 
 
 async def replay(data_dir: str) -> None:
-    rows = await asyncio.to_thread(replay_orphans, Path(data_dir) / "journal")
-    print(json.dumps({"rows": rows}))
+    await asyncio.to_thread(replay_orphans, Path(data_dir) / "journal")
+    await state()
 
+
+async def state() -> None:
+    print(json.dumps(await asyncio.to_thread(ledger)))
+
+
+def ledger() -> dict[str, object]:
+    period = BudgetPeriod.objects.get()
+    return {
+        "rows": list(UsageRecord.objects.values_list("call_id", "cost_nano_usd", "usage_source")),
+        "spent": [period.spent_nano_usd, period.spent_tokens],
+        "reserved": [period.reserved_nano_usd, period.reserved_tokens],
+        "leases": BudgetLease.objects.count(),
+        "daily": list(UsageDaily.objects.aggregate(Sum("requests"), Sum("cost_nano_usd")).values()),
+        "hourly": list(UsageHourly.objects.aggregate(Sum("requests"), Sum("cost_nano_usd")).values()),
+    }
+
+
+async def key(requests: str, amount: str, tokens: str) -> None:
+    print(json.dumps(await asyncio.to_thread(make_key, requests, amount, tokens)))
+
+
+def make_key(requests: str, amount: str, tokens: str) -> str:
+    call_command("migrate", verbosity=0, skip_checks=True)
+    order = KeyOrder(name="k", budget_nano_usd=int(amount), budget_tokens=int(tokens))
+    issued = create_key(order)
+    if requests != "-":
+        Limit.objects.create(scope="key", key=issued.key, requests=int(requests), requests_window_s=3600, strict=True)
+    return issued.token
+
+
+MODES = {"calls": calls, "load": load, "replay": replay, "state": state, "key": key}
 
 if __name__ == "__main__":
-    asyncio.run({"calls": calls, "load": load, "replay": replay}[sys.argv[1]](*sys.argv[2:]))
+    asyncio.run(MODES[sys.argv[1]](*sys.argv[2:]))

@@ -1,0 +1,233 @@
+"""Counts calls, and answers Prometheus for the whole installation, whichever of its workers is asked.
+
+    metrics = RequestMetrics(MetricStore(data_dir / "metrics", family_name(os.getpid()), gauges=GAUGES))
+    metrics.open(); metrics.observe(call) …; metrics.text(); metrics.close()
+
+The `/metrics` view returns `metrics_text()` with `METRICS_CONTENT_TYPE` and needs nothing else. The hot path adds to
+plain numbers (see metric_store for why); text is made when somebody asks. Labels come from configuration only: whatever
+else a label could be made of is folded to `other` by a vocabulary of bounded size.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+
+from prometheus_client import REGISTRY as DJANGO_REGISTRY
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess, values
+
+from monitoring import metric_names as names
+from monitoring.exposition import exposition
+from monitoring.finished_call import NO_PROVIDER, NOT_A_FAILURE, OTHER, FinishedAttempt, FinishedCall
+from monitoring.metric_store import MetricStore
+from monitoring.upstream_state import UpstreamStates
+
+METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+HEALTH_VALUES = {"healthy": 1.0, "degraded": 0.5, "unhealthy": 0.0, "unknown": math.nan}
+KNOWN_STATUSES = frozenset(
+    {200, 202, 204, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 499, 500, 501, 502, 503, 504, 529}
+)
+
+
+class Vocabulary:
+    """The first `limit` words; all others become `other`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._words: set[str] = {OTHER}
+
+    def admit(self, word: str) -> str:
+        if word in self._words:
+            return word
+        if len(self._words) >= self._limit:
+            return OTHER
+        self._words.add(word)
+        return word
+
+
+class RequestMetrics:
+    """One per worker, used by its event loop. `providers` bounds how many provider names become labels."""
+
+    def __init__(self, store: MetricStore, *, providers: int = 4000) -> None:
+        self._store = store
+        self._providers = Vocabulary(providers)
+        self._endpoints = Vocabulary(16)
+        self._reasons = Vocabulary(64)
+        self._pairs = Vocabulary(500)
+        self._plans: dict[tuple[str, str, int], _Plan] = {}
+        self._overhead = _histogram(store, names.OVERHEAD, names.OVERHEAD_BUCKETS_S)
+        self._sampled: set[tuple[str, ...]] = set()
+
+    def open(self) -> None:
+        self._store.open()
+
+    def close(self) -> None:
+        self._store.close()
+
+    # ------------------------------------------------------------------------------------------------- the hot path
+
+    def observe(self, call: FinishedCall) -> None:
+        plan = self._plans.get((call.provider, call.endpoint, call.status)) or self._plan(call)
+        numbers = self._store.numbers
+        numbers[plan.requests] += 1
+        seconds = call.duration_s
+        slots = plan.duration
+        numbers[slots[bisect_left(names.LATENCY_BUCKETS_S, seconds)]] += 1
+        numbers[slots[-1]] += seconds
+        if (seconds_to_first := call.first_token_s) is not None:
+            slots = plan.response_time
+            numbers[slots[bisect_left(names.LATENCY_BUCKETS_S, seconds_to_first)]] += 1
+            numbers[slots[-1]] += seconds_to_first
+        if (seconds_here := call.overhead_s) is not None:
+            slots = self._overhead
+            numbers[slots[bisect_left(names.OVERHEAD_BUCKETS_S, seconds_here)]] += 1
+            numbers[slots[-1]] += seconds_here
+        if call.input_tokens or call.output_tokens:
+            self._tokens(call, plan, numbers)
+        if len(call.attempts) != 1 or call.attempts[0].outcome not in NOT_A_FAILURE:
+            self._attempts(call)
+        if call.cache is not None:
+            self.count(names.CACHE, call.cache)
+        if call.condensed is not None:
+            self.count(names.CONDENSATIONS, call.condensed)
+
+    def limited(self, kind: str) -> None:
+        """A limit refused a call; `kind` is requests, tokens, concurrency, budget …"""
+        self.count(names.LIMITED, kind)
+
+    def count(self, metric: str, label: str) -> None:
+        """One more of a counter with a single label whose words are few."""
+        slot = self._store.slot(metric, self._reasons.admit(label))
+        self._store.numbers[slot] += 1
+
+    @staticmethod
+    def _tokens(call: FinishedCall, plan: "_Plan", numbers: "memoryview[float]") -> None:
+        numbers[plan.input] += call.input_tokens
+        numbers[plan.output] += call.output_tokens
+        if call.cached_tokens:
+            numbers[plan.cached] += call.cached_tokens
+        if call.reasoning_tokens:
+            numbers[plan.reasoning] += call.reasoning_tokens
+        if call.cost_nano_usd:
+            numbers[plan.cost] += call.cost_nano_usd / 1e9
+
+    def _attempts(self, call: FinishedCall) -> None:
+        """Each failed attempt is an error of its provider, and what came after it a retry, perhaps a failover."""
+        attempts = call.attempts
+        if not attempts and call.error_type is not None:
+            self._add(names.ERRORS, NO_PROVIDER, self._reasons.admit(call.error_type))
+        for position, attempt in enumerate(attempts):
+            if attempt.outcome in NOT_A_FAILURE:
+                continue
+            provider, reason = self._providers.admit(attempt.provider), self._reasons.admit(attempt.outcome)
+            self._add(names.ERRORS, provider, reason)
+            if position + 1 < len(attempts):
+                self._add(names.RETRIES, provider, reason)
+                self._failover(attempt, attempts[position + 1])
+
+    def _failover(self, failed: FinishedAttempt, following: FinishedAttempt) -> None:
+        if failed.provider == following.provider:
+            return
+        pair = f"{self._providers.admit(failed.provider)}\n{self._providers.admit(following.provider)}"
+        admitted = self._pairs.admit(pair)
+        source, _, target = (admitted if admitted is pair else f"{OTHER}\n{OTHER}").partition("\n")
+        self._add(names.FAILOVERS, source, target)
+
+    def _add(self, *key: str) -> None:
+        slot = self._store.slot(*key)
+        self._store.numbers[slot] += 1
+
+    def _plan(self, call: FinishedCall) -> "_Plan":
+        """Where the numbers of such calls are; made once for each provider, endpoint and status."""
+        store = self._store
+        provider = self._providers.admit(call.provider)
+        endpoint = self._endpoints.admit(call.endpoint)
+        status = call.status if call.status in KNOWN_STATUSES else OTHER
+        plan = _Plan(store, provider, endpoint, str(status))
+        if len(self._plans) < 20_000:
+            self._plans[call.provider, call.endpoint, call.status] = plan
+        return plan
+
+    # ------------------------------------------------------------------------------------------------------ gauges
+
+    def sample(
+        self, states: UpstreamStates, *, now: float, journal_backlog: int = 0, health_cache_size: int = 0
+    ) -> None:
+        """Writes down this worker's gauges. `now` is the states' own clock. Call it each second and before `text`, so
+        that whichever worker is asked can tell."""
+        numbers: dict[tuple[str, ...], float] = {}
+        for state in states:
+            provider = self._providers.admit(state.provider.spec.name)
+            active, breaker = (names.ACTIVE, provider), (names.BREAKER, provider)
+            numbers[active] = numbers.get(active, 0.0) + state.outstanding
+            gauge = state.breaker.state(now).gauge
+            numbers[breaker] = max(numbers.get(breaker, 0.0), gauge)
+            numbers[names.HEALTH, provider] = HEALTH_VALUES[state.provider.health]
+        # What is no longer configured is no longer shown.
+        for gone in self._sampled - numbers.keys():
+            self._set(gone, math.nan)
+        self._sampled = set(numbers)
+        for key, number in numbers.items():
+            self._set(key, number)
+        self._set((names.BACKLOG,), journal_backlog)
+        self._set((names.CACHE_SIZE,), health_cache_size)
+
+    def _set(self, key: tuple[str, ...], number: float) -> None:
+        slot = self._store.slot(*key)
+        self._store.numbers[slot] = number
+
+    # -------------------------------------------------------------------------------------------------------- text
+
+    def text(self) -> bytes:
+        """The sum over all workers in Prometheus' text format, version 0.0.4."""
+        return exposition(self._store.read())
+
+    def totals(self, metric: str) -> Mapping[tuple[str, ...], float]:
+        """A counter's sums by label values, for pages and tests."""
+        return {key[1:]: sum(each) for key, each in self._store.read().items() if key[0] == metric}
+
+
+class _Plan:
+    __slots__ = ("cached", "cost", "duration", "input", "output", "reasoning", "requests", "response_time")
+
+    def __init__(self, store: MetricStore, provider: str, endpoint: str, status: str) -> None:
+        self.requests = store.slot(names.REQUESTS, provider, endpoint, status)
+        self.duration = _histogram(store, names.DURATION, names.LATENCY_BUCKETS_S, provider, endpoint)
+        self.response_time = _histogram(store, names.RESPONSE_TIME, names.LATENCY_BUCKETS_S, provider)
+        self.input = store.slot(names.TOKENS, provider, "input")
+        self.output = store.slot(names.TOKENS, provider, "output")
+        self.cached = store.slot(names.TOKENS, provider, "cached")
+        self.reasoning = store.slot(names.TOKENS, provider, "reasoning")
+        self.cost = store.slot(names.COST, provider)
+
+
+def _histogram(store: MetricStore, metric: str, buckets: Sequence[float], *labels: str) -> tuple[int, ...]:
+    """The places of the buckets (each counts its own, not those below), of what exceeds them all, and of the sum."""
+    bounds = [*(repr(bound) for bound in buckets), "+Inf", "sum"]
+    return tuple(store.slot(metric, *labels, bound) for bound in bounds)
+
+
+# ------------------------------------------------------------------------------------------------- the /metrics view
+
+_installed: list[RequestMetrics] = []
+
+
+def install(metrics: RequestMetrics | None) -> None:
+    """Makes `metrics` the one that `metrics_text` shows in this process; None takes it away."""
+    _installed[:] = [] if metrics is None else [metrics]
+
+
+def metrics_text() -> bytes:
+    """What `/metrics` answers: the gateway's own metrics of all workers, then Django's and the process's.
+
+    With several workers Django's own are summed too if PROMETHEUS_MULTIPROC_DIR was set before they started.
+    """
+    ours: Iterable[bytes] = [metrics.text() for metrics in _installed]
+    return b"".join([*ours, generate_latest(_django_registry())])
+
+
+def _django_registry() -> CollectorRegistry:
+    if not getattr(values.ValueClass, "_multiprocess", False):
+        return DJANGO_REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

@@ -1,0 +1,120 @@
+"""One log line for each call, in the shape that docs/operations.md documents. Never a prompt, never a secret."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from monitoring.finished_call import NOT_A_FAILURE, FinishedCall
+
+LOGGER_NAME = "llm_proxy.routing.gateway"
+_NAMES = {logging.INFO: "INFO", logging.WARNING: "WARNING", logging.ERROR: "ERROR"}
+
+
+class RequestLog:
+    """`write` costs some microseconds and cannot block: `put` takes the finished line."""
+
+    def __init__(self, put: Callable[[bytes], None], *, console: bool = False, level: int = logging.INFO) -> None:
+        self._put = put
+        self._line = console_line if console else json_line
+        self.level = level
+
+    def write(self, call: FinishedCall) -> None:
+        level = level_of(call.status)
+        if level >= self.level:
+            self._put(self._line(call, _NAMES[level]))
+
+    observe = write
+
+
+def level_of(status: int) -> int:
+    """Our failures and the providers' are errors, the clients' mistakes warnings, and a client that left is neither."""
+    if status >= 500:
+        return logging.ERROR
+    return logging.WARNING if status >= 400 and status != 499 else logging.INFO
+
+
+def message_of(status: int) -> str:
+    if status < 400:
+        return "Request completed successfully"
+    return "Client closed the request" if status == 499 else "Request failed"
+
+
+class _Second:
+    """The text of the current second: a call later within it reuses it."""
+
+    second = -1
+    text = ""
+
+
+def timestamp(at: float) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    second = int(at)
+    if second != _Second.second:
+        _Second.text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        _Second.second = second
+    return f"{_Second.text}.{int((at - second) * 1000):03d}Z"
+
+
+def json_line(call: FinishedCall, level: str) -> bytes:
+    fields: dict[str, Any] = {
+        "timestamp": timestamp(call.ended_at),
+        "level": level,
+        "logger": LOGGER_NAME,
+        "request_id": call.request_id,
+        "message": message_of(call.status),
+        "provider": call.provider,
+        "model": call.model,
+        "tokens": call.input_tokens + call.output_tokens,
+        "duration": round(call.duration_s, 4),
+        "status_code": call.status,
+        "endpoint": call.endpoint,
+        "stream": call.stream,
+        "key_id": call.key_id,
+        "key_name": call.key_name,
+        "team": call.team,
+        "deployment": call.deployment,
+        "attempts": len(call.attempts),
+        "time_to_first_token": None if call.first_token_s is None else round(call.first_token_s, 4),
+        "input_tokens": call.input_tokens,
+        "output_tokens": call.output_tokens,
+        "cached_tokens": call.cached_tokens,
+        "cost_usd": None if call.cost_nano_usd is None else call.cost_nano_usd / 1e9,
+        "cache": call.cache,
+        "revision": call.revision,
+        "trace_id": call.trace_id,
+    }
+    if call.overhead_s is not None:
+        fields["overhead"] = round(call.overhead_s, 5)
+    if call.error_type is not None:
+        fields["error_type"] = call.error_type
+    if call.condensed is not None:
+        fields["condensed"] = call.condensed
+    if len(call.attempts) > 1 or call.status >= 400:
+        fields["failures"] = [
+            {"provider": attempt.provider, "outcome": attempt.outcome, "status": attempt.status}
+            for attempt in call.attempts
+            if attempt.outcome not in NOT_A_FAILURE
+        ]
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def console_line(call: FinishedCall, level: str) -> bytes:
+    """For people: the same call in one line of text."""
+    first = "" if call.first_token_s is None else f" first token {call.first_token_s:.3f} s"
+    tried = "" if len(call.attempts) < 2 else f" after {len(call.attempts)} attempts"
+    error = "" if call.error_type is None else f" {call.error_type}"
+    key = printable(call.key_name or str(call.key_id or "-"))
+    text = (
+        f"{timestamp(call.ended_at)} {level:<7} {call.status} {call.endpoint} {printable(call.model)} → {call.provider}"
+        f"{tried} in {call.duration_s:.3f} s{first}, {call.input_tokens}+{call.output_tokens} tokens, key {key},"
+        f" {call.request_id}{error}\n"
+    )
+    return text.encode("utf-8", "replace")
+
+
+def printable(text: str) -> str:
+    """A line stays one line, and a terminal is told nothing but text."""
+    return "".join(character if character.isprintable() else " " for character in text)

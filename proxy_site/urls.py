@@ -1,6 +1,11 @@
 """Django's own pages: admin, APIs and dashboard. `/v1` never reaches this module (see `proxy_site.asgi`)."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [path("admin/", admin.site.urls), path("i18n/", include("django.conf.urls.i18n"))]
+
+handler400 = "proxy_site.error_pages.bad_request"
+handler403 = "proxy_site.error_pages.permission_denied"
+handler404 = "proxy_site.error_pages.not_found"
+handler500 = "proxy_site.error_pages.server_error"

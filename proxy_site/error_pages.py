@@ -1,0 +1,44 @@
+"""What an address outside `/v1` answers when it cannot: a page for people, the error object of the API for programs."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template import TemplateDoesNotExist
+
+_ERRORS = {
+    400: ("invalid_request_error", "bad_request", "The server could not make sense of this request."),
+    403: ("permission_denied", "permission_denied", "This is not allowed."),
+    404: ("invalid_request_error", "not_found", "There is nothing at this address."),
+    500: ("server_error", "internal_error", "The server met an error of its own; its log says more."),
+}
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _answer(request, 500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _answer(request, 403, template="403_csrf.html")
+
+
+def _answer(request: HttpRequest, status: int, *, template: str = "") -> HttpResponse:
+    """Browsers name text/html in Accept; curl and the SDKs do not."""
+    if "text/html" not in request.headers.get("accept", ""):
+        kind, code, message = _ERRORS[status]
+        return JsonResponse({"error": {"message": message, "type": kind, "param": None, "code": code}}, status=status)
+    # Without the request a 500's page needs neither session nor database, one of which may be what failed.
+    try:
+        return render(None if status == 500 else request, template or f"{status}.html", status=status)  # type: ignore[arg-type]
+    except TemplateDoesNotExist:
+        return HttpResponse(_ERRORS[status][2], status=status, content_type="text/plain")

@@ -7,6 +7,7 @@ Each attempt ends in exactly one of `complete`, `fail` and `abandon`, which give
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from monitoring.slots import Slots
 from monitoring.upstream_state import Flight, UpstreamStates
@@ -104,7 +105,9 @@ class Attempts:
         won.attempt.status = response.status
         if not 200 <= response.status < 300:
             body = await response.read(limit=ERROR_LIMIT_BYTES, timeout_s=timeout_s)
-            raise adapter.read_error(response.status, response.headers, body)
+            # A Retry-After date is relative to the answer's own clock; without one, to ours.
+            headers = {"date": formatdate(usegmt=True), **response.headers}
+            raise adapter.read_error(response.status, headers, body)
         if request.stream:
             won.stream = adapter.open_stream(request, deployment)
             won.frames = await _until_semantic(won.stream, response, timeout_s)
@@ -112,7 +115,7 @@ class Attempts:
             body = await response.read(limit=ANSWER_LIMIT_BYTES, timeout_s=timeout_s)
             won.delivered = adapter.read_answer(request, deployment, response.headers, body)
         won.attempt.first_token_s = first = time.monotonic() - call.started_at
-        self._states.on_first_token(won.flight, first - won.attempt.started_at)
+        self._states.on_first_token(won.flight, first - won.attempt.started_at, stream=request.stream)
 
     # -------------------------------------------------------------------------------------------------- endings
 

@@ -57,7 +57,10 @@ class Walk:
             sticky=_sticky_key(call) if route.sticky else None,
         )
         return make_plan(
-            query, self._states.candidates(route.deployments), route.plan_strategy, self._draws.next(route.name)
+            query,
+            self._states.candidates(route.deployments, stream=request.stream),
+            route.plan_strategy,
+            self._draws.next(route.name),
         )
 
     async def _over_routes(self, call: Call) -> Won:
@@ -87,6 +90,7 @@ class _Leg:
         self._plan = plan
         self._failures = failures
         self._position = 0
+        self._same = False
         self._same_again = 0
         self._stale_retried = False
         self._made = 0
@@ -97,6 +101,9 @@ class _Leg:
         order = self._plan.order
         while self._position < len(order):
             deployment = order[self._position]
+            if not self._same and self._lost(deployment):
+                self._advance()
+                continue
             try:
                 self._made += 1
                 return await self._attempts.make(self._call, deployment)
@@ -114,12 +121,13 @@ class _Leg:
         """Prepares the next attempt; False when this plan is over."""
         step = self._decide(deployment, error)
         self._call.attempts[-1].then = step.then
-        if step.charged and not self._budget.spend(time.monotonic()):
+        if not self._budget.allows(step, time.monotonic()):
             return False
         if step.then is Then.NEXT:
             self._advance()
             return True
         if step.then is Then.SAME:
+            self._same = True
             if step.wait_s:
                 self._same_again += 1
                 await asyncio.sleep(step.wait_s)
@@ -148,7 +156,16 @@ class _Leg:
         )
         return what_follows(failure, self._policy, draw=random.random())
 
+    def _lost(self, deployment: DeploymentSpec) -> bool:
+        """Whether something came up against this candidate since the plan was made, such as another call's trial."""
+        bar, yields = self._states.bar(deployment)
+        if bar is None or not self._plan.skips(self._position, bar, yields=yields):
+            return False
+        self._failures.skipped(deployment.name, bar)
+        return True
+
     def _advance(self) -> None:
+        self._same = False
         self._position += 1
         self._same_again = 0
         self._stale_retried = False

@@ -78,25 +78,23 @@ class OpenAICompatibleAdapter(Adapter):
         self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
     ) -> Delivered:
         answer = load_answer(body)
+        choices = answer.get("data" if request.operation is Operation.EMBEDDINGS else "choices")
+        if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+            raise _wrong_shape(answer)
         if self.repairs and self.repair(answer):
             body = orjson.dumps(answer)
         usage = read_usage(answer.get("usage"))
         if request.operation is Operation.EMBEDDINGS:
-            if not isinstance(answer.get("data"), list):
-                raise _wrong_shape(answer)
             return Delivered(body=body, usage=usage)
-        choices = answer.get("choices")
-        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise _wrong_shape(answer)
-        reason = choices[0].get("finish_reason") if choices else None
+        reason = choices[0].get("finish_reason")
         if reason == "error":
             raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
         return Delivered(
             body=body,
             usage=usage,
-            finish_reason=reason,
+            finish_reason=reason if isinstance(reason, str) else None,
             text="" if usage is not None else "".join(map(_choice_text, choices)),
-            upstream_id=answer.get("id"),
+            upstream_id=str(answer["id"]) if answer.get("id") else None,
         )
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
@@ -216,4 +214,4 @@ def _choice_text(choice: JsonObject) -> str:
 def _wrong_shape(answer: JsonObject) -> UpstreamError:
     if answer.get("message") or answer.get("detail"):
         return upstream_errors.error_of_object(answer)
-    return BadAnswer("The provider's answer has neither choices nor data.", upstream_status=200)
+    return BadAnswer("The provider's answer holds no answer.", upstream_status=200)

@@ -1,0 +1,442 @@
+"""What the gateway relies on, asked of every adapter in the registry."""
+
+import contextlib
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from providers.adapters import REGISTRY
+from providers.adapters.base import Adapter, ClientStream
+from providers.dialects.sse import DONE
+from providers.errors import (
+    BadAnswer,
+    ClientFault,
+    CredentialRejected,
+    Overloaded,
+    RateLimited,
+    ServerFailed,
+    StreamTruncated,
+    Unsupported,
+    UpstreamError,
+)
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import Endpoint
+from providers.types import ClientRequest, JsonObject, Operation, Usage
+from tests.contract.exchanges import CALLS, EXCHANGES, INPUT, OUTPUT, TEXT
+
+SECRET = "sk-contract-0123456789abcdef"
+MODELS = {"anthropic": "claude-sonnet-4-5", "perplexity": "perplexity/sonar", "cohere": "command-a-03-2025"}
+WEATHER = {
+    "type": "function",
+    "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+}
+BODIES: dict[Operation, JsonObject] = {
+    Operation.CHAT: {"messages": [{"role": "user", "content": "Hi"}], "tools": [WEATHER], "max_tokens": 50},
+    Operation.COMPLETIONS: {"prompt": "Once", "max_tokens": 50},
+    Operation.EMBEDDINGS: {"input": "Hi"},
+}
+
+
+@pytest.fixture(params=sorted(REGISTRY))
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    return REGISTRY[request.param]
+
+
+def asked(
+    operation: Operation = Operation.CHAT, *, stream: bool = False, include_usage: bool = False, **more: Any
+) -> ClientRequest:
+    body: JsonObject = {"model": "m", **copy.deepcopy(BODIES[operation]), **more}
+    if stream:
+        body |= {"stream": True}
+    if include_usage:
+        body |= {"stream_options": {"include_usage": True}}
+    return ClientRequest(
+        operation=operation,
+        model="m",
+        body=body,
+        stream=stream,
+        include_usage=include_usage,
+        received_at_s=1_790_000_000,
+    )
+
+
+def deployed(adapter: Adapter, base_path: str = "") -> DeploymentSpec:
+    provider = ProviderSpec(
+        id=1,
+        name="the-provider",
+        kind=adapter.kind,
+        endpoint=Endpoint(scheme="https", host="up.test", port=443),
+        base_path=base_path,
+        headers=(("x-configured", "yes"),),
+    )
+    model = MODELS.get(adapter.kind, "up")
+    return DeploymentSpec(id=1, provider=provider, model="m", upstream_model=model, max_output_tokens=4096)
+
+
+def served(adapter: Adapter) -> list[Operation]:
+    return [operation for operation in Operation if operation in adapter.operations]
+
+
+def values(data: bytes) -> list[Any]:
+    found = [part.removeprefix("data: ") for part in data.decode().split("\n\n") if part]
+    return [part if part == "[DONE]" else json.loads(part) for part in found]
+
+
+def test_every_kind_has_an_exchange_to_be_tested_with() -> None:
+    assert set(EXCHANGES) == set(REGISTRY)
+
+
+class TestRequests:
+    def test_are_complete_and_private(self, adapter: Adapter) -> None:
+        for operation in served(adapter):
+            sent = adapter.prepare(asked(operation), deployed(adapter), SECRET)
+            headers = dict(sent.headers)
+            assert sent.method == "POST"
+            assert sent.path.startswith("/")
+            assert len(headers) == len(sent.headers)
+            assert all(name == name.lower() for name in headers)
+            assert headers["content-type"] == "application/json"
+            assert headers["accept-encoding"] == "identity"
+            assert headers["x-configured"] == "yes"
+            assert not {"host", "content-length", "connection"} & headers.keys()
+            assert sum(SECRET in value for value in headers.values()) == 1
+            assert SECRET not in sent.path + sent.body.decode() + repr(sent)
+            assert isinstance(json.loads(sent.body), dict)
+
+    def test_leave_the_clients_body_as_it_was(self, adapter: Adapter) -> None:
+        rich = {
+            "messages": [
+                {"role": "system", "content": [{"type": "text", "text": "s"}], "name": "n"},
+                {"role": "user", "content": "Hi"},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {"id": "a", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "a", "content": "sun"},
+            ],
+            "temperature": 1.0,
+        }
+        for operation in served(adapter):
+            request = asked(
+                operation, stream=operation is not Operation.EMBEDDINGS, **(rich if operation is Operation.CHAT else {})
+            )
+            before = copy.deepcopy(request.body)
+            adapter.prepare(request, deployed(adapter), SECRET)
+            assert request.body == before
+
+    def test_say_the_upstreams_model(self, adapter: Adapter) -> None:
+        for operation in served(adapter):
+            sent = adapter.prepare(asked(operation), deployed(adapter), SECRET)
+            assert json.loads(sent.body).get("model", "up") == MODELS.get(adapter.kind, "up")
+
+    def test_of_operations_it_lacks_are_refused_as_unsupported(self, adapter: Adapter) -> None:
+        for operation in set(Operation) - adapter.operations:
+            with pytest.raises(Unsupported) as caught:
+                adapter.prepare(asked(operation), deployed(adapter), SECRET)
+            assert caught.value.fails_over
+            assert "the-provider" in caught.value.message
+
+    def test_go_to_the_same_place_with_and_without_the_version(self, adapter: Adapter) -> None:
+        if not adapter.default_base_url:
+            return
+        path = (
+            "/" + "/".join(adapter.default_base_url.split("/")[3:]) if adapter.default_base_url.count("/") > 2 else ""
+        )
+        paths = {adapter.prepare(asked(), deployed(adapter, base), SECRET).path for base in ("", path)}
+        assert len(paths) == 1
+
+
+class TestAnswers:
+    def test_come_out_as_openai_says_them(self, adapter: Adapter) -> None:
+        delivered = adapter.read_answer(asked(), deployed(adapter), {}, EXCHANGES[adapter.kind].answer)
+        answer = json.loads(delivered.body)
+        assert {"id", "object", "created", "model", "choices", "usage"} <= answer.keys()
+        assert answer["object"] == "chat.completion"
+        choice = answer["choices"][0]
+        assert choice["finish_reason"] == delivered.finish_reason == "tool_calls"
+        assert choice["message"]["role"] == "assistant"
+        assert choice["message"]["content"] == "".join(TEXT)
+        calls = [
+            (c["id"], c["function"]["name"], json.loads(c["function"]["arguments"]))
+            for c in choice["message"]["tool_calls"]
+        ]
+        assert calls == [(identifier, name, json.loads(arguments)) for identifier, name, arguments in CALLS]
+        assert delivered.usage is not None
+        assert (delivered.usage.input_tokens, delivered.usage.output_tokens) == (INPUT, OUTPUT)
+        assert answer["usage"]["total_tokens"] == INPUT + OUTPUT
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"[]",
+            b"{}",
+            b"null",
+            b"<html>",
+            b"\xff",
+            b'"text"',
+            b"5",
+            b'{"choices":5}',
+            b'{"choices":[5]}',
+            b'{"content":5}',
+            b'{"message":5}',
+            b'{"output":5}',
+            b'{"error":{"message":"x"}}',
+            b'{"error":"x"}',
+            b'{"message":"x"}',
+        ],
+    )
+    def test_of_a_wrong_shape_are_upstream_errors(self, adapter: Adapter, body: bytes) -> None:
+        for operation in served(adapter):
+            with pytest.raises(UpstreamError) as caught:
+                adapter.read_answer(asked(operation), deployed(adapter), {}, body)
+            assert caught.value.message
+
+
+class TestStreams:
+    def test_say_what_the_answer_says(self, adapter: Adapter) -> None:
+        stream = adapter.open_stream(asked(stream=True, include_usage=True), deployed(adapter))
+        sent = stream.feed(EXCHANGES[adapter.kind].stream) + stream.close()
+        chunks = values(sent)
+        assert chunks[-1] == "[DONE]"
+        assert chunks[-2]["choices"] == []
+        assert chunks[-2]["usage"]["total_tokens"] == INPUT + OUTPUT
+        text, calls, roles, reasons = fold(chunks[:-2])
+        assert text == "".join(TEXT)
+        assert [(i, n, json.loads(a)) for i, n, a in calls] == [(i, n, json.loads(a)) for i, n, a in CALLS]
+        assert roles == ["assistant"]
+        assert reasons == ["tool_calls"]
+        assert stream.ended
+        assert stream.failure is None
+        assert stream.usage is not None
+        assert (stream.usage.input_tokens, stream.usage.output_tokens) == (INPUT, OUTPUT)
+        assert stream.delivered_text().startswith("".join(TEXT))
+
+    def test_name_every_chunk_alike(self, adapter: Adapter) -> None:
+        stream = adapter.open_stream(asked(stream=True, include_usage=True), deployed(adapter))
+        chunks = values(stream.feed(EXCHANGES[adapter.kind].stream))[:-1]
+        assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
+
+    def test_hide_usage_from_clients_that_did_not_ask(self, adapter: Adapter) -> None:
+        stream = adapter.open_stream(asked(stream=True), deployed(adapter))
+        chunks = values(stream.feed(EXCHANGES[adapter.kind].stream) + stream.close())
+        assert all(chunk == "[DONE]" or (chunk["choices"] and not chunk.get("usage")) for chunk in chunks)
+        assert stream.usage is not None
+
+    def test_start_with_the_first_thing_said(self, adapter: Adapter) -> None:
+        stream = adapter.open_stream(asked(stream=True), deployed(adapter))
+        for event in EXCHANGES[adapter.kind].events:
+            has_text = TEXT[0].encode() in event
+            stream.feed(event)
+            assert stream.started == has_text
+            if has_text:
+                break
+
+    def test_cut_anywhere_never_look_complete(self, adapter: Adapter) -> None:
+        body = EXCHANGES[adapter.kind].stream
+        for at in range(0, len(body), 7):
+            stream = adapter.open_stream(asked(stream=True), deployed(adapter))
+            sent = (stream.feed(body[:at]) if at else b"") + stream.close()
+            if stream.ended:
+                assert stream.finish_reason == "tool_calls"
+                assert sent.endswith(DONE)
+            else:
+                assert isinstance(stream.failure, StreamTruncated)
+                assert not sent.endswith(DONE)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"error":{"message":"x"}}',
+            b'{"message":"x"}',
+            b"<html></html>",
+            b"data: nonsense\n\n",
+            b"data: \xff\n\n",
+            b"data: [1]\n\n",
+            b"",
+        ],
+    )
+    def test_that_are_none_fail(self, adapter: Adapter, body: bytes) -> None:
+        stream = adapter.open_stream(asked(stream=True), deployed(adapter))
+        sent = (stream.feed(body) if body else b"") + stream.close()
+        assert sent == b""
+        assert stream.failure is not None
+        assert stream.failure.fails_over
+        assert not stream.ended
+        assert not stream.started
+
+    def test_that_never_end_an_event_fail(self, adapter: Adapter) -> None:
+        stream = adapter.open_stream(asked(stream=True), deployed(adapter))
+        for _ in range(18):
+            stream.feed(b"data: " + b"x" * 65536)
+        assert isinstance(stream.failure, BadAnswer)
+
+    def test_can_be_given_a_usage_that_was_counted(self, adapter: Adapter) -> None:
+        stream: Any = adapter.open_stream(asked(stream=True, include_usage=True), deployed(adapter))
+        stream.feed(b"".join(EXCHANGES[adapter.kind].events[:4]))
+        frame = values(stream.usage_frame(Usage(input_tokens=1, output_tokens=2)))[0]
+        assert frame["choices"] == []
+        assert frame["usage"]["total_tokens"] == 3
+        assert frame["id"] == "c-1"
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [
+            (400, ClientFault),
+            (401, CredentialRejected),
+            (403, CredentialRejected),
+            (422, ClientFault),
+            (429, RateLimited),
+            (500, ServerFailed),
+            (502, ServerFailed),
+            (503, Overloaded),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"error":{"message":"no","type":null,"code":null}}',
+            b'{"message":"no"}',
+            b'{"type":"error","error":{"type":"x","message":"no"}}',
+            b"",
+            b"<html>",
+            b"[]",
+            b"null",
+            b"\xff",
+        ],
+    )
+    def test_have_the_consequence_of_their_status(
+        self, adapter: Adapter, status: int, kind: type[UpstreamError], body: bytes
+    ) -> None:
+        error = adapter.read_error(status, {}, body)
+        assert isinstance(error, kind)
+        assert error.upstream_status == status
+        assert error.message
+        assert len(json.dumps(error.body())) < 10_000
+
+    def test_carry_the_wait(self, adapter: Adapter) -> None:
+        assert adapter.read_error(429, {"retry-after": "7"}, b"{}").retry_after_s == 7
+
+    def test_show_no_secret(self, adapter: Adapter) -> None:
+        for status in (400, 401, 404, 429, 500):
+            text = json.dumps({"error": {"message": f"key {SECRET} refused"}, "message": f"Bearer {SECRET}"}).encode()
+            error = adapter.read_error(status, {}, text)
+            assert SECRET not in json.dumps(error.body()) + str(error.detail)
+
+
+class TestModelLists:
+    def test_are_asked_for_with_the_credential(self, adapter: Adapter) -> None:
+        sent = adapter.models_request(deployed(adapter).provider, SECRET)
+        if sent is not None:
+            assert sent.method == "GET"
+            assert sent.path.startswith("/")
+            assert SECRET not in sent.path
+            assert any(SECRET in value for _, value in sent.headers)
+
+    @pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"5", b'{"data":5,"models":5}'])
+    def test_of_a_wrong_shape_are_bad_answers(self, adapter: Adapter, body: bytes) -> None:
+        with pytest.raises(BadAnswer):
+            adapter.read_models(body)
+
+
+# -------------------------------------------------------------------------------------------- disorder of any kind
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.lists(st.integers(0, 30), max_size=25),
+    junk=st.sampled_from(
+        [b"", b": ping\n\n", b"event: x\n\n", b'data: {"type":"new.kind","x":[1]}\n\n', b"data: {}\n\n"]
+    ),
+    step=st.integers(1, 200),
+)
+def test_survives_events_lost_repeated_and_out_of_order(
+    adapter: Adapter, order: list[int], junk: bytes, step: int
+) -> None:
+    events = EXCHANGES[adapter.kind].events
+    body = b"".join(events[number % len(events)] + junk for number in order)
+    whole = run(adapter, [body])
+    assert whole == run(adapter, [body[at : at + step] for at in range(0, len(body), step)])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 5000), size=st.integers(0, 30), noise=st.binary(max_size=8))
+def test_survives_damaged_bytes(adapter: Adapter, at: int, size: int, noise: bytes) -> None:
+    body = EXCHANGES[adapter.kind].stream
+    at %= len(body)
+    run(adapter, [body[:at] + noise + body[at + size :]])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.recursive(
+        st.none() | st.integers() | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=2)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "choices",
+                        "message",
+                        "content",
+                        "error",
+                        "usage",
+                        "output",
+                        "type",
+                        "id",
+                        "delta",
+                        "tool_calls",
+                        "text",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_survives_answers_of_any_shape(adapter: Adapter, body: Any) -> None:
+    raw = json.dumps(body).encode()
+    with contextlib.suppress(UpstreamError):
+        adapter.read_answer(asked(), deployed(adapter), {}, raw)
+    assert adapter.read_error(400, {}, raw).message
+    run(adapter, [b"data: " + raw + b"\n\n"])
+
+
+def run(adapter: Adapter, pieces: list[bytes]) -> tuple[Any, ...]:
+    stream: ClientStream = adapter.open_stream(asked(stream=True, include_usage=True), deployed(adapter))
+    sent = b"".join(stream.feed(piece) for piece in pieces if piece) + stream.close()
+    assert stream.ended != (stream.failure is not None)
+    assert sent.endswith(DONE) == stream.ended
+    assert stream.feed(b"data: {}\n\n") == stream.close() == b""
+    values(sent)
+    return sent, stream.started, type(stream.failure), stream.usage, stream.finish_reason, stream.delivered_text()
+
+
+def fold(chunks: list[Any]) -> tuple[str, list[tuple[str, str, str]], list[str], list[str]]:
+    """What a client library makes of the chunks."""
+    text, roles, reasons = "", [], []
+    calls: dict[int, list[str]] = {}
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            delta = choice["delta"]
+            text += delta.get("content") or ""
+            roles += [delta["role"]] if delta.get("role") else []
+            reasons += [choice["finish_reason"]] if choice["finish_reason"] else []
+            for call in delta.get("tool_calls") or ():
+                assert call["index"] <= len(calls)
+                known = calls.setdefault(call["index"], ["", "", ""])
+                known[0] += call.get("id") or ""
+                known[1] += call["function"].get("name") or ""
+                known[2] += call["function"].get("arguments") or ""
+    return text, [(call[0], call[1], call[2]) for call in calls.values()], roles, reasons

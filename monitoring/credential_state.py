@@ -1,7 +1,7 @@
 """Which credential of a provider may be used now: cool-downs, disabling, and the choice by weight. No clock, no I/O.
 
 A cool-down is *asked for* when the upstream named a time (Retry-After): nothing is sent with that credential earlier.
-Without a named time the cool-down is our guess, and a call that has no other way may break it.
+Without a named time (or with one that is already over) the cool-down is our guess, and a call that has no other way may break it.
 """
 
 from collections.abc import Callable
@@ -99,6 +99,10 @@ class CredentialPool:
     def available(self, now: float) -> int:
         return sum(now >= state.until for state in self._states.values())
 
+    def has_other(self, credential_id: int | None, now: float) -> bool:
+        """Whether a credential other than this one is available."""
+        return any(now >= state.until for key, state in self._states.items() if key != credential_id)
+
     def succeeded(self, credential_id: int | None) -> None:
         state = self._states.get(credential_id) if credential_id is not None else None
         if state is not None and state.strikes:
@@ -133,7 +137,7 @@ class CredentialPool:
             return DISABLED_S
         if not error.cools_credential:
             return None
-        if error.retry_after_s is not None:
+        if error.retry_after_s:
             asked_s = min(max(error.retry_after_s, 0.0), ASKED_CAP_S)
             # What the upstream says replaces what we guessed, but not what it said before.
             state.until = state.hard_until = max(state.hard_until, now + asked_s)

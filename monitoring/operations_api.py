@@ -1,0 +1,251 @@
+"""The operations API: `/health`, `/livez`, `/readyz`, `/providers`, `/status`, and what operators may do at once.
+
+Routes here decode and delegate; authentication is given by composition (see `proxy_site.control_plane`).
+"""
+
+import time
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest
+from ninja import Router, Schema
+from ninja.responses import Status as Answer
+from ninja.security.base import AuthBase
+from pydantic import Field
+
+from accounts.errors import AccessDenied
+from monitoring import health_facts, live, status_report
+from monitoring.health_facts import HealthFacts, NotAvailable
+from monitoring.live import LiveState, ProviderNow
+
+HealthWord = Literal["healthy", "degraded", "unhealthy"]
+
+
+class CircuitBreaker(Schema):
+    state: Literal["closed", "half_open", "open"]
+    failure_count: int
+    last_failure_time: float | None = Field(description="Seconds since 1970.")
+
+
+class ProviderHealth(Schema):
+    name: str
+    status: HealthWord
+    last_check: float | None = Field(description="Seconds since 1970; null before the first probe.")
+    response_time: float | None = Field(description="Seconds the newest probe took.")
+    models: list[str]
+    circuit_breaker: CircuitBreaker
+
+
+class Counts(Schema):
+    total: int
+    healthy: int
+    degraded: int
+    unhealthy: int
+
+
+class Health(Schema):
+    status: HealthWord
+    timestamp: float
+    providers: Counts
+    uptime: str
+    last_check: str | None
+
+
+class DetailedHealth(Health):
+    version: str
+    components: dict[str, HealthWord]
+    provider_health: list[ProviderHealth]
+
+
+class ProviderList(Schema):
+    providers: list[ProviderHealth]
+
+
+class SystemStatus(Schema):
+    status: HealthWord
+    uptime: str
+    version: str
+    components: dict[str, HealthWord]
+    providers: list[ProviderHealth]
+
+
+class Alive(Schema):
+    status: Literal["alive"]
+
+
+class Readiness(Schema):
+    status: Literal["ready", "not_ready"]
+    reasons: dict[str, str]
+
+
+class CheckResult(Schema):
+    results: list[dict[str, Any]]
+    providers: list[ProviderHealth]
+
+
+class Discovered(Schema):
+    found: list[Any] = []
+    created: list[Any] = []
+    updated: list[Any] = []
+    removed: list[Any] = []
+    errors: list[Any] = []
+
+
+class CacheCleared(Schema):
+    scope: str
+    cleared: dict[str, int]
+
+
+class BreakersReset(Schema):
+    reset: list[str]
+
+
+class UnknownProvider(AccessDenied):
+    """404: no provider of this name, in this API's error shape."""
+
+    status = 404
+    code = "provider_not_found"
+    type = "invalid_request_error"
+
+
+class WorkerStarting(AccessDenied):
+    status = 503
+    code = "starting"
+    type = "server_error"
+
+
+class Missing(AccessDenied):
+    status = 501
+    code = "not_available"
+    type = "server_error"
+
+
+def build_router(*, reader: AuthBase, admin: AuthBase) -> Router:
+    """`reader` and `admin` authenticate; routes without one are public."""
+    router = Router(tags=["operations"])
+
+    @router.get("/livez", response=Alive, auth=None, summary="Whether the process runs")
+    def livez(request: HttpRequest) -> Any:
+        return {"status": "alive"}
+
+    @router.get("/readyz", response={200: Readiness, 503: Readiness}, auth=None, summary="Whether to send traffic here")
+    def readyz(request: HttpRequest) -> Any:
+        state = live.current()
+        ready, reasons = status_report.readiness(state.conditions() if state else None)
+        body = {"status": "ready" if ready else "not_ready", "reasons": reasons}
+        return Answer(200 if ready else 503, body)
+
+    @router.get("/health", response=DetailedHealth | Health, auth=None, summary="Summary; more with a read key")
+    def health(request: HttpRequest) -> Any:
+        detailed = _reads(request)
+        now = time.time()
+        providers, facts = _providers(), _facts()
+        last = max((fact.checked_at for fact in facts.values()), default=None)
+        body = status_report.health_json(providers, now=now, uptime_percent=_uptime(), last_check=last)
+        if not detailed:
+            return body
+        body["version"] = settings.VERSION
+        body["components"] = _components(now, last)
+        body["provider_health"] = _rendered(providers, facts)
+        return body
+
+    @router.get("/providers", response=ProviderList, auth=reader, summary="Health of every provider")
+    def providers(request: HttpRequest) -> Any:
+        return {"providers": _rendered(_providers(), _facts())}
+
+    @router.get("/status", response=SystemStatus, auth=reader, summary="Health of the system and of every provider")
+    def status(request: HttpRequest) -> Any:
+        known, facts = _providers(), _facts()
+        last = max((fact.checked_at for fact in facts.values()), default=None)
+        return {
+            "status": status_report.system_status([status_report.provider_status(each) for each in known]),
+            "uptime": f"{_uptime():.2f}%",
+            "version": settings.VERSION,
+            "components": _components(time.time(), last),
+            "providers": _rendered(known, facts),
+        }
+
+    @router.get("/status/{name}", response=ProviderHealth, auth=reader, summary="Health of one provider")
+    def one_status(request: HttpRequest, name: str) -> Any:
+        return _rendered([_named(name)], _facts())[0]
+
+    @router.post("/check", response=CheckResult, auth=admin, summary="Probe now")
+    def check(request: HttpRequest, provider: str | None = None) -> Any:
+        chosen = _providers() if provider is None else [_named(provider)]
+        try:
+            results = health_facts.check_now(provider)
+        except NotAvailable as error:
+            raise Missing(str(error)) from None
+        names = {each.name for each in chosen}
+        fresh = [each for each in _providers() if each.name in names]
+        return {"results": results, "providers": _rendered(fresh, _facts())}
+
+    @router.post("/discover", response=Discovered, auth=admin, summary="Look for providers now")
+    def discover(request: HttpRequest) -> Any:
+        try:
+            return health_facts.discover_now()
+        except NotAvailable as error:
+            raise Missing(str(error)) from None
+
+    @router.post("/cache/clear", response=CacheCleared, auth=admin, summary="Forget cached probes and answers")
+    def clear_cache(request: HttpRequest, scope: Literal["health", "responses", "all"] = "all") -> Any:
+        return {"scope": scope, "cleared": _state().clear_cache(scope)}
+
+    @router.post("/circuit-breakers/reset", response=BreakersReset, auth=admin, summary="Close circuit breakers")
+    def reset_breakers(request: HttpRequest, provider: str | None = None) -> Any:
+        chosen = _providers() if provider is None else [_named(provider)]
+        _state().reset_breakers(tuple(one.deployment_id for each in chosen for one in each.deployments))
+        return {"reset": [each.name for each in chosen]}
+
+    return router
+
+
+def _reads(request: HttpRequest) -> bool:
+    """Whether the caller may see details. A wrong key is refused even here, where none is needed."""
+    caller = request.identify()  # type: ignore[attr-defined]
+    return caller is not None and bool(caller.may("read"))
+
+
+def _state() -> LiveState:
+    state = live.current()
+    if state is None:
+        raise WorkerStarting("This worker has not started yet.")
+    return state
+
+
+def _providers() -> tuple[ProviderNow, ...]:
+    return _state().providers()
+
+
+def _named(name: str) -> ProviderNow:
+    for provider in _providers():
+        if provider.name == name:
+            return provider
+    raise UnknownProvider(f"There is no provider named '{name[:100]}'.", param="provider")
+
+
+def _facts() -> dict[int, HealthFacts]:
+    """Without the database the worker's own evidence has to do."""
+    try:
+        return health_facts.facts_by_provider()
+    except DatabaseError:
+        return {}
+
+
+def _uptime() -> float:
+    try:
+        return health_facts.uptime_percent()
+    except DatabaseError:
+        return 100.0
+
+
+def _rendered(providers: tuple[ProviderNow, ...] | list[ProviderNow], facts: dict[int, HealthFacts]) -> list[Any]:
+    return [status_report.provider_json(provider, facts.get(provider.id)) for provider in providers]
+
+
+def _components(now: float, last_check: float | None) -> dict[str, HealthWord]:
+    conditions = _state().conditions()
+    return status_report.components_json(
+        conditions, now=now, last_check=last_check, check_interval_s=settings.HEALTH_CHECK_INTERVAL_S
+    )

@@ -1,0 +1,128 @@
+"""Celery worker and beat as threads of the server's process, over the in-memory broker: the embedded default.
+
+    work = EmbeddedWork(); work.start(); …; work.stop()
+
+`WorkController` and `beat.Service` are what Celery's own commands are made of; they are semi-internal, hence the upper
+bound on Celery's version and an integration test. Tasks queued in memory are lost at exit, which is harmless: every
+task here is due again at its next tick.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from celery import Celery
+from celery.beat import Service
+from celery.worker import WorkController
+from celery.worker import state as worker_state
+from django.db import connections
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from proxy_site.celery import app as default_app
+
+logger = logging.getLogger("llm_proxy.proxy_site.embedded_celery")
+
+RESTART_AFTER_S = 5.0
+BEAT_TICK_S = 1
+"""The longest sleep of beat, and so of stopping it."""
+
+
+class EmbeddedWork:
+    """Starts and ends the threads. `beat` False runs tasks but no schedule (another process has it)."""
+
+    def __init__(self, *, beat: bool = True, threads: int = 4, app: Celery | None = None) -> None:
+        self._app = app or default_app
+        self._threads: list[_Restarted] = [_WorkerThread(self._app, threads)]
+        if beat:
+            self._threads.append(_BeatThread(self._app))
+
+    def start(self) -> None:
+        """Returns at once; the schedule begins within a second or two."""
+        self._app.loader.import_default_modules()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """Running tasks may finish within `timeout_s`. True when everything ended; threads are daemons in any case."""
+        for thread in reversed(self._threads):
+            thread.ask_to_stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout_s)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    @property
+    def alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+
+class _Restarted(threading.Thread):
+    """Runs `work` again after a failure: a database that was away must not end scheduled work for good."""
+
+    def __init__(self, app: Celery, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._app = app
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        self._app.set_current()
+        while not self._stopping.is_set():
+            try:
+                self.work()
+            except Exception:
+                # Whatever it was, the server goes on serving, and says so here.
+                logger.exception("%s failed and starts again in %.0f s", self.name, RESTART_AFTER_S)
+            finally:
+                connections.close_all()
+            if not self._stopping.is_set():
+                self._stopping.wait(RESTART_AFTER_S)
+
+    def work(self) -> None:
+        raise NotImplementedError
+
+    def ask_to_stop(self) -> None:
+        self._stopping.set()
+
+
+class _WorkerThread(_Restarted):
+    def __init__(self, app: Celery, concurrency: int) -> None:
+        super().__init__(app, "celery-worker")
+        self._concurrency = concurrency
+
+    def work(self) -> None:
+        worker_state.should_stop = None
+        worker_state.should_terminate = None
+        options: dict[str, Any] = {
+            "pool_cls": "threads",
+            "concurrency": self._concurrency,
+            "hostname": "embedded@localhost",
+            "without_heartbeat": True,
+            "without_mingle": True,
+            "without_gossip": True,
+            "task_events": False,
+        }
+        worker = WorkController(app=self._app, **options)
+        worker.start()
+
+    def ask_to_stop(self) -> None:
+        super().ask_to_stop()
+        # The consumer's loop looks at this flag once a second and ends warmly.
+        worker_state.should_stop = 0  # type: ignore[assignment]
+
+
+class _BeatThread(_Restarted):
+    def __init__(self, app: Celery) -> None:
+        super().__init__(app, "celery-beat")
+        self._service: Service | None = None
+
+    def work(self) -> None:
+        self._service = Service(app=self._app, max_interval=BEAT_TICK_S, scheduler_cls=DatabaseScheduler)
+        # Remote control needs a broker that other processes reach.
+        self._service.remote_control = False  # type: ignore[attr-defined]
+        if not self._stopping.is_set():
+            self._service.start()
+
+    def ask_to_stop(self) -> None:
+        super().ask_to_stop()
+        if self._service is not None:
+            self._service.stop()

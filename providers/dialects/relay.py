@@ -160,8 +160,8 @@ class RelayStream:
         self._take_chunk(chunk, frame, frames)
 
     def _take_chunk(self, chunk: JsonObject, frame: bytes, frames: list[bytes]) -> None:
+        changed = self._repair is not None and isinstance(chunk.get("choices"), list) and self._repair(chunk)
         choices = chunk.get("choices")
-        changed = self._repair is not None and isinstance(choices, list) and self._repair(chunk)
         usage = chunk.get("usage")
         if usage is not None and (counted := read_usage(usage)) is not None:
             self.usage = counted

@@ -257,12 +257,15 @@ async def test_a_large_body_is_written_whole_to_a_slow_reader(transport, server,
 
 
 async def test_a_server_that_never_reads_a_large_body_meets_the_limit(transport, server, endpoint):
+    over = asyncio.Event()
+
     async def script(wire: Wire) -> None:
         await wire.reader.readuntil(b"\r\n\r\n")
-        await asyncio.sleep(0.3)
+        await over.wait()
 
     server.script = script
     seen = await outcome(transport, endpoint, UpstreamRequest(path="/", body=b"x" * 30_000_000), timeout_s=0.15)
+    over.set()
     assert seen.error == "UpstreamTimeout:first_token"
 
 

@@ -12,14 +12,19 @@ from providers.adapters.base import Quirks
 _OPENAI_REASONING = re.compile(r"(?:^|/)(?:o[1-9](?:-|$)|gpt-(?:[5-9]|\d{2,})(?:[.\-]|$)|codex-)")
 
 
+@functools.lru_cache(maxsize=4096)
 def is_openai_reasoning_model(model: str) -> bool:
     """o1, o3-mini, gpt-5 and later, with or without a vendor prefix (`openai/gpt-5-mini`); not `gpt-5-chat-latest`."""
     return bool(_OPENAI_REASONING.search(model.lower())) and "-chat" not in model
 
 
-@functools.lru_cache(maxsize=4096)
 def openai_quirks(base: Quirks, model: str) -> Quirks:
     """Reasoning models refuse `max_tokens` and want the same number as `max_completion_tokens`."""
     if base.max_tokens_field is None and is_openai_reasoning_model(model):
-        return replace(base, max_tokens_field="max_completion_tokens")
+        return _with_new_token_limit(base)
     return base
+
+
+@functools.lru_cache(maxsize=64)
+def _with_new_token_limit(base: Quirks) -> Quirks:
+    return replace(base, max_tokens_field="max_completion_tokens")

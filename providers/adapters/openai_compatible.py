@@ -25,8 +25,6 @@ BASE_HEADERS = (
     ("user-agent", "llm-proxy-api"),
 )
 
-_PLAIN = Quirks()
-
 
 class OpenAICompatibleAdapter(Adapter):
     version_path: ClassVar[str] = "/v1"
@@ -66,7 +64,7 @@ class OpenAICompatibleAdapter(Adapter):
         quirks = self.quirks_for(deployment)
         if request.stream:
             _ask_for_usage(body, quirks)
-        if quirks != _PLAIN:
+        if quirks is not Adapter.quirks:
             apply_quirks(body, quirks, provider.name)
         return UpstreamRequest(
             path=self.path(request.operation, deployment),
@@ -132,7 +130,7 @@ def operation_path(version_path: str, provider: ProviderSpec, operation: Operati
     paths = provider.options.get("paths")
     if paths and operation.value in paths:
         return str(paths[operation.value])
-    return f"{root_path(version_path, provider)}/{operation.value}"
+    return root_path(version_path, provider) + "/" + operation
 
 
 def join_headers(auth: tuple[tuple[str, str], ...], extra: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -66,9 +66,9 @@ def client_usage(raw: JsonObject, usage: Usage) -> JsonObject:
 
 
 def _count(source: JsonObject, key: str) -> int:
-    value = source.get(key)
-    if type(value) is int:
-        return max(value, 0)
+    value = source.get(key, 0)
+    if type(value) is int and value >= 0:
+        return value
     if isinstance(value, float) and math.isfinite(value):
         return max(round(value), 0)
     return 0

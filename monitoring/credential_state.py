@@ -1,7 +1,8 @@
 """Which credential of a provider may be used now: cool-downs, disabling, and the choice by weight. No clock, no I/O.
 
 A cool-down is *asked for* when the upstream named a time (Retry-After): nothing is sent with that credential earlier.
-Without a named time (or with one that is already over) the cool-down is our guess, and a call that has no other way may break it.
+Without a named time, or with one that is over already, the cool-down is our guess, and a call that has no other way may
+break it. A provider that takes no credential has the anonymous one, so that what it asks for is remembered too.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,9 @@ ASKED_CAP_S = 86_400.0
 """A Retry-After beyond a day is garbage, not advice."""
 
 NEVER = float("-inf")
+
+ANONYMOUS = CredentialSpec(id=0, name="anonymous", secret="")
+"""No row has this id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class CredentialPool:
         """Follows the configuration. A credential with a new secret starts afresh."""
         old = self._states
         self._states = {}
-        for spec in specs:
+        for spec in specs if specs or needed else (ANONYMOUS,):
             state = old.get(spec.id)
             if state is None or state.spec.secret != spec.secret:
                 state = CredentialState(spec)

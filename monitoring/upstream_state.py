@@ -111,7 +111,7 @@ class UpstreamStates:
         return self.state(deployment).bar(self._clock())
 
     def pick_credential(self, provider: ProviderSpec) -> CredentialSpec | None:
-        """None when all are barred, and for a provider without credentials."""
+        """None when all are barred. A provider without credentials has `ANONYMOUS`."""
         return self.provider(provider).credentials.pick(self._clock(), self._draw)
 
     def slots(self, provider: ProviderSpec) -> Slots:

@@ -64,7 +64,7 @@ class Attempts:
         if not slots.try_acquire() and not await slots.acquire(SLOT_WAIT_S):
             raise CandidateUnusable("saturated")
         credential = self._states.pick_credential(provider)
-        if credential is None and provider.needs_credential:
+        if credential is None:
             slots.release()
             raise CandidateUnusable("no_credential")
         won = Won(
@@ -93,11 +93,11 @@ class Attempts:
         call.attempts.append(attempt)
         return attempt
 
-    async def _send(self, call: Call, won: Won, credential: CredentialSpec | None) -> None:
+    async def _send(self, call: Call, won: Won, credential: CredentialSpec) -> None:
         deployment = won.attempt.deployment
         request = call.request
         adapter = adapter_for(deployment.provider.kind)
-        prepared = adapter.prepare(request, deployment, credential.secret if credential else "")
+        prepared = adapter.prepare(request, deployment, credential.secret)
         timeout_s = min(_patience(call, deployment), max(call.deadline - time.monotonic(), 0.001))
         self._announce(call, won.attempt)
         response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)

@@ -149,12 +149,17 @@ class _Leg:
             has_next=self._position + 1 < len(self._plan.order),
             left_s=self._call.deadline - time.monotonic(),
             next_is_sound=self._plan.is_sound(self._position + 1),
-            other_credential=self._states.provider(provider).credentials.available(time.monotonic()) > 0,
+            other_credential=self._has_other_credential(deployment),
             same_again=self._same_again,
             stale_retried=self._stale_retried,
             condensed=not isinstance(error, ContextOverflow),
         )
         return what_follows(failure, self._policy, draw=random.random())
+
+    def _has_other_credential(self, deployment: DeploymentSpec) -> bool:
+        used = self._call.attempts[-1].credential
+        credentials = self._states.provider(deployment.provider).credentials
+        return credentials.has_other(None if used is None else used.id, time.monotonic())
 
     def _lost(self, deployment: DeploymentSpec) -> bool:
         """Whether something came up against this candidate since the plan was made, such as another call's trial."""

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from monitoring.credential_state import CredentialPool
+from monitoring.credential_state import ANONYMOUS, CredentialPool
 from providers.errors import CredentialRejected, Overloaded, QuotaExhausted, RateLimited, ServerFailed
 from tests.unit.routing.pools import credential
 
@@ -123,3 +123,24 @@ def test_an_operator_takes_a_credential_back():
     credentials.failed(1, CredentialRejected("x"), 0)
     credentials.enable(1)
     assert pick(credentials, 1) == 1
+
+
+def test_a_wait_that_is_over_already_counts_as_none_named():
+    credentials = pool(1)
+    assert credentials.failed(1, RateLimited("x", retry_after_s=0), 0).for_s == 1
+    assert credentials.usable_at == float("-inf")
+
+
+def test_a_provider_without_credentials_is_left_alone_as_long_as_it_asks():
+    credentials = pool(needed=False)
+    assert credentials.pick(0, lambda: 0.5) is ANONYMOUS
+    credentials.failed(ANONYMOUS.id, RateLimited("x", retry_after_s=30), 0)
+    assert (pick(credentials, 29), pick(credentials, 30)) == (None, ANONYMOUS.id)
+
+
+def test_knows_whether_another_credential_than_the_one_just_used_is_available():
+    credentials = pool(1, 2)
+    assert credentials.has_other(1, 0)
+    credentials.failed(2, RateLimited("x", retry_after_s=30), 0)
+    assert not credentials.has_other(1, 0)
+    assert credentials.has_other(1, 30)

@@ -133,9 +133,11 @@ class KeyTable:
         return {known.row.id: known.used_at for known in self._known.values() if known.used_at > since}
 
     async def _find(self, token: str) -> KnownKey:
-        public_id = keys.parse(token)
+        public_id = keys.identify(token, self._pepper)
         if public_id is None:
             raise InvalidApiKey("The API key is malformed.")
+        if (warm := self._known.get(public_id)) is not None:
+            return warm
         if self._unknown.get(public_id, 0.0) > monotonic():
             raise InvalidApiKey("The API key is wrong.")
         generation = self._generation

@@ -2,6 +2,9 @@
 
 The id (16 lower-case hex digits) finds the row; the whole token's HMAC-SHA256 under a pepper, which lives outside the
 database, is what the row holds. So nothing in the database opens a door, and a lookup by id compares in constant time.
+
+A configuration file may bring keys of any other form (`api_keys`). Their id is derived from the token by another HMAC
+under the same pepper: it tells nothing about the token, and finding the row takes no scan.
 """
 
 import hmac
@@ -11,6 +14,9 @@ from dataclasses import dataclass, field
 
 PREFIX = "llmp-"
 _TOKEN = re.compile(r"llmp-([0-9a-f]{16})-[A-Za-z0-9_-]{43}\Z")
+# Shorter ones can be guessed through the front door; printable ASCII is what an HTTP header can carry.
+_FREE_FORM = re.compile(r"[\x21-\x7e]{8,256}\Z")
+_FREE_FORM_ID = b"llm-proxy free-form key id v1:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,23 @@ def parse(token: str) -> str | None:
     """The public id of a well-formed token, or None."""
     found = _TOKEN.match(token)
     return None if found is None else found.group(1)
+
+
+def identify(token: str, pepper: bytes) -> str | None:
+    """The public id that a token of either form is stored under; None for what cannot be a key."""
+    known = parse(token)
+    if known is not None or token.startswith(PREFIX) or not _FREE_FORM.match(token):
+        return known
+    return "f" + hmac.digest(pepper, _FREE_FORM_ID + token.encode("ascii"), "sha256").hex()[:24]
+
+
+def free_form_key(token: str, pepper: bytes) -> NewKey | None:
+    """What to store for a token that somebody else chose; None when it cannot be a key (8 to 256 printable characters)."""
+    public_id = identify(token, pepper)
+    if public_id is None:
+        return None
+    hint = token[-4:] if len(token) >= 16 else token[-2:]
+    return NewKey(public_id=public_id, digest=digest(token, pepper).hex(), hint=hint, token=token)
 
 
 def digest(token: str, pepper: bytes) -> bytes:

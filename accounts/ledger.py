@@ -7,7 +7,7 @@ Always: reserved(period) = Σ over its leases of (amount − settled), and spent
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -135,6 +135,14 @@ def _lock_periods(period_ids: Iterable[int]) -> None:
 
 def book(settlements: Sequence[Settlement]) -> int:
     """Ledger rows, roll-ups and budgets in one transaction. Idempotent by (call id, attempt); returns rows written."""
+    try:
+        return _book(settlements)
+    except IntegrityError:
+        # A worker that gave up waiting for SQL was still booking what its replay books here; now its rows are visible.
+        return _book(settlements)
+
+
+def _book(settlements: Sequence[Settlement]) -> int:
     with transaction.atomic():
         known = set(
             UsageRecord.objects.filter(call_id__in=[item.call_id for item in settlements]).values_list(

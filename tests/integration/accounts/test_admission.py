@@ -11,6 +11,7 @@ from io import StringIO
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from accounts.admission import Accounts
@@ -49,7 +50,13 @@ async def accounts(tmp_path):
 
 
 async def run(function, *arguments, **options):
-    return await asyncio.to_thread(function, *arguments, **options)
+    def job():
+        try:
+            return function(*arguments, **options)
+        finally:
+            connection.close()  # each thread has its own, and the pool is small
+
+    return await asyncio.to_thread(job)
 
 
 async def one_call(accounts: Accounts, token: str, *, cost: int = 100, **changes) -> None:
@@ -120,10 +127,10 @@ async def test_closing_leaves_nothing_reserved_and_no_file(tmp_path):
     await one_call(accounts, issued.token)
     await accounts.aclose()
 
-    period = await BudgetPeriod.objects.aget()
+    period = await run(BudgetPeriod.objects.get)
     assert (period.spent_nano_usd, period.reserved_nano_usd) == (100, 0)
     assert list((tmp_path / "journal").iterdir()) == []
-    key = await ApiKey.objects.aget()
+    key = await run(ApiKey.objects.get)
     assert key.last_used_at is not None
 
 
@@ -210,8 +217,7 @@ async def test_a_dead_workers_journal_is_replayed_once_and_its_leases_end(tmp_pa
     admission = await dead.admit(principal, request_id="open", tokens=50)
     await dead.reserve(admission, cost_nano_usd=1_000, tokens=50)
     dead.attempt_started(admission, intent())
-    await dead._background.stop(timeout_s=0.0)
-    dead._journal.close()
+    await dead.aclose(timeout_s=0.0)
 
     rows = await run(replay_orphans, tmp_path / "journal")
     again = await run(replay_orphans, tmp_path / "journal")

@@ -104,7 +104,7 @@ def check(state: dict[str, Any], sent: list[str], *, kills: int) -> None:
     booked = [call_id for call_id, _, _ in state["rows"]]
     assert len(set(booked)) == len(booked), "booked twice"
     assert set(sent) <= set(booked), "lost"
-    # Killed between the journal's line and the first byte sent: estimated, and nothing runs between the two: at most one per kill.
+    # Killed between the journal's line and the first byte sent. Nothing else runs between the two: at most one a kill.
     unsent = set(booked) - set(sent)
     assert all(source == "estimated" for call_id, _, source in state["rows"] if call_id in unsent)
     assert len(unsent) <= kills

@@ -1,0 +1,74 @@
+"""`GET /usage`: what a key or its team used; an `admin` key and staff see everybody."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query, Router, Schema
+from ninja.security.base import AuthBase
+from pydantic import ConfigDict, Field, field_validator
+
+from accounts.callers import Caller
+from accounts.usage_reports import GroupBy, usage_report
+
+DEFAULT_SPAN = timedelta(days=30)
+
+
+class UsageQuery(Schema):
+    group_by: GroupBy = "team"
+    start: datetime | None = Field(None, alias="from", description="A date or time; default: 30 days before the end.")
+    end: datetime | None = Field(None, alias="to", description="Up to but without; default: now.")
+    scope: Literal["key", "team"] | None = Field(None, description="For keys of a team: the team's usage or their own.")
+
+    @field_validator("start", "end", mode="after")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class UsageAmounts(Schema):
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_usd: float
+    unpriced: int = Field(description="Requests whose price was unknown; their cost is not in cost_usd.")
+
+
+class UsageGroup(UsageAmounts):
+    """The group's own id stands under the name that was grouped by: `key`, `team`, `model`, `provider` or `day`."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+
+class Usage(Schema):
+    group_by: GroupBy
+    start: datetime = Field(alias="from")
+    end: datetime = Field(alias="to")
+    data: list[UsageGroup]
+    total: UsageAmounts
+
+
+def build_router(*, reader: AuthBase) -> Router:
+    router = Router(tags=["usage"])
+
+    @router.get("/usage", response=Usage, auth=reader, by_alias=True, summary="Requests, tokens and cost by group")
+    def usage(request: HttpRequest, query: Query[UsageQuery]) -> Any:
+        end = query.end or timezone.now()
+        start = query.start or (end - DEFAULT_SPAN).replace(hour=0, minute=0, second=0, microsecond=0)
+        owner = _owner(request.auth, query.scope)  # type: ignore[attr-defined]
+        return usage_report(group_by=query.group_by, start=start, end=end, **owner).as_json()
+
+    return router
+
+
+def _owner(caller: Caller, scope: str | None) -> dict[str, int | None]:
+    """Whose usage the caller sees: everybody's, the team's, or the key's own."""
+    if caller.is_admin and scope is None:
+        return {}
+    if caller.team_id is not None and scope != "key":
+        return {"team_id": caller.team_id}
+    return {"key_id": caller.key_id} if caller.key_id is not None else {}

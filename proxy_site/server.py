@@ -13,6 +13,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from proxy_site.client_connection import RequestConnection
+
 HEADERS_DEADLINE_S = 10.0
 STALLED_READER_S = 30.0
 WRITE_BUFFER_BYTES = 512 * 1024
@@ -37,18 +39,18 @@ class GatewayProtocol(HttpToolsProtocol):
         if callback is not None:
             callback()
 
-    def forget_client(self) -> None:
-        """The application no longer wants to hear of a disconnect."""
-        self.on_client_gone = None
-
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.headers_since = time.monotonic()
-        self.scope["extensions"] = {"llm_proxy.connection": self}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self.headers_since = None
+        before = self.cycle
+        # The task that super() starts runs after this returns, so it finds what is put into its scope here.
+        scope = self.scope
         super().on_headers_complete()
+        if self.cycle is not before:
+            scope["extensions"] = {"llm_proxy.connection": RequestConnection(self, self.cycle)}  # type: ignore[dict-item]
 
     def pause_writing(self) -> None:
         self.paused_since = time.monotonic()
@@ -57,10 +59,6 @@ class GatewayProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self.paused_since = None
         super().resume_writing()
-
-    def request_complete(self) -> bool:
-        """Whether the body of the current request has arrived whole."""
-        return self.cycle is not None and not self.cycle.more_body
 
     def send_400_response(self, msg: str) -> None:
         body = b'{"error":{"message":"Invalid HTTP request.","type":"invalid_request_error","param":null,"code":null}}'

@@ -126,7 +126,7 @@ class Gateway:
             deadline=now + patience,
             written_at=now,
             task=asyncio.current_task(),
-            decision=Decision(request_id, request.model, table.revision, time.time()),
+            decision=Decision(request_id, request.model, table.revision, time.time(), principal.tenant),
         )
 
     async def _answer(self, call: Call) -> None:
@@ -210,7 +210,8 @@ class Gateway:
 
 
 def _header_text(text: str) -> bytes:
-    return text.encode("ascii", "replace")
+    """Header values are ASCII without control characters, whatever an upstream's model is called."""
+    return text.encode("ascii", "replace") if text.isprintable() else b"?"
 
 
 def _interruption_error(call: Call) -> RequestError | None:

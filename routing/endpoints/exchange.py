@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -32,6 +32,19 @@ STREAM_HEADERS: tuple[Header, ...] = (
 CLOSE: Header = (b"connection", b"close")
 
 
+class ClientConnection(Protocol):
+    """A request's connection spoken to directly, where the server offers it; plain ASGI costs several times as much.
+    Headers are encoded lines, each ending in CRLF."""
+
+    def watch(self, gone: Callable[[], None]) -> None: ...
+    def unwatch(self) -> None: ...
+    def complete_body(self) -> bytes | None: ...
+    async def respond(self, status: int, headers: bytes, body: bytes) -> None: ...
+    async def begin(self, headers: bytes) -> None: ...
+    async def write(self, data: bytes) -> None: ...
+    async def end(self, data: bytes) -> None: ...
+
+
 class ClientGone(Exception):
     """The client closed its connection before the request was complete."""
 
@@ -39,7 +52,9 @@ class ClientGone(Exception):
 class HttpExchange:
     """Reads one request and writes its response. The gateway's door for HTTP (see `routing.gateway.ClientSink`)."""
 
-    __slots__ = ("_body_complete", "_receive", "_send", "extra_headers", "headers", "request_id", "scope", "started")
+    __slots__ = (
+        "_body_complete", "_connection", "_receive", "_send", "extra_headers", "headers", "request_id", "scope", "started",
+    )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -50,6 +65,10 @@ class HttpExchange:
         self.extra_headers: list[Header] = []
         self.started = False
         self._body_complete = False
+        extensions = scope.get("extensions")
+        self._connection: ClientConnection | None = (
+            None if extensions is None else extensions.get("llm_proxy.connection")
+        )
 
     def _choose_request_id(self) -> str:
         offered = self.headers.get(b"x-request-id")
@@ -80,23 +99,18 @@ class HttpExchange:
         if declared is not None and declared.isdigit() and int(declared) > limit:
             await self._discard()
             raise BodyTooLarge(f"The request body has {int(declared)} bytes; at most {limit} are accepted.")
-        message = await self._receive() if self._arrived() else None
-        if message is not None and message["type"] == "http.request" and not message.get("more_body"):
-            self._body_complete = True
-            body: bytes = message["body"]
-            if len(body) > limit:
-                raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
-            return body
+        if self._connection is not None:
+            whole = self._connection.complete_body()
+            if whole is not None:
+                self._body_complete = True
+                if len(whole) > limit:
+                    raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
+                return whole
         try:
             async with asyncio.timeout(BODY_DEADLINE_S):
-                return await self._collect(message, limit)
+                return await self._collect(limit)
         except TimeoutError:
             raise BodyTooSlow(f"The request body did not arrive within {BODY_DEADLINE_S:.0f} s.") from None
-
-    def _arrived(self) -> bool:
-        """Whether the body surely exists already, so that reading it needs no deadline of its own."""
-        connection = self.scope.get("extensions", {}).get("llm_proxy.connection")
-        return connection is not None and bool(connection.request_complete())
 
     async def _discard(self) -> None:
         """Reads on without keeping anything, so that a client that sends all before it reads sees the refusal."""
@@ -111,11 +125,11 @@ class HttpExchange:
         except TimeoutError:
             pass
 
-    async def _collect(self, message: dict[str, Any] | None, limit: int) -> bytes:
+    async def _collect(self, limit: int) -> bytes:
         pieces: list[bytes] = []
         size = 0
         while True:
-            message = message or await self._receive()
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             piece = message.get("body", b"")
@@ -127,17 +141,14 @@ class HttpExchange:
             if not message.get("more_body"):
                 self._body_complete = True
                 return b"".join(pieces)
-            message = None
 
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         """Calls `gone` should the client leave; the returned callable ends that."""
-        connection = self.scope.get("extensions", {}).get("llm_proxy.connection")
-        if connection is None:
-            task = asyncio.create_task(self._wait_for_disconnect(gone), name="disconnect-watcher")
-            return lambda: _ignore(task.cancel())
-        connection.on_client_gone = gone
-        forget: Callable[[], None] = connection.forget_client
-        return forget
+        if self._connection is not None:
+            self._connection.watch(gone)
+            return self._connection.unwatch
+        task = asyncio.create_task(self._wait_for_disconnect(gone), name="disconnect-watcher")
+        return lambda: _ignore(task.cancel())
 
     async def _wait_for_disconnect(self, gone: Callable[[], None]) -> None:
         """For servers other than ours, which tell of a disconnect only here."""
@@ -157,11 +168,17 @@ class HttpExchange:
             *self.extra_headers,
             *headers,
         ]
-        if not self._body_complete and not self._arrived():
+        if not self._body_complete and not self._body_arrived():
             # An unread rest of the body would be taken for the next request.
             lines.append(CLOSE)
-        await self._send({"type": "http.response.start", "status": status, "headers": lines})
-        await self._send({"type": "http.response.body", "body": body})
+        if self._connection is not None:
+            await self._connection.respond(status, _encode(lines), body)
+        else:
+            await self._send({"type": "http.response.start", "status": status, "headers": lines})
+            await self._send({"type": "http.response.body", "body": body})
+
+    def _body_arrived(self) -> bool:
+        return self._connection is not None and self._connection.complete_body() is not None
 
     async def reply_json(self, status: int, payload: JsonObject, headers: Iterable[Header] = ()) -> None:
         await self.reply(status, orjson.dumps(payload), headers)
@@ -178,13 +195,26 @@ class HttpExchange:
         """Commits status 200 and the headers of a stream."""
         self.started = True
         lines = [*STREAM_HEADERS, (b"x-request-id", self.request_id.encode("ascii")), *self.extra_headers, *headers]
-        await self._send({"type": "http.response.start", "status": 200, "headers": lines})
+        if self._connection is not None:
+            await self._connection.begin(_encode(lines))
+        else:
+            await self._send({"type": "http.response.start", "status": 200, "headers": lines})
 
     async def write(self, frames: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+        if self._connection is not None:
+            await self._connection.write(frames)
+        else:
+            await self._send({"type": "http.response.body", "body": frames, "more_body": True})
 
     async def finish(self, frames: bytes = b"") -> None:
-        await self._send({"type": "http.response.body", "body": frames, "more_body": False})
+        if self._connection is not None:
+            await self._connection.end(frames)
+        else:
+            await self._send({"type": "http.response.body", "body": frames, "more_body": False})
+
+
+def _encode(headers: Iterable[Header]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def _ignore(_: object) -> None:

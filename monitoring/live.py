@@ -34,7 +34,6 @@ class Conditions:
     sql_down_s: float
     redis_up: bool
     journal_backlog: int
-    journal_full: bool
     active_calls: int
 
 

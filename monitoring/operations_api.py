@@ -14,10 +14,12 @@ from ninja.responses import Status as Answer
 from ninja.security.base import AuthBase
 from pydantic import Field
 
+from accounts.callers import READ
 from accounts.errors import AccessDenied
 from monitoring import health_facts, live, status_report
 from monitoring.health_facts import HealthFacts, NotAvailable
 from monitoring.live import LiveState, ProviderNow
+from monitoring.refusals import NotInstalled, UnknownProvider, WorkerStarting
 
 HealthWord = Literal["healthy", "degraded", "unhealthy"]
 
@@ -101,110 +103,133 @@ class BreakersReset(Schema):
     reset: list[str]
 
 
-class UnknownProvider(AccessDenied):
-    """404: no provider of this name, in this API's error shape."""
-
-    status = 404
-    code = "provider_not_found"
-    type = "invalid_request_error"
+def livez(request: HttpRequest) -> Any:
+    return {"status": "alive"}
 
 
-class WorkerStarting(AccessDenied):
-    status = 503
-    code = "starting"
-    type = "server_error"
+def readyz(request: HttpRequest) -> Any:
+    state = live.current()
+    ready, reasons = status_report.readiness(state.conditions() if state else None)
+    body = {"status": "ready" if ready else "not_ready", "reasons": reasons}
+    return Answer(200 if ready else 503, body)
 
 
-class Missing(AccessDenied):
-    status = 501
-    code = "not_available"
-    type = "server_error"
+def health(request: HttpRequest) -> Any:
+    detailed = _reads(request)
+    now = time.time()
+    providers, facts = _providers(), _facts()
+    last = max((fact.checked_at for fact in facts.values()), default=None)
+    body = status_report.health_json(providers, now=now, uptime_percent=_uptime(), last_check=last)
+    if not detailed:
+        return body
+    body["version"] = settings.VERSION
+    body["components"] = _components(now, last)
+    body["provider_health"] = _rendered(providers, facts)
+    return body
+
+
+def providers(request: HttpRequest) -> Any:
+    return {"providers": _rendered(_providers(), _facts())}
+
+
+def status(request: HttpRequest) -> Any:
+    known, facts = _providers(), _facts()
+    last = max((fact.checked_at for fact in facts.values()), default=None)
+    return {
+        "status": status_report.system_status([status_report.provider_status(each) for each in known]),
+        "uptime": f"{_uptime():.2f}%",
+        "version": settings.VERSION,
+        "components": _components(time.time(), last),
+        "providers": _rendered(known, facts),
+    }
+
+
+def one_status(request: HttpRequest, name: str) -> Any:
+    return _rendered([_named(name)], _facts())[0]
+
+
+def check(request: HttpRequest, provider: str | None = None) -> Any:
+    chosen = _providers() if provider is None else [_named(provider)]
+    try:
+        results = health_facts.check_now(provider)
+    except NotAvailable as error:
+        raise NotInstalled(str(error)) from None
+    names = {each.name for each in chosen}
+    fresh = [each for each in _providers() if each.name in names]
+    return {"results": results, "providers": _rendered(fresh, _facts())}
+
+
+def discover(request: HttpRequest) -> Any:
+    try:
+        return health_facts.discover_now()
+    except NotAvailable as error:
+        raise NotInstalled(str(error)) from None
+
+
+def clear_cache(request: HttpRequest, scope: Literal["health", "responses", "all"] = "all") -> Any:
+    return {"scope": scope, "cleared": _state().clear_cache(scope)}
+
+
+def reset_breakers(request: HttpRequest, provider: str | None = None) -> Any:
+    chosen = _providers() if provider is None else [_named(provider)]
+    _state().reset_breakers(tuple(one.deployment_id for each in chosen for one in each.deployments))
+    return {"reset": [each.name for each in chosen]}
 
 
 def build_router(*, reader: AuthBase, admin: AuthBase) -> Router:
-    """`reader` and `admin` authenticate; routes without one are public."""
+    """`reader` and `admin` authenticate; routes without either are public."""
     router = Router(tags=["operations"])
-
-    @router.get("/livez", response=Alive, auth=None, summary="Whether the process runs")
-    def livez(request: HttpRequest) -> Any:
-        return {"status": "alive"}
-
-    @router.get("/readyz", response={200: Readiness, 503: Readiness}, auth=None, summary="Whether to send traffic here")
-    def readyz(request: HttpRequest) -> Any:
-        state = live.current()
-        ready, reasons = status_report.readiness(state.conditions() if state else None)
-        body = {"status": "ready" if ready else "not_ready", "reasons": reasons}
-        return Answer(200 if ready else 503, body)
-
-    @router.get("/health", response=DetailedHealth | Health, auth=None, summary="Summary; more with a read key")
-    def health(request: HttpRequest) -> Any:
-        detailed = _reads(request)
-        now = time.time()
-        providers, facts = _providers(), _facts()
-        last = max((fact.checked_at for fact in facts.values()), default=None)
-        body = status_report.health_json(providers, now=now, uptime_percent=_uptime(), last_check=last)
-        if not detailed:
-            return body
-        body["version"] = settings.VERSION
-        body["components"] = _components(now, last)
-        body["provider_health"] = _rendered(providers, facts)
-        return body
-
-    @router.get("/providers", response=ProviderList, auth=reader, summary="Health of every provider")
-    def providers(request: HttpRequest) -> Any:
-        return {"providers": _rendered(_providers(), _facts())}
-
-    @router.get("/status", response=SystemStatus, auth=reader, summary="Health of the system and of every provider")
-    def status(request: HttpRequest) -> Any:
-        known, facts = _providers(), _facts()
-        last = max((fact.checked_at for fact in facts.values()), default=None)
-        return {
-            "status": status_report.system_status([status_report.provider_status(each) for each in known]),
-            "uptime": f"{_uptime():.2f}%",
-            "version": settings.VERSION,
-            "components": _components(time.time(), last),
-            "providers": _rendered(known, facts),
-        }
-
-    @router.get("/status/{name}", response=ProviderHealth, auth=reader, summary="Health of one provider")
-    def one_status(request: HttpRequest, name: str) -> Any:
-        return _rendered([_named(name)], _facts())[0]
-
-    @router.post("/check", response=CheckResult, auth=admin, summary="Probe now")
-    def check(request: HttpRequest, provider: str | None = None) -> Any:
-        chosen = _providers() if provider is None else [_named(provider)]
-        try:
-            results = health_facts.check_now(provider)
-        except NotAvailable as error:
-            raise Missing(str(error)) from None
-        names = {each.name for each in chosen}
-        fresh = [each for each in _providers() if each.name in names]
-        return {"results": results, "providers": _rendered(fresh, _facts())}
-
-    @router.post("/discover", response=Discovered, auth=admin, summary="Look for providers now")
-    def discover(request: HttpRequest) -> Any:
-        try:
-            return health_facts.discover_now()
-        except NotAvailable as error:
-            raise Missing(str(error)) from None
-
-    @router.post("/cache/clear", response=CacheCleared, auth=admin, summary="Forget cached probes and answers")
-    def clear_cache(request: HttpRequest, scope: Literal["health", "responses", "all"] = "all") -> Any:
-        return {"scope": scope, "cleared": _state().clear_cache(scope)}
-
-    @router.post("/circuit-breakers/reset", response=BreakersReset, auth=admin, summary="Close circuit breakers")
-    def reset_breakers(request: HttpRequest, provider: str | None = None) -> Any:
-        chosen = _providers() if provider is None else [_named(provider)]
-        _state().reset_breakers(tuple(one.deployment_id for each in chosen for one in each.deployments))
-        return {"reset": [each.name for each in chosen]}
-
+    add = router.add_api_operation
+    add("/livez", ["GET"], livez, response=Alive, auth=None, summary="Whether the process runs")
+    add(
+        "/readyz",
+        ["GET"],
+        readyz,
+        response={200: Readiness, 503: Readiness},
+        auth=None,
+        summary="Whether to send traffic here",
+    )
+    add(
+        "/health", ["GET"], health, response=DetailedHealth | Health, auth=None, summary="Summary; more with a read key"
+    )
+    add("/providers", ["GET"], providers, response=ProviderList, auth=reader, summary="Health of every provider")
+    add(
+        "/status",
+        ["GET"],
+        status,
+        response=SystemStatus,
+        auth=reader,
+        summary="Health of the system and of every provider",
+    )
+    add("/status/{name}", ["GET"], one_status, response=ProviderHealth, auth=reader, summary="Health of one provider")
+    add("/check", ["POST"], check, response=CheckResult, auth=admin, summary="Probe now")
+    add("/discover", ["POST"], discover, response=Discovered, auth=admin, summary="Look for providers now")
+    add(
+        "/cache/clear",
+        ["POST"],
+        clear_cache,
+        response=CacheCleared,
+        auth=admin,
+        summary="Forget cached probes and answers",
+    )
+    add(
+        "/circuit-breakers/reset",
+        ["POST"],
+        reset_breakers,
+        response=BreakersReset,
+        auth=admin,
+        summary="Close circuit breakers",
+    )
     return router
 
 
 def _reads(request: HttpRequest) -> bool:
-    """Whether the caller may see details. A wrong key is refused even here, where none is needed."""
-    caller = request.identify()  # type: ignore[attr-defined]
-    return caller is not None and bool(caller.may("read"))
+    """Whether the caller may see details; who may not gets the summary, as everybody does."""
+    try:
+        caller = request.identify()  # type: ignore[attr-defined]
+    except AccessDenied:
+        return False
+    return caller is not None and bool(caller.may(READ))
 
 
 def _state() -> LiveState:

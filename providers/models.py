@@ -158,3 +158,25 @@ class Deployment(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.upstream_model = self.upstream_model or self.model
         super().save(*args, **kwargs)
+
+
+class ConformanceReport(models.Model):
+    """One onboarding test of a provider. `results` are `providers.conformance.ProbeResult`s as JSON, in the order they
+    were made; `passed` means that none failed. Cost is nano-USD, empty when a price was unknown."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="conformance_reports")
+    model = models.CharField(_("model"), max_length=200, blank=True, default="")
+    started_at = models.DateTimeField(db_index=True)
+    duration_s = models.FloatField()
+    passed = models.BooleanField()
+    results = models.JSONField(default=list)
+    tokens = models.PositiveIntegerField(default=0)
+    cost_nano_usd = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+        verbose_name = _("conformance report")
+        verbose_name_plural = _("conformance reports")
+
+    def __str__(self) -> str:
+        return f"{self.provider.name} {self.started_at:%Y-%m-%d %H:%M}"

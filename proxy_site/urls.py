@@ -3,7 +3,15 @@
 from django.contrib import admin
 from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls), path("i18n/", include("django.conf.urls.i18n"))]
+from monitoring.metrics_view import metrics
+from proxy_site.control_plane import build_api
+
+urlpatterns = [
+    path("", build_api().urls),
+    path("metrics", metrics, name="metrics"),
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+]
 
 handler400 = "proxy_site.error_pages.bad_request"
 handler403 = "proxy_site.error_pages.permission_denied"

@@ -41,14 +41,16 @@ class AttemptMade(Protocol):
 class Decision:
     """The record of one request; the gateway appends to it while the request runs."""
 
-    __slots__ = ("attempts", "model", "plans", "request_id", "revision", "started_at")
+    __slots__ = ("attempts", "model", "plans", "request_id", "revision", "started_at", "tenant")
 
-    def __init__(self, request_id: str, model: str, revision: int, started_at: float = 0.0) -> None:
+    def __init__(self, request_id: str, model: str, revision: int, started_at: float = 0.0, tenant: str = "") -> None:
         self.request_id = request_id
         self.model = model
         self.revision = revision
         self.started_at = started_at
         """Seconds since 1970."""
+        self.tenant = tenant
+        """Whose request it was: nobody else's key may read it."""
         self.plans: list[RoutePlan] = []
         self.attempts: list[AttemptMade] = []
 

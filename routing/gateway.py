@@ -126,7 +126,7 @@ class Gateway:
             deadline=now + patience,
             written_at=now,
             task=asyncio.current_task(),
-            decision=Decision(request_id, request.model, table.revision, time.time(), principal.tenant),
+            decision=Decision(request_id, request.model, table.revision, time.time(), admission.principal.tenant),
         )
 
     async def _answer(self, call: Call) -> None:

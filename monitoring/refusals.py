@@ -1,0 +1,41 @@
+"""What an operations route answers instead of what was asked, in OpenAI's error shape."""
+
+from typing import Any, ClassVar
+
+
+class OperationRefused(Exception):
+    status: ClassVar[int] = 400
+    code: ClassVar[str | None] = None
+    type: ClassVar[str] = "invalid_request_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class UnknownProvider(OperationRefused):
+    status = 404
+    code = "provider_not_found"
+
+
+class NotFound(OperationRefused):
+    status = 404
+    code = "not_found"
+
+
+class WorkerStarting(OperationRefused):
+    status = 503
+    code = "starting"
+    type = "server_error"
+
+
+class NotInstalled(OperationRefused):
+    """This installation lacks the part that would do it."""
+
+    status = 501
+    code = "not_available"
+    type = "server_error"

@@ -1,0 +1,115 @@
+"""One shape for every error that is not a page for people: `{"error": {"message", "type", "param", "code"}}`.
+
+Whatever made the answer (ninja, Django REST framework, Django itself, a broken view), this middleware looks at it last.
+It also gives every answer its `x-request-id`.
+"""
+
+import logging
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http.response import Http404
+
+from accounts.errors import AccessDenied
+
+logger = logging.getLogger("llm_proxy.proxy_site.errors")
+
+WELL_FORMED_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+API = frozenset(
+    {
+        "api", "health", "livez", "readyz", "metrics", "providers", "status", "check", "discover", "cache",
+        "circuit-breakers", "usage", "routes", "requests", "openapi.json", "v1",
+    }
+)  # fmt: skip
+"""First path segments below which an error is never HTML, whatever the client accepts."""
+
+WORDS = {
+    400: ("The request cannot be understood.", "invalid_request_error", None),
+    401: ("Send an API key as 'Authorization: Bearer …', or sign in.", "authentication_error", "invalid_api_key"),
+    403: ("This is not allowed.", "permission_error", "permission_denied"),
+    404: ("There is no endpoint {method} {path}.", "invalid_request_error", "not_found"),
+    405: ("{method} is not allowed here; use {allow}.", "invalid_request_error", "method_not_allowed"),
+    406: ("Only JSON is served here.", "invalid_request_error", "not_acceptable"),
+    409: ("Something else still refers to this, or it exists already.", "invalid_request_error", "conflict"),
+    413: ("The request body is too large.", "invalid_request_error", "request_too_large"),
+    415: ("Send application/json.", "invalid_request_error", "unsupported_media_type"),
+    429: ("Too many requests.", "rate_limit_error", "rate_limit_exceeded"),
+    503: ("The database does not answer.", "server_error", "database_unavailable"),
+}
+INTERNAL = ("The gateway failed to process this request.", "server_error", "internal_error")
+
+
+def error_object(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_response(request: HttpRequest, status: int, *, allow: str = "", message: str = "") -> JsonResponse:
+    """The standard words for `status`, unless `message` says more."""
+    words, kind, code = WORDS.get(status, INTERNAL if status >= 500 else WORDS[400])
+    text = message or words.format(method=request.method, path=request.path[:200], allow=allow or "another method")
+    response = JsonResponse(error_object(text, kind, code), status=status)
+    if allow:
+        response["Allow"] = allow
+    return response
+
+
+def denied_response(error: AccessDenied) -> JsonResponse:
+    response = JsonResponse(error.body(), status=error.status)
+    for name, value in error.headers:
+        response[name.decode("latin-1")] = value.decode("latin-1")
+    if error.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def wants_page(request: HttpRequest) -> bool:
+    """Whether an error may be HTML: outside the APIs, and only for who asks for HTML, as browsers do."""
+    first = request.path.lstrip("/").split("/", 1)[0]
+    return first not in API and "text/html" in request.headers.get("Accept", "")
+
+
+class ApiErrorsMiddleware:
+    """The outermost one of ours: nothing behind it can answer an API's client in HTML."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.request_id = _request_id(request)  # type: ignore[attr-defined]
+        response = self._get_response(request)
+        if response.status_code >= 400 and not _is_json(response) and not wants_page(request) and not _is_drf(response):
+            response = error_response(request, response.status_code, allow=response.headers.get("Allow", ""))
+        response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """What views let through. Pages keep Django's own handling."""
+        if isinstance(exception, AccessDenied):
+            return denied_response(exception)
+        if wants_page(request) or isinstance(exception, Http404):
+            return None
+        if isinstance(exception, RequestDataTooBig):
+            return error_response(request, 413)
+        if isinstance(exception, DatabaseError):
+            logger.error("the database failed a request: %s", type(exception).__name__)
+            return error_response(request, 503)
+        return None
+
+
+def _request_id(request: HttpRequest) -> str:
+    offered = request.headers.get("X-Request-Id", "")
+    return offered if WELL_FORMED_REQUEST_ID.fullmatch(offered) else f"req_{random.getrandbits(96):024x}"
+
+
+def _is_json(response: HttpResponseBase) -> bool:
+    return response.headers.get("Content-Type", "").startswith("application/json")
+
+
+def _is_drf(response: HttpResponseBase) -> bool:
+    """The browsable API's page for staff, with the JSON error inside."""
+    return getattr(response, "accepted_media_type", None) == "text/html"

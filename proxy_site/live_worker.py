@@ -1,0 +1,156 @@
+"""The running worker as the control plane sees it (`monitoring.live.LiveState`).
+
+Views run in threads, the worker's state belongs to its event loop: every question hops there and waits for the answer.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import DatabaseError
+
+from monitoring import live
+from monitoring.deployment_state import UpstreamSnapshot
+from monitoring.live import Conditions, ProviderNow
+from monitoring.models import OperatorRequest
+from routing.explanation import explain
+
+if TYPE_CHECKING:
+    from proxy_site.worker import Worker
+
+logger = logging.getLogger("llm_proxy.proxy_site.live_worker")
+
+Found = TypeVar("Found")
+ANSWER_S = 5.0
+WATCH_S = 1.0
+
+
+class WorkerLiveState:
+    """`open` inside the event loop makes it the one of this process.
+
+    `cache_clearers` are functions by cache name (`health`, `responses`), each dropping its entries and saying how many;
+    they are called in the view's thread.
+    """
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._sql_up_at = time.monotonic()
+        self.cache_clearers: dict[str, Callable[[], int]] = {}
+
+    def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._watch_sql(), name="sql-watch")
+        live.install(self)
+
+    async def aclose(self) -> None:
+        live.install(None)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # ------------------------------------------------------------------------------------------------- questions
+
+    def providers(self) -> tuple[ProviderNow, ...]:
+        return self._ask(self._providers)
+
+    def conditions(self) -> Conditions:
+        return self._ask(self._conditions)
+
+    def key_header(self) -> str:
+        return self._worker.tables.current.policy.api_key_header
+
+    def explain(self, model: str) -> dict[str, Any] | None:
+        return self._ask(lambda: explain(self._worker.tables.current, self._worker.states, model))
+
+    def decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:
+        return self._ask(lambda: self._decision(request_id))
+
+    # -------------------------------------------------------------------------------------------------- commands
+
+    def reset_breakers(self, deployment_ids: tuple[int, ...]) -> None:
+        """Here at once, whatever becomes of the others: an operator in an outage must not depend on the database."""
+        self._ask(lambda: [self._worker.states.reset(deployment_id) for deployment_id in deployment_ids])
+        reset = OperatorRequest.Action.RESET
+        try:
+            for deployment_id in deployment_ids:
+                OperatorRequest.objects.create(action=reset, deployment_id=deployment_id)
+        except DatabaseError as error:
+            logger.error("other workers were not told to reset their breakers: %s", type(error).__name__)
+
+    def clear_cache(self, scope: str) -> dict[str, int]:
+        clearers = [(name, clear) for name, clear in self.cache_clearers.items() if scope in (name, "all")]
+        return {name: clear() for name, clear in clearers}
+
+    # -------------------------------------------------------------------------------------------- in the event loop
+
+    def _providers(self) -> tuple[ProviderNow, ...]:
+        worker = self._worker
+        table = worker.tables.current
+        models: dict[int, set[str]] = {}
+        for route in table.routes.values():
+            for spec in route.deployments:
+                models.setdefault(spec.provider.id, set()).add(spec.model)
+        snapshots: dict[int, list[UpstreamSnapshot]] = {}
+        for snapshot in worker.states.snapshots(time.time()):
+            snapshots.setdefault(snapshot.provider_id, []).append(snapshot)
+        return tuple(
+            ProviderNow(
+                id=spec.id,
+                name=spec.name,
+                kind=spec.kind,
+                demo=spec.demo,
+                health=worker.states.provider(spec).health,
+                models=tuple(sorted(models.get(spec.id, ()))),
+                deployments=tuple(snapshots.get(spec.id, ())),
+            )
+            for spec in sorted(table.providers.values(), key=lambda spec: (spec.priority, spec.name))
+        )
+
+    def _conditions(self) -> Conditions:
+        worker = self._worker
+        accounts = worker.accounts
+        down_s = 0.0 if self._sql_up() else time.monotonic() - self._sql_up_at
+        return Conditions(
+            revision=worker.tables.current.revision,
+            stale=worker.tables.stale,
+            draining=worker.gateway.draining,
+            sql_down_s=down_s,
+            redis_up=accounts.redis_up,
+            journal_backlog=accounts.journal_backlog,
+            active_calls=len(worker.gateway.active),
+        )
+
+    def _decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:
+        decision = self._worker.gateway.decisions.get(request_id)
+        return None if decision is None else (decision.render(), decision.tenant)
+
+    async def _watch_sql(self) -> None:
+        """Notes the last moment at which SQL was there, for readiness."""
+        while True:
+            if self._sql_up():
+                self._sql_up_at = time.monotonic()
+            await asyncio.sleep(WATCH_S)
+
+    def _sql_up(self) -> bool:
+        return self._worker.accounts.sql_up and not self._worker.tables.stale
+
+    def _ask(self, question: Callable[[], Found]) -> Found:
+        loop = self._loop
+        if loop is None or _running() is loop:
+            return question()
+
+        async def answer() -> Found:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(answer(), loop).result(ANSWER_S)
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

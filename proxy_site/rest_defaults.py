@@ -1,0 +1,116 @@
+"""How every Django REST framework view of ours behaves; `settings.REST_FRAMEWORK` names these.
+
+Default deny: staff or an `admin` key. Rows that the configuration file manages can be read, not written. Errors have
+OpenAI's shape. The browsable pages are for staff; everybody else gets JSON whatever they accept.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError, IntegrityError
+from django.db.models import ProtectedError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.errors import AccessDenied
+from proxy_site.api_errors import INTERNAL, WORDS, error_object
+from proxy_site.key_authentication import may_administer
+
+
+class Administrators(BasePermission):
+    message = "This needs a key with the scope 'admin', or a staff account."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return may_administer(request)
+
+    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+        managed = "file" in (getattr(obj, "source", ""), getattr(obj, "managed_by", ""))
+        if managed and request.method not in SAFE_METHODS and not getattr(view, "runs_only", False):
+            raise ManagedByFile
+        return True
+
+
+class ManagedByFile(exceptions.APIException):
+    status_code = 409
+    default_detail = "The configuration file manages this: change it there and load it again."
+    default_code = "managed_by_file"
+
+
+class Pages(LimitOffsetPagination):
+    default_limit = 50
+    max_limit = 500
+
+
+class Negotiation(DefaultContentNegotiation):
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        staff = getattr(request._request, "user", None)
+        accepts_html = "text/html" in request.headers.get("Accept", "")
+        if not accepts_html or staff is None or not getattr(staff, "is_staff", False):
+            return renderers[0], renderers[0].media_type or "application/json"
+        return super().select_renderer(request, renderers, format_suffix)  # type: ignore[no-any-return]
+
+
+def openai_errors(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler. None: not ours, Django answers and the error middleware puts it into shape."""
+    if isinstance(error, AccessDenied):
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in error.headers}
+        return Response(error.body(), status=error.status, headers=headers)
+    known = _as_api_exception(error)
+    if known is None:
+        return None
+    message, param = _first_message(known.detail)
+    _, kind, code = WORDS.get(known.status_code, INTERNAL if known.status_code >= 500 else WORDS[400])
+    if isinstance(known, ManagedByFile):
+        code = known.default_code
+    body = error_object(message, kind, code, param)
+    if isinstance(known, exceptions.ValidationError):
+        body["error"]["fields"] = known.detail
+    headers = {}
+    if wait := getattr(known, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    if challenge := getattr(known, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    return Response(body, status=known.status_code, headers=headers)
+
+
+def _as_api_exception(error: Exception) -> exceptions.APIException | None:
+    if isinstance(error, exceptions.APIException):
+        return error
+    if isinstance(error, Http404):
+        return exceptions.NotFound("There is nothing of this id.")
+    if isinstance(error, ProtectedError | IntegrityError):
+        conflict = exceptions.APIException(WORDS[409][0])
+        conflict.status_code = 409
+        return conflict
+    if isinstance(error, RequestDataTooBig):
+        large = exceptions.APIException(WORDS[413][0])
+        large.status_code = 413
+        return large
+    if isinstance(error, DatabaseError):
+        away = exceptions.APIException(WORDS[503][0])
+        away.status_code = 503
+        return away
+    return None
+
+
+def _first_message(detail: Any) -> tuple[str, str | None]:
+    """The first complaint in words, and the field it is about (`limits.requests` for nested ones)."""
+    path: list[str] = []
+    while isinstance(detail, dict | list) and detail:
+        if isinstance(detail, list):
+            detail = next((each for each in detail if each), detail[0])
+        else:
+            name, detail = next(iter(detail.items()))
+            if name != "non_field_errors":
+                path.append(str(name))
+    return str(detail), ".".join(path) or None

@@ -25,7 +25,7 @@ from accounts.key_source import KeySource, SqlKeySource
 from accounts.ledger import SqlLedger
 from accounts.limit_headers import headers_of, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable
-from accounts.records import AccountsSettings, AttemptIntent, CallRecord, LimitRule, Principal
+from accounts.records import CEILING, AccountsSettings, AttemptIntent, CallRecord, LimitRule, Principal
 from accounts.redis_limit_store import RedisLimitStore
 from accounts.sql_door import SqlDoor
 
@@ -155,7 +155,9 @@ class Accounts:
         if self._journal.full:
             raise AccountsUnavailable("Usage cannot be recorded at the moment.", retry_after_s=5)
         self._count += 1
-        admission = Admission(f"{self.worker}{self._count:x}", principal, request_id, tokens, self._clock())
+        admission = Admission(
+            f"{self.worker}{self._count:x}", principal, request_id, min(tokens, CEILING), self._clock()
+        )
         if principal.limits:
             await self._take(admission, principal.limits)
         return admission
@@ -194,6 +196,7 @@ class Accounts:
             if record.final:
                 cost += record.cost_nano_usd or 0
                 tokens += record.input_tokens + record.output_tokens
+        cost, tokens = min(cost, CEILING), min(tokens, CEILING)
         if admission.slices:
             self._budgets.settle(admission.slices, admission.held, (cost, tokens))
         if admission.hold is not None:

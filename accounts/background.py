@@ -1,12 +1,15 @@
 """The background tasks of one worker: following changes, draining the journal, renewing leases, replaying orphans."""
 
 import asyncio
-import contextlib
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
+
+from django.db import DataError, IntegrityError
 
 from accounts.authentication import KeyTable
 from accounts.budgets import BudgetBook
@@ -87,15 +90,20 @@ class Background:
                 for start in range(0, len(settlements), BATCH):
                     part = settlements[start : start + BATCH]
                     # Without a deadline: the outcome must be known before the position moves.
-                    await self._writer.run(lambda part=part: book(part), timeout_s=None)  # type: ignore[misc]
+                    await self._writer.run(lambda part=part: book_or_set_aside(part, self._directory), timeout_s=None)  # type: ignore[misc]
                 self._journal.drained(batch)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
         if not at_once:
             await asyncio.sleep(seconds)
         while True:
-            with contextlib.suppress(SqlUnavailable):
+            try:
                 await work()
+            except SqlUnavailable:
+                pass  # the door has said so, once
+            except Exception:
+                # A mistake in one round must not end all later ones: an undrained journal ends in refused calls.
+                log.exception("a background task failed and goes on")
             await asyncio.sleep(seconds)
 
     async def _follow(self) -> None:
@@ -131,6 +139,23 @@ def _parsed(lines: Sequence[bytes]) -> list[Settlement]:
     return found
 
 
+def book_or_set_aside(settlements: Sequence[Settlement], directory: Path) -> int:
+    """Books; what SQL cannot hold at all (a value out of range) goes into `rejected.jsonl`, by halving, so that
+    one such call does not keep all others out of the ledger."""
+    try:
+        return book(settlements)
+    except (DataError, IntegrityError, OverflowError, ValueError):
+        if len(settlements) > 1:
+            middle = len(settlements) // 2
+            return book_or_set_aside(settlements[:middle], directory) + book_or_set_aside(
+                settlements[middle:], directory
+            )
+    log.error("a call cannot be booked; it is kept in %s", directory / "rejected.jsonl")
+    with (directory / "rejected.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(settlements[0])) + "\n")
+    return 0
+
+
 def replay_orphans(directory: Path) -> int:
     """Books the journals of workers that are gone and takes their leases back; returns how many rows were new."""
     rows = 0
@@ -145,7 +170,10 @@ def replay_orphans(directory: Path) -> int:
 def _replay(orphan: Orphan) -> int:
     lines = [line for path in orphan.paths() for line in path.read_bytes().split(b"\n")]
     settlements, damaged = replay(lines)
-    rows = sum(book(settlements[start : start + BATCH]) for start in range(0, len(settlements), BATCH))
+    rows = sum(
+        book_or_set_aside(settlements[start : start + BATCH], orphan.directory)
+        for start in range(0, len(settlements), BATCH)
+    )
     end_leases(worker=orphan.worker)
     orphan.delete()
     log.warning(

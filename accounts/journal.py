@@ -17,10 +17,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from accounts.records import AttemptIntent, CallRecord
+from accounts.records import CEILING, AttemptIntent, CallRecord
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 READ_BYTES = 512 * 1024
@@ -79,14 +80,14 @@ class Journal:
         self._open.setdefault(owner[0], self._sequence)
         rates = None if intent.rates is None else tuple(intent.rates)
         values = (*intent[:RATES], None, *intent[RATES + 1 :])
-        self._append(b"a" + orjson.dumps((*owner, values, rates)) + b"\n")
+        self._append(b"a" + _encoded((*owner, values, rates)) + b"\n")
 
     def progress(self, call_id: str, attempt: int, output_tokens: int) -> None:
         self._append(b"p" + orjson.dumps((call_id, attempt, output_tokens)) + b"\n")
 
     def settled(self, owner: Owner, records: Sequence[CallRecord]) -> None:
         self.backlog += 1
-        self._append(b"s" + orjson.dumps((*owner, [tuple(record) for record in records])) + b"\n")
+        self._append(b"s" + _encoded((*owner, [tuple(record) for record in records])) + b"\n")
         self._open.pop(owner[0], None)
 
     def released(self, call_id: str) -> None:
@@ -179,6 +180,24 @@ class Journal:
         return self._directory / f"{self._worker}.{sequence:06d}.journal"
 
 
+def _encoded(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_encodable(value))
+
+
+def _encodable(value: Any) -> Any:
+    """What an upstream made up (an integer beyond 64 bits, half a surrogate pair) must not keep a call unwritten."""
+    if isinstance(value, tuple | list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(0, min(value, CEILING))
+    return value
+
+
 def _locked(path: Path) -> int:
     """A lock on the file that is at `path` now: a replay elsewhere may delete the file before we get its lock."""
     while True:
@@ -203,16 +222,16 @@ class Orphan:
 
     def __init__(self, directory: Path, worker: str, lock: int) -> None:
         self.worker = worker
-        self._directory = directory
+        self.directory = directory
         self._lock = lock
 
     def paths(self) -> list[Path]:
-        return sorted(self._directory.glob(f"{self.worker}.*.journal"))
+        return sorted(self.directory.glob(f"{self.worker}.*.journal"))
 
     def delete(self) -> None:
         for path in self.paths():
             path.unlink(missing_ok=True)
-        (self._directory / f"{self.worker}.lock").unlink(missing_ok=True)
+        (self.directory / f"{self.worker}.lock").unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 UsageSource: TypeAlias = Literal["provider", "counted", "estimated"]
+# No call has more tokens or costs more nano-USD (a million dollars). An upstream that says otherwise is cut to it, so that
+# sums of calls stay inside 64 bits everywhere.
+CEILING = 10**15
 LimitKind: TypeAlias = Literal["requests", "tokens", "concurrency"]
 
 

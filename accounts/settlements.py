@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from accounts.pricing import cost_nano_usd
-from accounts.records import AttemptIntent, CallRecord, Rates, Tokens
+from accounts.records import CEILING, AttemptIntent, CallRecord, Rates, Tokens
 
 STATUS_UNKNOWN = 499
 
@@ -28,7 +28,17 @@ class Settlement:
 def settlement(line: bytes) -> Settlement:
     """Of one `s` line. Raises ValueError or TypeError for a damaged one."""
     *owner, records = orjson.loads(line[1:])
-    return _settlement(owner, [CallRecord(*record) for record in records])
+    return _settlement(owner, [_bounded(CallRecord(*record)) for record in records])
+
+
+def _bounded(record: CallRecord) -> CallRecord:
+    if max(record.input_tokens, record.output_tokens, record.cost_nano_usd or 0) <= CEILING:
+        return record
+    return record._replace(
+        input_tokens=min(record.input_tokens, CEILING),
+        output_tokens=min(record.output_tokens, CEILING),
+        cost_nano_usd=None if record.cost_nano_usd is None else min(record.cost_nano_usd, CEILING),
+    )
 
 
 @dataclass(slots=True)

@@ -33,8 +33,9 @@ def insert_rows(rows: Sequence[tuple[Settlement, CallRecord]]) -> None:
         created_at = adapt(datetime.fromtimestamp(item.created_at, UTC))
         row: list[Any] = [item.call_id, item.request_id, created_at, item.key_id, item.team_id, *record]
         for index, length in LENGTHS.items():
-            if len(row[index]) > length:
-                row[index] = row[index][:length]
+            if len(row[index]) > length or "\0" in row[index]:
+                # PostgreSQL stores no NUL character.
+                row[index] = row[index].replace("\0", "")[:length]
         values.append(row)
     with connection.cursor() as cursor:
         cursor.executemany(INSERT, values)

@@ -31,7 +31,7 @@ from accounts.models import (
 )
 from accounts.price_book import PriceBook
 from accounts.provisioning import KeyOrder, create_key, revoke_key, rotate_key
-from accounts.records import AccountsSettings, Rates
+from accounts.records import CEILING, AccountsSettings, Rates
 from accounts.retention import delete_old_usage
 from accounts.usage_reports import usage_report
 from tests.unit.accounts.builders import intent, record
@@ -96,6 +96,31 @@ async def test_a_call_ends_as_one_ledger_row_in_every_sum(accounts):
             sums = model.objects.get()
             assert (sums.requests, sums.errors, sums.cost_nano_usd, sums.unpriced) == (2, 1, 100, 1)
             assert (sums.key_id, sums.team_id, sums.input_tokens) == (issued.key.pk, issued.key.team_id, 10)
+
+    await run(check)
+
+
+async def test_one_call_that_cannot_be_booked_keeps_no_other_out(accounts, tmp_path):
+    issued = await run(create_key, KeyOrder(name="k"))
+    for number in range(9):
+        changes = {"status": -1} if number == 4 else {"error_code": "nul\0" + "x" * 200}
+        await one_call(accounts, issued.token, **changes)
+    await accounts.drain()
+
+    assert await run(UsageRecord.objects.count) == 8
+    assert (await run(UsageRecord.objects.first)).error_code == "nul" + "x" * 61
+    assert len((tmp_path / "journal" / "rejected.jsonl").read_text().splitlines()) == 1
+
+
+async def test_absurd_numbers_and_broken_text_of_an_upstream_are_booked_in_bounds(accounts):
+    issued = await run(create_key, KeyOrder(name="k", concurrency=5))
+    await one_call(accounts, issued.token, output_tokens=2**70, error_code="half \ud800")
+    await one_call(accounts, issued.token, output_tokens=2**63 - 1)
+    await accounts.drain()
+
+    def check() -> None:
+        assert list(UsageRecord.objects.values_list("output_tokens", flat=True)) == [CEILING, CEILING]
+        assert UsageDaily.objects.get().output_tokens == 2 * CEILING
 
     await run(check)
 

@@ -66,12 +66,19 @@ def judge(record: HealthRecord, result: CheckResult, policy: HealthPolicy) -> He
 def _passed(record: HealthRecord, result: CheckResult, passes: int, policy: HealthPolicy) -> Health:
     if record.status == "unhealthy" and passes < policy.passes_up and result.evidence != "traffic":
         return "unhealthy"
-    if result.response_time_s is not None and result.response_time_s > policy.slow_s:
+    if _slow(result, policy):
         return "degraded"
     # One pass after failures is not yet trust, except where nothing had been seen before.
     if record.status == "degraded" and passes < policy.passes_up and result.evidence != "traffic":
         return "degraded"
     return "healthy"
+
+
+def _slow(result: CheckResult, policy: HealthPolicy) -> bool:
+    """Real calls may take their time: a reasoning model thinks before its first token."""
+    return (
+        result.evidence != "traffic" and result.response_time_s is not None and result.response_time_s > policy.slow_s
+    )
 
 
 def _failed(record: HealthRecord, result: CheckResult, fails: int, policy: HealthPolicy) -> Health:

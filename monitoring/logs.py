@@ -33,8 +33,8 @@ current_request_id: ContextVar[str] = ContextVar("request_id", default="")
 # What these say at INFO or DEBUG holds URLs with queries, headers, frames, SQL parameters or task arguments.
 TALKATIVE = (
     "httpx", "httpcore", "httpx2", "websockets", "aiohttp", "urllib3", "hpack", "redis", "kombu", "amqp", "daphne", "parso",
-    "django.db.backends", "django.template", "django.utils.autoreload", "celery.worker.strategy", "celery.beat", "celery.app.trace",
-    "celery.utils.functional", "uvicorn.access", "asyncio", "opentelemetry", "kubernetes", "markdown_it",
+    "django.db.backends", "django.template", "django.utils.autoreload", "celery.worker.strategy", "celery.beat",
+    "celery.app.trace", "celery.utils.functional", "uvicorn.access", "asyncio", "opentelemetry", "kubernetes", "markdown_it",
 )  # fmt: skip
 OWN = "llm_proxy"
 LONGEST_TEXT = 16_000

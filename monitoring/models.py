@@ -208,8 +208,6 @@ class ProbeSpend(models.Model):
 class MonitoringSettings(models.Model):
     """One row: how health is checked and how long its history is kept. Schedules are django-celery-beat's."""
 
-    probe_timeout_s = models.FloatField(_("probe timeout"), default=5.0)
-    probe_concurrency = models.PositiveIntegerField(_("probes at once"), default=256)
     slow_s = models.FloatField(_("slow from"), default=3.0, help_text=_("Seconds; slower targets are degraded."))
     fails_down = models.PositiveIntegerField(_("failures until unhealthy"), default=3)
     passes_up = models.PositiveIntegerField(_("passes until healthy"), default=2)

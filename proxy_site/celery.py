@@ -28,7 +28,7 @@ app.conf.update(
 )
 if app.conf.broker_url == "memory://":
     # Without a host kombu warns that it takes the default.
-    app.conf.broker_url = "memory://localhost/"
+    app.conf.update(broker_url="memory://localhost/")
 app.autodiscover_tasks()
 
 

@@ -16,8 +16,6 @@ class Migration(migrations.Migration):
             name="MonitoringSettings",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("probe_timeout_s", models.FloatField(default=5.0, verbose_name="probe timeout")),
-                ("probe_concurrency", models.PositiveIntegerField(default=256, verbose_name="probes at once")),
                 (
                     "slow_s",
                     models.FloatField(

@@ -1,0 +1,202 @@
+"""One round of health checks: who is due, all probed at once, results written while the slow ones still run.
+
+Starts are spread over time by provider, always in the same order, so that a thousand providers neither hit the network
+in one instant nor drift; each probe has its own deadline, so that a slow one delays nobody. Results are written each
+half second.
+"""
+
+import asyncio
+import functools
+import logging
+import math
+import socket
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connections
+from django.utils import timezone
+
+from monitoring.health import CheckResult, HealthPolicy
+from monitoring.health_history import Finding, TargetKey, Verdict, record
+from monitoring.models import BreakerEvent, HealthState, HealthStatus, MonitoringSettings
+from monitoring.passive import Recent, Traffic, recent_traffic
+from monitoring.probe_spend import SpendCap
+from monitoring.probes import Prober, never_spend
+from monitoring.targets import Known, load_targets
+from providers.control_plane import ControlPlaneClient
+from providers.resolution import Resolve
+
+logger = logging.getLogger("llm_proxy.monitoring.checks")
+
+WRITE_EVERY_S = 0.5
+START_GAP_S = 0.03
+NAME_THREADS = 64
+TROUBLED_WINDOW = timedelta(minutes=15)
+TRAFFIC_WINDOW_S = 60.0
+TROUBLED_TRAFFIC_WINDOW_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What to look at. `force` also checks what was checked less than the cache's time to live ago."""
+
+    names: Collection[str] = ()
+    ids: Collection[int] | None = None
+    force: bool = True
+    spread_s: float = 0.0
+    traffic_window_s: float = TRAFFIC_WINDOW_S
+
+
+def check_now(names: Collection[str] = ()) -> list[Verdict]:
+    """Checks all providers, or some by name, and waits for the results: provider verdicts first in name order."""
+    return sorted(run(Round(names=names)), key=lambda verdict: (verdict.key.deployment_id is not None, verdict.name))
+
+
+def check_all(*, interval_s: float) -> list[Verdict]:
+    """The scheduled round: spread over half of the interval."""
+    return run(Round(force=False, spread_s=interval_s / 2))
+
+
+def check_troubled() -> list[Verdict]:
+    """Providers that are not healthy, or have a breaker that opened and did not close: so they are back soon."""
+    ids = troubled_providers()
+    return run(Round(ids=ids, traffic_window_s=TROUBLED_TRAFFIC_WINDOW_S)) if ids else []
+
+
+def troubled_providers() -> set[int]:
+    ill = HealthState.objects.filter(status__in=(HealthStatus.DEGRADED, HealthStatus.UNHEALTHY), provider__enabled=True)
+    found = set(ill.values_list("provider_id", flat=True))
+    latest: dict[int | None, tuple[int, str]] = {}
+    events = BreakerEvent.objects.filter(at__gte=timezone.now() - TROUBLED_WINDOW, kind="breaker").order_by("at", "pk")
+    for deployment_id, provider_id, after in events.values_list("deployment_id", "provider_id", "after"):
+        latest[deployment_id] = (provider_id, after)
+    return found | {provider_id for provider_id, after in latest.values() if after != "closed"}
+
+
+def run(wanted: Round, *, resolve: Resolve | None = None) -> list[Verdict]:
+    """Loads, probes, writes. Runs an event loop of its own: call it from a thread that has none."""
+    options = MonitoringSettings.load()
+    traffic = recent_traffic(timezone.now() - timedelta(seconds=wanted.traffic_window_s))
+    known = load_targets(names=wanted.names, ids=wanted.ids, traffic=traffic, paid=options.paid_probes)
+    if not wanted.force:
+        known = _due(known)
+    if not known:
+        return []
+    policy = HealthPolicy(fails_down=options.fails_down, passes_up=options.passes_up, slow_s=options.slow_s)
+    spend = SpendCap(usd_per_day=options.paid_probes_usd_per_day).reserve if options.paid_probes else never_spend
+    timeout_s = settings.HTTP_TIMEOUT_S
+    spread_s = min(wanted.spread_s, len(known) * START_GAP_S)
+    # So many probes run at once when every one of them takes as long as it may.
+    at_once = len(known) if not spread_s else math.ceil(len(known) * timeout_s / spread_s)
+    names = NameThreads()
+    client = ControlPlaneClient(
+        timeout_s=timeout_s,
+        connections=max(settings.HTTP_MAX_CONNECTIONS, at_once),
+        resolve=resolve or names.resolve,
+    )
+
+    def write(findings: Sequence[Finding]) -> list[Verdict]:
+        return record(findings, policy, fresh_s=settings.HEALTH_CHECK_CACHE_TTL_S)
+
+    async def whole() -> list[Verdict]:
+        async with client:
+            prober = Prober(client, clock=time.time, timer=time.monotonic, spend=spend)
+            check = _checker(prober, traffic)
+            return await probe_all(known, check=check, write=write, spread_s=spread_s)
+
+    try:
+        return asyncio.run(whole())
+    finally:
+        names.close()
+
+
+def _due(known: list[Known]) -> list[Known]:
+    fresh = HealthState.objects.filter(deployment=None, fresh_until__gt=timezone.now())
+    skipped = set(fresh.values_list("provider_id", flat=True))
+    return [each for each in known if each.target.provider.id not in skipped]
+
+
+class NameThreads:
+    """Resolves names in threads of its own: the event loop's few would let one dead name server delay everybody."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(NAME_THREADS, thread_name_prefix="probe-names")
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        ask = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [str(address[0]) for *_, address in found]
+
+    def close(self) -> None:
+        """A thread that still waits for a name server is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+Check = Callable[[Known], Awaitable[list[Finding]]]
+
+
+def _checker(prober: Prober, traffic: Recent) -> Check:
+    async def check(known: Known) -> list[Finding]:
+        result = await prober.check(known.target)
+        return list(findings_of(known, result, traffic, now=time.time()))
+
+    return check
+
+
+def findings_of(known: Known, result: CheckResult, traffic: Recent, *, now: float) -> Iterator[Finding]:
+    """The provider's own result, and for each deployment what its calls say; without calls a deployment that was in
+    trouble follows its provider, or it would stay in trouble for ever."""
+    provider = known.target.provider
+    yield Finding(key=TargetKey(provider.id, None), name=provider.name, result=result)
+    for deployment in known.deployments:
+        key = TargetKey(provider.id, deployment.id)
+        own = traffic.get((provider.name, deployment.ledger_name))
+        if own is not None and _speaks(own):
+            yield Finding(key=key, name=deployment.label, result=own.result(at=now))
+        else:
+            yield Finding(key=key, name=deployment.label, result=result, only_if_known=True)
+
+
+def _speaks(traffic: Traffic) -> bool:
+    return traffic.proves_health or traffic.proves_failure
+
+
+async def probe_all(
+    known: Sequence[Known],
+    *,
+    check: Check,
+    write: Callable[[Sequence[Finding]], list[Verdict]],
+    spread_s: float = 0.0,
+    write_every_s: float = WRITE_EVERY_S,
+) -> list[Verdict]:
+    """Starts one check for each, evenly over `spread_s`, and writes results as they come."""
+    finished: asyncio.Queue[list[Finding]] = asyncio.Queue()
+
+    async def one(position: int, each: Known) -> None:
+        await asyncio.sleep(spread_s * position / len(known))
+        try:
+            finished.put_nowait(await check(each))
+        except Exception:
+            # A defect in one check is that check's alone; the others' results still count.
+            logger.exception("provider %s could not be checked", each.target.provider.name)
+
+    tasks = [asyncio.create_task(one(position, each)) for position, each in enumerate(known)]
+    everything = asyncio.gather(*tasks)
+    writer = ThreadPoolExecutor(1, thread_name_prefix="probe-results")
+    loop = asyncio.get_running_loop()
+    verdicts: list[Verdict] = []
+    try:
+        while not everything.done() or not finished.empty():
+            await asyncio.wait([everything], timeout=write_every_s)
+            batch = [finding for _ in range(finished.qsize()) for finding in finished.get_nowait()]
+            if batch:
+                verdicts.extend(await loop.run_in_executor(writer, write, batch))
+    finally:
+        everything.cancel()
+        await loop.run_in_executor(writer, connections.close_all)
+        writer.shutdown()
+    return verdicts

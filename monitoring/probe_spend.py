@@ -1,0 +1,44 @@
+"""Keeps paid probes below what the operator allows a day. The day is UTC; the sum is in SQL, so every process obeys it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from monitoring.models import ProbeSpend
+from monitoring.probes import PROBE_TOKENS
+from providers.specs import DeploymentSpec, Prices
+
+NANO = 1_000_000_000
+PER_MTOK = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendCap:
+    usd_per_day: Decimal
+
+    async def reserve(self, deployment: DeploymentSpec) -> bool:
+        """Books the most that the probe can cost; False when the day's cap would be exceeded."""
+        cost = probe_cost_nano_usd(deployment.prices)
+        if cost is None:
+            return False
+        return await sync_to_async(self._book, thread_sensitive=False)(cost)
+
+    def _book(self, nano_usd: int) -> bool:
+        with transaction.atomic():
+            row, _ = ProbeSpend.objects.get_or_create(day=timezone.now().date())
+            cap = int(self.usd_per_day * NANO)
+            booked = ProbeSpend.objects.filter(pk=row.pk, nano_usd__lte=cap - nano_usd).update(
+                nano_usd=F("nano_usd") + nano_usd, probes=F("probes") + 1
+            )
+        return bool(booked)
+
+
+def probe_cost_nano_usd(prices: Prices) -> int | None:
+    """The most a probe costs, rounded up; None while a price is unknown."""
+    if prices.input is None or prices.output is None:
+        return None
+    return -(-PROBE_TOKENS * (prices.input + prices.output) // PER_MTOK)

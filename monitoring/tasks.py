@@ -1,0 +1,66 @@
+"""Scheduled work as Celery tasks: shells around functions, safe to repeat and to lose."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import shared_task
+from django.conf import settings
+from django_celery_beat.models import PeriodicTask
+
+from monitoring import checks, rollups
+
+logger = logging.getLogger("llm_proxy.monitoring.tasks")
+
+CHECK_ALL = "monitoring.check_providers"
+_running: dict[str, threading.Lock] = {}
+
+
+@shared_task(name=CHECK_ALL)
+def check_providers() -> int:
+    """One round over all providers; how many results there were."""
+    with _alone(CHECK_ALL) as first:
+        return len(checks.check_all(interval_s=_interval_s())) if first else 0
+
+
+@shared_task(name="monitoring.check_troubled")
+def check_troubled() -> int:
+    with _alone("monitoring.check_troubled") as first:
+        return len(checks.check_troubled()) if first else 0
+
+
+@shared_task(name="monitoring.check_now")
+def check_now(names: list[str] | None = None) -> int:
+    """Asked for by people; the operations API calls `checks.check_now` itself, because it waits for the results."""
+    return len(checks.check_now(names or ()))
+
+
+@shared_task(name="monitoring.roll_up")
+def roll_up() -> int:
+    return rollups.roll_up()
+
+
+@shared_task(name="monitoring.forget_old")
+def forget_old() -> dict[str, int]:
+    return rollups.forget_old()
+
+
+def _interval_s() -> float:
+    """What the schedule says now: it may have been edited."""
+    row = PeriodicTask.objects.filter(task=CHECK_ALL, enabled=True).select_related("interval").order_by("pk").first()
+    if row is None or row.interval is None:
+        return float(settings.HEALTH_CHECK_INTERVAL_S)
+    return float(row.interval.schedule.run_every.total_seconds())
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[bool]:
+    """False while an earlier round of this process still runs: a slow round is not joined by the next."""
+    lock = _running.setdefault(name, threading.Lock())
+    first = lock.acquire(blocking=False)
+    try:
+        yield first
+    finally:
+        if first:
+            lock.release()

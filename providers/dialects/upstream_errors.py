@@ -229,7 +229,7 @@ def _server_failed(facts: ErrorFacts) -> UpstreamError:
         facts.message, upstream_status=facts.status, retry_after_s=retry_after_s(facts.headers)
     )
     if facts.status in (408, 504, 524):
-        failed.status = 504
+        failed.status, failed.code, failed.type = 504, "upstream_timeout", "timeout"
     return failed
 
 

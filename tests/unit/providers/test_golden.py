@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ FOLDERS = sorted(path.parent for path in ROOT.glob("*/*/request.json"))
 @dataclass
 class Case:
     folder: Path
-    written: list[str] = field(default_factory=list)
 
     def has(self, name: str) -> bool:
         return (self.folder / name).exists()
@@ -99,11 +98,15 @@ def frames(text: str) -> list[Any]:
     return found
 
 
-@pytest.fixture(params=FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
-def case(request: pytest.FixtureRequest) -> Case:
-    return Case(folder=request.param)
+def cases_with(*names: str) -> pytest.MarkDecorator:
+    """Runs a test over the cases that have one of these files, or over all when none is named."""
+    folders = [folder for folder in FOLDERS if not names or any((folder / name).exists() for name in names)]
+    return pytest.mark.parametrize(
+        "case", [pytest.param(Case(folder), id=f"{folder.parent.name}/{folder.name}") for folder in folders]
+    )
 
 
+@cases_with()
 def test_sends_what_the_case_expects(case: Case) -> None:
     if not case.has("upstream_request.json") and not case.has("refused.json") and not WRITING:
         pytest.fail("the case says neither what is sent nor that it is refused")
@@ -124,9 +127,8 @@ def test_sends_what_the_case_expects(case: Case) -> None:
     case.expect("upstream_request.json", actual)
 
 
+@cases_with("answer.json")
 def test_reads_the_answer(case: Case) -> None:
-    if not case.has("answer.json"):
-        return
     body = (case.folder / "answer.json").read_bytes()
     try:
         delivered = case.adapter.read_answer(case.request, case.deployment, {}, body)
@@ -143,18 +145,15 @@ def test_reads_the_answer(case: Case) -> None:
     expect_outcome(case, outcome)
 
 
+@cases_with("error.json", "error.txt")
 def test_reads_the_error(case: Case) -> None:
-    name = next((name for name in ("error.json", "error.txt") if case.has(name)), None)
-    if name is None:
-        return
-    body = (case.folder / name).read_bytes()
+    body = (case.folder / ("error.json" if case.has("error.json") else "error.txt")).read_bytes()
     error = case.adapter.read_error(case.facts["status"], case.facts.get("headers", {}), body)
     case.expect("client_error.json", described(case, error))
 
 
+@cases_with("stream.txt")
 def test_reads_the_stream_under_every_byte_split(case: Case) -> None:
-    if not case.has("stream.txt"):
-        return
     body = (case.folder / "stream.txt").read_bytes()
     whole, outcome = run(case, [body])
     if case.has("client_stream.txt") or WRITING:
@@ -165,9 +164,8 @@ def test_reads_the_stream_under_every_byte_split(case: Case) -> None:
         assert run(case, [body[:at], body[at:]]) == (whole, outcome), f"cut at byte {at}: {body[:at][-40:]!r}"
 
 
+@cases_with("stream.txt")
 def test_never_takes_a_truncated_stream_for_a_complete_one(case: Case) -> None:
-    if not case.has("stream.txt"):
-        return
     body = (case.folder / "stream.txt").read_bytes()
     for at in range(len(body)):
         stream = case.adapter.open_stream(case.request, case.deployment)

@@ -155,6 +155,12 @@ def test_maps_every_sign_to_its_consequence(
     assert set(error.body()["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize("status", [408, 504, 524])
+def test_calls_a_late_upstream_a_timeout(status: int) -> None:
+    error = read(status, b"").body()["error"]
+    assert (error["type"], error["code"]) == ("timeout", "upstream_timeout")
+
+
 def test_passes_on_what_helps_the_client() -> None:
     error = read(400, openai("Unsupported value", code="unsupported_value", param="temperature"))
     assert error.body()["error"] == {

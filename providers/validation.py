@@ -7,12 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from providers.adapters import REGISTRY
-
-HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-# Set by the adapter or the transport; letting configuration override them would unbind a credential from its host.
-RESERVED_HEADERS = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "authorization", "x-api-key", "api-key"}
-)
+from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
 
 
 def check_kind(kind: str) -> None:

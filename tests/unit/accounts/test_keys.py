@@ -37,3 +37,26 @@ def test_malformed_tokens_have_no_id():
 
     for token in ("", "llmp-", good + "x", good[:-1], good.upper(), good + "\n", "sk-" + good[5:], "llmp-é" + good[6:]):
         assert keys.parse(token) is None, token
+
+
+def test_a_free_form_token_has_an_id_that_tells_nothing_about_it():
+    key = keys.free_form_key("your-api-key-here", PEPPER)
+
+    assert key is not None
+    assert key.public_id == keys.identify("your-api-key-here", PEPPER)
+    assert key.public_id != keys.identify("your-api-key-here", b"other")
+    assert "your" not in key.public_id + key.digest + key.hint
+    assert len(key.public_id) <= 32
+    assert keys.matches(keys.digest("your-api-key-here", PEPPER), bytes.fromhex(key.digest))
+
+
+def test_our_own_tokens_keep_their_id():
+    key = keys.new_key(PEPPER)
+
+    assert keys.identify(key.token, PEPPER) == key.public_id
+
+
+def test_what_cannot_be_a_key_has_no_id():
+    for token in ("", "short", "with space", "llmp-neither", "é" * 10, "x" * 257, "line\nbreak"):
+        assert keys.identify(token, PEPPER) is None, token
+        assert keys.free_form_key(token, PEPPER) is None, token

@@ -1,0 +1,38 @@
+"""What is wrong with a configuration document, said so that it can be put right. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Both count from 1."""
+
+    line: int
+    column: int
+
+
+START = Position(line=1, column=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """`key` is the path, such as `providers[0].timeout`; `expected` doubles as the remedy."""
+
+    at: Position
+    key: str
+    found: str
+    expected: str
+
+    def describe(self, file: str) -> str:
+        where = f"{file}:{self.at.line}:{self.at.column}"
+        return f"{where}: {self.key or 'document'}: found {self.found}; expected {self.expected}."
+
+
+class ConfigurationRefused(Exception):
+    """The document cannot be used; nothing was changed. `problems` are all that were found, in the file's order."""
+
+    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+        self.file = file
+        self.problems = tuple(sorted(problems, key=lambda problem: (problem.at.line, problem.at.column)))
+        super().__init__("\n".join(problem.describe(file) for problem in self.problems))

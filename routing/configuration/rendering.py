@@ -1,0 +1,44 @@
+"""A Configuration as YAML or JSON text; reading it gives the same Configuration again. Pure."""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import orjson
+import yaml
+
+from routing.configuration.document import Configuration
+from routing.configuration.schema import ROOT
+
+
+def plain(configuration: Configuration) -> dict[str, Any]:
+    """Mappings, lists and scalars; money is `Decimal`."""
+    found = ROOT.plain(configuration)
+    assert isinstance(found, dict)
+    return found
+
+
+def render(configuration: Configuration, *, style: Literal["yaml", "json"] = "yaml") -> str:
+    document = plain(configuration)
+    if style == "json":
+        return orjson.dumps(document, default=_fragment, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _fragment(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f"))
+    raise TypeError(type(value).__name__)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes money with every digit, and no anchors: a document is read by people."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _decimal(dumper: yaml.SafeDumper, value: Decimal) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", format(value, "f"))
+
+
+_Dumper.add_representer(Decimal, _decimal)

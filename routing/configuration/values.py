@@ -1,0 +1,115 @@
+"""The kinds of value that the document's keys use, with the checks behind them. Pure."""
+
+import ipaddress
+import re
+from fnmatch import translate
+
+from accounts.rules import SCOPES
+from providers.adapters import REGISTRY
+from providers.addresses import UrlError, parse_base_url
+from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
+from routing.configuration.kinds import (
+    Choice,
+    Flag,
+    FlagOr,
+    Free,
+    Kind,
+    ListOf,
+    MapOf,
+    Number,
+    OrNull,
+    Text,
+    Usd,
+    Whole,
+)
+from routing.strategies import STRATEGIES
+
+
+def _base_url(url: str) -> str | None:
+    try:
+        parse_base_url(url)
+    except UrlError as error:
+        return str(error)
+    return None
+
+
+def _cidr(text: str) -> str | None:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return "such as 10.0.0.0/8 or 192.168.1.7"
+    return None
+
+
+def _origin(text: str) -> str | None:
+    if text == "*" or re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text):
+        return None
+    return "such as https://app.example.com, without a path"
+
+
+def _header_name(name: str) -> str | None:
+    return None if HEADER_NAME.match(name) else "letters, digits and dashes"
+
+
+def _extra_header(name: str) -> str | None:
+    return "the gateway sets this one itself" if name.lower() in RESERVED_HEADERS else _header_name(name)
+
+
+def _pattern(text: str) -> str | None:
+    try:
+        re.compile(translate(text))
+    except re.error:
+        return "a pattern with * and ?"
+    return None
+
+
+FLAG = Flag()
+MAYBE_FLAG = OrNull(kind=FLAG)
+WORD = Text(label="a word", at_most=200)
+WORDS = ListOf(kind=WORD)
+LINE = Text(label="a text", at_least=0)
+FREE = Free()
+USD = Usd()
+MAYBE_USD = OrNull(kind=USD)
+SECONDS = Number(least=0.0, open_below=True, most=86_400.0)
+MAYBE_SECONDS = OrNull(kind=SECONDS)
+FRACTION = Number(least=0.0, most=1.0, open_below=True, unit="")
+COUNT = Whole(least=1)
+MAYBE_COUNT = OrNull(kind=COUNT)
+BIG_COUNT = OrNull(kind=Whole(least=1, most=9_000_000_000_000_000))
+NAME = Text(
+    label="a name of letters, digits, dots, dashes and underscores (at most 63)",
+    pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
+)
+MODEL = Text(label="a model name without spaces", at_most=200, pattern=re.compile(r"[^\s]+"))
+MODELS = ListOf(kind=MODEL, thing="model")
+PATTERN = Text(label="a model name or pattern without spaces", at_most=200, pattern=re.compile(r"\S+"), check=_pattern)
+PATTERNS = ListOf(kind=PATTERN)
+VARIABLE = Text(
+    label="the name of an environment variable",
+    at_most=128,
+    pattern=re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+)
+KIND = Choice(options=tuple(sorted(REGISTRY)))
+STRATEGY = Choice(options=tuple(sorted(STRATEGIES)))
+BASE_URL = Text(label="a base URL such as https://api.example.com or http://10.0.0.5:8080/v1", check=_base_url)
+MAYBE_URL = OrNull(kind=BASE_URL)
+CIDRS = ListOf(kind=Text(label="an address or CIDR range", check=_cidr))
+ORIGINS = ListOf(kind=Text(label='an origin or "*"', check=_origin))
+HEADER = Text(label="a header name", at_most=64, check=_header_name)
+HEADERS: Kind = MapOf(
+    key=Text(label="a header name", at_most=100, check=_extra_header),
+    value=Text(label="a header value", at_least=0, at_most=4000, secret=True),
+)
+SCOPE_LIST = ListOf(kind=Choice(options=SCOPES))
+TOKEN = Text(
+    label="a key of 8 to 256 printable characters without spaces",
+    at_least=8,
+    at_most=256,
+    pattern=re.compile(r"[\x21-\x7e]+"),
+    secret=True,
+)
+LOG_LEVEL = Choice(options=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), ignore_case=True)
+PERIOD = Choice(options=("day", "month"))
+MANAGED_BY = Choice(options=("file", "admin", "environment", "discovery", "demo"))
+AUTO_APPROVE = FlagOr(kind=PATTERNS)

@@ -46,14 +46,9 @@ class IssuedKey:
 @transaction.atomic
 def create_key(order: KeyOrder) -> IssuedKey:
     """Raises django.core.exceptions.ValidationError. A team that does not exist is made."""
-    fresh = keys.new_key(_pepper())
-    team = Team.objects.get_or_create(name=order.team)[0] if order.team else None
     key = ApiKey(
-        public_id=fresh.public_id,
-        digest=fresh.digest,
-        hint=fresh.hint,
         name=order.name,
-        team=team,
+        team=Team.objects.get_or_create(name=order.team)[0] if order.team else None,
         scopes=list(order.scopes),
         allowed_models=list(order.models),
         allowed_networks=list(order.networks),
@@ -61,6 +56,14 @@ def create_key(order: KeyOrder) -> IssuedKey:
         expires_at=order.expires_at,
         managed_by=order.managed_by,
     )
+    return issue_key(key, order)
+
+
+@transaction.atomic
+def issue_key(key: ApiKey, order: KeyOrder) -> IssuedKey:
+    """Gives a key that is not saved yet its secret, and the limit and budget of `order`; its own fields stand."""
+    fresh = keys.new_key(_pepper())
+    key.public_id, key.digest, key.hint = fresh.public_id, fresh.digest, fresh.hint
     key.full_clean()
     key.save()
     _add_limit(key, order)

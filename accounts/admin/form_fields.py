@@ -1,0 +1,84 @@
+"""Form fields for lists and money. The admin of providers has its own: neither app imports the other."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from accounts.rules import InvalidRuleError
+
+NANO_PER_USD = 1_000_000_000
+MOST_USD = Decimal(1_000_000_000)
+
+
+class WordsField(forms.Field):
+    """A list of words, stored as a JSON list, typed with commas or one a line."""
+
+    def __init__(self, *, check: Callable[[Any], None] | None = None, **options: Any) -> None:
+        self.check = check
+        options.setdefault("required", False)
+        options.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 2, "class": "words"}))
+        super().__init__(**options)
+
+    def to_python(self, value: Any) -> list[str]:
+        if isinstance(value, list):
+            return value
+        return list(dict.fromkeys(word for part in re.split(r"[,\n]", value or "") if (word := part.strip())))
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if self.check is not None:
+            try:
+                self.check(value)
+            except InvalidRuleError as fault:
+                raise ValidationError(str(fault)) from None
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(str(word) for word in value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return not self.disabled and self.to_python(data) != (initial or [])
+
+
+class UsdField(forms.DecimalField):
+    """US dollars, stored as integer nano-USD."""
+
+    def __init__(self, **options: Any) -> None:
+        options = {"required": False, "min_value": Decimal(0), "max_value": MOST_USD, "decimal_places": 9, **options}
+        options.setdefault("widget", UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "class": "usd"}))
+        super().__init__(**options)
+
+    def clean(self, value: Any) -> Any:
+        if isinstance(value, int):  # a disabled field is cleaned from what is stored
+            return value
+        usd = super().clean(value.replace(",", ".") if isinstance(value, str) else value)
+        return None if usd is None else int(usd * NANO_PER_USD)
+
+    def prepare_value(self, value: Any) -> Any:
+        return usd_text(value) if isinstance(value, int) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return not self.disabled and self.clean(data) != initial
+        except ValidationError:
+            return True
+
+
+def usd_text(nano_usd: int) -> str:
+    """2500000000 → 2.5; always with a point, never in exponents."""
+    text = f"{Decimal(nano_usd) / NANO_PER_USD:.9f}".rstrip("0")
+    return text.rstrip(".") if text.endswith(".") else text
+
+
+def usd(nano_usd: int | None, *, places: int = 2) -> str:
+    """For columns: $0.0123, with as many decimals as a small sum needs to be seen."""
+    if nano_usd is None:
+        return "–"
+    amount = Decimal(nano_usd) / NANO_PER_USD
+    if amount and abs(amount) < Decimal("0.01"):
+        places = 6
+    return f"${amount:,.{places}f}"

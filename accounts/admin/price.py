@@ -1,0 +1,44 @@
+"""Our own prices, which come before what deployments and the catalogue say."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import FieldTextFilter
+from unfold.decorators import display
+
+from accounts.admin.form_fields import usd_text
+from accounts.admin.forms import PriceForm
+from accounts.admin.rows import RowAdmin
+from accounts.models import Price
+
+
+class PriceAdmin(RowAdmin):
+    form = PriceForm
+    list_display = ["model", "of_provider", "price", "effective_from", "note", "managed"]
+    list_filter: ClassVar[Any] = [("provider", FieldTextFilter)]
+    search_fields = ["model", "provider", "note"]
+    date_hierarchy = "effective_from"
+    fieldsets = [
+        (None, {"fields": [("model", "provider"), "effective_from", "note"]}),
+        (
+            _("US dollars per million tokens"),
+            {
+                "fields": [
+                    ("input_nano_usd", "output_nano_usd"),
+                    ("cached_input_nano_usd", "cache_write_nano_usd", "reasoning_nano_usd"),
+                ]
+            },
+        ),
+    ]
+
+    @display(description=_("provider"), ordering="provider")
+    def of_provider(self, row: Price) -> Any:
+        return row.provider or _("any")
+
+    @display(description=_("$ per million tokens, in / out"), ordering="input_nano_usd")
+    def price(self, row: Price) -> str:
+        return f"{usd_text(row.input_nano_usd)} / {usd_text(row.output_nano_usd)}"
+
+
+admin.site.register(Price, PriceAdmin)

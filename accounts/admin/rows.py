@@ -1,0 +1,81 @@
+"""What the pages of teams, keys, limits, budgets and prices share: rows that a file manages are read-only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+
+
+def state(kind: str, word: object) -> SafeString:
+    """A state as colour, shape and word. `kind` is ok, warn, bad or idle."""
+    return format_html('<span class="state {}">{}</span>', kind, word)
+
+
+def in_file(row: Any) -> bool:
+    return getattr(row, "managed_by", "") == "file"
+
+
+class RowAdmin(SimpleHistoryAdmin, ModelAdmin):
+    compressed_fields = True
+    warn_unsaved_form = True
+    list_filter_submit = True
+    show_full_result_count = False
+    list_per_page = 50
+    change_form_before_template = "admin/managed_by_file.html"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_change_permission(request, obj)) and not in_file(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_delete_permission(request, obj)) and not in_file(obj)
+
+    @display(description=_("managed by"), ordering="managed_by")
+    def managed(self, row: Any) -> Any:
+        return _("file") if in_file(row) else _("admin or API")
+
+    def change_rows(self, request: HttpRequest, rows: models.QuerySet[Any], change: Callable[[Any], None]) -> None:
+        """Applies `change` to each row, which saves it; rows that a file manages are left as they are."""
+        changed = kept = 0
+        with transaction.atomic():
+            for row in rows:
+                if in_file(row):
+                    kept += 1
+                    continue
+                change(row)
+                changed += 1
+        if changed:
+            text = ngettext("%(count)d changed.", "%(count)d changed.", changed) % {"count": changed}
+            self.message_user(request, text, messages.SUCCESS)
+        if kept:
+            text = ngettext(
+                "%(count)d is managed by a configuration file and was left as it is.",
+                "%(count)d are managed by a configuration file and were left as they are.",
+                kept,
+            ) % {"count": kept}
+            self.message_user(request, text, messages.WARNING)
+
+
+class EnableActions(RowAdmin):
+    actions = ["enable", "disable"]
+
+    @action(description=_("Enable"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        self.change_rows(request, queryset, lambda row: _switch(row, True))
+
+    @action(description=_("Disable"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        self.change_rows(request, queryset, lambda row: _switch(row, False))
+
+
+def _switch(row: Any, enabled: bool) -> None:
+    row.enabled = enabled
+    row.save()

@@ -1,0 +1,37 @@
+"""Teams: who keys belong to."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.decorators import display
+
+from accounts.admin.forms import TeamForm
+from accounts.admin.rows import EnableActions, state
+from accounts.models import Team
+
+
+class TeamAdmin(EnableActions):
+    form = TeamForm
+    list_display = ["name", "status", "key_count", "managed"]
+    list_filter: ClassVar[Any] = [("enabled", BooleanRadioFilter)]
+    search_fields = ["name"]
+    fields = [("name", "enabled"), ("payload_logging", "cache_enabled"), "metadata"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
+        return super().get_queryset(request).annotate(keys_held=Count("keys"))
+
+    @display(description=_("state"), ordering="enabled")
+    def status(self, row: Team) -> str:
+        return state("ok", _("active")) if row.enabled else state("idle", _("disabled"))
+
+    @display(description=_("keys"), ordering="keys_held")
+    def key_count(self, row: Any) -> str:
+        return format_html('<a class="quiet-link" href="../apikey/?team__id__exact={}">{}</a>', row.pk, row.keys_held)
+
+
+admin.site.register(Team, TeamAdmin)

@@ -1,0 +1,131 @@
+"""The ledger, read-only. Never counted and never scanned without need: it holds millions of rows."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RadioFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from accounts.admin.form_fields import usd
+from accounts.admin.rows import state
+from accounts.models import ApiKey, Team, UsageRecord
+
+SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
+
+
+class SpanFilter(RadioFilter):
+    title = gettext_lazy("time")
+    parameter_name = "span"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("hour", _("last hour")),
+            ("day", _("last day")),
+            ("week", _("last 7 days")),
+            ("month", _("last 30 days")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
+        span = SPANS.get(self.value() or "")
+        return queryset if span is None else queryset.filter(created_at__gte=timezone.now() - span)
+
+
+class OutcomeFilter(RadioFilter):
+    title = gettext_lazy("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("good", _("answered")), ("failed", _("failed")), ("unpriced", _("without a price"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
+        chosen = {"good": Q(status__lt=400), "failed": Q(status__gte=400), "unpriced": Q(cost_nano_usd=None)}
+        found = chosen.get(self.value() or "")
+        return queryset if found is None else queryset.filter(found)
+
+
+class UsageRecordAdmin(ModelAdmin):
+    list_display = [
+        "created_at",
+        "request_id",
+        "owner",
+        "model",
+        "provider",
+        "outcome",
+        "token_counts",
+        "cost",
+        "times",
+    ]
+    list_display_links = ["request_id"]
+    list_filter: ClassVar[Any] = [SpanFilter, OutcomeFilter]
+    list_filter_submit = True
+    search_fields = ["request_id"]
+    search_help_text = gettext_lazy("A whole request id (req_…), key:NAME, team:NAME, model:NAME or provider:NAME")
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ["-id"]
+    sortable_by: ClassVar[Any] = ()
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord], search_term: str
+    ) -> tuple[QuerySet[UsageRecord], bool]:
+        word = search_term.strip()
+        if not word:
+            return queryset, False
+        field, colon, name = word.partition(":")
+        if colon and field in ("key", "team"):
+            owners = (ApiKey if field == "key" else Team).objects.filter(name=name).values_list("pk", flat=True)
+            return queryset.filter(**{f"{field}_id__in": list(owners[:100])}), False
+        if colon and field in ("model", "provider"):
+            return queryset.filter(**{field: name}), False
+        return queryset.filter(Q(request_id=word) | Q(call_id=word)), False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UsageRecord]:
+        # The ledger holds plain ids on purpose; names are looked up for the rows of one page only.
+        key = ApiKey.objects.filter(pk=OuterRef("key_id")).values("name")[:1]
+        team = Team.objects.filter(pk=OuterRef("team_id")).values("name")[:1]
+        return super().get_queryset(request).annotate(key_name=Subquery(key), team_name=Subquery(team))
+
+    @display(description=gettext_lazy("key / team"), empty_value="–")
+    def owner(self, row: Any) -> str | None:
+        return " / ".join(filter(None, (row.key_name, row.team_name))) or None
+
+    @display(description=gettext_lazy("outcome"))
+    def outcome(self, row: UsageRecord) -> str:
+        if row.status < 400:
+            return state("ok", row.status)
+        return state("warn" if row.status in (429, 499) else "bad", f"{row.status} {row.error_code}".strip())
+
+    @display(description=gettext_lazy("tokens in / out"))
+    def token_counts(self, row: UsageRecord) -> str:
+        return f"{row.input_tokens:,} / {row.output_tokens:,}"
+
+    @display(description=gettext_lazy("cost"))
+    def cost(self, row: UsageRecord) -> str:
+        return usd(row.cost_nano_usd, places=4)
+
+    @display(description=gettext_lazy("first token / total"))
+    def times(self, row: UsageRecord) -> str:
+        first = "–" if row.time_to_first_token_ms is None else f"{row.time_to_first_token_ms:,}"
+        return f"{first} / {row.duration_ms:,} ms"
+
+
+admin.site.register(UsageRecord, UsageRecordAdmin)

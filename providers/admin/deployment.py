@@ -1,0 +1,63 @@
+"""Deployments: which provider serves which model, at what price."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RelatedCheckboxFilter
+from unfold.decorators import display
+
+from providers.admin.form_fields import usd_text
+from providers.admin.forms import DeploymentForm
+from providers.admin.rows import EnableActions
+from providers.models import Deployment
+
+
+class DeploymentAdmin(EnableActions):
+    form = DeploymentForm
+    list_display = ["model", "provider", "upstream", "price", "context_window", "enabled", "source"]
+    list_filter: ClassVar[Any] = [
+        ("provider", RelatedCheckboxFilter),
+        ("enabled", BooleanRadioFilter),
+        ("source", ChoicesCheckboxFilter),
+    ]
+    list_select_related = ["provider"]
+    search_fields = ["model", "upstream_model", "provider__name"]
+    autocomplete_fields = ["provider"]
+    fieldsets = [
+        (None, {"fields": ["provider", ("model", "upstream_model"), ("priority", "weight"), "enabled"]}),
+        (
+            _("Prices"),
+            {
+                "classes": ["tab"],
+                "description": _(
+                    "Rows under “Prices” come first, then these, then the built-in catalogue of known models."
+                ),
+                "fields": [
+                    ("input_nano_usd_per_mtok", "output_nano_usd_per_mtok"),
+                    ("cached_input_nano_usd_per_mtok", "cache_write_nano_usd_per_mtok"),
+                ],
+            },
+        ),
+        (
+            _("Abilities"),
+            {
+                "classes": ["tab"],
+                "fields": [("context_window", "max_output_tokens"), "capabilities", "reasoning", "tags", "options"],
+            },
+        ),
+    ]
+
+    @display(description=_("upstream model"), ordering="upstream_model", empty_value="–")
+    def upstream(self, row: Deployment) -> str | None:
+        return row.upstream_model if row.upstream_model != row.model else None
+
+    @display(description=_("$ per million tokens, in / out"), ordering="input_nano_usd_per_mtok", empty_value="–")
+    def price(self, row: Deployment) -> str | None:
+        prices = (row.input_nano_usd_per_mtok, row.output_nano_usd_per_mtok)
+        if prices == (None, None):
+            return None
+        return " / ".join("?" if price is None else usd_text(price) for price in prices)
+
+
+admin.site.register(Deployment, DeploymentAdmin)

@@ -1,0 +1,109 @@
+"""Form fields for what people type differently from how it is stored: lists, headers, prices, secrets."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+NANO_PER_USD = 1_000_000_000
+DEAREST_USD = Decimal(1_000_000)
+
+
+class WordsField(forms.Field):
+    """A list of words, stored as a JSON list, typed with commas or one a line."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("required", False)
+        options.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 2, "class": "words"}))
+        super().__init__(**options)
+
+    def to_python(self, value: Any) -> list[str]:
+        if isinstance(value, list):
+            return value
+        return list(dict.fromkeys(word for part in re.split(r"[,\n]", value or "") if (word := part.strip())))
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(str(word) for word in value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return not self.disabled and self.to_python(data) != (initial or [])
+
+
+class HeadersField(forms.Field):
+    """HTTP headers, stored as a JSON object, typed as `Name: value`, one a line."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("required", False)
+        options.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "words"}))
+        super().__init__(**options)
+
+    def to_python(self, value: Any) -> dict[str, str]:
+        if isinstance(value, dict):
+            return value
+        headers: dict[str, str] = {}
+        for line in filter(str.strip, (value or "").splitlines()):
+            name, colon, content = line.partition(":")
+            if not colon or not name.strip():
+                raise ValidationError(
+                    _("'%(line)s' is not a header; write Name: value."), params={"line": line.strip()}
+                )
+            headers[name.strip()] = content.strip()
+        return headers
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(f"{name}: {content}" for name, content in value.items()) if isinstance(value, dict) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return not self.disabled and self.to_python(data) != (initial or {})
+        except ValidationError:
+            return True
+
+
+class UsdField(forms.DecimalField):
+    """US dollars, stored as integer nano-USD. Up to nine decimals, so that nothing is rounded."""
+
+    def __init__(self, **options: Any) -> None:
+        options = {"required": False, "min_value": Decimal(0), "max_value": DEAREST_USD, "decimal_places": 9, **options}
+        options.setdefault("widget", UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "class": "usd"}))
+        super().__init__(**options)
+
+    def clean(self, value: Any) -> Any:
+        if isinstance(value, int):  # a disabled field is cleaned from what is stored
+            return value
+        usd = super().clean(value.replace(",", ".") if isinstance(value, str) else value)
+        return None if usd is None else int(usd * NANO_PER_USD)
+
+    def prepare_value(self, value: Any) -> Any:
+        return usd_text(value) if isinstance(value, int) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return not self.disabled and self.clean(data) != initial
+        except ValidationError:
+            return True
+
+
+class SecretField(forms.CharField):
+    """Write-only: what is stored is never sent to the browser, and an empty field changes nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        attrs = {"autocomplete": "new-password", "spellcheck": "false"}
+        options = {"required": False, "max_length": 4096, "strip": True, **options}
+        super().__init__(widget=UnfoldAdminPasswordWidget(attrs=attrs, render_value=False), **options)
+
+    def clean(self, value: Any) -> str:
+        secret = str(super().clean(value))
+        if re.search(r"[\s\x00-\x1f\x7f]", secret):
+            raise ValidationError(_("A key has no spaces or line breaks; part of something else was pasted."))
+        return secret
+
+
+def usd_text(nano_usd: int) -> str:
+    """2500000000 → 2.5; always with a point, never in exponents."""
+    text = f"{Decimal(nano_usd) / NANO_PER_USD:.9f}".rstrip("0")
+    return text.rstrip(".") if text.endswith(".") else text

@@ -1,0 +1,125 @@
+"""Forms of providers, credentials and deployments."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from providers.adapters import REGISTRY
+from providers.admin.form_fields import HeadersField, SecretField, UsdField, WordsField
+from providers.models import Credential, Deployment, Provider
+
+TAGS_HELP = _("Words, separated by commas or lines; a request asks for them with x-llm-proxy-tags.")
+PER_MTOK = _("US dollars per million tokens; empty means unknown, 0 means free.")
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    return sorted(((kind, adapter.label) for kind, adapter in REGISTRY.items()), key=lambda choice: choice[1].lower())
+
+
+class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
+    kind = forms.ChoiceField(
+        label=_("kind"),
+        choices=kind_choices,
+        widget=UnfoldAdminSelectWidget(),
+        initial="openai",
+        help_text=_("Which API it speaks. Any server that imitates OpenAI is “OpenAI or compatible”."),
+    )
+    tags = WordsField(label=_("tags"), help_text=TAGS_HELP)
+    headers = HeadersField(
+        label=_("extra headers"), help_text=_("Sent with every call. One a line, as Name: value. Keys do not go here.")
+    )
+
+    class Meta:
+        model = Provider
+        fields = "__all__"
+        help_texts = {
+            "name": _("How logs, metrics and headers call it. It cannot hold spaces."),
+            "base_url": _("With or without the version, such as https://api.openai.com or https://api.openai.com/v1."),
+            "enabled": _("Off: it gets no calls; running calls end normally."),
+            "weight": _("Its share among providers of the same priority."),
+            "connect_timeout_s": _("Seconds; default 3."),
+            "idle_timeout_s": _("Longest silence within a stream, seconds; default 30."),
+            "request_timeout_s": _("Seconds for a call with all its attempts; empty follows the gateway settings."),
+            "max_retries": _("How often one call may try this provider."),
+            "retry_delay_s": _("Seconds before the same target is tried again; doubles each time, with jitter."),
+            "max_connections": _("Calls beyond this go to another provider."),
+            "keepalive_timeout_s": _("Seconds an idle connection is kept."),
+            "circuit_breaker_threshold": _("Failures in a row that open the breaker; empty: the gateway settings."),
+            "circuit_breaker_timeout_s": _(
+                "Seconds until an open breaker allows a trial; empty: the gateway settings."
+            ),
+        }
+        widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
+
+    def clean_base_url(self) -> str:
+        return str(self.cleaned_data["base_url"]).strip().rstrip("/")
+
+
+class PriorityForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One row of the list, where the priority is edited in place."""
+
+    class Meta:
+        model = Provider
+        fields = ["priority"]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "priority" in self.fields and self.instance.source == "file":
+            self.fields["priority"].disabled = True
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
+    secret = SecretField(
+        label=_("new secret"), help_text=_("Write-only: encrypted when saved. Leave empty to keep the present one.")
+    )
+
+    class Meta:
+        model = Credential
+        fields = "__all__"
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        secret, variable = data.get("secret"), data.get("environment_variable")
+        if secret and variable:
+            self.add_error("secret", _("Either a secret or an environment variable, not both."))
+        elif not secret and not variable and not self.instance.ciphertext:
+            self.add_error("secret", _("Enter the provider's API key, or name the environment variable that holds it."))
+        return data
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        if secret := self.cleaned_data.get("secret"):
+            self.instance.store(secret)
+            self.instance.last_worked_at = None
+        elif self.instance.environment_variable:
+            self.instance.ciphertext = self.instance.hint = ""
+
+
+class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
+    tags = WordsField(label=_("tags"), help_text=TAGS_HELP)
+    capabilities = WordsField(
+        label=_("capabilities"),
+        help_text=_("What it can do, such as tools, images, structured_output, embeddings. Empty: not known."),
+    )
+    input_nano_usd_per_mtok = UsdField(label=_("input price"), help_text=PER_MTOK)
+    output_nano_usd_per_mtok = UsdField(label=_("output price"), help_text=PER_MTOK)
+    cached_input_nano_usd_per_mtok = UsdField(
+        label=_("cached input price"), help_text=_("US dollars per million tokens; empty: the input price.")
+    )
+    cache_write_nano_usd_per_mtok = UsdField(
+        label=_("cache write price"), help_text=_("US dollars per million tokens; empty: the input price.")
+    )
+
+    class Meta:
+        model = Deployment
+        fields = "__all__"
+        help_texts = {
+            "priority": _("Empty: the provider's."),
+            "weight": _("Its share among deployments of the same priority."),
+            "context_window": _("Tokens of input and output together; longer conversations go elsewhere."),
+        }
+        widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}

@@ -1,0 +1,79 @@
+"""What the admin pages of providers and routing share: rows that a file manages are read-only and say so."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+
+FILE = "file"
+
+
+def state(kind: str, word: object) -> SafeString:
+    """A state as colour, shape and word. `kind` is ok, warn, bad or idle."""
+    return format_html('<span class="state {}">{}</span>', kind, word)
+
+
+def in_file(row: Any) -> bool:
+    """Whether a configuration file manages `row`, or the provider it belongs to."""
+    owner = getattr(row, "provider", None)
+    return FILE in (getattr(row, "source", ""), getattr(owner, "source", ""))
+
+
+class RowAdmin(SimpleHistoryAdmin, ModelAdmin):
+    """`source` says who manages a row. What a file manages is changed in the file, as both cannot be right."""
+
+    compressed_fields = True
+    warn_unsaved_form = True
+    list_filter_submit = True
+    show_full_result_count = False
+    list_per_page = 50
+    change_form_before_template = "admin/managed_by_file.html"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_change_permission(request, obj)) and not in_file(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_delete_permission(request, obj)) and not in_file(obj)
+
+    def change_rows(self, request: HttpRequest, rows: models.QuerySet[Any], change: Callable[[Any], None]) -> None:
+        """Applies `change` to each row and saves it, so that history and workers learn of it; rows of files stay."""
+        changed = kept = 0
+        with transaction.atomic():
+            for row in rows:
+                if in_file(row):
+                    kept += 1
+                    continue
+                change(row)
+                row.save()
+                changed += 1
+        if changed:
+            text = ngettext("%(count)d changed.", "%(count)d changed.", changed) % {"count": changed}
+            self.message_user(request, text, messages.SUCCESS)
+        if kept:
+            text = ngettext(
+                "%(count)d is managed by a configuration file and was left as it is.",
+                "%(count)d are managed by a configuration file and were left as they are.",
+                kept,
+            ) % {"count": kept}
+            self.message_user(request, text, messages.WARNING)
+
+
+class EnableActions(RowAdmin):
+    actions = ["enable", "disable"]
+
+    @action(description=_("Enable"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        self.change_rows(request, queryset, lambda row: setattr(row, "enabled", True))
+
+    @action(description=_("Disable"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        self.change_rows(request, queryset, lambda row: setattr(row, "enabled", False))

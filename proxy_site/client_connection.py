@@ -29,6 +29,9 @@ class RequestConnection:
 
     def watch(self, gone: Callable[[], None]) -> None:
         self._protocol.on_client_gone = gone
+        if self._cycle.disconnected:
+            # It left while its key was checked, when nobody was watching yet.
+            gone()
 
     def unwatch(self) -> None:
         self._protocol.on_client_gone = None

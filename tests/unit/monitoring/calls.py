@@ -1,0 +1,26 @@
+"""Finished calls for tests, with only what a test cares about spelled out."""
+
+from typing import Any
+
+from monitoring.finished_call import FinishedAttempt, FinishedCall
+
+
+def attempt(provider: str = "openai", outcome: str = "success", **fields: Any) -> FinishedAttempt:
+    fields.setdefault("deployment", f"{provider}/gpt-4")
+    return FinishedAttempt(provider, outcome=outcome, **fields)
+
+
+def finished(**fields: Any) -> FinishedCall:
+    fields = {
+        "request_id": "req_1",
+        "endpoint": "chat/completions",
+        "status": 200,
+        "ended_at": 1_700_000_000.25,
+        "duration_s": 1.5,
+        "provider": "openai",
+        "deployment": "openai/gpt-4",
+        "model": "gpt-4",
+        **fields,
+    }
+    fields.setdefault("attempts", (attempt(fields["provider"]),))
+    return FinishedCall(**fields)

@@ -8,6 +8,7 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from proxy_site.environment import from_file_or_environment, required_secret
@@ -173,6 +174,9 @@ AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_VERBOSE = False
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_LOCKOUT_TEMPLATE = "locked_out.html"
+CSRF_FAILURE_VIEW = "proxy_site.error_pages.csrf_failure"
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -254,10 +258,25 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")
 LOGGING_CONFIG = None
 
+_BLUE = ("97% .014 255", "93.2% .032 256", "88.2% .059 254", "80.9% .105 252", "72% .14 255", "62.3% .19 260",
+         "49% .2 262", "43% .19 263", "38% .17 264", "33% .14 265", "26% .09 268")  # fmt: skip
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "LLM Proxy API",
     "SITE_HEADER": "LLM Proxy API",
     "SITE_SYMBOL": "hub",
+    "SITE_URL": "/dashboard/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
+    "BORDER_RADIUS": "6px",
+    "STYLES": [lambda request: static("css/admin.css")],
+    "ENVIRONMENT": "proxy_site.admin_site.environment",
+    "DASHBOARD_CALLBACK": "proxy_site.admin_site.home",
+    "COLORS": {
+        "primary": {
+            str(step): f"oklch({colour})" for step, colour in zip((50, *range(100, 1000, 100), 950), _BLUE, strict=True)
+        }
+    },
+    "SIDEBAR": {"show_search": True, "navigation": "proxy_site.admin_site.navigation"},
 }

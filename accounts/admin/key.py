@@ -178,7 +178,7 @@ class ApiKeyAdmin(RowAdmin):
 
     @action(description=gettext_lazy("Revoke for good"), permissions=["change"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        self.change_rows(request, queryset, lambda row: _revoke(row))
+        self.change_rows(request, queryset, _revoke)
 
     @action(description=gettext_lazy("Enable"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

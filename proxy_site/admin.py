@@ -1,0 +1,157 @@
+"""The admin as one site: what only the whole knows is added to providers, and other people's apps are given our look."""
+
+from typing import Any, ClassVar
+
+from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
+from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django_celery_beat.admin import ClockedScheduleAdmin as BaseClockedAdmin
+from django_celery_beat.admin import CrontabScheduleAdmin as BaseCrontabAdmin
+from django_celery_beat.admin import PeriodicTaskAdmin as BasePeriodicTaskAdmin
+from django_celery_beat.admin import PeriodicTaskForm as BasePeriodicTaskForm
+from django_celery_beat.admin import TaskSelectWidget
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from accounts.price_book import catalogue_prices
+from monitoring.models import HealthState
+from providers.admin.provider import ProviderAdmin
+from providers.admin.rows import state
+from providers.models import Provider
+from providers.specs import Prices
+
+SHAPES = {"healthy": "ok", "degraded": "warn", "unhealthy": "bad", "unknown": "idle"}
+
+for _model in (
+    *(Provider, User, Group),
+    *(PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule),
+    *(AccessAttempt, AccessLog, AccessFailureLog, AccessAttemptExpiration),
+):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+
+
+@admin.register(Provider)
+class SiteProviderAdmin(ProviderAdmin):
+    """With health from monitoring and prices from the catalogue, neither of which `providers` may know."""
+
+    list_display = [
+        "name",
+        "kind_label",
+        "status",
+        "health",
+        "priority",
+        "weight",
+        "models_served",
+        "address",
+        "source",
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        present = HealthState.objects.filter(provider=OuterRef("pk"), deployment=None)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                health_status=Subquery(present.values("status")[:1]), health_cause=Subquery(present.values("cause")[:1])
+            )
+        )
+
+    @display(description=_("health"), empty_value="–")
+    def health(self, row: Any) -> str | None:
+        if row.health_status is None or not row.enabled:
+            return None
+        word = dict(HealthState._meta.get_field("status").choices or ())[row.health_status]
+        return format_html('<span title="{}">{}</span>', row.health_cause or "", state(SHAPES[row.health_status], word))
+
+    def suggested_prices(self, kind: str, models: list[str]) -> dict[str, Prices]:
+        cards = catalogue_prices((kind, model) for model in models)
+        found = {model: card.rates(0) for (_kind, model), card in cards.items() if card is not None}
+        return {
+            model: Prices(
+                input=rates.input, output=rates.output, cached_input=rates.cached_input, cache_write=rates.cache_write
+            )
+            for model, rates in found.items()
+        }
+
+
+# --------------------------------------------------------------------------------------------------- people and logins
+
+
+@admin.register(User)
+class UserAdmin(BaseUserAdmin, ModelAdmin):
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(BaseGroupAdmin, ModelAdmin):
+    pass
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ModelAdmin):
+    """Failed logins. Deleting a row lets that user and address try again at once."""
+
+    list_display = ["attempt_time", "username", "ip_address", "failures_since_start", "path_info"]
+    search_fields = ["username", "ip_address"]
+    date_hierarchy = "attempt_time"
+    fields = ["attempt_time", "username", "ip_address", "user_agent", "failures_since_start", "path_info"]
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+# ----------------------------------------------------------------------------------------------------------- schedules
+
+
+class _TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):
+    pass
+
+
+class PeriodicTaskForm(BasePeriodicTaskForm):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["task"].widget = UnfoldAdminTextInputWidget()
+        self.fields["regtask"].widget = _TaskSelect()
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):
+    form = PeriodicTaskForm
+    list_display: ClassVar[Any] = ["name", "enabled", "scheduler", "last_run_at", "one_off"]
+
+
+@admin.register(IntervalSchedule)
+class IntervalScheduleAdmin(ModelAdmin):
+    list_display = ["__str__", "every", "period"]
+
+
+@admin.register(CrontabSchedule)
+class CrontabScheduleAdmin(BaseCrontabAdmin, ModelAdmin):
+    pass
+
+
+@admin.register(ClockedSchedule)
+class ClockedScheduleAdmin(BaseClockedAdmin, ModelAdmin):
+    pass

@@ -1,0 +1,278 @@
+"""What the admin's frame asks of the site: the navigation, the label of the environment, the state of things at home."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q, Sum
+from django.http import HttpRequest
+from django.urls import reverse, reverse_lazy
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts.admin.allowance import almost_spent, spent_percent
+from accounts.admin.form_fields import usd
+from accounts.admin.key import EXPIRES_SOON
+from accounts.models import ApiKey, Budget, UsageHourly
+from monitoring.models import HealthState
+from providers.adapters import REGISTRY
+from providers.models import Credential, Deployment, Provider
+
+MOST_OF_A_SORT = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that needs attention: what is the case, where it came from, and the one link that helps."""
+
+    kind: str
+    text: str
+    link: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    label: str
+    value: str
+    note: str
+    link: str
+
+
+# ------------------------------------------------------------------------------------------------------------- frame
+
+
+def environment(request: HttpRequest) -> list[Any] | None:
+    """The label in the header: DEMO as long as only the demo provider answers."""
+    enabled = Provider.objects.filter(enabled=True)
+    if enabled.filter(source="demo").exists() and not enabled.exclude(source="demo").exists():
+        return [_("DEMO provider only"), "warning"]
+    return None
+
+
+def _item(title: Promise, icon: str, model: str) -> dict[str, Any]:
+    app, name = model.split(".")
+
+    def permitted(request: HttpRequest) -> bool:
+        user = request.user
+        return user.has_perm(f"{app}.view_{name}") or user.has_perm(f"{app}.change_{name}")
+
+    link = reverse_lazy(f"admin:{app}_{name}_changelist")
+    return {"title": title, "icon": icon, "link": link, "permission": permitted}
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    lazy = gettext_lazy
+    return [
+        {
+            "items": [
+                {"title": lazy("Home"), "icon": "home", "link": reverse_lazy("admin:index")},
+                {"title": lazy("Dashboard"), "icon": "monitoring", "link": "/dashboard/"},
+                {"title": lazy("Playground"), "icon": "chat", "link": "/playground/"},
+            ]
+        },
+        {
+            "title": lazy("Providers"),
+            "separator": True,
+            "items": [
+                _item(lazy("Providers"), "dns", "providers.provider"),
+                _item(lazy("Models"), "deployed_code", "providers.deployment"),
+                _item(lazy("Credentials"), "key", "providers.credential"),
+            ],
+        },
+        {
+            "title": lazy("Clients"),
+            "separator": True,
+            "items": [
+                _item(lazy("API keys"), "vpn_key", "accounts.apikey"),
+                _item(lazy("Teams"), "groups", "accounts.team"),
+                _item(lazy("Limits"), "speed", "accounts.limit"),
+                _item(lazy("Budgets"), "savings", "accounts.budget"),
+                _item(lazy("Prices"), "sell", "accounts.price"),
+                _item(lazy("Usage"), "receipt_long", "accounts.usagerecord"),
+            ],
+        },
+        {
+            "title": lazy("Routing"),
+            "separator": True,
+            "items": [
+                _item(lazy("Model aliases"), "alt_route", "routing.modelalias"),
+                _item(lazy("Route policies"), "rule", "routing.routepolicy"),
+                _item(lazy("Gateway settings"), "tune", "routing.gatewaysettings"),
+                _item(lazy("Revisions"), "history", "routing.configurationrevision"),
+            ],
+        },
+        {
+            "title": lazy("System"),
+            "separator": True,
+            "collapsible": True,
+            "items": [
+                _item(lazy("Users"), "person", "auth.user"),
+                _item(lazy("Groups"), "group", "auth.group"),
+                _item(lazy("Schedules"), "schedule", "django_celery_beat.periodictask"),
+                _item(lazy("Failed logins"), "gpp_maybe", "axes.accessattempt"),
+            ],
+        },
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------------- home
+
+
+def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    notices = [notice for permission, find in _CHECKS if request.user.has_perm(permission) for notice in find()]
+    own = Provider.objects.exclude(source="demo").filter(enabled=True).exists()
+    context.update(
+        title=_("Home"),
+        notices=notices,
+        tiles=_tiles() if request.user.has_perm("providers.view_provider") else [],
+        steps=None if own else _first_steps(),
+        address=f"{request.scheme}://{request.get_host()}",
+    )
+    return context
+
+
+def _first_steps() -> list[dict[str, Any]]:
+    used = ApiKey.objects.filter(last_used_at__isnull=False).exists()
+    return [
+        {
+            "done": Provider.objects.exclude(source="demo").exists(),
+            "text": _("Add your first provider"),
+            "help": _("Choose whose API it speaks, paste its key, test it, and tick the models to serve."),
+            "link": reverse("admin:providers_provider_wizard"),
+        },
+        {
+            "done": ApiKey.objects.exists(),
+            "text": _("Make an API key for an application"),
+            "help": _("With limits and a budget if you like. It is shown once."),
+            "link": reverse("admin:accounts_apikey_add"),
+        },
+        {
+            "done": used,
+            "text": _("Send the first call"),
+            "help": _("From any OpenAI library, or right here in the playground."),
+            "link": "/playground/",
+        },
+    ]
+
+
+def _tiles() -> list[Tile]:
+    enabled = Provider.objects.filter(enabled=True).count()
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    sums = UsageHourly.objects.filter(start_at__gte=today).aggregate(
+        requests=Sum("requests"), errors=Sum("errors"), cost=Sum("cost_nano_usd")
+    )
+    keys = ApiKey.objects.filter(enabled=True, revoked_at=None).count()
+    models = Deployment.objects.filter(enabled=True, provider__enabled=True)
+    names = models.values("model").distinct().count()
+    return [
+        Tile(
+            label=_("Providers"),
+            value=str(enabled),
+            note=_("enabled, of %(count)d") % {"count": Provider.objects.count()},
+            link=reverse("admin:providers_provider_changelist"),
+        ),
+        Tile(
+            label=_("Models"),
+            value=str(names),
+            note=_("in %(count)d deployments") % {"count": models.count()},
+            link=reverse("admin:providers_deployment_changelist"),
+        ),
+        Tile(label=_("API keys"), value=str(keys), note=_("active"), link=reverse("admin:accounts_apikey_changelist")),
+        Tile(
+            label=_("Calls today"),
+            value=f"{sums['requests'] or 0:,}",
+            note=_("%(count)s failed · since 00:00 UTC") % {"count": f"{sums['errors'] or 0:,}"},
+            link=reverse("admin:accounts_usagerecord_changelist"),
+        ),
+        Tile(label=_("Cost today"), value=usd(sums["cost"] or 0), note=_("since 00:00 UTC"), link="/dashboard/usage/"),
+    ]
+
+
+def _unhealthy() -> Iterator[Notice]:
+    rows = HealthState.objects.filter(status="unhealthy", deployment=None, provider__enabled=True)
+    for row in rows.select_related("provider")[:MOST_OF_A_SORT]:
+        yield Notice(
+            kind="bad",
+            text=_("%(name)s is unhealthy: %(cause)s")
+            % {"name": row.provider.name, "cause": row.cause or _("unknown")},
+            link="/dashboard/",
+            action=_("See the dashboard"),
+        )
+
+
+def _without_key() -> Iterator[Notice]:
+    kinds = [kind for kind, adapter in REGISTRY.items() if adapter.needs_credential]
+    keyless = Provider.objects.annotate(held=Count("credentials", filter=Q(credentials__enabled=True)))
+    for row in keyless.filter(enabled=True, kind__in=kinds, held=0)[:MOST_OF_A_SORT]:
+        yield Notice(
+            kind="bad",
+            text=_("%(name)s has no key, so every call to it would fail.") % {"name": row.name},
+            link=reverse("admin:providers_provider_wizard_connection", args=[row.pk]),
+            action=_("Enter the key"),
+        )
+
+
+def _unset_variables() -> Iterator[Notice]:
+    rows = Credential.objects.filter(enabled=True, provider__enabled=True).exclude(environment_variable="")
+    for row in rows.select_related("provider")[:100]:
+        if not settings.PROVIDER_SECRET(row.environment_variable):
+            words = {"name": row.provider.name, "variable": row.environment_variable}
+            yield Notice(
+                kind="bad",
+                text=_("%(name)s needs the environment variable %(variable)s, which is not set.") % words,
+                link=reverse("admin:providers_credential_change", args=[row.pk]),
+                action=_("Change the credential"),
+            )
+
+
+def _without_models() -> Iterator[Notice]:
+    rows = Provider.objects.annotate(served=Count("deployments", filter=Q(deployments__enabled=True)))
+    for row in rows.filter(served=0).exclude(source="demo")[:MOST_OF_A_SORT]:
+        text = _("%(name)s serves no models, so it gets no calls.") if row.enabled else _("%(name)s is not set up yet.")
+        yield Notice(
+            kind="warn",
+            text=text % {"name": row.name},
+            link=reverse("admin:providers_provider_wizard_test", args=[row.pk]),
+            action=_("Choose models") if row.enabled else _("Go on with the wizard"),
+        )
+
+
+def _expiring() -> Iterator[Notice]:
+    now = timezone.now()
+    rows = ApiKey.objects.filter(enabled=True, revoked_at=None, expires_at__gt=now, expires_at__lte=now + EXPIRES_SOON)
+    for row in rows.order_by("expires_at")[:MOST_OF_A_SORT]:
+        assert row.expires_at is not None
+        days = (row.expires_at - now) // timedelta(days=1)
+        text = ngettext("The key %(name)s expires in %(days)d day.", "The key %(name)s expires in %(days)d days.", days)
+        yield Notice(
+            kind="warn",
+            text=text % {"name": row.name, "days": days},
+            link=reverse("admin:accounts_apikey_change", args=[row.pk]),
+            action=_("Look at the key"),
+        )
+
+
+def _spent() -> Iterator[Notice]:
+    for row in almost_spent(Budget.objects.filter(enabled=True).select_related("key", "team"))[:MOST_OF_A_SORT]:
+        percent = spent_percent(row)
+        yield Notice(
+            kind="bad" if percent >= 100 else "warn",
+            text=_("%(percent)d %% of the %(name)s is used.") % {"percent": percent, "name": row},
+            link=reverse("admin:accounts_budget_change", args=[row.pk]),
+            action=_("Change the budget"),
+        )
+
+
+_CHECKS: tuple[tuple[str, Callable[[], Iterator[Notice]]], ...] = (
+    ("providers.view_provider", _unhealthy),
+    ("providers.change_provider", _without_key),
+    ("providers.change_credential", _unset_variables),
+    ("providers.change_provider", _without_models),
+    ("accounts.view_apikey", _expiring),
+    ("accounts.view_budget", _spent),
+)

@@ -79,6 +79,8 @@ HTTP_MAX_KEEPALIVE = env.int("HTTP_MAX_KEEPALIVE", default=20)
 HTTP_TIMEOUT_S = env.float("HTTP_TIMEOUT", default=5.0)
 UPSTREAM_CLIENT = env.str("PROXY_API_UPSTREAM_CLIENT", default="lean")
 WORKERS = env.int("PROXY_API_WORKERS", default=1)
+# Set by the supervisor for the workers it starts.
+SUPERVISOR_PID = env.int("PROXY_API_SUPERVISOR_PID", default=0)
 DRAIN_TIMEOUT_S = env.float("PROXY_API_DRAIN_TIMEOUT", default=30.0)
 
 # ------------------------------------------------------------------------------------------------------ Django itself

@@ -67,7 +67,11 @@ class Supervisor:
     def _start(self) -> WorkerProcess:
         read_end, write_end = os.pipe()
         command = [sys.executable, "-m", "proxy_site.worker_process", str(self._listener.fileno()), str(write_end)]
-        environment = {**os.environ, "PROXY_API_WORKERS": str(self._wanted)}
+        environment = {
+            **os.environ,
+            "PROXY_API_WORKERS": str(self._wanted),
+            "PROXY_API_SUPERVISOR_PID": str(os.getpid()),
+        }
         process = subprocess.Popen(command, pass_fds=(self._listener.fileno(), write_end), env=environment)  # noqa: S603
         os.close(write_end)
         return WorkerProcess(process=process, ready=read_end)

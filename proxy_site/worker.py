@@ -1,16 +1,22 @@
 """Composition of one worker process: what the data plane is made of, opened and closed in one place."""
 
 import logging
+import os
 import random
 import time
 from typing import Any
 
 from django.conf import settings
+from redis.asyncio import Redis
 
 from accounts.admission import Accounts
 from accounts.records import AccountsSettings
+from monitoring.logs import configure_logging
+from monitoring.metric_store import family_name
 from monitoring.upstream_state import UpstreamStates
+from monitoring.worker_monitoring import WorkerMonitoring
 from providers.transport import Transport
+from proxy_site.live_worker import WorkerLiveState
 from routing.gateway import Gateway
 from routing.table import RoutingTable
 from routing.table_refresh import TableRefresher
@@ -41,10 +47,25 @@ class Worker:
             pepper=settings.KEY_PEPPER, data_dir=settings.DATA_DIR, redis_url=settings.REDIS_URL or None
         )
         self.gateway = Gateway(transport=self.transport, states=self.states, tables=self.tables, accounts=self.accounts)
+        self.logs = configure_logging(level=settings.LOG_LEVEL, style=settings.LOG_FORMAT)
+        self.redis = Redis.from_url(settings.REDIS_URL) if settings.REDIS_URL else None
+        self.monitoring = WorkerMonitoring(
+            self.states,
+            data_dir=settings.DATA_DIR,
+            family=family_name(settings.SUPERVISOR_PID or os.getpid()),
+            requests=self.logs.requests,
+            redis=self.redis,
+            journal_backlog=lambda: self.accounts.journal_backlog,
+        )
+        self.live = WorkerLiveState(self)
 
     def _apply(self, table: RoutingTable) -> None:
         deployments = {spec.id: spec for route in table.routes.values() for spec in route.deployments}
         self.states.sync(deployments.values(), table.providers.values())
+        self.logs.set_file(table.policy.log_file)
+        self.logs.protect(
+            credential.secret for provider in table.providers.values() for credential in provider.credentials
+        )
         self.accounts.configure(
             AccountsSettings(
                 rate_limit_rpm=table.policy.rate_limit_requests,
@@ -56,7 +77,10 @@ class Worker:
     async def open(self) -> None:
         await self.tables.open()
         await self.accounts.open()
+        await self.monitoring.open()
+        self.gateway.settlement.reports.observe = self.monitoring.observe
         self.gateway.open()
+        self.live.open()
 
     def drain(self) -> None:
         self.gateway.drain(settings.DRAIN_TIMEOUT_S)
@@ -64,9 +88,14 @@ class Worker:
     async def aclose(self) -> None:
         """In the order that loses nothing: running calls end, their usage is written, then connections close."""
         await self.gateway.aclose()
+        await self.live.aclose()
         await self.tables.aclose()
         await self.accounts.aclose()
+        await self.monitoring.aclose()
         await self.transport.aclose()
+        if self.redis is not None:
+            await self.redis.aclose()
+        self.logs.flush()
 
 
 class Lifespan:

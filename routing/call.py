@@ -116,3 +116,10 @@ class CallSummary:
     duration_s: float
     first_token_s: float | None
     finish_reason: str | None
+
+    @property
+    def error_type(self) -> str | None:
+        """The word for what went wrong, as metrics and the ledger use it."""
+        if self.error is not None:
+            return self.error.code or self.error.type
+        return "client_closed_request" if self.status == 499 else None

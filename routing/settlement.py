@@ -5,7 +5,6 @@ charged; the others are recorded as provider cost.
 """
 
 import time
-from collections.abc import Callable
 
 from accounts.admission import Accounts
 from accounts.pricing import cost_nano_usd
@@ -18,15 +17,14 @@ from routing.attempts import Won
 from routing.call import Attempt, Call, CallSummary
 from routing.errors import ClientFacing
 from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens
-
-Observer = Callable[[CallSummary], None]
+from routing.reporting import Reports
 
 NOTHING = Usage()
 
 
 class Settlement:
     def __init__(self, accounts: Accounts) -> None:
-        self.observers: list[Observer] = []
+        self.reports = Reports()
         self._accounts = accounts
 
     async def reserve(self, call: Call) -> None:
@@ -141,8 +139,7 @@ class Settlement:
             finish_reason=finish,
         )
         self._accounts.settle(call.admission, _records(summary, last))
-        for observer in self.observers:
-            observer(summary)
+        self.reports.finished(summary)
 
 
 def _stream_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
@@ -227,6 +224,4 @@ def _record(summary: CallSummary, attempt: Attempt | None, *, final: bool) -> Ca
 def _error_code(summary: CallSummary, attempt: Attempt | None, *, final: bool) -> str:
     if not final and attempt is not None:
         return attempt.outcome
-    if summary.error is not None:
-        return summary.error.code or summary.error.type
-    return "client_closed_request" if summary.status == 499 else ""
+    return summary.error_type or ""

@@ -27,6 +27,7 @@ class GatewayPolicy:
     condensation: JsonObject = field(default_factory=dict)
     response_cache: JsonObject = field(default_factory=dict)
     payload_logging: JsonObject = field(default_factory=dict)
+    log_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

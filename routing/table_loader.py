@@ -65,6 +65,7 @@ def _gateway_policy(row: GatewaySettings) -> GatewayPolicy:
         condensation=row.condensation,
         response_cache=row.response_cache,
         payload_logging=row.payload_logging,
+        log_file=row.log_file,
     )
 
 

@@ -1,6 +1,7 @@
 """`/v1/*`: the OpenAI-compatible front as plain ASGI. Each endpoint decodes and delegates to the gateway."""
 
 import logging
+import time
 from urllib.parse import unquote
 
 from accounts.errors import AccessDenied, PermissionDenied
@@ -13,6 +14,7 @@ from routing.endpoints.decoding import decode
 from routing.endpoints.exchange import ClientGone, HttpExchange, Receive, Scope, Send
 from routing.endpoints.models import list_models, one_model
 from routing.errors import (
+    ClientFacing,
     InternalError,
     InvalidRequest,
     RequestError,
@@ -44,13 +46,14 @@ class DataPlane:
             await self._dispatch(exchange)
         except ClientGone:
             logger.debug("client left before its request was complete", extra={"request_id": exchange.request_id})
-        except AccessDenied as error:
-            await exchange.fail(error, error.headers)
-        except RequestError as error:
+        except (AccessDenied, RequestError) as error:
+            self._report(exchange, error)
             await exchange.fail(error, error.headers)
         except Exception:
             logger.exception("request failed inside the gateway", extra={"request_id": exchange.request_id})
-            await exchange.fail(InternalError("The gateway failed to process this request."))
+            failure = InternalError("The gateway failed to process this request.")
+            self._report(exchange, failure)
+            await exchange.fail(failure)
 
     async def _dispatch(self, exchange: HttpExchange) -> None:
         method = exchange.scope["method"]
@@ -71,11 +74,22 @@ class DataPlane:
             return await exchange.reply_json(200, one_model(self._gateway.table, principal, unquote(path[7:])))
         raise UnknownRoute(f"There is no endpoint {method} {exchange.scope['path'][:200]}.")
 
+    def _report(self, exchange: HttpExchange, error: ClientFacing) -> None:
+        path = _normal_path(exchange.scope["path"])
+        self._gateway.settlement.reports.refused(
+            error,
+            request_id=exchange.request_id,
+            endpoint=path if path in OPERATIONS else "models" if path.startswith("models") else "other",
+            duration_s=time.monotonic() - exchange.began_at,
+            principal=exchange.principal,
+        )
+
     async def _authenticate(self, exchange: HttpExchange) -> Principal:
         token = exchange.bearer(self._gateway.table.policy.api_key_header)
         principal = await self._gateway.accounts.authenticate(token or "", exchange.client_ip)
         if COMPLETIONS_SCOPE not in principal.scopes:
             raise PermissionDenied("This key lacks the scope 'completions'.")
+        exchange.principal = principal
         return principal
 
     async def _complete(self, exchange: HttpExchange, operation: Operation, principal: Principal) -> None:

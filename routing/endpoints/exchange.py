@@ -3,11 +3,13 @@
 import asyncio
 import random
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import orjson
 
+from accounts.records import Principal
 from providers.types import JsonObject
 from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body
 
@@ -53,7 +55,8 @@ class HttpExchange:
     """Reads one request and writes its response. The gateway's door for HTTP (see `routing.gateway.ClientSink`)."""
 
     __slots__ = (
-        "_body_complete", "_connection", "_receive", "_send", "extra_headers", "headers", "request_id", "scope", "started",
+        "_body_complete", "_connection", "_receive", "_send", "began_at", "extra_headers", "headers", "principal",
+        "request_id", "scope", "started",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +66,8 @@ class HttpExchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = self._choose_request_id()
         self.extra_headers: list[Header] = []
+        self.began_at = time.monotonic()
+        self.principal: Principal | None = None
         self.started = False
         self._body_complete = False
         extensions = scope.get("extensions")

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from proxy_site.bootstrap import FirstStart, migrate_if_needed, prepare
 from proxy_site.embedded import DemoUpstream
+from proxy_site.embedded_celery import EmbeddedWork
 from proxy_site.server import GatewayServer, server_config
 
 BANNER = """
@@ -53,11 +54,15 @@ class Command(BaseCommand):
         _refuse_taken_port(options["host"], options["port"])
         signal.signal(signal.SIGTERM, _exit_during_start)
         migrate_if_needed()
+        work = EmbeddedWork(beat=not options["no_beat"])
         demo = DemoUpstream(preferred_port=options["port"] + 1)
         first = prepare(demo_base_url=demo.base_url)
         if first.demo:
             demo.start()
         self._announce(first, host=options["host"], port=options["port"], as_json=options["json"])
+        if settings.EMBEDDED or not settings.REDIS_URL:
+            # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
+            work.start()
         try:
             if workers == 1:
                 run_single(host=options["host"], port=options["port"])
@@ -66,6 +71,7 @@ class Command(BaseCommand):
 
                 run_workers(host=options["host"], port=options["port"], workers=workers)
         finally:
+            work.stop()
             demo.stop()
 
     def _announce(self, first: FirstStart, *, host: str, port: int, as_json: bool) -> None:

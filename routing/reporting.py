@@ -1,0 +1,97 @@
+"""Tells monitoring of finished calls: from the pipeline's own objects to the plain values of `monitoring.finished_call`."""
+
+import time
+from collections.abc import Callable
+
+from accounts.records import Principal
+from monitoring.finished_call import FinishedAttempt, FinishedCall
+from routing.call import Attempt, Call, CallSummary
+from routing.errors import ClientFacing
+
+Observe = Callable[[FinishedCall], None]
+
+
+class Reports:
+    """`observe` is set by composition; nothing is told before that."""
+
+    def __init__(self) -> None:
+        self.observe: Observe | None = None
+
+    def finished(self, summary: CallSummary) -> None:
+        if self.observe is None:
+            return
+        call, usage = summary.call, summary.usage
+        attempts = call.attempts
+        last = attempts[-1] if attempts else None
+        provider, deployment = (
+            (last.deployment.provider.name, last.deployment.name) if last is not None else ("none", "")
+        )
+        principal = call.principal
+        self.observe(
+            FinishedCall(
+                request_id=call.request_id,
+                endpoint=call.options.endpoint,
+                status=summary.status,
+                ended_at=time.time(),
+                duration_s=summary.duration_s,
+                provider=provider,
+                deployment=deployment,
+                model=call.request.model,
+                stream=call.request.stream,
+                error_type=summary.error_type,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=usage.cached_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+                reasoning_tokens=usage.reasoning_tokens,
+                cost_nano_usd=summary.cost_nano_usd,
+                first_token_s=summary.first_token_s,
+                overhead_s=_overhead(call, summary),
+                attempts=tuple([_attempt(attempt) for attempt in attempts]),
+                key_id=principal.key_id,
+                key_name=principal.name,
+                team=principal.team or None,
+                revision=call.table.revision,
+                finish_reason=summary.finish_reason,
+                usage_source=summary.usage_source,
+            )
+        )
+
+    def refused(
+        self, error: ClientFacing, *, request_id: str, endpoint: str, duration_s: float, principal: Principal | None
+    ) -> None:
+        """A request that reached no provider because something was wrong with it, its key or its allowance."""
+        if self.observe is None:
+            return
+        self.observe(
+            FinishedCall(
+                request_id=request_id,
+                endpoint=endpoint,
+                status=error.status,
+                ended_at=time.time(),
+                duration_s=duration_s,
+                error_type=error.code or error.type,
+                key_id=principal.key_id if principal is not None else None,
+                key_name=principal.name if principal is not None else "",
+                team=(principal.team or None) if principal is not None else None,
+            )
+        )
+
+
+def _attempt(attempt: Attempt) -> FinishedAttempt:
+    return FinishedAttempt(
+        attempt.deployment.provider.name,
+        attempt.deployment.name,
+        attempt.outcome,
+        attempt.status,
+        attempt.started_at,
+        attempt.duration_s,
+        attempt.first_token_s,
+    )
+
+
+def _overhead(call: Call, summary: CallSummary) -> float | None:
+    """The time until the attempt that answered was begun, as far as no other attempt took it, and what followed its end."""
+    if not call.attempts:
+        return None
+    return max(summary.duration_s - sum(attempt.duration_s for attempt in call.attempts), 0.0)

@@ -91,6 +91,13 @@ class GatewaySettings(models.Model):
     payload_logging = models.JSONField(default=dict, blank=True)
     discovery = models.JSONField(default=dict, blank=True)
     log_file = models.CharField(max_length=500, blank=True, default="")
+    app_version = models.CharField(max_length=500, blank=True, default="")
+    process = models.JSONField(
+        default=dict, blank=True, help_text=_("Keys of the process that a file gave, by their names in the document.")
+    )
+    file_keys = models.JSONField(
+        default=list, blank=True, editable=False, help_text=_("Keys of the document that a file manages.")
+    )
     updated_at = models.DateTimeField(auto_now=True)
     history = HistoricalRecords()
 
@@ -113,7 +120,15 @@ class ConfigurationRevision(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     source = models.CharField(max_length=16, default="admin")
     reason = models.CharField(max_length=300, blank=True, default="")
-    changes = models.JSONField(default=list)
+    changes = models.JSONField(default=list, help_text=_("One sentence per change."))
+    difference = models.JSONField(
+        default=list, help_text=_("[{object, model, action, fields: {name: [before, after]}}], secrets masked.")
+    )
+    undo = models.JSONField(
+        default=list,
+        editable=False,
+        help_text=_("[{model, pk, before}]: what rolling back restores; secrets encrypted."),
+    )
 
     class Meta:
         ordering = ["-pk"]
@@ -122,3 +137,25 @@ class ConfigurationRevision(models.Model):
 
     def __str__(self) -> str:
         return f"r{self.pk}"
+
+
+class ConfigurationFile(models.Model):
+    """A file that was loaded, so that it is loaded again only when its content changed, and by one worker only."""
+
+    path = models.CharField(max_length=1000, unique=True)
+    digest = models.CharField(max_length=64, blank=True, default="", help_text=_("SHA-256 of what is in force."))
+    loaded_at = models.DateTimeField(null=True, blank=True)
+    names = models.JSONField(
+        default=dict, blank=True, help_text=_("What it named, by section: gone names are removed.")
+    )
+    refused_digest = models.CharField(max_length=64, blank=True, default="")
+    refused_at = models.DateTimeField(null=True, blank=True)
+    refusal = models.TextField(blank=True, default="", help_text=_("Why the newest content is not in force."))
+
+    class Meta:
+        ordering = ["path"]
+        verbose_name = _("configuration file")
+        verbose_name_plural = _("configuration files")
+
+    def __str__(self) -> str:
+        return self.path

@@ -1,63 +1,193 @@
 """Numbers every configuration change: one revision per transaction, written in that transaction.
 
-A reader that sees a revision therefore sees the whole change, and never half of one. Bulk operations that send no
-signals (`QuerySet.update`, `bulk_create`) call `record` themselves.
+A reader that sees a revision therefore sees the whole change, and never half of one. A revision says who changed what
+and why (`changes`, `difference`) and holds what it takes to undo it (`undo`). Bulk operations that send no signals
+(`QuerySet.update`, `bulk_create`) are not seen here: configuration is saved row by row.
+
+API keys are no part of it: rolling back must never bring a withdrawn key back to life.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import connection, models, transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_save
+from simple_history.models import HistoricalRecords
 
 from accounts.models import Budget, Limit, Price, Team
 from providers.models import Credential, Deployment, Provider
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
+from routing.row_images import Image, fields_changed, image_of, label_of, stored_image
 
 CONFIGURATION_MODELS: tuple[type[models.Model], ...] = (
+    GatewaySettings,
+    Team,
+    Price,
     Provider,
     Credential,
     Deployment,
     ModelAlias,
     RoutePolicy,
-    GatewaySettings,
-    Team,
     Limit,
     Budget,
-    Price,
 )
+"""Parents before their children: the order in which rows are brought back."""
 
-_transaction_state = threading.local()
+_LOCK_NUMBER = 7_256_310_001
+_state = threading.local()
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What one transaction has changed so far, kept in memory until its end."""
+
+    source: str
+    reason: str
+    author: Any = None
+    changes: list[str] = field(default_factory=list)
+    difference: list[dict[str, Any]] = field(default_factory=list)
+    undo: list[dict[str, Any]] = field(default_factory=list)
+    revision: ConfigurationRevision | None = None
+
+
+@contextmanager
+def one_revision(*, source: str, reason: str = "", author: Any = None) -> Iterator[_Collected]:
+    """A transaction whose changes become one revision; nested ones join the outermost. Nothing changed: no revision."""
+    outer: _Collected | None = getattr(_state, "collected", None)
+    if outer is not None and connection.in_atomic_block:
+        yield outer
+        return
+    with transaction.atomic():
+        _take_turn()
+        _state.collected = collected = _Collected(source=source, reason=reason, author=author)
+        try:
+            yield collected
+        finally:
+            _state.collected = None
+        if collected.changes:
+            _write(collected)
 
 
 def record(change: str, *, source: str = "admin", reason: str = "") -> None:
-    """Adds `change` to the revision of the current transaction, opening one if need be."""
-    current: ConfigurationRevision | None = getattr(_transaction_state, "revision", None)
-    if current is None or not connection.in_atomic_block:
-        current = ConfigurationRevision(source=source, reason=reason, changes=[])
-        if connection.in_atomic_block:
-            _transaction_state.revision = current
-            transaction.on_commit(_forget)
-    current.changes = [*current.changes, change]
-    if current.pk is not None and not ConfigurationRevision.objects.filter(pk=current.pk).exists():
-        # An earlier transaction of this thread was rolled back together with its revision.
-        current.pk = None
-    current.save()
+    """Adds a sentence to the revision of the current transaction, opening one if need be."""
+    _add(change, source=source, reason=reason)
+
+
+def collected_revision(collected: _Collected) -> int | None:
+    """The number under which a finished `one_revision` was recorded; None when it changed nothing."""
+    return None if collected.revision is None else int(collected.revision.pk)
+
+
+def _add(
+    change: str,
+    *,
+    difference: dict[str, Any] | None = None,
+    undo: dict[str, Any] | None = None,
+    source: str = "admin",
+    reason: str = "",
+) -> None:
+    collected: _Collected | None = getattr(_state, "collected", None)
+    alone = collected is None
+    if collected is None:
+        collected = _current(source, reason)
+    collected.changes.append(change)
+    if difference is not None:
+        collected.difference.append(difference)
+    if undo is not None:
+        collected.undo.append(undo)
+    if alone:
+        _write(collected)
+
+
+def _current(source: str, reason: str) -> _Collected:
+    """The revision that an ordinary transaction (a page of the admin, an API call) has already begun, or a new one."""
+    current: _Collected | None = getattr(_state, "current", None)
+    if current is not None and connection.in_atomic_block and _is_there(current):
+        return current
+    _take_turn()
+    current = _Collected(source=source, reason=reason)
+    if connection.in_atomic_block:
+        _state.current = current
+        transaction.on_commit(_forget)
+    return current
+
+
+def _is_there(collected: _Collected) -> bool:
+    # An earlier transaction of this thread may have been rolled back together with its revision.
+    row = collected.revision
+    return row is not None and ConfigurationRevision.objects.filter(pk=row.pk).exists()
 
 
 def _forget() -> None:
-    _transaction_state.revision = None
+    _state.current = None
 
 
-def _saved(sender: type[models.Model], instance: models.Model, created: bool = False, **_: Any) -> None:
-    record(f"{'created' if created else 'changed'} {sender._meta.verbose_name} {instance}")
+def _take_turn() -> None:
+    """Revisions commit in the order of their numbers, or a reader that has seen the higher one would never look again.
+
+    SQLite's write lock does the same by itself.
+    """
+    if connection.vendor == "postgresql" and connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_NUMBER])
+
+
+def _write(collected: _Collected) -> None:
+    row = collected.revision or ConfigurationRevision(
+        source=collected.source, reason=collected.reason[:300], author=collected.author or _author()
+    )
+    row.changes, row.difference, row.undo = collected.changes, collected.difference, collected.undo
+    row.save()
+    collected.revision = row
+
+
+def _author() -> Any:
+    """The signed-in user of the current web request, if there is one."""
+    request = getattr(HistoricalRecords.context, "request", None)
+    user = getattr(request, "user", None)
+    return user if isinstance(user, get_user_model()) else None
+
+
+# ---------------------------------------------------------------------------------------------------------- signals
+
+
+def _about_to_save(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    instance.__dict__["_image_before"] = stored_image(instance)
+
+
+def _saved(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    before: Image | None = instance.__dict__.pop("_image_before", None)
+    _note(sender, instance, before, image_of(instance))
 
 
 def _deleted(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
-    record(f"deleted {sender._meta.verbose_name} {instance}")
+    _note(sender, instance, image_of(instance), None)
+
+
+def _note(sender: type[models.Model], row: models.Model, before: Image | None, after: Image | None) -> None:
+    label = label_of(sender)
+    changed = fields_changed(label, before, after)
+    if before is not None and after is not None and not changed:
+        return
+    action = "created" if before is None else "deleted" if after is None else "changed"
+    thing = f"{sender._meta.verbose_name} {row}"
+    sentence = f"{action} {thing}"
+    if action == "changed":
+        sentence += f" ({', '.join(changed)})"
+    _add(
+        sentence,
+        difference={"object": thing, "model": label, "action": action, "fields": changed},
+        undo={"model": label, "pk": row.pk, "before": before},
+    )
 
 
 def connect_signals() -> None:
     for model in CONFIGURATION_MODELS:
-        post_save.connect(_saved, sender=model, dispatch_uid=f"revision-save-{model.__name__}")
-        post_delete.connect(_deleted, sender=model, dispatch_uid=f"revision-delete-{model.__name__}")
+        name = model.__name__
+        pre_save.connect(_about_to_save, sender=model, dispatch_uid=f"revision-before-{name}")
+        post_save.connect(_saved, sender=model, dispatch_uid=f"revision-save-{name}")
+        post_delete.connect(_deleted, sender=model, dispatch_uid=f"revision-delete-{name}")

@@ -68,9 +68,7 @@ class PayloadLogging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySource:
-    url: str | None = key(
-        OrNull(kind=Text(label="an http(s) address")), "A JSON list of providers; null: off.", default=None
-    )
+    url: str | None = key(values.WEB_URL, "A JSON list of providers; null: off.", default=None)
     token_env: str | None = key(OrNull(kind=values.VARIABLE), "Variable with a bearer token for it.", default=None)
 
 
@@ -236,9 +234,7 @@ class Configuration:
     provider_discovery_interval: int = key(
         Whole(least=1, most=86_400, unit="seconds"), "Between two looks; PROVIDER_DISCOVERY_INTERVAL wins.", default=300
     )
-    provider_registry_url: str | None = key(
-        OrNull(kind=Text(label="an http(s) address")), "Short for `discovery.registry.url`.", default=None
-    )
+    provider_registry_url: str | None = key(values.WEB_URL, "Short for `discovery.registry.url`.", default=None)
     condensation: Condensation = key(
         Section(type=Condensation), "Conversations that are too long.", default=Condensation()
     )

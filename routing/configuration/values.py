@@ -33,6 +33,10 @@ def _base_url(url: str) -> str | None:
     return None
 
 
+def _web_url(url: str) -> str | None:
+    return _base_url(url.partition("?")[0])
+
+
 def _cidr(text: str) -> str | None:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -94,6 +98,7 @@ KIND = Choice(options=tuple(sorted(REGISTRY)))
 STRATEGY = Choice(options=tuple(sorted(STRATEGIES)))
 BASE_URL = Text(label="a base URL such as https://api.example.com or http://10.0.0.5:8080/v1", check=_base_url)
 MAYBE_URL = OrNull(kind=BASE_URL)
+WEB_URL = OrNull(kind=Text(label="an http(s) address", check=_web_url))
 CIDRS = ListOf(kind=Text(label="an address or CIDR range", check=_cidr))
 ORIGINS = ListOf(kind=Text(label='an origin or "*"', check=_origin))
 HEADER = Text(label="a header name", at_most=64, check=_header_name)

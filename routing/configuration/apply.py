@@ -1,0 +1,241 @@
+"""A document into the database: all of it in one transaction and one revision, or nothing.
+
+Top-level keys that the document does not give stay as they are; inside an entry, what is not given has its default.
+Rows that nobody changed are not written, so applying a document twice changes nothing the second time.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from providers.models import Credential, Deployment, Provider
+from routing.configuration import apply_accounts
+from routing.configuration.columns import (
+    PROCESS_KEYS,
+    SECTION_COLUMNS,
+    alias_columns,
+    model_columns,
+    policy_columns,
+    provider_columns,
+    settings_columns,
+)
+from routing.configuration.difference import Change, difference
+from routing.configuration.document import Configuration
+from routing.configuration.dump import read_configuration
+from routing.configuration.problems import START, ConfigurationRefused, Problem
+from routing.configuration.provider_entry import ProviderEntry, ResolvedProvider
+from routing.configuration.rendering import plain
+from routing.configuration.rows import Names, save_if_different
+from routing.configuration.schema import SETTINGS, resolve
+from routing.models import GatewaySettings, ModelAlias, RoutePolicy
+from routing.revisions import collected_revision, one_revision
+
+FILE = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """`revision` is None when there was nothing to change (or it was only a trial)."""
+
+    revision: int | None
+    changes: tuple[Change, ...] = ()
+    sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    names: Names = field(default_factory=dict)
+
+
+class _Trial(Exception):
+    """Ends a transaction that was only to show what would happen."""
+
+
+def apply_configuration(
+    wanted: Configuration,
+    *,
+    file: str,
+    secret_of: Callable[[str], str],
+    dry_run: bool = False,
+    prune: bool = False,
+    gone: Mapping[str, Collection[str]] | None = None,
+    author: Any = None,
+    source: str = FILE,
+) -> Applied:
+    """`secret_of` reads an environment variable. `prune` removes every file-managed row that the document does not name;
+    `gone` removes just these names, by section. Raises `ConfigurationRefused`; then nothing was changed."""
+    applied: Applied | None = None
+    try:
+        with one_revision(source=source, reason=f"loaded {file}", author=author) as collected, transaction.atomic():
+            before = read_configuration()
+            warnings, names = _write(wanted, file=file, secret_of=secret_of, prune=prune, gone=gone or {})
+            found = difference(plain(before), plain(read_configuration()))
+            changes = tuple(change for change in found if not change.path.startswith("file_managed_settings"))
+            applied = Applied(
+                revision=None,
+                changes=changes,
+                sentences=tuple(collected.changes),
+                warnings=tuple(warnings),
+                names=names,
+            )
+            if dry_run:
+                raise _Trial
+    except _Trial:
+        assert applied is not None
+        return applied
+    except ValidationError as error:
+        problem = Problem(at=START, key="", found="; ".join(error.messages), expected="a value the database accepts")
+        raise ConfigurationRefused(file, [problem]) from error
+    revision = collected_revision(collected)
+    return Applied(
+        revision=revision,
+        changes=applied.changes,
+        sentences=applied.sentences,
+        warnings=applied.warnings,
+        names=applied.names,
+    )
+
+
+def names_in(wanted: Configuration) -> Names:
+    """What a document manages, by section: the next version of the file is compared with it."""
+    return {
+        "providers": sorted(entry.name for entry in wanted.providers),
+        "model_aliases": sorted(wanted.model_aliases),
+        "route_policies": sorted(entry.name for entry in wanted.route_policies),
+        "teams": sorted(wanted.teams),
+        "settings": sorted(set(wanted.given) & set(SETTINGS)),
+        "api_keys": [],
+    }
+
+
+def _write(
+    wanted: Configuration,
+    *,
+    file: str,
+    secret_of: Callable[[str], str],
+    prune: bool,
+    gone: Mapping[str, Collection[str]],
+) -> tuple[list[str], Names]:
+    """Returns warnings, and what the document manages."""
+    present = names_in(wanted)
+    removed = _removed(present, prune, gone)
+    _settings(wanted, removed["settings"])
+    apply_accounts.teams(wanted.teams)
+    warnings, key_ids = apply_accounts.keys(wanted, file=file, secret_of=secret_of)
+    apply_accounts.remove_keys((removed["api_keys"]) - key_ids)
+    for entry in wanted.providers:
+        _provider(resolve(entry), prune=prune)
+    for name, alias in wanted.model_aliases.items():
+        save_if_different(ModelAlias, {"name": name}, alias_columns(alias))
+    for policy in wanted.route_policies:
+        save_if_different(RoutePolicy, {"name": policy.name}, policy_columns(policy))
+    _delete(Provider.objects.filter(source=FILE, name__in=removed["providers"]))
+    _delete(ModelAlias.objects.filter(source=FILE, name__in=removed["model_aliases"]))
+    _delete(RoutePolicy.objects.filter(source=FILE, name__in=removed["route_policies"]))
+    warnings += apply_accounts.remove_teams(removed["teams"])
+    return warnings, {**present, "api_keys": sorted(key_ids)}
+
+
+def _removed(present: Names, prune: bool, gone: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """Names to take away, by section: never one that the document itself holds (keys are known once they are read)."""
+    found = {section: set(gone.get(section, ())) - set(names) for section, names in present.items()}
+    if prune:
+        managed: dict[str, Iterable[str]] = {
+            "providers": Provider.objects.filter(source=FILE).values_list("name", flat=True),
+            "model_aliases": ModelAlias.objects.filter(source=FILE).values_list("name", flat=True),
+            "route_policies": RoutePolicy.objects.filter(source=FILE).values_list("name", flat=True),
+            "teams": apply_accounts.managed_teams(),
+            "settings": GatewaySettings.load().file_keys,
+            "api_keys": apply_accounts.managed_keys(),
+        }
+        for section, names in managed.items():
+            found[section] |= set(names) - set(present[section])
+    return found
+
+
+def _delete(rows: "models.QuerySet[Any]") -> None:
+    for row in rows:
+        row.delete()
+
+
+# ----------------------------------------------------------------------------------------------------------- settings
+
+
+def _settings(wanted: Configuration, removed: Collection[str]) -> None:
+    row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+    defaults = settings_columns(Configuration(given=frozenset(removed)))
+    columns: dict[str, Any] = {**defaults, **settings_columns(wanted)}
+    document = plain(wanted)
+    process = {name: value for name, value in row.process.items() if name not in removed}
+    columns["process"] = {**process, **{name: document[name] for name in PROCESS_KEYS if name in wanted.given}}
+    for name in SECTION_COLUMNS:
+        if name in wanted.given:
+            columns[name] = document[name]
+        elif name in removed:
+            columns[name] = {}
+    _registry_url(wanted, columns, row, removed)
+    columns["file_keys"] = _file_keys(wanted, row, removed)
+    if any(getattr(row, name) != value for name, value in columns.items()):
+        save_if_different(GatewaySettings, {"pk": 1}, columns)
+
+
+def _registry_url(
+    wanted: Configuration, columns: dict[str, Any], row: GatewaySettings, removed: Collection[str]
+) -> None:
+    """`provider_registry_url` is a short form: it is kept where the long one is."""
+    if "provider_registry_url" not in wanted.given and "provider_registry_url" not in removed:
+        return
+    discovery = dict(columns.get("discovery", row.discovery))
+    if wanted.provider_registry_url:
+        discovery["registry"] = wanted.provider_registry_url
+    elif wanted.discovery.registry is None:
+        discovery.pop("registry", None)
+    if discovery != row.discovery:
+        columns["discovery"] = discovery
+
+
+def _file_keys(wanted: Configuration, row: GatewaySettings, removed: Collection[str]) -> list[str]:
+    given = set(wanted.given) & set(SETTINGS)
+    if wanted.file_managed_settings is not None:
+        return sorted((set(row.file_keys) - given - set(removed)) | set(wanted.file_managed_settings))
+    return sorted((set(row.file_keys) - set(removed)) | given)
+
+
+# ---------------------------------------------------------------------------------------------------------- providers
+
+
+def _provider(resolved: ResolvedProvider, *, prune: bool) -> None:
+    entry = resolved.entry
+    row = save_if_different(Provider, {"name": entry.name}, provider_columns(resolved))
+    _credentials(row, resolved, prune=prune)
+    _models(row, entry)
+
+
+def _credentials(row: Provider, resolved: ResolvedProvider, *, prune: bool) -> None:
+    existing = {credential.name: credential for credential in row.credentials.all()}
+    for entry in resolved.credentials:
+        columns: dict[str, Any] = {"weight": entry.weight, "enabled": entry.enabled}
+        if entry.env is not None:
+            columns |= {"environment_variable": entry.env, "ciphertext": "", "hint": ""}
+        elif entry.name in existing:
+            columns["environment_variable"] = ""
+        save_if_different(Credential, {"provider": row, "name": entry.name}, columns)
+    if resolved.entry.managed_by != FILE:
+        return
+    named = {entry.name for entry in resolved.credentials}
+    for name, credential in existing.items():
+        # A secret typed into the admin exists nowhere else: only --prune takes it away.
+        if name not in named and (prune or not credential.ciphertext):
+            credential.delete()
+
+
+def _models(row: Provider, entry: ProviderEntry) -> None:
+    existing = {deployment.model: deployment for deployment in row.deployments.all()}
+    for model in entry.models:
+        columns = model_columns(model, entry)
+        known = existing.pop(model.name, None)
+        save_if_different(Deployment, {"provider": row, "model": model.name}, columns, known=known)
+    if entry.managed_by == FILE:
+        for deployment in existing.values():
+            if deployment.source == FILE:
+                deployment.delete()

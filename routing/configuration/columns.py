@@ -1,0 +1,177 @@
+"""Which key of the document is which column. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
+from routing.configuration.kinds import Free
+from routing.configuration.provider_entry import ModelEntry, ProviderEntry, ResolvedProvider, Timeouts
+
+SETTINGS_COLUMNS = {
+    "app_name": "app_name",
+    "app_version": "app_version",
+    "api_key_header": "api_key_header",
+    "cors_origins": "cors_origins",
+    "rate_limit_rpm": "rate_limit_rpm",
+    "rate_limit_window": "rate_limit_window_s",
+    "request_timeout": "request_timeout_s",
+    "max_attempts": "max_attempts",
+    "default_strategy": "default_strategy",
+    "circuit_breaker_threshold": "circuit_breaker_threshold",
+    "circuit_breaker_timeout": "circuit_breaker_timeout_s",
+    "log_file": "log_file",
+}
+SECTION_COLUMNS = ("condensation", "response_cache", "payload_logging", "discovery")
+PROCESS_KEYS = (
+    "debug",
+    "host",
+    "port",
+    "log_level",
+    "health_check_interval",
+    "health_check_cache_ttl",
+    "provider_discovery_interval",
+)
+"""Kept in `GatewaySettings.process`: the environment wins over them."""
+
+_MODEL_COLUMNS = {
+    "enabled": "enabled",
+    "context_window": "context_window",
+    "max_output_tokens": "max_output_tokens",
+    "input_usd_per_mtok": "input_nano_usd_per_mtok",
+    "output_usd_per_mtok": "output_nano_usd_per_mtok",
+    "cached_input_usd_per_mtok": "cached_input_nano_usd_per_mtok",
+    "cache_write_usd_per_mtok": "cache_write_nano_usd_per_mtok",
+    "capabilities": "capabilities",
+    "reasoning": "reasoning",
+    "priority": "priority",
+    "weight": "weight",
+    "tags": "tags",
+    "options": "options",
+}
+_PROVIDER_COLUMNS = {
+    "enabled": "enabled",
+    "priority": "priority",
+    "weight": "weight",
+    "tags": "tags",
+    "headers": "headers",
+    "request_timeout": "request_timeout_s",
+    "max_retries": "max_retries",
+    "retry_delay": "retry_delay_s",
+    "max_connections": "max_connections",
+    "keepalive_timeout": "keepalive_timeout_s",
+    "circuit_breaker_threshold": "circuit_breaker_threshold",
+    "circuit_breaker_timeout": "circuit_breaker_timeout_s",
+    "allow_private": "allow_private",
+}
+_OPTION_KEYS = ("api_version", "region")
+_ALIAS_COLUMNS = {
+    "targets": "targets",
+    "fallbacks": "fallbacks",
+    "enabled": "enabled",
+    "cache": "cache_enabled",
+    "condensation": "condensation_enabled",
+    "managed_by": "source",
+}
+_POLICY_COLUMNS = {
+    name: name
+    for name in ("pattern", "position", "strategy", "options", "fallbacks", "context_fallbacks", "sticky", "enabled")
+} | {"managed_by": "source"}
+
+_FREE = Free()
+
+
+def as_json(value: Any) -> Any:
+    """Tuples and read-only mappings as lists and dicts, for JSON columns."""
+    return _FREE.plain(value)
+
+
+def as_value(value: Any) -> Any:
+    """Lists as tuples, as sections hold them."""
+    if isinstance(value, list):
+        return tuple(as_value(item) for item in value)
+    return {name: as_value(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def provider_columns(resolved: ResolvedProvider) -> dict[str, Any]:
+    entry = resolved.entry
+    columns = {column: as_json(getattr(entry, name)) for name, column in _PROVIDER_COLUMNS.items()}
+    options = {name: getattr(entry, name) for name in _OPTION_KEYS if getattr(entry, name) is not None}
+    timeout = entry.timeout if entry.timeout is not None else entry.timeouts.first_token
+    return {
+        **columns,
+        "kind": resolved.kind,
+        "base_url": resolved.base_url,
+        "options": {**as_json(entry.options), **options},
+        "timeout_s": timeout,
+        "connect_timeout_s": entry.timeouts.connect,
+        "idle_timeout_s": entry.timeouts.idle,
+        "source": entry.managed_by,
+    }
+
+
+def provider_values(row: Any) -> dict[str, Any]:
+    """The keys of an entry that say what the row holds; the reverse of `provider_columns`."""
+    options = dict(row.options)
+    named = {name: options.pop(name) for name in _OPTION_KEYS if isinstance(options.get(name), str)}
+    return {
+        **{name: as_value(getattr(row, column)) for name, column in _PROVIDER_COLUMNS.items()},
+        **named,
+        "name": row.name,
+        "kind": row.kind,
+        "base_url": row.base_url,
+        "options": as_value(options),
+        "timeout": row.timeout_s,
+        "timeouts": Timeouts(connect=row.connect_timeout_s, idle=row.idle_timeout_s),
+        "managed_by": row.source,
+    }
+
+
+def model_columns(entry: ModelEntry, provider: ProviderEntry) -> dict[str, Any]:
+    columns = {column: as_json(getattr(entry, name)) for name, column in _MODEL_COLUMNS.items()}
+    return {
+        **columns,
+        "upstream_model": entry.upstream or entry.name,
+        "source": entry.managed_by or provider.managed_by,
+    }
+
+
+def model_values(row: Any, provider_source: str) -> dict[str, Any]:
+    return {
+        **{name: as_value(getattr(row, column)) for name, column in _MODEL_COLUMNS.items()},
+        "name": row.model,
+        "upstream": None if row.upstream_model in ("", row.model) else row.upstream_model,
+        "managed_by": None if row.source == provider_source else row.source,
+    }
+
+
+def alias_columns(entry: AliasEntry) -> dict[str, Any]:
+    columns = {column: as_json(getattr(entry, name)) for name, column in _ALIAS_COLUMNS.items()}
+    return {**columns, "strategy": entry.strategy or ""}
+
+
+def alias_values(row: Any) -> dict[str, Any]:
+    found = {name: as_value(getattr(row, column)) for name, column in _ALIAS_COLUMNS.items()}
+    return {**found, "strategy": row.strategy or None}
+
+
+def policy_columns(entry: PolicyEntry) -> dict[str, Any]:
+    return {column: as_json(getattr(entry, name)) for name, column in _POLICY_COLUMNS.items()}
+
+
+def policy_values(row: Any) -> dict[str, Any]:
+    return {"name": row.name, **{name: as_value(getattr(row, column)) for name, column in _POLICY_COLUMNS.items()}}
+
+
+def settings_columns(wanted: Configuration) -> dict[str, Any]:
+    """Only what the document gives."""
+    columns = {
+        column: as_json(getattr(wanted, name)) for name, column in SETTINGS_COLUMNS.items() if name in wanted.given
+    }
+    if "log_file" in columns:
+        columns["log_file"] = columns["log_file"] or ""
+    return columns
+
+
+def settings_values(row: Any) -> dict[str, Any]:
+    found = {name: as_value(getattr(row, column)) for name, column in SETTINGS_COLUMNS.items()}
+    return {**found, "log_file": row.log_file or None}

@@ -1,0 +1,147 @@
+"""The database as a document. Secrets appear as references, API keys not at all: they belong to their owners."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from accounts.models import Budget, Limit, Team
+from providers.models import Credential, Deployment, Provider
+from routing.configuration.columns import (
+    PROCESS_KEYS,
+    SECTION_COLUMNS,
+    alias_values,
+    as_value,
+    model_values,
+    policy_values,
+    provider_values,
+    settings_values,
+)
+from routing.configuration.document import (
+    AliasEntry,
+    BudgetEntry,
+    Configuration,
+    PolicyEntry,
+    TeamEntry,
+)
+from routing.configuration.kinds import WRONG, Reading
+from routing.configuration.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from routing.configuration.problems import START
+from routing.configuration.provider_entry import CredentialEntry, ModelEntry, ProviderEntry
+from routing.configuration.sections import keys_of
+from routing.models import GatewaySettings, ModelAlias, RoutePolicy
+
+
+def read_configuration() -> Configuration:
+    """Everything that is configured, as a document that `apply` finds nothing to change in."""
+    row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+    settings = {**settings_values(row), **_process(row.process), **_sections(row)}
+    given = frozenset(settings) | {"model_aliases", "route_policies", "teams", "providers", "file_managed_settings"}
+    return Configuration(
+        **settings,
+        given=given,
+        model_aliases={alias.name: AliasEntry(**alias_values(alias)) for alias in ModelAlias.objects.order_by("name")},
+        route_policies=tuple(
+            PolicyEntry(**policy_values(policy)) for policy in RoutePolicy.objects.order_by("position", "name")
+        ),
+        teams=_teams(),
+        providers=_providers(),
+        file_managed_settings=tuple(sorted(row.file_keys)),
+    )
+
+
+def _process(stored: dict[str, Any]) -> dict[str, Any]:
+    return {name: stored[name] for name in PROCESS_KEYS if name in stored}
+
+
+def _sections(row: GatewaySettings) -> dict[str, Any]:
+    kinds = {item.name: item.kind for item in keys_of(Configuration)}
+    found = {}
+    for name in SECTION_COLUMNS:
+        stored = getattr(row, name)
+        if stored:
+            value = kinds[name].read(_node(stored), name, Reading())
+            if value is not WRONG:
+                found[name] = value
+    return found
+
+
+def _node(value: Any) -> Node:
+    """Stored JSON as nodes, so that the document's own kinds read it."""
+    if isinstance(value, dict):
+        entries = ((_text(name), _node(content)) for name, content in value.items())
+        return MappingNode(at=START, entries=tuple(entries))
+    if isinstance(value, list):
+        return SequenceNode(at=START, items=tuple(_node(item) for item in value))
+    if value is None or isinstance(value, bool):
+        return ScalarNode(at=START, type="null" if value is None else "flag", text=str(value).lower())
+    return _text(value) if isinstance(value, str) else ScalarNode(at=START, type="number", text=repr(value))
+
+
+def _text(value: str) -> ScalarNode:
+    return ScalarNode(at=START, type="text", text=value, plain=False)
+
+
+def _providers() -> tuple[ProviderEntry, ...]:
+    models: dict[int, list[Deployment]] = {}
+    for deployment in Deployment.objects.order_by("pk"):
+        models.setdefault(deployment.provider_id, []).append(deployment)
+    credentials: dict[int, list[Credential]] = {}
+    for credential in Credential.objects.order_by("pk"):
+        credentials.setdefault(credential.provider_id, []).append(credential)
+    return tuple(
+        ProviderEntry(
+            **provider_values(row),
+            **_credentials(credentials.get(row.pk, [])),
+            models=tuple(ModelEntry(**model_values(model, row.source)) for model in models.get(row.pk, [])),
+        )
+        for row in Provider.objects.order_by("priority", "name")
+    )
+
+
+def _credentials(rows: list[Credential]) -> dict[str, Any]:
+    """The shortest form that says it all; `api_keys_env: []` says that there is none."""
+    entries = [_credential(row) for row in rows]
+    if not entries:
+        return {"api_keys_env": ()}
+    if len(entries) == 1 and entries[0] == CredentialEntry(env=entries[0].env) and entries[0].env:
+        return {"api_key_env": entries[0].env}
+    return {"credentials": tuple(entries)}
+
+
+def _credential(row: Credential) -> CredentialEntry:
+    return CredentialEntry(name=row.name, env=row.environment_variable or None, weight=row.weight, enabled=row.enabled)
+
+
+def _teams() -> dict[str, TeamEntry]:
+    limits = {limit.team_id: limit for limit in Limit.objects.filter(scope="team")}
+    budgets: dict[int | None, list[Budget]] = {}
+    for budget in Budget.objects.filter(scope="team", enabled=True).order_by("period", "pk"):
+        budgets.setdefault(budget.team_id, []).append(budget)
+    return {
+        team.name: _team(team, limits.get(team.pk), budgets.get(team.pk, ())) for team in Team.objects.order_by("name")
+    }
+
+
+def _team(team: Team, limit: Limit | None, budgets: Iterable[Budget]) -> TeamEntry:
+    # One budget per period is what a document can say; of several the first stands for the rest.
+    first_of_period: dict[str, Budget] = {}
+    for budget in budgets:
+        first_of_period.setdefault(budget.period, budget)
+    return TeamEntry(
+        enabled=team.enabled,
+        rpm=limit.requests if limit else None,
+        tpm=limit.tokens if limit else None,
+        max_concurrency=limit.concurrency if limit else None,
+        budgets=tuple(
+            BudgetEntry(
+                usd=budget.amount_nano_usd,
+                tokens=budget.tokens,
+                period=budget.period,
+                on_unknown_price=budget.on_unknown_price,
+            )
+            for budget in first_of_period.values()
+        ),
+        cache=team.cache_enabled,
+        payload_logging=team.payload_logging,
+        metadata=as_value(team.metadata),
+        managed_by=team.managed_by or "admin",
+    )

@@ -1,0 +1,96 @@
+"""A file into the database: what the command, the start of the server and the watcher do alike."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from routing.configuration.apply import Applied, apply_configuration
+from routing.configuration.parse import MAX_BYTES
+from routing.configuration.problems import START, ConfigurationRefused, Problem
+from routing.configuration.schema import read
+from routing.models import ConfigurationFile
+from routing.revisions import one_revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """`path` is absolute: the name a file is remembered by."""
+
+    path: str
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def read_file(path: str) -> FileContent:
+    """Raises `ConfigurationRefused` when there is no such file, or one that is too large to be meant."""
+    absolute = str(Path(path).absolute())
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        problem = Problem(at=START, key="", found=error.strerror or "no such file", expected="a readable file")
+        raise ConfigurationRefused(path, [problem]) from None
+    return FileContent(path=absolute, data=data)
+
+
+def load_file(path: str, *, dry_run: bool = False, prune: bool = False, author: Any = None) -> Applied:
+    """Loads the file whether or not it changed. Raises `ConfigurationRefused`."""
+    content = read_file(path)
+    wanted = read(content.data, file=path)
+    applied = apply_configuration(wanted, file=path, secret_of=_secret_of, dry_run=dry_run, prune=prune, author=author)
+    if not dry_run:
+        _remember(content, applied)
+    return applied
+
+
+def load_if_changed(content: FileContent) -> Applied | None:
+    """Loads what has not been loaded yet, by this worker or another; rows that left the file since its last loading are
+    removed. A refused content is remembered and raised once. Returns None when there was nothing to do."""
+    try:
+        with one_revision(source="file", reason=f"loaded {content.path}"):
+            # Inside the transaction, whose turn is taken: the second worker sees what the first has written.
+            row = ConfigurationFile.objects.filter(path=content.path).first()
+            if row is not None and content.digest in (row.digest, row.refused_digest):
+                return None
+            wanted = read(content.data, file=content.path)
+            gone = row.names if row is not None else {}
+            applied = apply_configuration(wanted, file=content.path, secret_of=_secret_of, gone=gone)
+            _remember(content, applied)
+    except ConfigurationRefused as refusal:
+        _remember_refusal(content, refusal)
+        raise
+    return applied
+
+
+def _secret_of(name: str) -> str:
+    read_secret: Callable[[str], str] = settings.PROVIDER_SECRET
+    return read_secret(name)
+
+
+def _remember(content: FileContent, applied: Applied) -> None:
+    ConfigurationFile.objects.update_or_create(
+        path=content.path,
+        defaults={
+            "digest": content.digest,
+            "loaded_at": timezone.now(),
+            "names": applied.names,
+            "refused_digest": "",
+            "refused_at": None,
+            "refusal": "",
+        },
+    )
+
+
+def _remember_refusal(content: FileContent, refusal: ConfigurationRefused) -> None:
+    ConfigurationFile.objects.update_or_create(
+        path=content.path,
+        defaults={"refused_digest": content.digest, "refused_at": timezone.now(), "refusal": str(refusal)},
+    )

@@ -1,0 +1,76 @@
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from routing.configuration.apply import Applied
+from routing.configuration.loading import load_file
+from routing.configuration.problems import ConfigurationRefused
+
+
+class Command(BaseCommand):
+    help = (
+        "Loads a configuration file (YAML or JSON) into the database: all of it, or nothing when anything is wrong. "
+        "Running workers follow within two seconds."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="such as config.yaml or health_worker_providers.json")
+        parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+        parser.add_argument(
+            "--prune", action="store_true", help="also remove what files brought and this file does not name"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            applied = load_file(options["file"], dry_run=options["dry_run"], prune=options["prune"])
+        except ConfigurationRefused as refusal:
+            if options["json"]:
+                self.stdout.write(json.dumps({"refused": [_problem(refusal.file, item) for item in refusal.problems]}))
+            raise CommandError(f"{refusal}\nNothing was changed.") from None
+        if options["json"]:
+            self.stdout.write(json.dumps(_report(applied, dry_run=options["dry_run"]), default=str))
+            return
+        for warning in applied.warnings:
+            self.stderr.write(self.style.WARNING(f"Warning: {warning}."))
+        for change in applied.changes:
+            self.stdout.write(change.describe())
+        for sentence in applied.sentences:
+            # Keys are no part of the document that is compared.
+            if " API key " in sentence:
+                self.stdout.write(f"* {sentence}")
+        self.stdout.write(_summary(applied, dry_run=options["dry_run"]))
+
+
+def _summary(applied: Applied, *, dry_run: bool) -> str:
+    if not applied.sentences:
+        return "Nothing to change."
+    if dry_run:
+        return f"{len(applied.sentences)} changes would be made; nothing was changed."
+    return f"{len(applied.sentences)} changes, revision {applied.revision}."
+
+
+def _report(applied: Applied, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "revision": applied.revision,
+        "changes": [
+            {"action": change.action, "path": change.path, "before": change.before, "after": change.after}
+            for change in applied.changes
+        ],
+        "rows": list(applied.sentences),
+        "warnings": list(applied.warnings),
+    }
+
+
+def _problem(file: str, problem: Any) -> dict[str, Any]:
+    return {
+        "file": file,
+        "line": problem.at.line,
+        "column": problem.at.column,
+        "key": problem.key,
+        "found": problem.found,
+        "expected": problem.expected,
+    }

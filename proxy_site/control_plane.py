@@ -51,3 +51,6 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
 
 def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
     return error_response(request, error.status_code, message=str(error))
+
+
+operations = build_api()

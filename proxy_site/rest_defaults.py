@@ -4,8 +4,8 @@ Default deny: staff or an `admin` key. Rows that the configuration file manages 
 OpenAI's shape. The browsable pages are for staff; everybody else gets JSON whatever they accept.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, IntegrityError
@@ -18,20 +18,23 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.errors import AccessDenied
 from proxy_site.api_errors import INTERNAL, WORDS, error_object
 from proxy_site.key_authentication import may_administer
 
+if TYPE_CHECKING:
+    # REST framework's views import these classes: the settings name them.
+    from rest_framework.views import APIView
+
 
 class Administrators(BasePermission):
     message = "This needs a key with the scope 'admin', or a staff account."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         return may_administer(request)
 
-    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+    def has_object_permission(self, request: Request, view: "APIView", obj: Any) -> bool:
         managed = "file" in (getattr(obj, "source", ""), getattr(obj, "managed_by", ""))
         if managed and request.method not in SAFE_METHODS and not getattr(view, "runs_only", False):
             raise ManagedByFile
@@ -51,12 +54,13 @@ class Pages(LimitOffsetPagination):
 
 class Negotiation(DefaultContentNegotiation):
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         staff = getattr(request._request, "user", None)
         accepts_html = "text/html" in request.headers.get("Accept", "")
         if not accepts_html or staff is None or not getattr(staff, "is_staff", False):
-            return renderers[0], renderers[0].media_type or "application/json"
+            first = next(iter(renderers))
+            return first, first.media_type or "application/json"
         return super().select_renderer(request, renderers, format_suffix)  # type: ignore[no-any-return]
 
 

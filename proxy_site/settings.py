@@ -253,7 +253,12 @@ REST_FRAMEWORK = {
     ],
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-SPECTACULAR_SETTINGS = {"TITLE": "LLM Proxy API", "VERSION": VERSION, "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "LLM Proxy API",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "ENUM_NAME_OVERRIDES": {"RouteStrategyEnum": "routing.models.Strategy"},
+}
 
 # ------------------------------------------------------------------------------------------------------------ logging
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -4,11 +4,16 @@ from django.contrib import admin
 from django.urls import include, path
 
 from monitoring.metrics_view import metrics
-from proxy_site.control_plane import build_api
+from proxy_site import openapi
+from proxy_site.control_plane import operations
+from proxy_site.management_api import build_urls
 
 urlpatterns = [
-    path("", build_api().urls),
+    path("", operations.urls),
     path("metrics", metrics, name="metrics"),
+    path("api/", include(build_urls())),
+    path("openapi.json", openapi.openapi_json, name="openapi"),
+    path("docs", openapi.docs, name="docs"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -1,0 +1,106 @@
+"""`/api/teams`, `/api/api-keys`, `/api/limits`, `/api/budgets`, `/api/prices`."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import transaction
+from drf_spectacular.utils import extend_schema
+from rest_framework import viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import keys, provisioning
+from accounts.models import ApiKey, Budget, Limit, Price, Team
+from accounts.rest_serializers import (
+    ApiKeySerializer,
+    BudgetSerializer,
+    LimitSerializer,
+    NewApiKeySerializer,
+    PriceSerializer,
+    RotationSerializer,
+    TeamSerializer,
+)
+
+
+class AtomicWrites:
+    """A change, its history and the notes that tell the workers of it are one transaction."""
+
+    def perform_create(self, serializer: Any) -> None:
+        with transaction.atomic():
+            serializer.save()
+
+    def perform_update(self, serializer: Any) -> None:
+        with transaction.atomic():
+            serializer.save()
+
+    def perform_destroy(self, instance: Any) -> None:
+        with transaction.atomic():
+            instance.delete()
+
+
+class TeamViewSet(AtomicWrites, viewsets.ModelViewSet[Team]):
+    queryset = Team.objects.all()
+    serializer_class = TeamSerializer
+    filterset_fields: ClassVar[list[str]] = ["name", "enabled", "managed_by"]
+    search_fields: ClassVar[list[str]] = ["name"]
+    ordering_fields: ClassVar[list[str]] = ["name", "created_at", "updated_at"]
+
+
+class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
+    queryset = ApiKey.objects.select_related("team")
+    serializer_class = ApiKeySerializer
+    filterset_fields: ClassVar[list[str]] = ["name", "team", "enabled", "public_id", "managed_by"]
+    search_fields: ClassVar[list[str]] = ["name", "public_id", "team__name"]
+    ordering_fields: ClassVar[list[str]] = ["name", "team", "created_at", "last_used_at", "expires_at"]
+
+    @extend_schema(request=ApiKeySerializer, responses={201: NewApiKeySerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        fresh = keys.new_key(str(settings.KEY_PEPPER).encode())
+        with transaction.atomic():
+            row = serializer.save(public_id=fresh.public_id, digest=fresh.digest, hint=fresh.hint)
+        return Response({**ApiKeySerializer(row).data, "key": fresh.token}, status=201)
+
+    @extend_schema(request=RotationSerializer, responses=NewApiKeySerializer)
+    @action(detail=True, methods=["post"], filterset_fields=[])
+    def rotate(self, request: Request, pk: str | None = None) -> Response:
+        """A new secret; the one before works for `overlap_s` more, so that clients can change over."""
+        order = RotationSerializer(data=request.data)
+        order.is_valid(raise_exception=True)
+        overlap = timedelta(seconds=order.validated_data["overlap_s"])
+        issued = provisioning.rotate_key(self.get_object().pk, overlap=overlap)
+        return Response({**ApiKeySerializer(issued.key).data, "key": issued.token})
+
+    @extend_schema(request=None, responses=ApiKeySerializer)
+    @action(detail=True, methods=["post"], filterset_fields=[])
+    def revoke(self, request: Request, pk: str | None = None) -> Response:
+        """For good: every worker refuses the key within a second."""
+        return Response(ApiKeySerializer(provisioning.revoke_key(self.get_object().pk)).data)
+
+
+class LimitViewSet(AtomicWrites, viewsets.ModelViewSet[Limit]):
+    queryset = Limit.objects.select_related("key", "team")
+    serializer_class = LimitSerializer
+    filterset_fields: ClassVar[list[str]] = ["scope", "key", "team", "strict", "managed_by"]
+    ordering_fields: ClassVar[list[str]] = ["scope", "created_at", "updated_at"]
+
+
+class BudgetViewSet(AtomicWrites, viewsets.ModelViewSet[Budget]):
+    queryset = Budget.objects.select_related("key", "team")
+    serializer_class = BudgetSerializer
+    filterset_fields: ClassVar[list[str]] = ["scope", "key", "team", "period", "enabled", "managed_by"]
+    search_fields: ClassVar[list[str]] = ["name"]
+    ordering_fields: ClassVar[list[str]] = ["scope", "name", "created_at", "updated_at"]
+
+
+class PriceViewSet(AtomicWrites, viewsets.ModelViewSet[Price]):
+    """Own prices with the moment from which they hold; they override a deployment's and the catalogue's."""
+
+    queryset = Price.objects.all()
+    serializer_class = PriceSerializer
+    filterset_fields: ClassVar[list[str]] = ["model", "provider", "managed_by"]
+    search_fields: ClassVar[list[str]] = ["model", "provider", "note"]
+    ordering_fields: ClassVar[list[str]] = ["model", "provider", "effective_from"]

@@ -1,0 +1,72 @@
+"""What is publicly known of models: context window and list prices, for filling in deployments that people then edit."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+logger = logging.getLogger("llm_proxy.providers.catalog")
+
+PROGRAM = Path(__file__).with_name("catalog_program.py")
+TIMEOUT_S = 60
+# Our kinds of provider → the catalogue's ids. Of other kinds (one's own server, a reseller) no price is known.
+CATALOGUE_IDS = {
+    "openai": "openai",
+    "openai_responses": "openai",
+    "anthropic": "anthropic",
+    "grok": "x-ai",
+    "perplexity": "perplexity",
+    "openrouter": "openrouter",
+    "cohere": "cohere",
+    "azure": "azure",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """None where unknown. Prices are nano-USD per million tokens."""
+
+    context_window: int | None = None
+    input: int | None = None
+    output: int | None = None
+    cached_input: int | None = None
+    cache_write: int | None = None
+
+
+UNKNOWN = ModelFacts()
+
+
+def is_listed(kind: str, base_url: str, default_base_url: str | None) -> bool:
+    """Whether list prices hold for a provider: its kind is a vendor's, and it is the vendor's own address."""
+    if kind not in CATALOGUE_IDS:
+        return False
+    return kind == "azure" or (default_base_url is not None and _host(base_url) == _host(default_base_url))
+
+
+def model_facts(kind: str, models: Iterable[str]) -> dict[str, ModelFacts]:
+    """Every one of `models`, `UNKNOWN` where the catalogue does not have it. Blocks for a second or two."""
+    asked = list(dict.fromkeys(models))
+    provider = CATALOGUE_IDS.get(kind)
+    if provider is None or not asked:
+        return dict.fromkeys(asked, UNKNOWN)
+    return dict(zip(asked, _ask([(provider, model) for model in asked]), strict=True))
+
+
+def _ask(pairs: list[tuple[str, str]]) -> list[ModelFacts]:
+    command = [sys.executable, "-I", str(PROGRAM)]
+    try:
+        done = subprocess.run(  # noqa: S603 our own program, nothing from outside in its arguments
+            command, input=json.dumps(pairs), capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+        )
+        rows = json.loads(done.stdout)
+    except (subprocess.SubprocessError, OSError, ValueError):
+        logger.exception("the model catalogue cannot be read: prices and context windows stay empty")
+        return [UNKNOWN] * len(pairs)
+    return [UNKNOWN if row is None else ModelFacts(**row) for row in rows]
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].lower()

@@ -1,0 +1,133 @@
+"""JSON of providers, credentials and deployments for the management API. A secret goes in and never comes out."""
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import serializers
+
+from providers.models import ConformanceReport, Credential, Deployment, Provider
+
+# A credential names a variable that will be sent to an address the same caller may choose.
+OWN_VARIABLES = frozenset(
+    {"DATABASE_URL", "REDIS_URL", "PROXY_API_SECRET_KEY", "PROXY_API_ENCRYPTION_KEYS", "PROXY_API_METRICS_TOKEN"}
+)
+
+
+class ProviderSerializer(serializers.ModelSerializer[Provider]):
+    class Meta:
+        model = Provider
+        exclude: ClassVar[list[str]] = []
+        read_only_fields: ClassVar[list[str]] = ["source", "created_at", "updated_at"]
+
+
+class CredentialSerializer(serializers.ModelSerializer[Credential]):
+    """`secret` is stored encrypted and shown as `hint` from then on; `environment_variable` names one instead."""
+
+    secret = serializers.CharField(write_only=True, required=False, max_length=8192, trim_whitespace=True)
+
+    class Meta:
+        model = Credential
+        fields: ClassVar[list[str]] = [
+            "id", "provider", "name", "secret", "hint", "environment_variable", "weight", "enabled", "last_worked_at",
+        ]  # fmt: skip
+        read_only_fields: ClassVar[list[str]] = ["hint", "last_worked_at"]
+
+    def validate_environment_variable(self, name: str) -> str:
+        if name.upper().removesuffix("_FILE") in OWN_VARIABLES:
+            raise serializers.ValidationError("This variable is the gateway's own secret.")
+        return name
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        row = self.instance
+        has_secret = "secret" in attrs or bool(row and row.ciphertext)
+        variable = attrs.get("environment_variable", row.environment_variable if row else "")
+        if "secret" in attrs and variable:
+            raise serializers.ValidationError({"secret": "Give a secret or an environment variable, not both."})
+        if not has_secret and not variable:
+            raise serializers.ValidationError({"secret": "Give the secret, or name an environment variable."})
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Credential:
+        secret = validated_data.pop("secret", None)
+        row = Credential(**validated_data)
+        return self._stored(row, secret)
+
+    def update(self, instance: Credential, validated_data: dict[str, Any]) -> Credential:
+        secret = validated_data.pop("secret", None)
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        if instance.environment_variable:
+            instance.ciphertext = instance.hint = ""
+        return self._stored(instance, secret)
+
+    @staticmethod
+    def _stored(row: Credential, secret: str | None) -> Credential:
+        if secret is not None:
+            row.store(secret)
+        row.save()
+        return row
+
+
+class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
+    class Meta:
+        model = Deployment
+        exclude: ClassVar[list[str]] = []
+        read_only_fields: ClassVar[list[str]] = ["source", "created_at", "updated_at"]
+
+    def validate_model(self, name: str) -> str:
+        try:
+            Deployment(model=name).clean()
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(error.message_dict["model"]) from None
+        return name
+
+
+class ProbeResultSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=["passed", "failed", "unsupported", "skipped"])
+    detail = serializers.CharField(allow_blank=True)
+    duration = serializers.FloatField(allow_null=True, help_text="Seconds.")
+
+
+class ConformanceReportSerializer(serializers.ModelSerializer[ConformanceReport]):
+    """The capability matrix: one row per probe, with what failed and why."""
+
+    results = ProbeResultSerializer(many=True)
+
+    class Meta:
+        model = ConformanceReport
+        exclude: ClassVar[list[str]] = []
+
+
+class TestOrderSerializer(serializers.Serializer[Any]):
+    model = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
+    max_cost_usd = serializers.FloatField(required=False, min_value=0, max_value=10, default=0.02)
+
+
+class ListedModelSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    context_window = serializers.IntegerField(allow_null=True)
+    max_output_tokens = serializers.IntegerField(allow_null=True)
+    input_nano_usd_per_mtok = serializers.IntegerField(source="facts.input", allow_null=True)
+    output_nano_usd_per_mtok = serializers.IntegerField(source="facts.output", allow_null=True)
+    adopted = serializers.BooleanField()
+
+
+class ListedModelsSerializer(serializers.Serializer[Any]):
+    models = ListedModelSerializer(many=True)
+
+
+class AdoptionSerializer(serializers.Serializer[Any]):
+    """`models` are names from the provider's list; leave them out and say `all` to adopt every one."""
+
+    models = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=2000)
+    all = serializers.BooleanField(required=False, default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if bool(attrs.get("models")) == attrs["all"]:
+            raise serializers.ValidationError({"models": "Name the models to adopt, or say all: true."})
+        return attrs
+
+
+class AdoptedSerializer(serializers.Serializer[Any]):
+    adopted = DeploymentSerializer(many=True)

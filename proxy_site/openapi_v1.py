@@ -1,0 +1,230 @@
+"""The `/v1` part of the OpenAPI document. OpenAI's own documentation describes every field; here are those that the
+gateway itself looks at, and all others go through (`additionalProperties`)."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(required: list[str], **properties: Json) -> Json:
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": True}
+
+
+TEXT: Json = {"type": "string"}
+COUNT: Json = {"type": "integer", "minimum": 0}
+NAMES: Json = {"type": "array", "items": TEXT}
+
+SCHEMAS: dict[str, Json] = {
+    "Error": _object(
+        ["error"],
+        error={
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": TEXT,
+                "type": TEXT,
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        },
+    ),
+    "CompletionUsage": _object(
+        ["prompt_tokens", "completion_tokens", "total_tokens"],
+        prompt_tokens=COUNT,
+        completion_tokens=COUNT,
+        total_tokens=COUNT,
+        prompt_tokens_details={"type": "object", "properties": {"cached_tokens": COUNT}},
+        completion_tokens_details={"type": "object", "properties": {"reasoning_tokens": COUNT}},
+    ),
+    "ChatMessage": _object(
+        ["role"],
+        role={"type": "string", "enum": ["system", "developer", "user", "assistant", "tool", "function"]},
+        content={"anyOf": [TEXT, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]},
+        name=TEXT,
+        tool_calls={"type": "array", "items": {"type": "object"}},
+        tool_call_id=TEXT,
+    ),
+    "ChatCompletionRequest": _object(
+        ["model", "messages"],
+        model={"type": "string", "description": "A model, an alias, or `provider/model`."},
+        messages={"type": "array", "minItems": 1, "items": _ref("ChatMessage")},
+        stream={"type": "boolean", "default": False},
+        stream_options={"type": "object", "properties": {"include_usage": {"type": "boolean"}}},
+        max_tokens={"type": "integer", "minimum": 1},
+        max_completion_tokens={"type": "integer", "minimum": 1},
+        temperature={"type": "number", "minimum": 0, "maximum": 2},
+        top_p={"type": "number", "minimum": 0, "maximum": 1},
+        n={"type": "integer", "minimum": 1},
+        stop={"anyOf": [TEXT, NAMES]},
+        tools={"type": "array", "items": {"type": "object"}},
+        tool_choice={"anyOf": [TEXT, {"type": "object"}]},
+        response_format={"type": "object"},
+        reasoning_effort=TEXT,
+        user=TEXT,
+    ),
+    "ChatCompletion": _object(
+        ["id", "object", "created", "model", "choices"],
+        id=TEXT,
+        object={"const": "chat.completion"},
+        created={"type": "integer"},
+        model=TEXT,
+        choices={
+            "type": "array",
+            "items": _object(
+                ["index", "message", "finish_reason"],
+                index=COUNT,
+                message=_ref("ChatMessage"),
+                finish_reason={"type": ["string", "null"]},
+            ),
+        },
+        usage=_ref("CompletionUsage"),
+    ),
+    "ChatCompletionChunk": _object(
+        ["id", "object", "created", "model", "choices"],
+        id=TEXT,
+        object={"const": "chat.completion.chunk"},
+        created={"type": "integer"},
+        model=TEXT,
+        choices={
+            "type": "array",
+            "items": _object(
+                ["index", "delta"],
+                index=COUNT,
+                delta={"type": "object"},
+                finish_reason={"type": ["string", "null"]},
+            ),
+        },
+        usage={"anyOf": [_ref("CompletionUsage"), {"type": "null"}]},
+    ),
+    "TextCompletionRequest": _object(
+        ["model", "prompt"],
+        model=TEXT,
+        prompt={"anyOf": [TEXT, {"type": "array"}]},
+        stream={"type": "boolean", "default": False},
+        max_tokens={"type": "integer", "minimum": 1},
+        temperature={"type": "number"},
+        stop={"anyOf": [TEXT, NAMES]},
+    ),
+    "TextCompletion": _object(
+        ["id", "object", "created", "model", "choices"],
+        id=TEXT,
+        object={"const": "text_completion"},
+        created={"type": "integer"},
+        model=TEXT,
+        choices={"type": "array", "items": {"type": "object"}},
+        usage=_ref("CompletionUsage"),
+    ),
+    "EmbeddingsRequest": _object(
+        ["model", "input"],
+        model=TEXT,
+        input={"anyOf": [TEXT, {"type": "array"}]},
+        encoding_format={"type": "string", "enum": ["float", "base64"], "default": "float"},
+        dimensions={"type": "integer", "minimum": 1},
+    ),
+    "EmbeddingList": _object(
+        ["object", "data", "model"],
+        object={"const": "list"},
+        data={
+            "type": "array",
+            "items": _object(
+                ["object", "index", "embedding"],
+                object={"const": "embedding"},
+                index=COUNT,
+                embedding={"anyOf": [{"type": "array", "items": {"type": "number"}}, TEXT]},
+            ),
+        },
+        model=TEXT,
+        usage={"type": "object"},
+    ),
+    "Model": _object(
+        ["id", "object", "created", "owned_by"],
+        id=TEXT,
+        object={"const": "model"},
+        created={"type": "integer"},
+        owned_by=TEXT,
+    ),
+    "ModelList": _object(["object", "data"], object={"const": "list"}, data={"type": "array", "items": _ref("Model")}),
+}
+
+_HEADERS: list[Json] = [
+    {"name": "x-llm-proxy-tags", "in": "header", "schema": TEXT, "description": "Tags a provider must have, by comma."},
+    {"name": "x-llm-proxy-no-cache", "in": "header", "schema": TEXT, "description": "Do not answer from the cache."},
+    {"name": "x-llm-proxy-timeout", "in": "header", "schema": {"type": "number"}, "description": "Seconds, at most."},
+    {"name": "Idempotency-Key", "in": "header", "schema": TEXT, "description": "The same key never runs twice."},
+    {"name": "x-request-id", "in": "header", "schema": TEXT, "description": "Kept when it is well formed."},
+]
+_ANSWER_HEADERS: Json = {
+    name: {"schema": TEXT}
+    for name in (
+        "x-request-id", "x-llm-proxy-provider", "x-llm-proxy-model", "x-llm-proxy-attempts", "x-llm-proxy-revision",
+        "x-llm-proxy-cache", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+        "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+    )
+}  # fmt: skip
+
+
+def _error(description: str) -> Json:
+    return {"description": description, "content": {"application/json": {"schema": _ref("Error")}}}
+
+
+_ERRORS: dict[str, Json] = {
+    "408": _error("The body came too slowly."),
+    "413": _error("The body is larger than 8 MiB."),
+    "429": _error("A limit (`rate_limit_exceeded`, see Retry-After) or a budget (`insufficient_quota`) is used up."),
+    "502": _error("The provider failed."),
+    "503": _error("No provider can answer; the message names each one's reason."),
+    "504": _error("The provider was too slow."),
+}
+
+
+def _post(operation: str, summary: str, request: str, answer: str, chunk: str | None = None) -> Json:
+    content: Json = {"application/json": {"schema": _ref(answer)}}
+    if chunk is not None:
+        content["text/event-stream"] = {
+            "schema": {"type": "string", "description": f"Events of `{chunk}`, ended by `data: [DONE]`."}
+        }
+    return {
+        "post": {
+            "tags": ["completions"],
+            "operationId": operation,
+            "summary": summary,
+            "parameters": _HEADERS,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(request)}}},
+            "responses": {
+                "200": {"description": "The answer.", "headers": _ANSWER_HEADERS, "content": content},
+                **_ERRORS,
+            },
+        }
+    }
+
+
+def _get(operation: str, summary: str, answer: str, parameters: list[Json] | None = None) -> Json:
+    content = {"application/json": {"schema": _ref(answer)}}
+    return {
+        "get": {
+            "tags": ["completions"],
+            "operationId": operation,
+            "summary": summary,
+            "parameters": parameters or [],
+            "responses": {"200": {"description": "What this key may use now.", "content": content}},
+        }
+    }
+
+
+PATHS: dict[str, Json] = {
+    "/v1/chat/completions": _post(
+        "createChatCompletion", "Chat", "ChatCompletionRequest", "ChatCompletion", "ChatCompletionChunk"
+    ),
+    "/v1/completions": _post(
+        "createCompletion", "Legacy text completion", "TextCompletionRequest", "TextCompletion", "TextCompletion"
+    ),
+    "/v1/embeddings": _post("createEmbedding", "Embeddings", "EmbeddingsRequest", "EmbeddingList"),
+    "/v1/models": _get("listModels", "Models", "ModelList"),
+    "/v1/models/{id}": _get(
+        "retrieveModel", "One model", "Model", [{"name": "id", "in": "path", "required": True, "schema": TEXT}]
+    ),
+}

@@ -1,0 +1,82 @@
+"""JSON of aliases, policies, gateway settings and configuration revisions for the management API."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
+from routing.strategies.balanced import Balance
+
+
+def check_names(value: Any, field: str) -> Any:
+    if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
+        raise serializers.ValidationError(f"'{field}' is a list of model names.")
+    return value
+
+
+class ModelAliasSerializer(serializers.ModelSerializer[ModelAlias]):
+    class Meta:
+        model = ModelAlias
+        exclude: ClassVar[list[str]] = []
+        read_only_fields: ClassVar[list[str]] = ["source"]
+
+    def validate_targets(self, value: Any) -> Any:
+        return check_names(value, "targets")
+
+    def validate_fallbacks(self, value: Any) -> Any:
+        return check_names(value, "fallbacks")
+
+
+class RoutePolicySerializer(serializers.ModelSerializer[RoutePolicy]):
+    class Meta:
+        model = RoutePolicy
+        exclude: ClassVar[list[str]] = []
+        read_only_fields: ClassVar[list[str]] = ["source"]
+
+    def validate_fallbacks(self, value: Any) -> Any:
+        return check_names(value, "fallbacks")
+
+    def validate_context_fallbacks(self, value: Any) -> Any:
+        return check_names(value, "context_fallbacks")
+
+    def validate_options(self, value: Any) -> Any:
+        """A weight that is no number would keep every worker from building its table."""
+        if not isinstance(value, dict):
+            raise serializers.ValidationError("Options are a JSON object.")
+        for name, weight in value.items():
+            if name in Balance.__dataclass_fields__ and (
+                isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0
+            ):
+                raise serializers.ValidationError(f"The weight '{name}' is a number of at least 0.")
+        return value
+
+
+class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
+    class Meta:
+        model = GatewaySettings
+        exclude: ClassVar[list[str]] = ["id"]
+        read_only_fields: ClassVar[list[str]] = ["updated_at"]
+
+    def validate_cors_origins(self, value: Any) -> Any:
+        return check_names(value, "cors_origins")
+
+    def validate_api_key_header(self, value: str) -> str:
+        if not value.replace("-", "").isalnum() or value.lower() in ("authorization", "cookie", "host"):
+            raise serializers.ValidationError("Letters, digits and dashes, such as X-API-Key.")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("condensation", "response_cache", "payload_logging", "discovery"):
+            if name in attrs and not isinstance(attrs[name], dict):
+                raise serializers.ValidationError({name: "A JSON object."})
+        return attrs
+
+
+class RevisionSerializer(serializers.ModelSerializer[ConfigurationRevision]):
+    """`id` is the revision that requests carry in `x-llm-proxy-revision`."""
+
+    author = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+
+    class Meta:
+        model = ConfigurationRevision
+        fields: ClassVar[list[str]] = ["id", "created_at", "author", "source", "reason", "changes"]

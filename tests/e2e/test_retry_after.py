@@ -1,0 +1,116 @@
+"""Whoever is asked to wait is left alone that long, in every form of asking; a client is told when all are waiting."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.calling import Caller, at_once, report
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.upstreams.behaviours import Behaviour, expected_text
+from tests.upstreams.faults import FaultUpstream, Hit, fault_upstream_in_thread
+
+WAIT_S = 2.0
+FORMS = ("seconds", "float", "date", "ms")
+STATUSES = (429, 503)
+WITHOUT_KEY = "without key"
+
+
+def models() -> list[str]:
+    return [f"{status} {form}" for status in STATUSES for form in FORMS] + [WITHOUT_KEY]
+
+
+def provider(name: str, url: str, *, number: int, **more: Any) -> dict[str, Any]:
+    status, _, form = (name if name != WITHOUT_KEY else "429 float").partition(" ")
+    fault = f"fault:status?status={status}&retry_after={WAIT_S}&retry_after_form={form}&message={number}"
+    waits = {"name": f"p{number}", "base_url": f"{url}/v1", "priority": 1, "circuit_breaker_timeout_s": 0.2}
+    secret = "" if name == WITHOUT_KEY else "sk-secret"
+    return {**waits, "secret": secret, "models": [{"model": name, "upstream_model": fault}], **more}
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[FaultUpstream]:
+    with fault_upstream_in_thread() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def server(
+    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, upstream: FaultUpstream
+) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("retry-after") / "data"))
+    waiting = [provider(name, upstream.url, number=number) for number, name in enumerate(models())]
+    good = {"name": "good", "base_url": f"{upstream.url}/v1", "priority": 2, "models": models()}
+    lone = provider("429 seconds", upstream.url, number=90)
+    lone["models"][0]["model"] = "lone"
+    process.seed({"providers": [*waiting, good, lone]}).start()
+    yield process
+    process.stop()
+
+
+def allowed_at(hit: Hit) -> float:
+    """The earliest time of the next call: whole seconds and dates are what was written, not what was meant."""
+    behaviour: Behaviour = hit.behaviour
+    assert hit.headers_at is not None
+    if behaviour.retry_after_form == "date":
+        # The date was written when the answer was made, with the fraction of its second cut off.
+        wall = time.time() - (time.monotonic() - hit.headers_at)
+        return hit.headers_at + int(wall + behaviour.retry_after) - wall - 0.005
+    return hit.headers_at + behaviour.retry_after - 0.005
+
+
+def too_early(hits: list[Hit]) -> list[str]:
+    found = []
+    earliest: dict[str, float] = {}
+    for hit in hits:
+        if not hit.model.startswith("fault:"):
+            continue
+        if hit.received_at < earliest.get(hit.model, 0.0):
+            found.append(f"{hit.model}: {earliest[hit.model] - hit.received_at:.3f} s too early")
+        earliest[hit.model] = max(earliest.get(hit.model, 0.0), allowed_at(hit))
+    return found
+
+
+async def besiege(server: GatewayProcess, upstream: FaultUpstream, seconds: float) -> tuple[int, int]:
+    """One call after another for this long, for each model; (calls, calls that met a waiting provider)"""
+    upstream.forget()
+    calls = 0
+    async with Caller(server) as caller:
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            found = [await caller.ask(model, stream=calls % 2 == 0) for model in models()]
+            assert all(got.is_clean(expected_text(8)) for got in found), found
+            calls += len(found)
+            await asyncio.sleep(0.1)
+    return calls, sum(hit.model.startswith("fault:") for hit in upstream.hits)
+
+
+async def test_nothing_is_sent_earlier_than_asked(server: GatewayProcess, upstream: FaultUpstream) -> None:
+    _, met = await besiege(server, upstream, WAIT_S * 2.4)
+    assert not too_early(upstream.hits)
+    assert met >= 2 * len(models()), "each is called again when its time is over"
+
+
+@pytest.mark.slow
+async def test_nothing_is_sent_earlier_than_asked_for_a_minute(server: GatewayProcess, upstream: FaultUpstream) -> None:
+    calls, met = await besiege(server, upstream, 60)
+    early = too_early(upstream.hits)
+    report(f"retry-after: {met} waits asked for in {len(FORMS)} forms, {calls} calls, {len(early)} earlier than asked")
+    assert not early
+
+
+async def test_a_client_hears_how_long_the_only_provider_wants_to_wait(
+    server: GatewayProcess, upstream: FaultUpstream
+) -> None:
+    upstream.forget()
+    async with Caller(server) as caller:
+        headers = {"x-llm-proxy-timeout": "1"}
+        first, *others = await at_once(1, [lambda: caller.ask("lone", headers=headers)] * 4)
+    assert (first.status, first.headers["x-should-retry"]) == (429, "false")
+    assert first.headers["retry-after"] == "2"
+    assert {got.status for got in others} == {503}
+    assert "credential cooling" in others[0].errors[0]["message"]
+    assert len(upstream.hits) == 1

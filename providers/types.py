@@ -210,6 +210,10 @@ class ClientRequest:
     include_usage: bool = False
     received_at_s: int = 0
     """Unix time, for answers of providers that give no time of their own."""
+    size_bytes: int = 0
+    """Of the JSON it came as; 0 when unknown."""
+    has_media: bool = False
+    """May hold images, audio or files, whose bytes are no text."""
 
 
 # -------------------------------------------------------------------------------------------------- what is answered

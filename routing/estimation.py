@@ -26,6 +26,19 @@ class Estimate:
 
 
 def estimate(request: ClientRequest) -> Estimate:
+    """Text alone is measured by the size of its JSON, which is never smaller than what is in it; a request with images
+    or files part by part."""
+    if request.size_bytes and not request.has_media:
+        return Estimate(
+            likely_input=request.size_bytes // BYTES_PER_TOKEN,
+            most_input=request.size_bytes + TOKENS_PER_MESSAGE * len(request.body.get("messages", ())),
+            output=0 if request.operation is Operation.EMBEDDINGS else asked_output(request),
+        )
+    return measured(request)
+
+
+def measured(request: ClientRequest) -> Estimate:
+    """The careful way: what the texts hold, without the JSON around them."""
     text_bytes, images, messages = _measure(request)
     media = images * TOKENS_PER_IMAGE
     framing = messages * TOKENS_PER_MESSAGE
@@ -124,10 +137,11 @@ def needs(request: ClientRequest) -> frozenset[str]:
         found.add("tools")
     if _format_kind(body) == "json_schema":
         found.add("structured_output")
-    for message in body.get("messages", ()):
-        content = message.get("content")
-        if isinstance(content, list):
-            found.update(_media(content))
+    if request.has_media or not request.size_bytes:
+        for message in body.get("messages", ()):
+            content = message.get("content")
+            if isinstance(content, list):
+                found.update(_media(content))
     return frozenset(found) if found else NOTHING
 
 

@@ -16,7 +16,7 @@ from providers.types import Usage
 from routing.attempts import Won
 from routing.call import Attempt, Call, CallSummary
 from routing.errors import ClientFacing
-from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens
+from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens, measured
 from routing.reporting import Reports
 
 NOTHING = Usage()
@@ -103,7 +103,7 @@ class Settlement:
         if won is not None and won.stream is not None:
             usage, source = _stream_usage(call, won)
         elif status == 499 and call.attempts:
-            usage, source = Usage(input_tokens=call.estimate.likely_input), "estimated"
+            usage, source = Usage(input_tokens=measured(call.request).likely_input), "estimated"
         else:
             usage, source = NOTHING, "estimated"
         self._conclude(call, won=won, status=status, error=error, usage=usage, source=source)
@@ -150,7 +150,7 @@ def _stream_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
 
 
 def _counted(call: Call, text: str) -> Usage:
-    return Usage(input_tokens=call.estimate.likely_input, output_tokens=count_tokens(text))
+    return Usage(input_tokens=measured(call.request).likely_input, output_tokens=count_tokens(text))
 
 
 def _cost(usage: Usage, deployment: DeploymentSpec) -> int | None:

@@ -125,7 +125,7 @@ def _check_media_type(exchange: HttpExchange) -> None:
 
 def _decode(operation: Operation, body: bytes) -> ClientRequest:
     try:
-        return decode(operation, loads_strict(body))
+        return decode(operation, loads_strict(body), raw=body, received_at_s=int(time.time()))
     except JsonRefusedError as error:
         raise InvalidRequest(f"The body is not acceptable JSON: {error}", code="invalid_json") from None
 

@@ -11,8 +11,8 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function
 MAX_EMBEDDING_INPUTS = 2048
 
 
-def decode(operation: Operation, body: JsonObject) -> ClientRequest:
-    """Raises `InvalidRequest` naming the field."""
+def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s: int) -> ClientRequest:
+    """`raw` is the JSON that `body` was read from. Raises `InvalidRequest` naming the field."""
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidRequest("'model' is required and must be a string.", param="model")
@@ -31,6 +31,10 @@ def decode(operation: Operation, body: JsonObject) -> ClientRequest:
         body=body,
         stream=stream,
         include_usage=options.get("include_usage") is True,
+        received_at_s=received_at_s,
+        size_bytes=len(raw),
+        # A word in the text may look like a part's type; then the request is measured the careful way for nothing.
+        has_media=b'"image_url"' in raw or b'"input_audio"' in raw or b'"file"' in raw,
     )
 
 
@@ -87,13 +91,13 @@ def _chat(body: JsonObject) -> None:
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest("'messages' is required and must be a non-empty array.", param="messages")
     for index, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in ROLES:
+        if type(message) is not dict or message.get("role") not in ROLES:
             raise InvalidRequest(
                 f"'messages[{index}]' must be an object with a role: one of {', '.join(sorted(ROLES))}.",
                 param=f"messages[{index}]",
             )
         content = message.get("content")
-        if content is not None and not isinstance(content, str | list):
+        if type(content) is not str and content is not None and type(content) is not list:
             raise InvalidRequest(
                 f"'messages[{index}].content' must be a string or an array of parts, not {_found(content)}.",
                 param=f"messages[{index}].content",

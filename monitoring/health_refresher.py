@@ -50,16 +50,21 @@ class News(NamedTuple):
 
 
 def read_news(since: datetime | None, after_request: int | None) -> News:
-    """One poll: two small indexed queries. `since` None reads every state; `after_request` None only finds the newest."""
+    """One poll: small indexed queries. `since` None reads every state; `after_request` None only finds the newest."""
+    states = HealthState.objects.all() if since is None else HealthState.objects.filter(updated_at__gte=since)
+    rows = states.values_list(
+        "provider_id", "deployment_id", "status", "passed", "last_check_at", "updated_at", "fresh_until"
+    )
+    health = [HealthNews(row[0], row[1], as_health(row[2]), *row[3:]) for row in rows]
+    fresh = HealthState.objects.filter(deployment=None, fresh_until__gt=timezone.now()).count()
+    return News(health, _requests(after_request), fresh)
+
+
+def poll_news(since: datetime | None, after_request: int | None) -> News:
+    """As `read_news`, in a thread that gives its connection back."""
     close_old_connections()
     try:
-        states = HealthState.objects.all() if since is None else HealthState.objects.filter(updated_at__gte=since)
-        rows = states.values_list(
-            "provider_id", "deployment_id", "status", "passed", "last_check_at", "updated_at", "fresh_until"
-        )
-        health = [HealthNews(row[0], row[1], as_health(row[2]), *row[3:]) for row in rows]
-        fresh = HealthState.objects.filter(deployment=None, fresh_until__gt=timezone.now()).count()
-        return News(health, _requests(after_request), fresh)
+        return read_news(since, after_request)
     finally:
         close_old_connections()
 
@@ -84,7 +89,7 @@ class HealthRefresher:
         *,
         clock: Callable[[], float],
         interval_s: float = INTERVAL_S,
-        read: Callable[[datetime | None, int | None], News] = read_news,
+        read: Callable[[datetime | None, int | None], News] = poll_news,
     ) -> None:
         self._states = states
         self._clock = clock

@@ -38,7 +38,9 @@ def _counts(window: timedelta, now: datetime) -> dict[int, tuple[int, int]]:
         counts[provider_id] = (samples or 0, down or 0)
     rest = HealthSample.objects.filter(deployment_id=None, at__gte=newest + timedelta(hours=1) if newest else since)
     for provider_id, samples, down in (
-        rest.order_by().values_list("provider_id").annotate(Count("pk"), Count("pk", filter=Q(status="unhealthy")))
+        rest.order_by()
+        .values_list("provider_id")
+        .annotate(checks=Count("pk"), down=Count("pk", filter=Q(status="unhealthy")))
     ):
         before = counts.get(provider_id, (0, 0))
         counts[provider_id] = (before[0] + samples, before[1] + down)

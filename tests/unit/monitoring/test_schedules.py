@@ -1,0 +1,35 @@
+import pytest
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+import monitoring.tasks  # noqa: F401 - registers them
+from monitoring.schedules import SEEDED, default_schedules, follow_settings, seed
+from proxy_site.celery import app
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_new_installation_has_every_schedule_and_each_task_exists():
+    rows = {row.name: row for row in PeriodicTask.objects.select_related("interval")}
+    for schedule in default_schedules(health_check_interval_s=60):
+        assert rows[schedule.name].interval.every == schedule.every_s
+        assert schedule.task in app.tasks
+
+
+def test_seeding_again_changes_nothing_that_was_edited():
+    row = PeriodicTask.objects.get(name="Check all providers")
+    row.enabled = False
+    row.interval = IntervalSchedule.objects.create(every=7, period="seconds")
+    row.save()
+    seed(PeriodicTask, IntervalSchedule, default_schedules(health_check_interval_s=60))
+    row.refresh_from_db()
+    assert (row.enabled, row.interval.every) == (False, 7)
+
+
+def test_a_changed_setting_is_followed_until_somebody_edits_the_row():
+    moved = follow_settings(PeriodicTask, IntervalSchedule, default_schedules(health_check_interval_s=20))
+    assert moved == ["Check all providers"]
+    row = PeriodicTask.objects.get(name="Check all providers")
+    assert (row.interval.every, row.description) == (20, SEEDED.format(every_s=20))
+    row.interval = IntervalSchedule.objects.create(every=7, period="seconds")
+    row.save()
+    assert follow_settings(PeriodicTask, IntervalSchedule, default_schedules(health_check_interval_s=30)) == []

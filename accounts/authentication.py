@@ -38,6 +38,7 @@ class KnownKey:
 class KeyTable:
     def __init__(self, *, pepper: bytes, source: KeySource, door: SqlDoor, clock: Callable[[], float] = time) -> None:
         self._pepper = pepper
+        self._digest = keys.digester(pepper)
         self._source = source
         self._door = door
         self._clock = clock
@@ -60,7 +61,7 @@ class KeyTable:
         if known is None:
             known = await self._find(token)
         now = self._clock()
-        candidate = keys.digest(token, self._pepper) if token.isascii() else b""
+        candidate = self._digest(token) if token.isascii() else b""
         for digest, valid_until in known.digests:
             if keys.matches(candidate, digest) and now < valid_until:
                 break

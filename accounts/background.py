@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError
 
 from accounts.authentication import KeyTable
 from accounts.budgets import BudgetBook
-from accounts.journal import Journal, Orphan, orphans
+from accounts.journal import Journal, Orphan, orphans, whole_lines
 from accounts.key_source import Changes, KeySource
 from accounts.ledger import book, end_leases, sweep_leases
 from accounts.models import AccountChange, ApiKey
@@ -168,7 +168,7 @@ def replay_orphans(directory: Path) -> int:
 
 
 def _replay(orphan: Orphan) -> int:
-    lines = [line for path in orphan.paths() for line in path.read_bytes().split(b"\n")]
+    lines = [line for path in orphan.paths() for line in whole_lines(path.read_bytes())]
     settlements, damaged = replay(lines)
     rows = sum(
         book_or_set_aside(settlements[start : start + BATCH], orphan.directory)

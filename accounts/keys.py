@@ -7,9 +7,11 @@ A configuration file may bring keys of any other form (`api_keys`). Their id is 
 under the same pepper: it tells nothing about the token, and finding the row takes no scan.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 PREFIX = "llmp-"
@@ -61,6 +63,21 @@ def free_form_key(token: str, pepper: bytes) -> NewKey | None:
 
 def digest(token: str, pepper: bytes) -> bytes:
     return hmac.digest(pepper, token.encode("ascii"), "sha256")
+
+
+def digester(pepper: bytes) -> Callable[[str], bytes]:
+    """`digest` under one pepper, with the half of the work that is the same for every token done once (RFC 2104)."""
+    block = (hashlib.sha256(pepper).digest() if len(pepper) > 64 else pepper).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest_of(token: str) -> bytes:
+        message, whole = inner.copy(), outer.copy()
+        message.update(token.encode("ascii"))
+        whole.update(message.digest())
+        return whole.digest()
+
+    return digest_of
 
 
 def matches(candidate: bytes, stored: bytes) -> bool:

@@ -27,7 +27,7 @@ class Settlement:
 
 def settlement(line: bytes) -> Settlement:
     """Of one `s` line. Raises ValueError or TypeError for a damaged one."""
-    *owner, records = orjson.loads(line[1:])
+    owner, records = orjson.loads(line[1:])
     return _settlement(owner, [_bounded(CallRecord(*record)) for record in records])
 
 
@@ -77,8 +77,10 @@ def _fold(line: bytes, settled: list[Settlement], open_attempts: dict[str, dict[
         return
     value = orjson.loads(line[1:])
     if kind == b"a":
-        *owner, values, rates = value
-        intent = AttemptIntent(*values)._replace(rates=None if rates is None else Rates(*rates))
+        owner, values = value
+        intent = AttemptIntent(*values)
+        if intent.rates is not None:
+            intent = intent._replace(rates=Rates(*intent.rates))
         open_attempts.setdefault(owner[0], {})[intent.attempt] = _Open(owner, intent)
     elif kind == b"p":
         call_id, attempt, delivered = value

@@ -1,9 +1,10 @@
 import errno
 import os
+import signal
 
 import pytest
 
-from accounts.journal import Journal, orphans
+from accounts.journal import Journal, orphans, whole_lines
 from accounts.settlements import replay, settlement
 from tests.unit.accounts.builders import intent, record
 
@@ -30,7 +31,7 @@ def drain(journal: Journal) -> list[str]:
 
 
 def lines_on_disk(tmp_path) -> list[bytes]:
-    return [line for path in sorted(tmp_path.glob("*.journal")) for line in path.read_bytes().split(b"\n")]
+    return [line for path in sorted(tmp_path.glob("*.journal")) for line in whole_lines(path.read_bytes())]
 
 
 def test_every_settlement_is_read_once_and_in_order(journal):
@@ -112,9 +113,9 @@ def test_it_is_full_at_its_cap(tmp_path):
     journal.close()
 
 
-@pytest.mark.parametrize("room", [0, 1, 150])
+@pytest.mark.parametrize("room", [0, 1, 299])
 def test_what_a_full_disk_refuses_is_kept_and_written_later(tmp_path, room):
-    left = [room]
+    left = [300 + room]
 
     def write(file: int, data: bytes) -> int:
         if left[0] == 0:
@@ -123,17 +124,55 @@ def test_what_a_full_disk_refuses_is_kept_and_written_later(tmp_path, room):
         left[0] -= written
         return written
 
-    journal = Journal(tmp_path, "w1", write=write)
+    journal = Journal(tmp_path, "w1", segment_bytes=300, write=write)
     journal.open()
-    journal.settled(owner("c"), [record()])
-    journal.settled(owner("d"), [record()])
+    for call in "abcd":
+        journal.settled(owner(call), [record()])
     assert journal.full
+    assert not journal.drained_up
 
     left[0] = 1_000_000
-    assert drain(journal) == ["c", "d"]
+    assert drain(journal) == ["a", "b", "c", "d"]
     assert not journal.full
     assert replay(lines_on_disk(tmp_path))[1] == 0
     journal.close()
+
+
+def test_a_line_longer_than_a_file_gets_a_file_of_its_own(journal, tmp_path):
+    journal.settled(owner("c" * 2_000), [record()])
+    journal.settled(owner("d"), [record()])
+
+    assert [item.call_id for item in replay(lines_on_disk(tmp_path))[0]] == ["c" * 2_000, "d"]
+    assert drain(journal) == ["c" * 2_000, "d"]
+
+
+def test_a_line_that_was_being_copied_when_the_process_died_is_left_out(journal, tmp_path):
+    journal.settled(owner("whole"), [record()])
+    size = next(tmp_path.glob("*.journal")).read_bytes().rstrip(b"\0")
+    journal.settled(owner("torn"), [record()])
+    (path,) = tmp_path.glob("*.journal")
+    data = bytearray(path.read_bytes())
+    data[len(size)] = 0
+    path.write_bytes(data)
+
+    settlements, damaged = replay(lines_on_disk(tmp_path))
+    assert ([item.call_id for item in settlements], damaged) == (["whole"], 1)
+
+
+def test_lines_survive_the_process_that_is_killed_with_kill_9(tmp_path):
+    child = os.fork()
+    if child == 0:
+        journal = Journal(tmp_path, "w1")
+        journal.open()
+        for number in range(50):
+            journal.settled(owner(f"c{number}"), [record()])
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+    (orphan,) = orphans(tmp_path)
+    settlements, damaged = replay(lines_on_disk(tmp_path))
+    assert ([item.call_id for item in settlements], damaged) == ([f"c{number}" for number in range(50)], 0)
+    orphan.delete()
 
 
 def test_replay_books_settled_calls_as_they_were_and_open_ones_as_estimated(journal, tmp_path):

@@ -1,3 +1,5 @@
+import pytest
+
 from accounts import keys
 
 PEPPER = b"pepper"
@@ -60,3 +62,10 @@ def test_what_cannot_be_a_key_has_no_id():
     for token in ("", "short", "with space", "llmp-neither", "é" * 10, "x" * 257, "line\nbreak"):
         assert keys.identify(token, PEPPER) is None, token
         assert keys.free_form_key(token, PEPPER) is None, token
+
+
+@pytest.mark.parametrize("pepper", [b"", PEPPER, b"p" * 64, b"p" * 65])
+def test_the_prepared_digest_is_the_same_hmac(pepper):
+    token = keys.new_key(pepper).token
+
+    assert keys.digester(pepper)(token) == keys.digest(token, pepper)

@@ -26,6 +26,10 @@ BASE_HEADERS = (
 )
 
 
+REMEMBERED = 1024
+"""Header tuples kept at most, one for each credential in use."""
+
+
 class OpenAICompatibleAdapter(Adapter):
     version_path: ClassVar[str] = "/v1"
     """What a base_url without a path (or with only its beginning) is completed to."""
@@ -33,6 +37,9 @@ class OpenAICompatibleAdapter(Adapter):
     models_path: ClassVar[str | None] = "/models"
     repairs: ClassVar[bool] = False
     """True when `repair` does something: answers and chunks are then written anew where it changed them."""
+
+    def __init__(self) -> None:
+        self._remembered: dict[int, tuple[ProviderSpec, str, tuple[tuple[str, str], ...]]] = {}
 
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
@@ -68,9 +75,21 @@ class OpenAICompatibleAdapter(Adapter):
             apply_quirks(body, quirks, provider.name)
         return UpstreamRequest(
             path=self.path(request.operation, deployment),
-            headers=join_headers(self.auth_headers(secret, provider), provider.headers),
+            headers=self._headers(provider, secret),
             body=orjson.dumps(self.shape(body, request, deployment)),
         )
+
+    def _headers(self, provider: ProviderSpec, secret: str) -> tuple[tuple[str, str], ...]:
+        """The same tuple for every call with one credential, so that the transport encodes it once. Remembered by
+        identity: a new routing table has new specs, and what belonged to the old ones is dropped in time."""
+        known = self._remembered.get(id(secret))
+        if known is not None and known[0] is provider and known[1] is secret:
+            return known[2]
+        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
+        if len(self._remembered) >= REMEMBERED:
+            self._remembered.clear()
+        self._remembered[id(secret)] = (provider, secret, headers)
+        return headers
 
     def read_answer(
         self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes

@@ -84,7 +84,8 @@ class GatewaySettingsAdmin(RowAdmin):
             _("Condensation"),
             {
                 "fields": [
-                    ("condensation_max_tokens", "condensation_factor", "condensation_cache_ttl_s"),
+                    ("condensation_max_tokens", "condensation_factor"),
+                    "condensation_cache_ttl_s",
                     "condensation_keywords",
                 ],
                 "description": _("What happens when a conversation has outgrown every model that could take it."),

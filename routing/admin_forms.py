@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminNullBooleanSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldBooleanSwitchWidget,
 )
@@ -42,6 +43,15 @@ def check_known(words: Iterable[str], known: set[str]) -> None:
     raise ValidationError(f"{text} {_('Did you mean %(names)s?') % {'names': ', '.join(near)}}" if near else text)
 
 
+class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):
+    """Yes, no, or what the gateway settings say."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        says = gettext_lazy("as the gateway settings say")
+        self.choices = [("unknown", says), ("true", gettext_lazy("yes")), ("false", gettext_lazy("no"))]
+
+
 class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
     targets = WordsField(label=gettext_lazy("targets"), required=True, help_text=NAMES_HELP)
     fallbacks = WordsField(
@@ -55,10 +65,8 @@ class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "name": gettext_lazy("What clients ask for as model."),
             "strategy": gettext_lazy("How one of the targets is chosen. Empty: as the route policy says."),
-            "cache_enabled": gettext_lazy("Answer repeated requests from memory. Unknown follows the setting."),
-            "condensation_enabled": gettext_lazy(
-                "Shorten conversations that are too long. Unknown follows the setting."
-            ),
+            "cache_enabled": gettext_lazy("Answer repeated requests from memory."),
+            "condensation_enabled": gettext_lazy("Shorten conversations that are too long."),
         }
 
     def clean_name(self) -> str:

@@ -23,7 +23,7 @@ ALARM_PERCENT = 80
 
 class LimitAdmin(RowAdmin):
     form = LimitForm
-    list_display = ["__str__", "scope", "request_rate", "token_rate", "concurrency", "strict", "managed"]
+    list_display = ["__str__", "scope", "request_rate", "token_rate", "concurrency", "when_unsure", "managed"]
     list_filter: ClassVar[Any] = [("scope", ChoicesCheckboxFilter)]
     list_select_related = ["key", "team"]
     search_fields = ["key__name", "team__name"]
@@ -37,6 +37,10 @@ class LimitAdmin(RowAdmin):
         "strict",
     ]
     conditional_fields = {"key": "scope == 'key'", "team": "scope == 'team'"}
+
+    @display(description=gettext_lazy("without Redis"), ordering="strict")
+    def when_unsure(self, row: Limit) -> str:
+        return _("refuses") if row.strict else _("counts per worker")
 
     @display(description=gettext_lazy("requests"), ordering="requests", empty_value="–")
     def request_rate(self, row: Limit) -> str | None:
@@ -119,7 +123,8 @@ class BudgetAdmin(EnableActions):
         words = usd(row.spent_nano_usd or 0) if row.amount_nano_usd is not None else f"{row.spent_tokens or 0:,}"
         kind = "bad" if percent >= 100 else "warn" if percent >= ALARM_PERCENT else "ok"
         return format_html(
-            '<span class="meter {}"><span style="width:{}%"></span></span> {} <span class="subtle">{} %</span>',
+            '<span class="spent"><span class="meter {}"><span style="width:{}%"></span></span>{} '
+            '<span class="subtle">{} %</span></span>',
             kind, min(percent, 100), words, percent,
         )  # fmt: skip
 

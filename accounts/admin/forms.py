@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminNullBooleanSelectWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
 )
@@ -22,8 +23,15 @@ SCOPE_CHOICES = (
     ("read", _("read: see health, usage and metrics")),
     ("admin", _("admin: change the configuration by API")),
 )
-FOLLOWS = _("Unknown follows the global setting.")
 PER_MTOK = _("US dollars per million tokens.")
+
+
+class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):
+    """Yes, no, or what the gateway settings say."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        self.choices = [("unknown", _("as the gateway settings say")), ("true", _("yes")), ("false", _("no"))]
 
 
 class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -40,10 +48,14 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "enabled": _("Off: every key of the team is refused."),
             "metadata": _("A JSON object of your own, such as a cost centre. The gateway does not read it."),
-            "payload_logging": _("Store prompts and answers of this team.") + " " + FOLLOWS,
-            "cache_enabled": _("Answer repeated requests from memory.") + " " + FOLLOWS,
+            "payload_logging": _("Store prompts and answers of this team."),
+            "cache_enabled": _("Answer repeated requests from memory."),
         }
-        widgets = {"metadata": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
+        widgets = {
+            "metadata": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"}),
+            "payload_logging": FollowOrSay(),
+            "cache_enabled": FollowOrSay(),
+        }
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -82,10 +94,11 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             "name": _("Who or what uses it, so that you know which one to revoke."),
             "team": _("Its limits and budgets hold for all keys of the team together."),
             "expires_at": _("From then on it is refused. UTC; empty: never."),
-            "cache_enabled": _("Answer repeated requests from memory.") + " " + FOLLOWS,
-            "condensation": _("Shorten conversations that outgrow the model.") + " " + FOLLOWS,
-            "payload_logging": _("Store prompts and answers of this key.") + " " + FOLLOWS,
+            "cache_enabled": _("Answer repeated requests from memory."),
+            "condensation": _("Shorten conversations that outgrow the model."),
+            "payload_logging": _("Store prompts and answers of this key."),
         }
+        widgets = {"cache_enabled": FollowOrSay(), "condensation": FollowOrSay(), "payload_logging": FollowOrSay()}
 
 
 def number(label: Any, help_text: Any) -> forms.IntegerField:

@@ -60,7 +60,7 @@ class ApiKeyAdmin(RowAdmin):
     list_filter: ClassVar[Any] = [StateFilter, ("team", RelatedDropdownFilter)]
     list_select_related = ["team"]
     search_fields = ["name", "=public_id", "hint", "team__name"]
-    search_help_text = gettext_lazy("Name, team, the id in the middle of a key, or its last four characters")
+    search_help_text = gettext_lazy("Name, team, id or last four characters")
     autocomplete_fields = ["team"]
     readonly_fields = ["shown", "status", "last_used"]
     actions = ["enable", "disable", "revoke_selected"]
@@ -81,7 +81,7 @@ class ApiKeyAdmin(RowAdmin):
         (
             gettext_lazy("Limits and budget"),
             {
-                "fields": [("requests_per_minute", "tokens_per_minute", "concurrency"), ("budget_usd", "period")],
+                "fields": [("requests_per_minute", "tokens_per_minute"), "concurrency", ("budget_usd", "period")],
                 "description": gettext_lazy(
                     "All of them may be left empty, and changed later under Limits and Budgets."
                 ),

@@ -26,7 +26,8 @@ class PriceAdmin(RowAdmin):
             {
                 "fields": [
                     ("input_nano_usd", "output_nano_usd"),
-                    ("cached_input_nano_usd", "cache_write_nano_usd", "reasoning_nano_usd"),
+                    ("cached_input_nano_usd", "cache_write_nano_usd"),
+                    "reasoning_nano_usd",
                 ]
             },
         ),

@@ -4,28 +4,48 @@ For a person who waits in front of the page, so it takes at most `PATIENCE_S` an
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
 from providers.aiohttp_transport import AiohttpTransport
+from providers.conformance import Conformance
 from providers.errors import ConnectFailed, CredentialRejected, QuotaExhausted, UpstreamError, UpstreamTimeout
-from providers.loading import provider_spec
-from providers.models import Provider
+from providers.loading import deployment_spec, provider_spec
+from providers.models import Credential, Provider
 from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, ProviderSpec
 from providers.transport import Transport
 
 PATIENCE_S = 10.0
 LIST_LIMIT_BYTES = 16 * 1024 * 1024
+CALLS_CAP_NANO_USD = 20_000_000
+
+_Result = TypeVar("_Result")
+_OUTCOMES = {"passed": "ok", "failed": "bad", "unsupported": "warn", "skipped": "idle"}
+_ABILITIES = {
+    "reachability": _("Address"),
+    "authentication": _("Key"),
+    "model_list": _("List of models"),
+    "chat": _("Chat"),
+    "stream": _("Stream"),
+    "usage_in_stream": _("Usage in a stream"),
+    "tools": _("Tools"),
+    "structured_output": _("Structured output"),
+    "limit_error_shape": _("Error of a limit"),
+    "cancel": _("Cancelling"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line of the result. `outcome` is ok, warn or bad; `remedy` says what to do about it."""
+    """One line of the result. `outcome` is ok, warn, bad or idle (not tried); `remedy` says what to do about it."""
 
     outcome: str
     subject: str | Promise
@@ -37,6 +57,8 @@ class Finding:
 class LiveTest:
     findings: tuple[Finding, ...]
     models: tuple[ModelInfo, ...] = ()
+    tried_with: str = ""
+    """The model that real calls went to; empty when none were made."""
 
     @property
     def passed(self) -> bool:
@@ -44,39 +66,76 @@ class LiveTest:
 
 
 def run(provider: Provider) -> LiveTest:
-    """Blocks. Uses the first enabled credential that holds a secret."""
-    try:
-        secret = _secret(provider)
-    except UndecipherableSecret as error:
-        return LiveTest(findings=(Finding(outcome="bad", subject=_("Key"), detail=str(error)),))
-    if secret is None and adapter_for(provider.kind).needs_credential:
-        return LiveTest(
-            findings=(
-                Finding(
-                    outcome="bad",
-                    subject=_("Key"),
-                    detail=_("There is no key, or its environment variable is not set."),
-                    remedy=_("Go back and enter the key."),
-                ),
-            )
+    """Blocks. Costs nothing: asks for the list of models. Uses the first enabled credential that holds a secret."""
+    spec = _spec(provider)
+    if isinstance(spec, Finding):
+        return LiveTest(findings=(spec,))
+    result = asyncio.run(_with_transport(lambda transport: look(transport, spec)))
+    _note_success(spec, result.passed and bool(result.models))
+    return result
+
+
+def try_calls(provider: Provider) -> LiveTest:
+    """Blocks up to minutes. Real calls of every sort, which cost at most `CALLS_CAP_NANO_USD`."""
+    spec = _spec(provider)
+    if isinstance(spec, Finding):
+        return LiveTest(findings=(spec,))
+    rows = provider.deployments.filter(enabled=True).order_by("pk")
+    deployments = tuple(deployment_spec(row, spec) for row in rows)
+    report = asyncio.run(
+        _with_transport(
+            lambda transport: Conformance(transport, spec, deployments, cap_nano_usd=CALLS_CAP_NANO_USD).run()
         )
-    credentials = (CredentialSpec(id=0, name="test", secret=secret),) if secret else ()
-    spec = provider_spec(
-        provider, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=PATIENCE_S
     )
-    return asyncio.run(_look(spec, secret or ""))
+    _note_success(spec, any(result.name == "chat" and result.outcome == "passed" for result in report.results))
+    findings = tuple(
+        Finding(
+            outcome=_OUTCOMES[result.outcome], subject=_ABILITIES.get(result.name, result.name), detail=result.detail
+        )
+        for result in report.results
+    )
+    return LiveTest(findings=findings, models=report.models, tried_with=report.model)
 
 
-async def _look(spec: ProviderSpec, secret: str) -> LiveTest:
+async def _with_transport(use: Callable[[Transport], Awaitable[_Result]]) -> _Result:
     transport = AiohttpTransport()
     try:
-        return await look(transport, spec, secret)
+        return await use(transport)
     finally:
         await transport.aclose()
 
 
-async def look(transport: Transport, spec: ProviderSpec, secret: str) -> LiveTest:
+def _spec(provider: Provider) -> ProviderSpec | Finding:
+    """The provider with the first of its credentials that holds a secret, or why there can be no test."""
+    found: CredentialSpec | None = None
+    try:
+        for row in provider.credentials.filter(enabled=True).order_by("pk"):
+            if secret := row.reveal():
+                found = CredentialSpec(id=row.pk, name=row.name, secret=secret)
+                break
+    except UndecipherableSecret as error:
+        return Finding(outcome="bad", subject=_("Key"), detail=str(error))
+    if found is None and adapter_for(provider.kind).needs_credential:
+        return Finding(
+            outcome="bad",
+            subject=_("Key"),
+            detail=_("There is no key, or its environment variable is not set."),
+            remedy=_("Go back and enter the key."),
+        )
+    credentials = (found,) if found else ()
+    return provider_spec(
+        provider, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=PATIENCE_S
+    )
+
+
+def _note_success(spec: ProviderSpec, worked: bool) -> None:
+    if worked and spec.credentials:
+        Credential.objects.filter(pk=spec.credentials[0].id).update(last_worked_at=timezone.now())
+
+
+async def look(transport: Transport, spec: ProviderSpec) -> LiveTest:
     adapter = adapter_for(spec.kind)
+    secret = spec.credentials[0].secret if spec.credentials else ""
     try:
         request = adapter.models_request(spec, secret)
         if request is None:
@@ -136,8 +195,3 @@ def _failure(error: UpstreamError) -> tuple[Finding, ...]:
         )
     remedy = _("Check the base URL and the kind: something answers there, but not as expected.")
     return (_REACHED, Finding(outcome="bad", subject=_("Answer"), detail=error.message, remedy=remedy))
-
-
-def _secret(provider: Provider) -> str | None:
-    secrets = (row.reveal() for row in provider.credentials.filter(enabled=True).order_by("pk"))
-    return next(filter(None, secrets), None)

@@ -76,12 +76,13 @@ class DeploymentInline(_OfProvider):
 class ProviderAdmin(EnableActions):
     form = ProviderForm
     inlines = [CredentialInline, DeploymentInline]
-    list_display = ["name", "kind_label", "status", "priority", "weight", "models_served", "address", "source"]
+    list_display = ["name", "kind_label", "status", "priority", "models_served", "address", "source"]
     list_display_links = ["name"]
     list_editable = ["priority"]
     list_filter: ClassVar[Any] = [KindFilter, ("enabled", BooleanRadioFilter), ("source", ChoicesCheckboxFilter)]
     search_fields = ["name", "base_url", "deployments__model", "deployments__upstream_model"]
     actions_list = ["wizard"]
+    actions_detail = ["test"]
     fieldsets = [
         (None, {"fields": [("name", "kind"), "base_url", ("priority", "weight"), "enabled"]}),
         (_("Requests"), {"classes": ADVANCED, "fields": ["headers", "tags", "options", "allow_private"]}),
@@ -135,6 +136,10 @@ class ProviderAdmin(EnableActions):
     @display(description=_("address"), ordering="base_url")
     def address(self, row: Provider) -> str:
         return row.base_url.removeprefix("https://")
+
+    @action(description=_("Test"), url_path="try", icon="network_check", permissions=["change"])
+    def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(f"{self.admin_site.name}:providers_provider_wizard_test", object_id)
 
     @action(description=_("Add with the wizard"), url_path="start", icon="auto_fix_high", permissions=["add"])
     def wizard(self, request: HttpRequest) -> HttpResponse:

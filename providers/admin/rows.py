@@ -34,7 +34,6 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):
     compressed_fields = True
     warn_unsaved_form = True
     list_filter_submit = True
-    show_full_result_count = False
     list_per_page = 50
     change_form_before_template = "admin/managed_by_file.html"
 

@@ -70,7 +70,7 @@ class Wizard:
         provider = self._provider(request, pk)
         if request.method != "POST":
             return self._page(request, "test", 3, provider=provider)
-        result = live_test.run(provider)
+        result = live_test.try_calls(provider) if "calls" in request.POST else live_test.run(provider)
         request.session[_key(provider)] = [
             (model.id, model.context_window, model.max_output_tokens) for model in result.models[:MOST_MODELS]
         ]

@@ -48,11 +48,10 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         self.kind, self.adapter = kind, adapter_for(kind)
         if self.instance.pk is None:
-            self.fields["name"].initial = free_name(kind)
-            self.fields["base_url"].initial = self.adapter.default_base_url or ""
+            self.initial |= {"name": free_name(kind), "base_url": self.adapter.default_base_url or ""}
         self.stored = self.instance.credentials.order_by("pk").first() if self.instance.pk else None
         if self.stored is not None:
-            self.fields["environment_variable"].initial = self.stored.environment_variable
+            self.initial["environment_variable"] = self.stored.environment_variable
             self.fields["secret"].help_text = _("Stored: %(hint)s. Leave empty to keep it.") % {
                 "hint": self.stored.hint
             }

@@ -1,7 +1,7 @@
 """Breakers of several workers agree within a second, over Redis publish/subscribe.
 
-A change is published at once with the breaker's exported state; every few seconds each worker publishes all it knows,
-which heals lost messages and tells a worker that has just started. Messages are merged by version (`breaker.merge`), so
+A change is published at once with the breaker's exported state; every few seconds, and when a worker says hello, each
+worker publishes all it knows, which heals lost messages and tells those that have just started or come back. Messages are merged by version (`breaker.merge`), so
 order, repetition and loss do not matter, and nothing is stored. Without Redis each worker has its own breakers.
 """
 
@@ -22,6 +22,7 @@ from monitoring.upstream_state import UpstreamStates
 
 logger = logging.getLogger("llm_proxy.monitoring.breaker_sharing")
 
+HELLO = b"hello "
 CHANNEL = "llm_proxy:breakers"
 PUBLISH_ALL_EVERY_S = 5.0
 RETRY_S = 1.0
@@ -41,6 +42,7 @@ class BreakerSharing:
         self._me = uuid.uuid4().hex
         self._changed = asyncio.Event()
         self._dirty: set[int] = set()
+        self._greeted = False
         self._tasks: list[asyncio.Task[None]] = []
         self.adopting = False
         """True while changes come from another worker: hooks that record changes leave those to the one that made them."""
@@ -63,6 +65,10 @@ class BreakerSharing:
 
     def adopt(self, message: bytes) -> None:
         """Takes over what another worker says; what is not such a message is ignored."""
+        if message.startswith(HELLO):
+            self._greeted = message != HELLO + self._me.encode()
+            self._changed.set()
+            return
         theirs = parsed(message, ignoring=self._me)
         self.adopting = True
         try:
@@ -85,6 +91,7 @@ class BreakerSharing:
             except TimeoutError:
                 everything = True
             self._changed.clear()
+            everything, self._greeted = everything or self._greeted, False
             await self._send(everything=everything)
 
     async def _send(self, *, everything: bool) -> None:
@@ -104,6 +111,7 @@ class BreakerSharing:
         try:
             await subscriber.subscribe(self._channel)
             self.up = True
+            await self._redis.publish(self._channel, HELLO + self._me.encode())
             async for each in subscriber.listen():
                 if isinstance(each.get("data"), bytes):
                     self.adopt(each["data"])

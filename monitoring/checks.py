@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -54,6 +55,21 @@ class Round:
 def check_now(names: Collection[str] = ()) -> list[Verdict]:
     """Checks all providers, or some by name, and waits for the results: provider verdicts first in name order."""
     return sorted(run(Round(names=names)), key=lambda verdict: (verdict.key.deployment_id is not None, verdict.name))
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """For the command and the operations API. Times are seconds since 1970, `response_time` seconds."""
+    result = verdict.result
+    return {
+        "name": verdict.name,
+        "status": verdict.after,
+        "passed": result.passed,
+        "evidence": result.evidence,
+        "response_time": result.response_time_s,
+        "reason": result.reason or None,
+        "message": result.message or None,
+        "last_check": result.at,
+    }
 
 
 def check_all(*, interval_s: float) -> list[Verdict]:

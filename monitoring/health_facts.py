@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring import checks, uptime
+from monitoring.models import HealthState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthFacts:
@@ -18,17 +21,22 @@ class NotAvailable(Exception):
 
 def facts_by_provider() -> dict[int, HealthFacts]:
     """By provider id; providers never probed are missing."""
-    return {}
+    rows = HealthState.objects.filter(deployment=None).values_list("provider_id", "last_check_at", "response_time_s")
+    return {
+        provider_id: HealthFacts(checked_at=checked_at.timestamp(), response_time_s=response_time_s)
+        for provider_id, checked_at, response_time_s in rows
+    }
 
 
 def uptime_percent() -> float:
     """Of all providers together, from history."""
-    return 100.0
+    return uptime.uptime_percent()
 
 
 def check_now(provider: str | None) -> list[dict[str, Any]]:
     """Probes all providers, or one by name, and waits for the results."""
-    raise NotAvailable("Health probes are not part of this installation.")
+    verdicts = checks.check_now(() if provider is None else (provider,))
+    return [checks.as_json(verdict) for verdict in verdicts if verdict.key.deployment_id is None]
 
 
 def discover_now() -> dict[str, Any]:

@@ -42,10 +42,14 @@ class EmbeddedWork:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout_s: float = 10.0) -> bool:
-        """Running tasks may finish within `timeout_s`. True when everything ended; threads are daemons in any case."""
+    def ask_to_stop(self) -> None:
+        """Returns at once: call it when draining begins, and `stop` at its end."""
         for thread in reversed(self._threads):
             thread.ask_to_stop()
+
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """Running tasks may finish within `timeout_s`. True when everything ended; threads are daemons in any case."""
+        self.ask_to_stop()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(timeout_s)

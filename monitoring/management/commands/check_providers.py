@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from monitoring.checks import check_now
+from monitoring.checks import as_json, check_now
 from monitoring.health_history import Verdict
 from providers.models import Provider
 
@@ -33,20 +33,6 @@ class Command(BaseCommand):
                 self.stdout.write("No provider is enabled.")
         if unhealthy := [verdict.name for verdict in verdicts if verdict.after == "unhealthy"]:
             raise CommandError(f"Unhealthy: {', '.join(unhealthy)}.", returncode=1)
-
-
-def as_json(verdict: Verdict) -> dict[str, Any]:
-    result = verdict.result
-    return {
-        "name": verdict.name,
-        "status": verdict.after,
-        "passed": result.passed,
-        "evidence": result.evidence,
-        "response_time": result.response_time_s,
-        "reason": result.reason or None,
-        "message": result.message or None,
-        "last_check": result.at,
-    }
 
 
 def as_text(verdict: Verdict) -> str:

@@ -1,0 +1,84 @@
+"""Celery's worker and beat inside the server's process: what is semi-internal in Celery must not change unnoticed."""
+
+import threading
+import time
+
+import pytest
+from celery import shared_task
+from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+
+from monitoring.logs import current_request_id
+from proxy_site.celery import app
+from proxy_site.embedded_celery import EmbeddedWork
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+seen: list[tuple[str, str]] = []
+
+
+@shared_task(name="tests.note")
+def note(text: str = "scheduled") -> None:
+    seen.append((text, current_request_id.get()))
+
+
+@shared_task(name="tests.fail")
+def fail() -> None:
+    raise RuntimeError("a task that fails ends itself only")
+
+
+@pytest.fixture
+def work(request):
+    seen.clear()
+    work = EmbeddedWork(beat=getattr(request, "param", True))
+    yield work
+    work.stop()
+
+
+def until(condition, within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def schedule(task: str) -> None:
+    interval = IntervalSchedule.objects.create(every=1, period="seconds")
+    PeriodicTask.objects.create(name=f"test {task}", task=task, interval=interval)
+    PeriodicTasks.update_changed()
+
+
+def test_schedules_of_the_database_run_and_everything_ends_cleanly(work):
+    schedule("tests.note")
+    work.start()
+    until(lambda: len(seen) >= 2)
+    assert work.alive
+    began = time.monotonic()
+    assert work.stop()
+    assert time.monotonic() - began < 5
+    assert not {"celery-worker", "celery-beat"} & {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("work", [False], indirect=True)
+def test_tasks_run_without_a_schedule_carry_the_request_id_and_survive_a_failing_one(work):
+    work.start()
+    token = current_request_id.set("req_42")
+    fail.delay()
+    note.delay("asked for")
+    current_request_id.reset(token)
+    until(lambda: seen)
+    assert seen == [("asked for", "req_42")]
+
+
+@pytest.mark.parametrize("work", [False], indirect=True)
+def test_it_can_be_started_again_after_a_stop(work):
+    work.start()
+    assert work.stop()
+    again = EmbeddedWork(beat=False)
+    again.start()
+    note.delay("second life")
+    until(lambda: seen)
+    assert again.stop()
+
+
+def test_stopping_what_never_started_is_nothing():
+    assert EmbeddedWork(app=app).stop()

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
 from django.contrib import admin
+from django.contrib.admin import display
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
@@ -24,7 +25,6 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -94,19 +94,19 @@ class SiteProviderAdmin(ProviderAdmin):
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, ModelAdmin):
+class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
 
 @admin.register(Group)
-class GroupAdmin(BaseGroupAdmin, ModelAdmin):
+class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
     pass
 
 
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(ModelAdmin):
+class AccessAttemptAdmin(ModelAdmin):  # type: ignore[misc]
     """Failed logins. Deleting a row lets that user and address try again at once."""
 
     list_display = ["attempt_time", "username", "ip_address", "failures_since_start", "path_info"]
@@ -125,11 +125,11 @@ class AccessAttemptAdmin(ModelAdmin):
 # ----------------------------------------------------------------------------------------------------------- schedules
 
 
-class _TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):
+class _TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]
     pass
 
 
-class PeriodicTaskForm(BasePeriodicTaskForm):
+class PeriodicTaskForm(BasePeriodicTaskForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["task"].widget = UnfoldAdminTextInputWidget()
@@ -137,21 +137,21 @@ class PeriodicTaskForm(BasePeriodicTaskForm):
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):
+class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
     form = PeriodicTaskForm
-    list_display: ClassVar[Any] = ["name", "enabled", "scheduler", "last_run_at", "one_off"]
+    list_display: ClassVar[Any] = ["name", "enabled", "scheduler", "last_run_at"]
 
 
 @admin.register(IntervalSchedule)
-class IntervalScheduleAdmin(ModelAdmin):
+class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = ["__str__", "every", "period"]
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(BaseCrontabAdmin, ModelAdmin):
+class CrontabScheduleAdmin(BaseCrontabAdmin, ModelAdmin):  # type: ignore[misc]
     pass
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(BaseClockedAdmin, ModelAdmin):
+class ClockedScheduleAdmin(BaseClockedAdmin, ModelAdmin):  # type: ignore[misc]
     pass

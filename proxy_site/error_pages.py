@@ -39,6 +39,6 @@ def _answer(request: HttpRequest, status: int, *, template: str = "") -> HttpRes
         return JsonResponse({"error": {"message": message, "type": kind, "param": None, "code": code}}, status=status)
     # Without the request a 500's page needs neither session nor database, one of which may be what failed.
     try:
-        return render(None if status == 500 else request, template or f"{status}.html", status=status)  # type: ignore[arg-type]
+        return render(None if status == 500 else request, template or f"{status}.html", status=status)
     except TemplateDoesNotExist:
         return HttpResponse(_ERRORS[status][2], status=status, content_type="text/plain")

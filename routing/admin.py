@@ -3,13 +3,13 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import display
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
-from unfold.decorators import display
 
 from providers.admin.rows import EnableActions, RowAdmin, state
 from routing.admin_forms import AliasForm, PolicyForm, SettingsForm
@@ -106,7 +106,7 @@ class GatewaySettingsAdmin(RowAdmin):
 
 
 @admin.register(ConfigurationRevision)
-class ConfigurationRevisionAdmin(ModelAdmin):
+class ConfigurationRevisionAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = ["number", "created_at", "by", "source", "what"]
     list_filter: ClassVar[Any] = []
     list_select_related = ["author"]

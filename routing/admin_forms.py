@@ -43,7 +43,7 @@ def check_known(words: Iterable[str], known: set[str]) -> None:
     raise ValidationError(f"{text} {_('Did you mean %(names)s?') % {'names': ', '.join(near)}}" if near else text)
 
 
-class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):
+class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):  # type: ignore[misc]
     """Yes, no, or what the gateway settings say."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:

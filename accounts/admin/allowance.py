@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import display
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
@@ -10,7 +11,6 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RadioFilter
-from unfold.decorators import display
 
 from accounts.admin.form_fields import usd
 from accounts.admin.forms import BudgetForm, LimitForm
@@ -57,7 +57,7 @@ def _rate(amount: int | None, window_s: int) -> str | None:
     return f"{amount:,} / min" if window_s == 60 else f"{amount:,} / {window_s} s"
 
 
-class AlmostSpentFilter(RadioFilter):
+class AlmostSpentFilter(RadioFilter):  # type: ignore[misc]
     title = gettext_lazy("spent")
     parameter_name = "spent"
 

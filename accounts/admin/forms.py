@@ -26,7 +26,7 @@ SCOPE_CHOICES = (
 PER_MTOK = _("US dollars per million tokens.")
 
 
-class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):
+class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):  # type: ignore[misc]
     """Yes, no, or what the gateway settings say."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:

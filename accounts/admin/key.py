@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import display
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -14,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import RadioFilter, RelatedDropdownFilter
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from accounts.admin.forms import ApiKeyForm, NewApiKeyForm
 from accounts.admin.rows import RowAdmin, in_file, state
@@ -30,7 +31,7 @@ OVERLAPS = (
 )
 
 
-class StateFilter(RadioFilter):
+class StateFilter(RadioFilter):  # type: ignore[misc]
     title = gettext_lazy("state")
     parameter_name = "state"
 
@@ -155,7 +156,7 @@ class ApiKeyAdmin(RowAdmin):
 
     # --------------------------------------------------------------------------------------------------- actions
 
-    @action(description=gettext_lazy("New secret"), url_path="rotate", icon="autorenew", permissions=["change"])
+    @action(description=gettext_lazy("New secret"), url_path="rotate", icon="autorenew", permissions=["change"])  # type: ignore[untyped-decorator]
     def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self._changeable(request, object_id)
         if row is None:
@@ -166,7 +167,7 @@ class ApiKeyAdmin(RowAdmin):
             return self._show_once(request, issued, _("The key has a new secret"))
         return self._ask(request, row, "rotate", _("A new secret for this key?"), overlaps=OVERLAPS)
 
-    @action(description=gettext_lazy("Revoke"), url_path="revoke", icon="block", permissions=["change"])
+    @action(description=gettext_lazy("Revoke"), url_path="revoke", icon="block", permissions=["change"])  # type: ignore[untyped-decorator]
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self._changeable(request, object_id)
         if row is not None and request.method != "POST":
@@ -176,15 +177,15 @@ class ApiKeyAdmin(RowAdmin):
             self.message_user(request, _("%(name)s is revoked.") % {"name": row}, messages.SUCCESS)
         return redirect(f"{self.admin_site.name}:accounts_apikey_change", object_id)
 
-    @action(description=gettext_lazy("Revoke for good"), permissions=["change"])
+    @action(description=gettext_lazy("Revoke for good"), permissions=["change"])  # type: ignore[untyped-decorator]
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self.change_rows(request, queryset, _revoke)
 
-    @action(description=gettext_lazy("Enable"), permissions=["change"])
+    @action(description=gettext_lazy("Enable"), permissions=["change"])  # type: ignore[untyped-decorator]
     def enable(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self.change_rows(request, queryset, lambda row: _switch(row, True))
 
-    @action(description=gettext_lazy("Disable"), permissions=["change"])
+    @action(description=gettext_lazy("Disable"), permissions=["change"])  # type: ignore[untyped-decorator]
     def disable(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self.change_rows(request, queryset, lambda row: _switch(row, False))
 

@@ -3,9 +3,9 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import display
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import FieldTextFilter
-from unfold.decorators import display
 
 from accounts.admin.form_fields import usd_text
 from accounts.admin.forms import PriceForm

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import action, display
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -12,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
 
 
 def state(kind: str, word: object) -> SafeString:
@@ -24,7 +24,7 @@ def in_file(row: Any) -> bool:
     return getattr(row, "managed_by", "") == "file"
 
 
-class RowAdmin(SimpleHistoryAdmin, ModelAdmin):
+class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
     compressed_fields = True
     warn_unsaved_form = True
     list_filter_submit = True

@@ -3,12 +3,12 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import display
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter
-from unfold.decorators import display
 
 from accounts.admin.forms import TeamForm
 from accounts.admin.rows import EnableActions, state
@@ -23,7 +23,8 @@ class TeamAdmin(EnableActions):
     fields = [("name", "enabled"), ("payload_logging", "cache_enabled"), "metadata"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
-        return super().get_queryset(request).annotate(keys_held=Count("keys"))
+        rows: QuerySet[Team] = super().get_queryset(request)
+        return rows.annotate(keys_held=Count("keys"))
 
     @display(description=_("state"), ordering="enabled")
     def status(self, row: Team) -> str:

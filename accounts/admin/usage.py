@@ -4,14 +4,15 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import display
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RadioFilter
-from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from accounts.admin.form_fields import usd
@@ -21,7 +22,7 @@ from accounts.models import ApiKey, Team, UsageRecord
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 
 
-class SpanFilter(RadioFilter):
+class SpanFilter(RadioFilter):  # type: ignore[misc]
     title = gettext_lazy("time")
     parameter_name = "span"
 
@@ -38,7 +39,7 @@ class SpanFilter(RadioFilter):
         return queryset if span is None else queryset.filter(created_at__gte=timezone.now() - span)
 
 
-class OutcomeFilter(RadioFilter):
+class OutcomeFilter(RadioFilter):  # type: ignore[misc]
     title = gettext_lazy("outcome")
     parameter_name = "outcome"
 
@@ -51,18 +52,8 @@ class OutcomeFilter(RadioFilter):
         return queryset if found is None else queryset.filter(found)
 
 
-class UsageRecordAdmin(ModelAdmin):
-    list_display = [
-        "created_at",
-        "request_id",
-        "owner",
-        "model",
-        "provider",
-        "outcome",
-        "token_counts",
-        "cost",
-        "times",
-    ]
+class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ["moment", "request_id", "owner", "went_to", "outcome", "token_counts", "cost", "times"]
     list_display_links = ["request_id"]
     list_filter: ClassVar[Any] = [SpanFilter, OutcomeFilter]
     list_filter_submit = True
@@ -102,11 +93,20 @@ class UsageRecordAdmin(ModelAdmin):
         # The ledger holds plain ids on purpose; names are looked up for the rows of one page only.
         key = ApiKey.objects.filter(pk=OuterRef("key_id")).values("name")[:1]
         team = Team.objects.filter(pk=OuterRef("team_id")).values("name")[:1]
-        return super().get_queryset(request).annotate(key_name=Subquery(key), team_name=Subquery(team))
+        rows: QuerySet[UsageRecord] = super().get_queryset(request)
+        return rows.annotate(key_name=Subquery(key), team_name=Subquery(team))
 
     @display(description=gettext_lazy("key / team"), empty_value="–")
     def owner(self, row: Any) -> str | None:
         return " / ".join(filter(None, (row.key_name, row.team_name))) or None
+
+    @display(description=gettext_lazy("time (UTC)"))
+    def moment(self, row: UsageRecord) -> str:
+        return format_html('<span class="nowrap">{}</span>', f"{row.created_at:%m-%d %H:%M:%S}")
+
+    @display(description=gettext_lazy("model → provider"))
+    def went_to(self, row: UsageRecord) -> str:
+        return f"{row.model} → {row.provider}" if row.provider else row.model
 
     @display(description=gettext_lazy("outcome"))
     def outcome(self, row: UsageRecord) -> str:
@@ -116,7 +116,7 @@ class UsageRecordAdmin(ModelAdmin):
 
     @display(description=gettext_lazy("tokens in / out"))
     def token_counts(self, row: UsageRecord) -> str:
-        return f"{row.input_tokens:,} / {row.output_tokens:,}"
+        return format_html('<span class="nowrap">{} / {}</span>', f"{row.input_tokens:,}", f"{row.output_tokens:,}")
 
     @display(description=gettext_lazy("cost"))
     def cost(self, row: UsageRecord) -> str:
@@ -125,7 +125,7 @@ class UsageRecordAdmin(ModelAdmin):
     @display(description=gettext_lazy("first token / total"))
     def times(self, row: UsageRecord) -> str:
         first = "–" if row.time_to_first_token_ms is None else f"{row.time_to_first_token_ms:,}"
-        return f"{first} / {row.duration_ms:,} ms"
+        return format_html('<span class="nowrap">{} / {} ms</span>', first, f"{row.duration_ms:,}")
 
 
 admin.site.register(UsageRecord, UsageRecordAdmin)

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin import display
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -11,7 +12,6 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter, RelatedCheckboxFilter
-from unfold.decorators import display
 
 from providers.admin.forms import CredentialForm
 from providers.admin.rows import EnableActions, state

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import display
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RadioFilter
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from providers.adapters import REGISTRY
 from providers.admin.credential import state_of
@@ -24,7 +25,7 @@ from providers.specs import Prices
 ADVANCED = ("tab",)
 
 
-class KindFilter(RadioFilter):
+class KindFilter(RadioFilter):  # type: ignore[misc]
     title = _("kind")
     parameter_name = "kind"
 
@@ -36,7 +37,7 @@ class KindFilter(RadioFilter):
         return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
-class _OfProvider(TabularInline):
+class _OfProvider(TabularInline):  # type: ignore[misc]
     """Rows on the page of a provider; read-only where a file manages it."""
 
     extra = 0
@@ -103,13 +104,10 @@ class ProviderAdmin(EnableActions):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         usable = Q(credentials__enabled=True)
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                keys_enabled=Count("credentials", filter=usable, distinct=True),
-                models_enabled=Count("deployments", filter=Q(deployments__enabled=True), distinct=True),
-            )
+        rows: QuerySet[Provider] = super().get_queryset(request)
+        return rows.annotate(
+            keys_enabled=Count("credentials", filter=usable, distinct=True),
+            models_enabled=Count("deployments", filter=Q(deployments__enabled=True), distinct=True),
         )
 
     def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
@@ -137,11 +135,11 @@ class ProviderAdmin(EnableActions):
     def address(self, row: Provider) -> str:
         return row.base_url.removeprefix("https://")
 
-    @action(description=_("Test"), url_path="try", icon="network_check", permissions=["change"])
+    @action(description=_("Test"), url_path="try", icon="network_check", permissions=["change"])  # type: ignore[untyped-decorator]
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return redirect(f"{self.admin_site.name}:providers_provider_wizard_test", object_id)
 
-    @action(description=_("Add with the wizard"), url_path="start", icon="auto_fix_high", permissions=["add"])
+    @action(description=_("Add with the wizard"), url_path="start", icon="auto_fix_high", permissions=["add"])  # type: ignore[untyped-decorator]
     def wizard(self, request: HttpRequest) -> HttpResponse:
         return redirect(f"{self.admin_site.name}:providers_provider_wizard")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import action
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -12,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
-from unfold.decorators import action
 
 FILE = "file"
 
@@ -28,7 +28,7 @@ def in_file(row: Any) -> bool:
     return FILE in (getattr(row, "source", ""), getattr(owner, "source", ""))
 
 
-class RowAdmin(SimpleHistoryAdmin, ModelAdmin):
+class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
     """`source` says who manages a row. What a file manages is changed in the file, as both cannot be right."""
 
     compressed_fields = True

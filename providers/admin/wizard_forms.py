@@ -48,7 +48,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         self.kind, self.adapter = kind, adapter_for(kind)
         if self.instance.pk is None:
-            self.initial |= {"name": free_name(kind), "base_url": self.adapter.default_base_url or ""}
+            self.initial.update(name=free_name(kind), base_url=self.adapter.default_base_url or "")
         self.stored = self.instance.credentials.order_by("pk").first() if self.instance.pk else None
         if self.stored is not None:
             self.initial["environment_variable"] = self.stored.environment_variable
@@ -82,7 +82,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     def save(self, commit: bool = True) -> Provider:
         if self.instance.pk is None:
             self.instance.enabled = False
-        provider = super().save(commit)
+        provider: Provider = super().save(commit)
         secret, variable = self.cleaned_data["secret"], self.cleaned_data["environment_variable"]
         if secret or variable:
             row = self.stored or Credential(provider=provider)

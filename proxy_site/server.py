@@ -11,14 +11,22 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from proxy_site.client_connection import RequestConnection
+from routing.gateway import LAME_DUCK_S
 
 HEADERS_DEADLINE_S = 10.0
 STALLED_READER_S = 30.0
 WRITE_BUFFER_BYTES = 512 * 1024
 SWEEP_INTERVAL_S = 1.0
+DRAIN_GRACE_S = 5.0
+"""How long after the drain deadline a client may take to read the error event before its connection is cut."""
+
+
+class GatewayServerState(ServerState):
+    draining: bool = False
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -50,6 +58,8 @@ class GatewayProtocol(HttpToolsProtocol):
         scope = self.scope
         super().on_headers_complete()
         if self.cycle is not before:
+            if self.server_state.draining:  # type: ignore[attr-defined]
+                self.cycle.keep_alive = False
             scope["extensions"] = {"llm_proxy.connection": RequestConnection(self, self.cycle)}  # type: ignore[dict-item]
 
     def pause_writing(self) -> None:
@@ -74,9 +84,12 @@ class GatewayProtocol(HttpToolsProtocol):
 
 
 class GatewayServer(uvicorn.Server):
-    """Serves until SIGTERM or SIGINT, then drains: no new connections, running answers finish, then the process ends.
+    """Serves until SIGTERM or SIGINT, then drains: running answers finish, connections close, the process ends with 0.
 
-    `on_drain` is called once when draining begins (readiness turns to 503 and the gateway's own deadline starts).
+    `on_drain` is called once when draining begins (readiness turns to 503 and the gateway's own deadline,
+    `drain_timeout_s`, starts). A server with a listener of its own goes on accepting until nothing runs, so that probes
+    see it unready; one of several workers leaves its listener to the others at once. `is_busy` tells of calls that no
+    HTTP request stands for, such as those of a WebSocket.
     """
 
     def __init__(
@@ -85,8 +98,14 @@ class GatewayServer(uvicorn.Server):
         *,
         on_drain: Callable[[], None] | None = None,
         on_started: Callable[[], None] | None = None,
+        drain_timeout_s: float = 30.0,
+        is_busy: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(config)
+        self.server_state = GatewayServerState()
+        self._drain_timeout_s = drain_timeout_s
+        self._is_busy = is_busy
+        self._sweeper: asyncio.Task[None] | None = None
         self._on_drain = on_drain
         self._on_started = on_started
 
@@ -96,19 +115,44 @@ class GatewayServer(uvicorn.Server):
             self._on_started()
 
     async def main_loop(self) -> None:
-        sweeper = asyncio.create_task(self._sweep(), name="connection-sweeper")
-        try:
-            await super().main_loop()
-        finally:
-            sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
+        # It goes on while the server drains: stalled readers are cut then as well.
+        self._sweeper = asyncio.create_task(self._sweep(), name="connection-sweeper")
+        await super().main_loop()
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         if self._on_drain is not None:
             self._on_drain()
+        await self._drain(shared_listener=sockets is not None)
         await super().shutdown(sockets=sockets)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
         # A drained shutdown is a success, not a death by signal: uvicorn would raise the signal again.
         self._captured_signals.clear()
+
+    async def _drain(self, *, shared_listener: bool) -> None:
+        """Until nothing runs any more, at the latest until the drain deadline and its grace have passed."""
+        state = self.server_state
+        state.draining = True  # type: ignore[attr-defined]
+        for cycle in self._running():
+            cycle.keep_alive = False
+        if shared_listener:
+            for server in self.servers:
+                server.close()
+        began = time.monotonic()
+        while not self.force_exit and (passed_s := time.monotonic() - began) < self._drain_timeout_s + DRAIN_GRACE_S:
+            lame = passed_s < LAME_DUCK_S and state.connections
+            if not lame and not self._is_busy() and not self._running():
+                return
+            await asyncio.sleep(0.05)
+        for connection in list(state.connections):
+            if isinstance(connection, GatewayProtocol):
+                connection.transport.abort()
+
+    def _running(self) -> list[RequestResponseCycle]:
+        """The HTTP requests that are being answered."""
+        cycles = [each.cycle for each in self.server_state.connections if isinstance(each, GatewayProtocol)]
+        return [cycle for cycle in cycles if cycle is not None and not cycle.response_complete]
 
     async def _sweep(self) -> None:
         while True:
@@ -135,7 +179,8 @@ def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
         "access_log": False,
         "log_config": None,
         "timeout_keep_alive": 75,
-        "timeout_graceful_shutdown": None,
+        # What our own drain leaves behind: connections that nothing runs on.
+        "timeout_graceful_shutdown": 5,
         "server_header": False,
         "date_header": True,
         "h11_max_incomplete_event_size": 65536,

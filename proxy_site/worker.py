@@ -85,6 +85,10 @@ class Worker:
     def drain(self) -> None:
         self.gateway.drain(settings.DRAIN_TIMEOUT_S)
 
+    def is_busy(self) -> bool:
+        """Whether calls are running, over whichever door they came."""
+        return bool(len(self.gateway.active))
+
     async def aclose(self) -> None:
         """In the order that loses nothing: running calls end, their usage is written, then connections close."""
         await self.gateway.aclose()

@@ -8,6 +8,8 @@ import sys
 def main() -> None:
     listener, ready = int(sys.argv[1]), int(sys.argv[2])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
+    from django.conf import settings
+
     from proxy_site.asgi import worker
     from proxy_site.server import GatewayServer, server_config
 
@@ -15,7 +17,13 @@ def main() -> None:
         os.write(ready, b"+")
         os.close(ready)
 
-    server = GatewayServer(server_config(host="", port=0), on_drain=worker.drain, on_started=started)
+    server = GatewayServer(
+        server_config(host="", port=0),
+        on_drain=worker.drain,
+        on_started=started,
+        is_busy=worker.is_busy,
+        drain_timeout_s=settings.DRAIN_TIMEOUT_S,
+    )
     server.run(sockets=[socket.socket(fileno=listener)])
 
 

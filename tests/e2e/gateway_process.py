@@ -90,6 +90,10 @@ class GatewayProcess:
         self._process.send_signal(number)
         return self._process.wait(timeout=timeout_s)
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
 

@@ -106,7 +106,12 @@ def run_single(*, host: str, port: int) -> None:
     """One process: the server in the main thread."""
     from proxy_site.asgi import worker
 
-    GatewayServer(server_config(host=host, port=port), on_drain=worker.drain).run()
+    GatewayServer(
+        server_config(host=host, port=port),
+        on_drain=worker.drain,
+        is_busy=worker.is_busy,
+        drain_timeout_s=settings.DRAIN_TIMEOUT_S,
+    ).run()
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

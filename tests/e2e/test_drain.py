@@ -1,0 +1,124 @@
+"""Stopping and restarting under load: running streams finish, nobody new is invited, and the exit is an orderly one."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.calling import Caller, Got, report
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.upstreams.behaviours import expected_text
+from tests.upstreams.faults import FaultUpstream
+
+MODELS = [
+    {"model": "long", "upstream_model": "fault:none?tokens=20&interval_s=0.1"},
+    {"model": "endless", "upstream_model": "fault:none?tokens=1000&interval_s=0.1"},
+    {"model": "short", "upstream_model": "fault:none?tokens=5&interval_s=0.05"},
+]
+REDIS = "redis://127.0.0.1:6379/9"
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FaultUpstream]:
+    async with FaultUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def server(migrated_data_dir: Path, tmp_path: Path, upstream: FaultUpstream) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path / "data"))
+    process.seed({"providers": [{"name": "only", "base_url": f"{upstream.url}/v1", "models": MODELS}]})
+    yield process
+    process.kill()
+
+
+async def stopped(server: GatewayProcess, timeout_s: float = 20) -> int:
+    return await asyncio.to_thread(server.stop, signal.SIGTERM, timeout_s)
+
+
+async def ready(server: GatewayProcess) -> int:
+    return (await asyncio.to_thread(server.get, "/readyz"))[0]
+
+
+async def test_running_streams_finish_while_readiness_is_gone(server: GatewayProcess, upstream: FaultUpstream) -> None:
+    server.start()
+    async with Caller(server) as caller:
+        assert await ready(server) == 200
+        running = [asyncio.create_task(caller.ask("long")) for _ in range(5)]
+        await upstream.until(lambda seen: len(seen.hits) == 5)
+        exit_code = asyncio.create_task(stopped(server))
+        await asyncio.sleep(0.3)
+        assert await ready(server) == 503
+        found = await asyncio.gather(*running)
+    assert all(got.is_clean(expected_text(20)) for got in found), found
+    assert await exit_code == 0
+
+
+async def test_a_stream_over_the_drain_deadline_ends_with_an_error_event(
+    server: GatewayProcess, upstream: FaultUpstream
+) -> None:
+    server.env["PROXY_API_DRAIN_TIMEOUT"] = "1"
+    server.start()
+    async with Caller(server) as caller:
+        running = asyncio.create_task(caller.ask("endless"))
+        await upstream.until(lambda seen: bool(seen.hits) and seen.hits[0].tokens_sent > 2)
+        began = time.monotonic()
+        exit_code = await stopped(server)
+        took_s = time.monotonic() - began
+        got = await running
+    assert (got.status, got.done, got.broken) == (200, False, "")
+    assert got.errors[0]["code"] == "shutting_down"
+    assert got.text
+    assert expected_text(1000).startswith(got.text)
+    assert exit_code == 0
+    assert took_s < 5
+
+
+async def load(caller: Caller, until: asyncio.Event, found: list[Got]) -> None:
+    while not until.is_set():
+        found.append(await caller.ask("short"))
+
+
+async def roll(server: GatewayProcess, clients: int, restarts: int) -> list[Got]:
+    """Every answer that clients got while the workers were replaced."""
+    server.env["REDIS_URL"] = REDIS
+    server.start("--workers", "2")
+    found: list[Got] = []
+    async with Caller(server) as caller:
+        await until_answered(caller)
+        over = asyncio.Event()
+        tasks = [asyncio.create_task(load(caller, over, found)) for _ in range(clients)]
+        for _ in range(restarts):
+            before = workers_of(server)
+            server.signal(signal.SIGHUP)
+            deadline = time.monotonic() + 60
+            while workers_of(server) & before or len(workers_of(server)) < 2:
+                assert time.monotonic() < deadline, "the workers were not replaced"
+                await asyncio.sleep(0.1)
+        over.set()
+        await asyncio.gather(*tasks)
+    return found
+
+
+async def until_answered(caller: Caller) -> None:
+    """Behind a supervisor the socket listens before the first worker does."""
+    while (await caller.ask("short")).status != 200:
+        await asyncio.sleep(0.1)
+
+
+def workers_of(server: GatewayProcess) -> set[int]:
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+    return {int(pid) for pid in children.split()}
+
+
+@pytest.mark.redis
+@pytest.mark.slow
+async def test_a_rolling_restart_under_load_cuts_nothing(server: GatewayProcess, upstream: FaultUpstream) -> None:
+    found = await roll(server, 10, 2)
+    unclean = [got for got in found if not got.is_clean(expected_text(5))]
+    report(f"rolling restart: 2 × 2 workers replaced under 10 clients, {len(found)} streams, {len(unclean)} not clean")
+    assert not unclean
+    assert await stopped(server) == 0

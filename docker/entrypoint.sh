@@ -1,0 +1,14 @@
+#!/bin/sh
+# One image, one role per container: web (default), worker, beat, migrate, or any manage.py command.
+set -eu
+cd "${LLM_PROXY_HOME:-/app}"
+
+role="${1:-web}"
+[ "$#" -gt 0 ] && shift
+case "$role" in
+web) exec python manage.py serve "$@" ;;
+worker) exec celery -A proxy_site worker --loglevel "${LOG_LEVEL:-INFO}" --concurrency "${CELERY_CONCURRENCY:-4}" --pool threads "$@" ;;
+beat) exec celery -A proxy_site beat --loglevel "${LOG_LEVEL:-INFO}" --scheduler django_celery_beat.schedulers:DatabaseScheduler --pidfile= "$@" ;;
+migrate) exec python manage.py migrate --noinput "$@" ;;
+*) exec python manage.py "$role" "$@" ;;
+esac

@@ -70,6 +70,21 @@ def _environment_secret(name: str) -> str:
 
 PROVIDER_SECRET = _environment_secret
 
+# The environment wins over the same keys of a configuration file, but only where it says something.
+SET_IN_ENVIRONMENT = frozenset(
+    name
+    for name in (
+        "PROXY_API_HOST",
+        "PROXY_API_PORT",
+        "PROXY_API_DEBUG",
+        "LOG_LEVEL",
+        "HEALTH_CHECK_INTERVAL",
+        "HEALTH_CHECK_CACHE_TTL",
+        "PROVIDER_DISCOVERY_INTERVAL",
+    )
+    if name in os.environ
+)
+
 # ---------------------------------------------------------------------------------------------- control-plane numbers
 HEALTH_CHECK_INTERVAL_S = env.int("HEALTH_CHECK_INTERVAL", default=60)
 HEALTH_CHECK_CACHE_TTL_S = env.int("HEALTH_CHECK_CACHE_TTL", default=30)
@@ -161,6 +176,7 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "staticfiles"
+STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -268,8 +284,8 @@ LOGGING_CONFIG = None
 _BLUE = ("97% .014 255", "93.2% .032 256", "88.2% .059 254", "80.9% .105 252", "72% .14 255", "62.3% .19 260",
          "49% .2 262", "43% .19 263", "38% .17 264", "33% .14 265", "26% .09 268")  # fmt: skip
 UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "LLM Proxy API",
-    "SITE_HEADER": "LLM Proxy API",
+    "SITE_TITLE": "routing.site_title.site_title",
+    "SITE_HEADER": "routing.site_title.site_title",
     "SITE_SYMBOL": "hub",
     "SITE_URL": "/dashboard/",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")}],

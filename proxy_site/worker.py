@@ -17,6 +17,7 @@ from monitoring.upstream_state import UpstreamStates
 from monitoring.worker_monitoring import WorkerMonitoring
 from providers.transport import Transport
 from proxy_site.live_worker import WorkerLiveState
+from routing.config_watch import ConfigWatcher
 from routing.gateway import Gateway
 from routing.table import RoutingTable
 from routing.table_refresh import TableRefresher
@@ -42,6 +43,7 @@ class Worker:
         self.states = UpstreamStates(time.monotonic, random.random)
         self.tables = TableRefresher()
         self.tables.on_change.append(self._apply)
+        self.config = ConfigWatcher(settings.CONFIG_FILE, on_change=self.tables.nudge)
         self.transport = make_transport()
         self.accounts = Accounts(
             pepper=settings.KEY_PEPPER, data_dir=settings.DATA_DIR, redis_url=settings.REDIS_URL or None
@@ -63,6 +65,7 @@ class Worker:
         deployments = {spec.id: spec for route in table.routes.values() for spec in route.deployments}
         self.states.sync(deployments.values(), table.providers.values())
         self.logs.set_file(table.policy.log_file)
+        self.logs.set_level(table.policy.log_level or settings.LOG_LEVEL)
         self.logs.protect(
             credential.secret for provider in table.providers.values() for credential in provider.credentials
         )
@@ -81,6 +84,7 @@ class Worker:
         self.gateway.settlement.reports.observe = self.monitoring.observe
         self.gateway.open()
         self.live.open()
+        await self.config.open()
 
     def drain(self) -> None:
         self.gateway.drain(settings.DRAIN_TIMEOUT_S)
@@ -91,6 +95,7 @@ class Worker:
 
     async def aclose(self) -> None:
         """In the order that loses nothing: running calls end, their usage is written, then connections close."""
+        await self.config.aclose()
         await self.gateway.aclose()
         await self.live.aclose()
         await self.tables.aclose()

@@ -28,6 +28,9 @@ class GatewayPolicy:
     response_cache: JsonObject = field(default_factory=dict)
     payload_logging: JsonObject = field(default_factory=dict)
     log_file: str = ""
+    log_level: str = ""
+    app_name: str = ""
+    app_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from django.db import close_old_connections, connection, transaction
 
 from providers.loading import load_deployments
+from routing.environment_first import log_level
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.table import AliasSpec, GatewayPolicy, PolicySpec, RoutingTable, build_table
 
@@ -66,6 +67,9 @@ def _gateway_policy(row: GatewaySettings) -> GatewayPolicy:
         response_cache=row.response_cache,
         payload_logging=row.payload_logging,
         log_file=row.log_file,
+        log_level=log_level(row.process),
+        app_name=row.app_name,
+        app_version=row.app_version,
     )
 
 

@@ -30,6 +30,7 @@ from routing.configuration.provider_entry import ProviderEntry, ResolvedProvider
 from routing.configuration.rendering import plain
 from routing.configuration.rows import Names, save_if_different
 from routing.configuration.schema import SETTINGS, resolve
+from routing.intervals import follow_intervals
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 from routing.revisions import collected_revision, one_revision
 
@@ -133,6 +134,7 @@ def _write(
     _delete(ModelAlias.objects.filter(source=FILE, name__in=removed["model_aliases"]))
     _delete(RoutePolicy.objects.filter(source=FILE, name__in=removed["route_policies"]))
     warnings += apply_accounts.remove_teams(removed["teams"])
+    follow_intervals()
     return warnings, {**present, "api_keys": sorted(key_ids)}
 
 

@@ -89,6 +89,9 @@ def as_value(value: Any) -> Any:
     """Lists as tuples, as sections hold them."""
     if isinstance(value, list):
         return tuple(as_value(item) for item in value)
+    if isinstance(value, str):
+        # A row that was never stored holds members of TextChoices.
+        return str(value)
     return {name: as_value(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
 

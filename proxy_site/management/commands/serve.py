@@ -14,6 +14,8 @@ from proxy_site.bootstrap import FirstStart, migrate_if_needed, prepare
 from proxy_site.embedded import DemoUpstream
 from proxy_site.embedded_celery import EmbeddedWork
 from proxy_site.server import GatewayServer, server_config
+from routing.config_watch import load_at_start
+from routing.listen_address import listen_address
 
 BANNER = """
 LLM Proxy API {version} is running at {url}
@@ -36,8 +38,10 @@ class Command(BaseCommand):
     help = "Starts the gateway with everything it needs. Ctrl-C and SIGTERM drain: running answers finish first."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--host", default=settings.HOST, help="Address to listen on (default: %(default)s).")
-        parser.add_argument("--port", type=int, default=settings.PORT, help="Port to listen on (default: %(default)s).")
+        parser.add_argument("--host", help=f"Address to listen on ({settings.HOST}, or the configuration file's).")
+        parser.add_argument(
+            "--port", type=int, help=f"Port to listen on ({settings.PORT}, or the configuration file's)."
+        )
         parser.add_argument("--workers", type=int, default=1, help="Processes that serve; more than 1 needs Redis.")
         parser.add_argument("--no-beat", action="store_true", help="Do not run scheduled work in this process.")
         parser.add_argument("--json", action="store_true", help="Print what was started as one JSON line.")
@@ -51,25 +55,29 @@ class Command(BaseCommand):
                 "More than one worker needs Redis, so that limits, breakers and live pages are shared. "
                 "Set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379/0, or serve with one worker."
             )
-        _refuse_taken_port(options["host"], options["port"])
+        address = listen_address(host=options["host"], port=options["port"])
+        host, port = address.host, address.port
+        _refuse_taken_port(host, port)
         signal.signal(signal.SIGTERM, _exit_during_start)
         migrate_if_needed()
+        if settings.CONFIG_FILE:
+            load_at_start(settings.CONFIG_FILE)
         work = EmbeddedWork(beat=not options["no_beat"])
-        demo = DemoUpstream(preferred_port=options["port"] + 1)
+        demo = DemoUpstream(preferred_port=port + 1)
         first = prepare(demo_base_url=demo.base_url)
         if first.demo:
             demo.start()
-        self._announce(first, host=options["host"], port=options["port"], as_json=options["json"])
+        self._announce(first, host=host, port=port, as_json=options["json"])
         if settings.EMBEDDED or not settings.REDIS_URL:
             # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
             work.start()
         try:
             if workers == 1:
-                run_single(host=options["host"], port=options["port"])
+                run_single(host=host, port=port)
             else:
                 from proxy_site.supervisor import run_workers
 
-                run_workers(host=options["host"], port=options["port"], workers=workers)
+                run_workers(host=host, port=port, workers=workers)
         finally:
             work.stop()
             demo.stop()

@@ -1,0 +1,113 @@
+"""Follows the file that PROXY_API_CONFIG names: loaded at the start, and again within two seconds of a change.
+
+Every worker looks, one of them loads: the others find the content in force already. A broken file is refused, said once
+in the log and kept in the database for the pages that show it; the configuration in force stays.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from django.db import DatabaseError, close_old_connections
+
+from routing.configuration.loading import load_if_changed, read_file
+from routing.configuration.problems import ConfigurationRefused
+
+logger = logging.getLogger("llm_proxy.routing.config_watch")
+
+POLL_S: Final = 0.25
+
+
+class Stamp(NamedTuple):
+    """Changes when the file does, also when it is replaced by another or reached through a moved link."""
+
+    inode: int
+    size: int
+    modified_ns: int
+
+
+def stamp_of(path: str) -> Stamp | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def load_at_start(path: str) -> None:
+    """Called once before the workers start. A broken file leaves the configuration of the last run in force."""
+    _load(path)
+
+
+def _load(path: str) -> bool:
+    """Whether the database changed."""
+    try:
+        applied = load_if_changed(read_file(path))
+    except ConfigurationRefused as refusal:
+        logger.error("configuration file refused, the configuration in force stays:\n%s", refusal)
+        return False
+    if applied is None:
+        return False
+    for warning in applied.warnings:
+        logger.warning("%s: %s", path, warning)
+    logger.info("configuration file %s loaded: revision %s, %d changes", path, applied.revision, len(applied.sentences))
+    return applied.revision is not None
+
+
+def _load_in_thread(path: str) -> bool:
+    close_old_connections()
+    try:
+        return _load(path)
+    finally:
+        close_old_connections()
+
+
+class ConfigWatcher:
+    """`on_change` is told when this worker loaded something new. Without a path it does nothing."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        on_change: Callable[[], None],
+        interval_s: float = POLL_S,
+        load: Callable[[str], bool] = _load_in_thread,
+        stamp: Callable[[str], Stamp | None] = stamp_of,
+    ) -> None:
+        self._path = path
+        self._on_change = on_change
+        self._interval_s = interval_s
+        self._load = load
+        self._stamp = stamp
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        if self._path:
+            self._task = asyncio.create_task(self._watch(), name="config-watcher")
+
+    async def aclose(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        loaded: Stamp | None = None
+        seen: Stamp | None = None
+        while True:
+            now = self._stamp(self._path)
+            # Only what two looks agree on: an editor may be in the middle of writing, and half a file may be valid.
+            if now is not None and now == seen and now != loaded:
+                try:
+                    if await asyncio.to_thread(self._load, self._path):
+                        self._on_change()
+                    loaded = now
+                except DatabaseError as error:
+                    logger.warning("the configuration file cannot be loaded yet: %s", error)
+                except Exception:
+                    # A fault of ours must not end the watch; the file is looked at again when it changes.
+                    logger.exception("the configuration file could not be loaded")
+                    loaded = now
+            seen = now
+            await asyncio.sleep(self._interval_s)

@@ -1,0 +1,30 @@
+"""Keys of the process that a configuration file may give: the environment wins over them, they win over the defaults."""
+
+from typing import Any, Final
+
+from django.conf import settings
+
+_VARIABLE_AND_SETTING: Final = {
+    "host": ("PROXY_API_HOST", "HOST"),
+    "port": ("PROXY_API_PORT", "PORT"),
+    "debug": ("PROXY_API_DEBUG", "DEBUG"),
+    "log_level": ("LOG_LEVEL", "LOG_LEVEL"),
+    "health_check_interval": ("HEALTH_CHECK_INTERVAL", "HEALTH_CHECK_INTERVAL_S"),
+    "health_check_cache_ttl": ("HEALTH_CHECK_CACHE_TTL", "HEALTH_CHECK_CACHE_TTL_S"),
+    "provider_discovery_interval": ("PROVIDER_DISCOVERY_INTERVAL", "PROVIDER_DISCOVERY_INTERVAL_S"),
+}
+
+
+def process_value(key: str, stored: dict[str, Any]) -> Any:
+    """`stored` is `GatewaySettings.process`."""
+    variable, setting = _VARIABLE_AND_SETTING[key]
+    if variable in settings.SET_IN_ENVIRONMENT or key not in stored:
+        return getattr(settings, setting)
+    return stored[key]
+
+
+def log_level(stored: dict[str, Any]) -> str:
+    """`debug: true` asks for DEBUG whatever `log_level` says, unless the environment names a level."""
+    if "LOG_LEVEL" not in settings.SET_IN_ENVIRONMENT and stored.get("debug"):
+        return "DEBUG"
+    return str(process_value("log_level", stored))

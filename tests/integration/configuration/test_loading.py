@@ -1,0 +1,201 @@
+"""A file into the database: the given documents unchanged, all or nothing, twice the same as once."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts import keys
+from accounts.models import ApiKey
+from providers.models import Credential, Deployment, Provider
+from routing.configuration.problems import ConfigurationRefused
+from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
+from routing.table_loader import load_table
+from tests.integration.configuration.conftest import Load, dumped
+
+pytestmark = pytest.mark.django_db
+DOCUMENTS = Path(__file__).parent / "documents"
+
+
+def command(name: str, *arguments: str) -> str:
+    out = StringIO()
+    call_command(name, *arguments, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+def test_the_documents_config_yaml_loads_unchanged():
+    command("load_config", str(DOCUMENTS / "config.yaml"))
+
+    table = load_table()
+    assert {"gpt-4", "gpt-3.5-turbo", "openai_default/gpt-4"} <= set(table.routes)
+    provider = table.providers["openai_default"]
+    assert (provider.kind, provider.endpoint.host, provider.base_path) == ("openai", "api.openai.com", "/v1")
+    assert (provider.first_token_timeout_s, provider.max_retries, provider.retry_delay_s) == (30, 3, 1.0)
+    assert (provider.max_concurrency, provider.endpoint.keepalive_s) == (10, 30)
+    assert table.policy.rate_limit_requests == 1000
+
+
+def test_the_documents_health_worker_file_loads_unchanged():
+    command("load_config", str(DOCUMENTS / "health_worker_providers.json"))
+
+    assert dict(Provider.objects.values_list("name", "kind")) == {"openai": "openai", "anthropic": "anthropic"}
+    variables = dict(Credential.objects.values_list("provider__name", "environment_variable"))
+    assert variables == {"openai": "PROXY_API_OPENAI_API_KEY", "anthropic": "PROXY_API_ANTHROPIC_API_KEY"}
+    assert "claude-3-sonnet" in load_table().routes
+
+
+def test_one_file_leaves_alone_what_another_one_brought():
+    command("load_config", str(DOCUMENTS / "config.yaml"))
+    command("load_config", str(DOCUMENTS / "health_worker_providers.json"))
+
+    assert Provider.objects.count() == 3
+    assert GatewaySettings.load().rate_limit_rpm == 1000
+
+
+def test_loading_twice_changes_nothing(load: Load):
+    text = (DOCUMENTS / "config.yaml").read_text()
+    first = load(text)
+    second = load(text)
+
+    assert first.revision is not None
+    assert (second.revision, second.sentences) == (None, ())
+    assert ConfigurationRevision.objects.count() == 1
+
+
+def test_loading_the_dump_changes_nothing_and_takes_nothing_over(load: Load):
+    provider = Provider.objects.create(name="by-hand", kind="cohere", base_url="https://api.cohere.com")
+    credential = Credential(provider=provider, name="typed")
+    credential.store("co-secret-of-the-operator")
+    credential.save()
+    Deployment.objects.create(provider=provider, model="command-a", input_nano_usd_per_mtok=2_500_000_001)
+    ModelAlias.objects.create(name="smart", targets=["command-a"], strategy="cost")
+    load((DOCUMENTS / "config.yaml").read_text())
+    newest = ConfigurationRevision.objects.count()
+
+    for style in ("yaml", "json"):
+        text = command("dump_config", "--format", style)
+        assert load(text, name=f"dump.{style}").sentences == ()
+
+    assert ConfigurationRevision.objects.count() == newest
+    assert Provider.objects.get(name="by-hand").source == "admin"
+
+
+def test_a_dump_holds_no_secret(load: Load):
+    load(
+        "providers: [{name: azure-one, kind: azure, base_url: 'https://x.openai.azure.com'}]\napi_keys: [my-own-long-key]"
+    )
+    credential = Credential(provider=Provider.objects.get(), name="typed")
+    credential.store("az-very-secret-value")
+    credential.save()
+
+    text = dumped()
+    assert "az-very-secret-value" not in text
+    assert credential.ciphertext not in text
+    assert "my-own-long-key" not in text
+    assert ApiKey.objects.get().digest not in text
+
+
+def test_a_stored_secret_survives_the_loading_of_its_reference(load: Load):
+    load("providers: [{name: one, kind: openai, base_url: 'http://10.0.0.1/v1', credentials: [{name: typed}]}]")
+    credential = Credential.objects.get(name="typed")
+    credential.store("sk-typed-into-the-admin")
+    credential.save()
+
+    load("providers: [{name: one, kind: openai, base_url: 'http://10.0.0.2/v1', credentials: [{name: typed}]}]")
+
+    assert Credential.objects.get(name="typed").reveal() == "sk-typed-into-the-admin"
+
+
+def test_a_dry_run_shows_the_difference_and_changes_nothing(load: Load):
+    load("rate_limit_rpm: 10")
+    before = dumped()
+
+    applied = load("rate_limit_rpm: 20\nproviders: [{name: openai}]", dry_run=True)
+
+    described = [change.describe() for change in applied.changes]
+    assert "~ rate_limit_rpm: 10 → 20" in described
+    assert any(line.startswith("+ providers.openai: ") for line in described)
+    assert dumped() == before
+    assert ConfigurationRevision.objects.count() == 1
+
+
+def test_nothing_is_changed_when_anything_is_wrong(load: Load):
+    load("rate_limit_rpm: 10")
+    before = dumped()
+
+    with pytest.raises(ConfigurationRefused):
+        load("rate_limit_rpm: 20\napi_keys: [{env: NO_SUCH_VARIABLE_ANYWHERE}]")
+
+    assert dumped() == before
+
+
+def test_the_command_fails_with_file_line_and_remedy(tmp_path: Path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("debug: false\nprovidrs: []\n")
+
+    with pytest.raises(CommandError, match=r"broken\.yaml:2:1: providrs: found an unknown key; expected providers\?"):
+        command("load_config", str(path))
+
+
+def test_json_output_tells_changes_and_revision(tmp_path: Path):
+    path = tmp_path / "config.json"
+    path.write_text('{"rate_limit_rpm": 7}')
+
+    report = json.loads(command("load_config", str(path), "--json"))
+
+    assert report["changes"] == [{"action": "change", "path": "rate_limit_rpm", "before": None, "after": 7}]
+    assert report["revision"] == ConfigurationRevision.objects.get().pk
+
+
+def test_pruning_removes_what_files_brought_and_nothing_else(load: Load):
+    Provider.objects.create(name="by-hand", kind="openai", base_url="http://10.0.0.9/v1")
+    load(
+        "providers: [{name: a, base_url: 'http://10.0.0.1'}, {name: b, base_url: 'http://10.0.0.2'}]\nrate_limit_rpm: 5"
+    )
+
+    load("providers: [{name: a, base_url: 'http://10.0.0.1'}]", prune=True)
+
+    assert set(Provider.objects.values_list("name", flat=True)) == {"a", "by-hand"}
+    assert GatewaySettings.load().rate_limit_rpm is None
+
+
+def test_models_that_left_the_file_leave_the_provider(load: Load):
+    load("providers: [{name: a, base_url: 'http://10.0.0.1', models: [m1, m2]}]")
+    Deployment.objects.create(provider=Provider.objects.get(), model="added-by-hand")
+
+    load("providers: [{name: a, base_url: 'http://10.0.0.1', models: [m2]}]")
+
+    assert set(Deployment.objects.values_list("model", flat=True)) == {"m2", "added-by-hand"}
+
+
+def test_rows_of_a_file_are_marked_as_managed_by_it(load: Load):
+    load(
+        """
+        providers: [{name: a, base_url: 'http://10.0.0.1', models: [m1]}]
+        model_aliases: {smart: {targets: [m1]}}
+        rate_limit_rpm: 5
+        """
+    )
+
+    assert Provider.objects.get().source == "file"
+    assert Deployment.objects.get().source == "file"
+    assert ModelAlias.objects.get().source == "file"
+    assert GatewaySettings.load().file_keys == ["rate_limit_rpm"]
+
+
+def test_a_key_of_any_form_is_stored_as_a_hash_that_authenticates(load: Load, settings):
+    applied = load("api_keys: [your-api-key-here]")
+
+    key = ApiKey.objects.get()
+    pepper = settings.KEY_PEPPER.encode()
+    assert key.public_id == keys.identify("your-api-key-here", pepper)
+    assert key.digest == keys.digest("your-api-key-here", pepper).hex()
+    assert any("everybody knows" in warning for warning in applied.warnings)
+
+
+def test_the_vendors_key_is_never_sent_to_another_host_unasked(load: Load):
+    load("providers: [{name: openai, base_url: 'https://api.openai.com.evil.example/v1', models: [m]}]")
+
+    assert not Credential.objects.exists()

@@ -54,6 +54,12 @@ def count_tokens(text: str) -> int:
     return -(-_string_bytes(text) // BYTES_PER_TOKEN)
 
 
+def message_tokens(message: JsonObject) -> int:
+    """Likely tokens of one message of a conversation."""
+    text_bytes, images = _message(message)
+    return text_bytes // BYTES_PER_TOKEN + images * TOKENS_PER_IMAGE + TOKENS_PER_MESSAGE
+
+
 def asked_output(request: ClientRequest) -> int | None:
     body = request.body
     limit = body.get("max_completion_tokens") or body.get("max_tokens")

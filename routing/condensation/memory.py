@@ -1,0 +1,102 @@
+"""Conversations that were shortened before, so that their next turn starts from the short form. Pure: time is given.
+
+A conversation grows at its end. When one was too long, each that begins with it is too long as well; it gets the short
+form of that beginning at once, which saves a refused call and, with summaries, a second summary of the same.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from providers.types import JsonObject
+
+Scope = tuple[str, str]
+"""Tenant and client-facing model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """The conversation with its beginning in the short form; `length` messages were replaced."""
+
+    messages: list[JsonObject]
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    length: int
+    messages: tuple[JsonObject, ...]
+    expires_at: float
+
+
+class ConversationMemory:
+    """The newest `max_entries`; falsy while there are none. `now` is seconds of any steady clock."""
+
+    def __init__(self, *, max_entries: int = 256) -> None:
+        self._max_entries = max_entries
+        self._entries: OrderedDict[tuple[Scope, bytes], _Entry] = OrderedDict()
+        self._lengths: dict[Scope, dict[int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._lengths.clear()
+
+    def keep(
+        self, scope: Scope, messages: Sequence[JsonObject], short: Sequence[JsonObject], *, ttl_s: float, now: float
+    ) -> None:
+        if ttl_s <= 0:
+            return
+        digest = _digests(messages, {len(messages)})[len(messages)]
+        self._forget((scope, digest))
+        while len(self._entries) >= self._max_entries:
+            self._forget(next(iter(self._entries)))
+        self._entries[scope, digest] = _Entry(length=len(messages), messages=tuple(short), expires_at=now + ttl_s)
+        lengths = self._lengths.setdefault(scope, {})
+        lengths[len(messages)] = lengths.get(len(messages), 0) + 1
+
+    def recall(self, scope: Scope, messages: Sequence[JsonObject], *, now: float) -> Recalled | None:
+        """The longest known beginning counts."""
+        lengths = self._lengths.get(scope)
+        if not lengths:
+            return None
+        wanted = {length for length in lengths if length <= len(messages)}
+        for length, digest in sorted(_digests(messages, wanted).items(), reverse=True):
+            entry = self._entries.get((scope, digest))
+            if entry is None:
+                continue
+            if entry.expires_at <= now:
+                self._forget((scope, digest))
+                continue
+            self._entries.move_to_end((scope, digest))
+            return Recalled(messages=[*entry.messages, *messages[length:]], length=length)
+        return None
+
+    def _forget(self, key: tuple[Scope, bytes]) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return
+        lengths = self._lengths[key[0]]
+        lengths[entry.length] -= 1
+        if not lengths[entry.length]:
+            del lengths[entry.length]
+        if not lengths:
+            del self._lengths[key[0]]
+
+
+def _digests(messages: Sequence[JsonObject], wanted: set[int]) -> dict[int, bytes]:
+    """By number of messages: a digest of so many from the start, for the numbers wanted."""
+    state = hashlib.blake2b(digest_size=16)
+    found: dict[int, bytes] = {}
+    for number, message in enumerate(messages[: max(wanted, default=0)], start=1):
+        written = orjson.dumps(message, option=orjson.OPT_SORT_KEYS)
+        state.update(len(written).to_bytes(8, "big"))
+        state.update(written)
+        if number in wanted:
+            found[number] = state.copy().digest()
+    return found

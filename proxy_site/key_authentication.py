@@ -8,6 +8,7 @@ KeyAuthentication             the same for Django REST framework, beside its own
 from collections.abc import Callable
 from typing import Any
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseBase
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
@@ -15,7 +16,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.callers import ADMIN, Caller, identify, presented_token, required
-from accounts.errors import InvalidApiKey, PermissionDenied
+from accounts.errors import AccountsUnavailable, InvalidApiKey, PermissionDenied
 from monitoring import live
 from routing.models import GatewaySettings
 
@@ -28,7 +29,10 @@ def key_header() -> str:
     state = live.current()
     if state is not None:
         return state.key_header()
-    row = GatewaySettings.objects.filter(pk=1).values_list("api_key_header", flat=True).first()
+    try:
+        row = GatewaySettings.objects.filter(pk=1).values_list("api_key_header", flat=True).first()
+    except DatabaseError as error:
+        raise AccountsUnavailable("API keys cannot be checked at the moment.") from error
     return row or DEFAULT_KEY_HEADER
 
 

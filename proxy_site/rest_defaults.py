@@ -4,7 +4,7 @@ Default deny: staff or an `admin` key. Rows that the configuration file manages 
 OpenAI's shape. The browsable pages are for staff; everybody else gets JSON whatever they accept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -72,13 +72,13 @@ def openai_errors(error: Exception, context: dict[str, Any]) -> Response | None:
     known = _as_api_exception(error)
     if known is None:
         return None
-    message, param = _first_message(known.detail)
+    complaints = list(_complaints(known.detail))
+    param = next((place for place, _ in complaints if place), None)
+    message = " ".join(text if place in ("", param) else f"{place}: {text}" for place, text in complaints[:8])
     _, kind, code = WORDS.get(known.status_code, INTERNAL if known.status_code >= 500 else WORDS[400])
     if isinstance(known, ManagedByFile):
         code = known.default_code
     body = error_object(message, kind, code, param)
-    if isinstance(known, exceptions.ValidationError):
-        body["error"]["fields"] = known.detail
     headers = {}
     if wait := getattr(known, "wait", None):
         headers["Retry-After"] = str(int(wait))
@@ -107,14 +107,14 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     return None
 
 
-def _first_message(detail: Any) -> tuple[str, str | None]:
-    """The first complaint in words, and the field it is about (`limits.requests` for nested ones)."""
-    path: list[str] = []
-    while isinstance(detail, dict | list) and detail:
-        if isinstance(detail, list):
-            detail = next((each for each in detail if each), detail[0])
-        else:
-            name, detail = next(iter(detail.items()))
-            if name != "non_field_errors":
-                path.append(str(name))
-    return str(detail), ".".join(path) or None
+def _complaints(detail: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """(field, what is wrong with it), nested fields with dots; the field is empty for the whole."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            below = "" if name == "non_field_errors" else str(name)
+            yield from _complaints(inner, f"{place}.{below}" if place and below else below or place)
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _complaints(inner, place)
+    else:
+        yield place, str(detail)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
 from ninja import Router, Schema
 from ninja.security.base import AuthBase
 from pydantic import ConfigDict
@@ -60,7 +60,7 @@ def build_router(*, reader: AuthBase) -> Router:
         found = state.explain(model)
         if found is None:
             raise UnknownModel(f"There is no model or alias named '{model[:200]}'.", param="model")
-        return found
+        return JsonResponse(found)
 
     @router.get("/requests/{request_id}", response=Decision, auth=reader, summary="Where a request went, and why")
     def one_request(request: HttpRequest, request_id: str) -> Any:
@@ -68,7 +68,7 @@ def build_router(*, reader: AuthBase) -> Router:
         found = _remembered(request_id, caller) or _booked(request_id, caller)
         if found is None:
             raise NotFound(f"No request '{request_id[:128]}' is known.", param="request_id")
-        return found
+        return JsonResponse(found)
 
     return router
 

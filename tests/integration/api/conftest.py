@@ -1,0 +1,53 @@
+"""The control plane without a server: Django's test client, keys of every scope, and a worker that is not one."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from accounts.models import Team
+from accounts.provisioning import KeyOrder, create_key
+from monitoring import live
+from tests.integration.api.fake_live import FakeLive
+
+ClientFor = Callable[[str], Client]
+
+
+@pytest.fixture
+def worker() -> Iterator[FakeLive]:
+    fake = FakeLive()
+    live.install(fake)
+    yield fake
+    live.install(None)
+
+
+@pytest.fixture
+def team(db: None) -> Team:
+    return Team.objects.create(name="research")
+
+
+@pytest.fixture
+def client_for(db: None) -> ClientFor:
+    """By role: `nobody`, `garbage`, a scope (`completions`, `read`, `admin`), `staff` or `person` with a session.
+    Sessions enforce CSRF as in production."""
+
+    def make(role: str) -> Client:
+        client = Client(enforce_csrf_checks=True)
+        if role == "nobody":
+            return client
+        if role in ("staff", "person"):
+            user = get_user_model().objects.create_user(username=role, password="x", is_staff=role == "staff")
+            client.force_login(user)
+            return client
+        if role == "garbage":
+            return Client(headers={"Authorization": "Bearer llmp-0123456789abcdef-" + "x" * 43})
+        token = create_key(KeyOrder(name=role, scopes=(role,))).token
+        return Client(enforce_csrf_checks=True, headers={"Authorization": f"Bearer {token}"})
+
+    return make
+
+
+@pytest.fixture
+def admin(client_for: ClientFor, worker: FakeLive) -> Client:
+    return client_for("admin")

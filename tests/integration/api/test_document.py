@@ -1,0 +1,63 @@
+"""One OpenAPI document: complete, sound, and shown by a page that asks no other host."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from proxy_site.openapi import build_document
+from tests.integration.api.test_access import GUARDED
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return build_document()
+
+
+def test_holds_every_route(document: dict[str, Any]) -> None:
+    described = {re.sub(r"\{\w+\}", "{}", path) for path in document["paths"]}
+    missing = {"/" + re.sub(r"<\w+>", "{}", route) for route in GUARDED} - described
+    assert missing == {"/docs", "/openapi.json", "/api/"}
+    assert {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1/models/{}"} <= described
+
+
+def test_refers_only_to_what_it_holds(document: dict[str, Any]) -> None:
+    for name in set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(document))):
+        assert name in document["components"]["schemas"], name
+
+
+def test_names_every_operation_once_and_says_how_it_fails(document: dict[str, Any]) -> None:
+    names = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["tags"], path
+            assert "401" in operation["responses"], (path, method)
+            names.append(operation.get("operationId", f"{method} {path}"))
+    assert len(names) == len(set(names))
+
+
+def test_shows_no_secret_field_in_an_answer(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        for field, shape in schema.get("properties", {}).items():
+            assert field not in ("ciphertext", "digest", "previous_digest"), name
+            if field == "secret":
+                assert shape.get("writeOnly") or "Request" in name, name
+
+
+def test_is_served_to_everybody() -> None:
+    answer = Client().get("/openapi.json")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+    assert answer.json()["openapi"].startswith("3.1")
+
+
+@pytest.mark.django_db
+def test_the_page_asks_no_other_host() -> None:
+    page = Client().get("/docs", headers={"Accept": "text/html"}).content.decode()
+    assert re.findall(r"(?:src|href)=\"(?!/)[^\"]*\"", page) == []
+    for path in set(re.findall(r"(?:src|href)=\"(/static/[^\"]+)\"", page)):
+        answer = Client().get(path)
+        assert answer.status_code == 200, path
+        b"".join(answer.streaming_content)
+        answer.close()

@@ -1,0 +1,82 @@
+"""Nothing outside the pages for people answers in HTML, whatever the client accepts and whatever went wrong."""
+
+import pytest
+from django.http import HttpRequest
+from django.test import Client, override_settings
+from django.urls import path
+
+from tests.integration.api.conftest import ClientFor
+from tests.integration.api.fake_live import FakeLive
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def breaks(request: HttpRequest) -> None:
+    raise RuntimeError("a secret sk-canary-1234567890 in a message")
+
+
+urlpatterns = [path("api/breaks/", breaks), path("status/breaks", breaks)]
+
+
+def assert_error(answer: object, status: int) -> dict[str, object]:
+    assert answer.status_code == status, answer.content  # type: ignore[attr-defined]
+    assert answer["Content-Type"].startswith("application/json")  # type: ignore[index]
+    assert answer["X-Request-Id"]  # type: ignore[index]
+    error = answer.json()["error"]  # type: ignore[attr-defined]
+    assert set(error) == {"message", "type", "param", "code"}
+    return dict(error)
+
+
+@pytest.mark.parametrize("headers", [{}, BROWSER, {"Accept": "application/json"}])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/nope/", 404),
+        ("GET", "/status/a/b/c", 404),
+        ("GET", "/check", 405),
+        ("DELETE", "/providers", 405),
+        ("POST", "/metrics", 405),
+        ("PUT", "/api/teams/", 405),
+        ("GET", "/api/teams/12345/", 404),
+        ("POST", "/api/teams/", 400),
+    ],
+)
+def test_answers_as_openai_does(
+    headers: dict[str, str], method: str, path: str, status: int, client_for: ClientFor, worker: FakeLive
+) -> None:
+    client = client_for("admin")
+    assert_error(client.generic(method, path, "{}", content_type="application/json", headers=headers), status)
+
+
+@pytest.mark.parametrize("path", ["/api/breaks/", "/status/breaks"])
+@pytest.mark.parametrize("debug", [True, False])
+@override_settings(ROOT_URLCONF=__name__)
+def test_a_broken_view_shows_neither_trace_nor_message(path: str, debug: bool) -> None:
+    client = Client(raise_request_exception=False)
+    with override_settings(DEBUG=debug):
+        answer = client.get(path, headers=BROWSER)
+    assert assert_error(answer, 500)["code"] == "internal_error"
+    assert b"canary" not in answer.content
+
+
+def test_an_unknown_path_is_json_unless_a_browser_asks() -> None:
+    assert_error(Client().get("/nope", headers={"Accept": "application/json"}), 404)
+    assert_error(Client().get("/nope"), 404)
+    assert Client().get("/nope", headers=BROWSER)["Content-Type"].startswith("text/html")
+
+
+def test_keeps_a_well_formed_request_id_and_replaces_others(worker: FakeLive) -> None:
+    assert Client().get("/livez", headers={"X-Request-Id": "abc-1.2"})["X-Request-Id"] == "abc-1.2"
+    for wrong in ("a b", "x" * 200, "é", ""):
+        assert Client().get("/livez", headers={"X-Request-Id": wrong})["X-Request-Id"].startswith("req_")
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "null", '"x"', '{"name": {"a": 1}}', '{"name": null}', "\x00"])
+def test_bodies_that_make_no_sense_are_the_clients_fault(body: str, admin: Client) -> None:
+    for route in ("teams", "providers", "credentials", "deployments", "api-keys", "limits", "budgets", "model-aliases",
+                  "route-policies", "prices"):  # fmt: skip
+        assert_error(admin.post(f"/api/{route}/", body, content_type="application/json"), 400)
+
+
+def test_other_media_types_are_refused(admin: Client) -> None:
+    assert_error(admin.post("/api/teams/", "<a/>", content_type="application/xml"), 415)

@@ -1,0 +1,193 @@
+"""`/api/…`: what is written is in force, what is secret never comes back, and what a file manages is left to the file."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import ApiKey, Budget, Limit, Team
+from providers.models import Credential, Deployment, Provider
+from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
+from tests.integration.api.conftest import ClientFor
+from tests.integration.api.fake_live import FakeLive
+
+pytestmark = pytest.mark.django_db
+
+CANARY = "sk-canary-0123456789abcdef"
+
+
+def post(client: Client, path: str, status: int = 201, **body: Any) -> dict[str, Any]:
+    answer = client.post(f"/api/{path}/", json.dumps(body), content_type="application/json")
+    assert answer.status_code == status, answer.content
+    return dict(answer.json())
+
+
+def patch(client: Client, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
+    answer = client.patch(f"/api/{path}/", json.dumps(body), content_type="application/json")
+    assert answer.status_code == status, answer.content
+    return dict(answer.json())
+
+
+@pytest.fixture
+def provider(db: None) -> Provider:
+    return Provider.objects.create(name="openai", base_url="https://api.openai.com/v1")
+
+
+class TestSecrets:
+    def test_go_in_and_never_come_out(self, admin: Client, provider: Provider) -> None:
+        made = post(admin, "credentials", provider=provider.pk, name="main", secret=CANARY)
+        assert Credential.objects.get().reveal() == CANARY
+        assert made["hint"] == "sk-…cdef"
+        changed = patch(admin, f"credentials/{made['id']}", weight=3)
+        pages = [
+            admin.get(path, headers={"Accept": accept}).content.decode()
+            for path in ("/api/credentials/", f"/api/credentials/{made['id']}/", "/api/providers/", "/api/history/")
+            for accept in ("application/json", "text/html")
+        ]
+        row = Credential.objects.get()
+        for text in (json.dumps([made, changed]), *pages):
+            assert CANARY not in text
+            assert row.ciphertext not in text
+
+    def test_are_replaced_by_a_variable_and_back(self, admin: Client, provider: Provider) -> None:
+        made = post(admin, "credentials", provider=provider.pk, secret=CANARY)
+        patch(admin, f"credentials/{made['id']}", environment_variable="OPENAI_API_KEY")
+        assert Credential.objects.get().ciphertext == ""
+        both = patch(admin, f"credentials/{made['id']}", 400, secret=CANARY)
+        assert both["error"]["param"] == "secret"
+        patch(admin, f"credentials/{made['id']}", secret=CANARY, environment_variable="")
+        assert Credential.objects.get().reveal() == CANARY
+
+    def test_need_a_secret_or_a_variable_that_is_not_the_gateways_own(self, admin: Client, provider: Provider) -> None:
+        assert post(admin, "credentials", 400, provider=provider.pk)["error"]["param"] == "secret"
+        for name in ("DATABASE_URL", "PROXY_API_SECRET_KEY", "PROXY_API_ENCRYPTION_KEYS_FILE"):
+            refused = post(admin, "credentials", 400, provider=provider.pk, environment_variable=name)
+            assert refused["error"]["param"] == "environment_variable"
+
+
+class TestKeys:
+    def test_show_the_token_once(self, admin: Client, worker: FakeLive) -> None:
+        made = post(admin, "api-keys", name="app", scopes=["completions", "read"])
+        token = made["key"]
+        assert Client(headers={"Authorization": f"Bearer {token}"}).get("/providers").status_code == 200
+        shown = admin.get(f"/api/api-keys/{made['id']}/").content.decode() + admin.get("/api/api-keys/").content.decode()
+        row = ApiKey.objects.get(pk=made["id"])
+        assert token not in shown
+        assert row.digest not in shown
+
+    def test_are_rotated_and_revoked(self, admin: Client, worker: FakeLive) -> None:
+        made = post(admin, "api-keys", name="app", scopes=["read"])
+        rotated = post(admin, f"api-keys/{made['id']}/rotate", 200, overlap_s=0)
+        seen = [
+            Client(headers={"Authorization": f"Bearer {token}"}).get("/providers").status_code
+            for token in (made["key"], rotated["key"])
+        ]
+        assert seen == [401, 200]
+        assert "key" not in post(admin, f"api-keys/{made['id']}/revoke", 200)
+        assert Client(headers={"Authorization": f"Bearer {rotated['key']}"}).get("/providers").status_code == 401
+
+    def test_cannot_be_given_digests_or_unknown_scopes(self, admin: Client) -> None:
+        made = post(admin, "api-keys", name="app", scopes=["read"], digest="00", public_id="mine", hint="mine")
+        assert made["public_id"] != "mine"
+        assert ApiKey.objects.get(pk=made["id"]).digest != "00"
+        assert post(admin, "api-keys", 400, name="app", scopes=["root"])["error"]["param"] == "scopes"
+        assert post(admin, "api-keys", 400, name="app", allowed_networks=["x"])["error"]["param"] == "allowed_networks"
+
+
+class TestRules:
+    def test_limits_and_budgets_have_an_owner_that_fits(self, admin: Client, team: Team) -> None:
+        assert post(admin, "limits", 400, scope="key")["error"]["param"] == "key"
+        post(admin, "limits", 400, scope="default", team=team.pk)
+        post(admin, "limits", scope="team", team=team.pk, requests=10)
+        post(admin, "limits", 400, scope="team", team=team.pk, requests=10)
+        assert "allowance" not in post(admin, "budgets", 400, scope="all")["error"]["message"]
+        post(admin, "budgets", scope="team", team=team.pk, amount_nano_usd=10**9)
+        assert (Limit.objects.count(), Budget.objects.count()) == (1, 1)
+
+    def test_a_team_in_use_is_not_deleted(self, admin: Client, team: Team) -> None:
+        post(admin, "api-keys", name="app", team=team.pk)
+        answer = admin.delete(f"/api/teams/{team.pk}/")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+
+    def test_providers_are_checked_as_in_the_admin(self, admin: Client, provider: Provider) -> None:
+        for body, param in (
+            ({"name": "b c", "base_url": "https://a.example"}, "name"),
+            ({"name": "b", "base_url": "file:///etc/passwd"}, "base_url"),
+            ({"name": "b", "base_url": "https://user:pw@a.example"}, "base_url"),
+            ({"name": "b", "base_url": "https://a.example", "kind": "zz"}, "kind"),
+            ({"name": "b", "base_url": "https://a.example", "headers": {"Authorization": "x"}}, "headers"),
+            ({"name": "openai", "base_url": "https://a.example"}, "name"),
+        ):
+            assert post(admin, "providers", 400, **body)["error"]["param"] == param
+        assert post(admin, "deployments", 400, provider=provider.pk, model="a b")["error"]["param"] == "model"
+
+    def test_routing_documents_cannot_break_a_workers_table(self, admin: Client) -> None:
+        assert post(admin, "model-aliases", 400, name="a", targets="x")["error"]["param"] == "targets"
+        assert post(admin, "model-aliases", 400, name="a", targets=[1])["error"]["param"] == "targets"
+        weights = {"price": "high"}
+        refused = post(admin, "route-policies", 400, name="a", strategy="balanced", options=weights)
+        assert refused["error"]["param"] == "options"
+        assert patch(admin, "settings", 400, cors_origins="*")["error"]["param"] == "cors_origins"
+        assert patch(admin, "settings", 400, api_key_header="Authorization")["error"]["param"] == "api_key_header"
+
+
+class TestSettings:
+    def test_are_one_row_that_is_read_and_changed(self, admin: Client) -> None:
+        assert admin.get("/api/settings/").json()["max_attempts"] == 3
+        assert not GatewaySettings.objects.exists(), "reading writes nothing"
+        assert patch(admin, "settings", max_attempts=5)["max_attempts"] == 5
+        assert GatewaySettings.objects.get().max_attempts == 5
+
+
+class TestHistory:
+    def test_every_write_is_one_numbered_revision(self, admin: Client) -> None:
+        before = ConfigurationRevision.objects.count()
+        post(admin, "model-aliases", name="fast", targets=["m"])
+        listed = admin.get("/api/history/").json()
+        assert listed["count"] == before + 1
+        assert listed["results"][0]["changes"] == ["created model alias fast"]
+        assert admin.delete("/api/history/1/").status_code == 405
+
+
+class TestFileManaged:
+    @pytest.fixture
+    def rows(self, provider: Provider, team: Team) -> dict[str, Any]:
+        Provider.objects.filter(pk=provider.pk).update(source="file")
+        Team.objects.filter(pk=team.pk).update(managed_by="file")
+        alias = ModelAlias.objects.create(name="fast", targets=["m"], source="file")
+        return {"providers": provider, "teams": team, "model-aliases": alias}
+
+    def test_rows_are_read_only(self, admin: Client, rows: dict[str, Any]) -> None:
+        for name, row in rows.items():
+            assert admin.get(f"/api/{name}/{row.pk}/").status_code == 200
+            assert patch(admin, f"{name}/{row.pk}", 409, name="x")["error"]["code"] == "managed_by_file"
+            assert admin.delete(f"/api/{name}/{row.pk}/").status_code == 409
+
+    def test_nobody_can_claim_to_be_the_file(self, admin: Client) -> None:
+        made = post(admin, "teams", name="a", managed_by="file")
+        assert made["managed_by"] == ""
+        made = post(admin, "providers", name="a", base_url="https://a.example", source="file")
+        assert made["source"] == "admin"
+
+
+class TestLists:
+    def test_are_paged_filtered_searched_and_ordered(self, admin: Client, provider: Provider) -> None:
+        for number in range(120):
+            Deployment.objects.create(provider=provider, model=f"m{number:03}", enabled=number % 2 == 0)
+        first = admin.get("/api/deployments/").json()
+        assert (first["count"], len(first["results"])) == (120, 50)
+        assert len(admin.get("/api/deployments/?limit=100000").json()["results"]) == 120
+        assert admin.get("/api/deployments/?enabled=true&limit=1").json()["count"] == 60
+        assert admin.get("/api/deployments/?search=m01").json()["count"] == 10
+        assert admin.get("/api/deployments/?ordering=-model&limit=1").json()["results"][0]["model"] == "m119"
+        assert admin.get("/api/deployments/?enabled=perhaps").status_code in (200, 400)
+
+    def test_can_be_browsed_by_staff_and_by_nobody_else(
+        self, client_for: ClientFor, admin: Client, worker: FakeLive
+    ) -> None:
+        browser = {"Accept": "text/html"}
+        page = client_for("staff").get("/api/providers/", headers=browser)
+        assert page["Content-Type"].startswith("text/html")
+        assert admin.get("/api/providers/", headers=browser)["Content-Type"] == "application/json"
+        assert client_for("person").get("/api/", headers=browser)["Content-Type"] == "application/json"

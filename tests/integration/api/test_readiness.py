@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from monitoring import live
+from tests.integration.api.fake_live import WELL, FakeLive
+
+
+@pytest.mark.django_db
+def test_is_alive_before_the_worker_has_started() -> None:
+    live.install(None)
+    assert Client().get("/livez").status_code == 200
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["reasons"]) == (503, {"worker": "starting"})
+    assert Client().get("/health").status_code == 503
+
+
+@pytest.mark.django_db
+def test_asks_the_database_nothing(worker: FakeLive) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert Client().get("/livez").status_code == 200
+        assert Client().get("/readyz").status_code == 200
+    assert len(queries) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({}, 200, None),
+        ({"draining": True}, 503, "worker"),
+        ({"sql_down_s": 3.0, "stale": True}, 200, "database"),
+        ({"sql_down_s": 301.0, "stale": True}, 503, "database"),
+        ({"redis_up": False}, 200, "redis"),
+        ({"stale": True}, 200, "configuration"),
+        ({"journal_backlog": 1_000_000}, 200, "journal"),
+    ],
+)
+def test_says_why_it_is_not_as_it_should_be(
+    changes: dict[str, object], status: int, reason: str | None, worker: FakeLive
+) -> None:
+    worker.now = replace(WELL, **changes)  # type: ignore[arg-type]
+    answer = Client().get("/readyz")
+    assert answer.status_code == status
+    assert answer.json()["status"] == ("ready" if status == 200 else "not_ready")
+    assert (reason is None and answer.json()["reasons"] == {}) or reason in answer.json()["reasons"]

@@ -3,6 +3,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from accounts.models.change import WatchedQuerySet
@@ -10,33 +11,33 @@ from accounts.models.key import ApiKey, Team
 
 
 class BudgetScope(models.TextChoices):
-    KEY = "key", "one key"
-    TEAM = "team", "one team"
-    ALL = "all", "everybody together"
+    KEY = "key", _("one key")
+    TEAM = "team", _("one team")
+    ALL = "all", _("everybody together")
 
 
 class Period(models.TextChoices):
-    DAY = "day", "per day (UTC)"
-    MONTH = "month", "per month (UTC)"
+    DAY = "day", _("per day (UTC)")
+    MONTH = "month", _("per month (UTC)")
 
 
 class OnUnknownPrice(models.TextChoices):
-    REFUSE = "refuse", "refuse the call"
-    ALLOW = "allow", "allow it without counting money"
+    REFUSE = "refuse", _("refuse the call")
+    ALLOW = "allow", _("allow it without counting money")
 
 
 class Budget(models.Model):
     """An allowance of money, tokens or both per calendar period. It is never exceeded by what was estimated."""
 
-    name = models.CharField(max_length=100, blank=True, default="")
-    scope = models.CharField(max_length=8, choices=BudgetScope.choices)
+    name = models.CharField(_("name"), max_length=100, blank=True, default="")
+    scope = models.CharField(_("holds for"), max_length=8, choices=BudgetScope.choices)
     key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
     amount_nano_usd = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(0)])
     tokens = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(0)])
-    period = models.CharField(max_length=8, choices=Period.choices, default=Period.MONTH)
+    period = models.CharField(_("period"), max_length=8, choices=Period.choices, default=Period.MONTH)
     on_unknown_price = models.CharField(max_length=8, choices=OnUnknownPrice.choices, default=OnUnknownPrice.REFUSE)
-    enabled = models.BooleanField(default=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
     managed_by = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True, db_index=True)
@@ -46,6 +47,8 @@ class Budget(models.Model):
 
     class Meta:
         ordering = ["scope", "id"]
+        verbose_name = _("budget")
+        verbose_name_plural = _("budgets")
         constraints = [
             models.CheckConstraint(
                 name="accounts_budget_scope_matches_owner",
@@ -56,15 +59,15 @@ class Budget(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"budget of {self.key or self.team or 'everybody'}"
+        return self.name or str(_("budget of %(owner)s") % {"owner": self.key or self.team or _("everybody")})
 
     def clean(self) -> None:
         if self.scope == BudgetScope.KEY and self.key is None:
-            raise ValidationError({"key": "A budget for one key needs the key."})
+            raise ValidationError({"key": _("A budget for one key needs the key.")})
         if self.scope == BudgetScope.TEAM and self.team is None:
-            raise ValidationError({"team": "A budget for one team needs the team."})
+            raise ValidationError({"team": _("A budget for one team needs the team.")})
         if self.amount_nano_usd is None and self.tokens is None:
-            raise ValidationError("A budget needs an amount of money or of tokens.")
+            raise ValidationError(_("A budget needs an amount of money or of tokens."))
 
 
 class BudgetPeriod(models.Model):

@@ -3,6 +3,7 @@ from typing import ClassVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from accounts.models.change import WatchedQuerySet
@@ -10,7 +11,7 @@ from accounts.rules import InvalidRuleError, check_names, check_networks, check_
 
 
 class Team(models.Model):
-    name = models.CharField(max_length=100, unique=True, validators=[MinLengthValidator(1)])
+    name = models.CharField(_("name"), max_length=100, unique=True, validators=[MinLengthValidator(1)])
     enabled = models.BooleanField(default=True, help_text="Off: every key of the team is refused.")
     metadata = models.JSONField(default=dict, blank=True)
     payload_logging = models.BooleanField(
@@ -26,6 +27,8 @@ class Team(models.Model):
 
     class Meta:
         ordering = ["name"]
+        verbose_name = _("team")
+        verbose_name_plural = _("teams")
 
     def __str__(self) -> str:
         return self.name
@@ -43,8 +46,10 @@ class ApiKey(models.Model):
     previous_expires_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Until then the secret before the last rotation still works."
     )
-    name = models.CharField(max_length=100)
-    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="keys")
+    name = models.CharField(_("name"), max_length=100)
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.PROTECT, related_name="keys", verbose_name=_("team")
+    )
     scopes = models.JSONField(default=list, blank=True, help_text="completions, read, admin")
     allowed_models = models.JSONField(default=list, blank=True, help_text="Names or patterns; empty allows all.")
     allowed_networks = models.JSONField(default=list, blank=True, help_text="CIDR ranges; empty allows all.")
@@ -65,7 +70,8 @@ class ApiKey(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
-        verbose_name = "API key"
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
 
     def __str__(self) -> str:
         return f"{self.name} (…{self.hint})"

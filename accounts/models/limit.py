@@ -2,6 +2,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from accounts.models.change import WatchedQuerySet
@@ -9,9 +10,9 @@ from accounts.models.key import ApiKey, Team
 
 
 class Scope(models.TextChoices):
-    KEY = "key", "one key"
-    TEAM = "team", "one team"
-    DEFAULT = "default", "every key without its own"
+    KEY = "key", _("one key")
+    TEAM = "team", _("one team")
+    DEFAULT = "default", _("every key without its own")
 
 
 class Limit(models.Model):
@@ -20,14 +21,16 @@ class Limit(models.Model):
     A `default` limit holds for each key separately, kind by kind, where the key has no limit of that kind itself.
     """
 
-    scope = models.CharField(max_length=8, choices=Scope.choices)
+    scope = models.CharField(_("holds for"), max_length=8, choices=Scope.choices)
     key = models.OneToOneField(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="limit")
     team = models.OneToOneField(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="limit")
     requests = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     requests_window_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1)])
     tokens = models.PositiveBigIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     tokens_window_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1)])
-    concurrency = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    concurrency = models.PositiveIntegerField(
+        _("calls at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     strict = models.BooleanField(
         default=False, help_text="When the shared counters are unreachable: refuse instead of counting per worker."
     )
@@ -40,6 +43,8 @@ class Limit(models.Model):
 
     class Meta:
         ordering = ["scope", "id"]
+        verbose_name = _("limit")
+        verbose_name_plural = _("limits")
         constraints = [
             models.CheckConstraint(
                 name="accounts_limit_scope_matches_owner",
@@ -55,10 +60,10 @@ class Limit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"limit of {self.key or self.team or 'every key'}"
+        return str(_("limit of %(owner)s") % {"owner": self.key or self.team or _("every key")})
 
     def clean(self) -> None:
         if self.scope == Scope.KEY and self.key is None:
-            raise ValidationError({"key": "A limit for one key needs the key."})
+            raise ValidationError({"key": _("A limit for one key needs the key.")})
         if self.scope == Scope.TEAM and self.team is None:
-            raise ValidationError({"team": "A limit for one team needs the team."})
+            raise ValidationError({"team": _("A limit for one team needs the team.")})

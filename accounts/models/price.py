@@ -1,5 +1,6 @@
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from accounts.models.change import WatchedQuerySet
@@ -12,15 +13,15 @@ class Price(models.Model):
     reasoning price means the output price.
     """
 
-    model = models.CharField(max_length=200, help_text="The upstream model's name; * and ? are wildcards.")
+    model = models.CharField(_("model"), max_length=200, help_text="The upstream model's name; * and ? are wildcards.")
     provider = models.CharField(max_length=100, blank=True, default="", help_text="Provider name; empty for any.")
-    effective_from = models.DateTimeField(default=timezone.now)
+    effective_from = models.DateTimeField(_("effective from"), default=timezone.now)
     input_nano_usd = models.BigIntegerField()
     output_nano_usd = models.BigIntegerField()
     cached_input_nano_usd = models.BigIntegerField(null=True, blank=True)
     cache_write_nano_usd = models.BigIntegerField(null=True, blank=True)
     reasoning_nano_usd = models.BigIntegerField(null=True, blank=True)
-    note = models.CharField(max_length=200, blank=True, default="")
+    note = models.CharField(_("note"), max_length=200, blank=True, default="")
     managed_by = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True, db_index=True)
@@ -30,6 +31,8 @@ class Price(models.Model):
 
     class Meta:
         ordering = ["model", "provider", "-effective_from"]
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
         constraints = [
             models.UniqueConstraint(fields=["model", "provider", "effective_from"], name="accounts_one_price_at_a_time")
         ]

@@ -1,12 +1,13 @@
 """The ledger and its roll-ups. Owners, providers and deployments are plain ids and names: a row outlives them all."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class UsageSource(models.TextChoices):
-    PROVIDER = "provider", "reported by the provider"
-    COUNTED = "counted", "counted from what was delivered"
-    ESTIMATED = "estimated", "estimated"
+    PROVIDER = "provider", _("reported by the provider")
+    COUNTED = "counted", _("counted from what was delivered")
+    ESTIMATED = "estimated", _("estimated")
 
 
 class UsageRecord(models.Model):
@@ -48,6 +49,8 @@ class UsageRecord(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = _("usage record")
+        verbose_name_plural = _("usage")
         constraints = [models.UniqueConstraint(fields=["call_id", "attempt"], name="accounts_usage_once")]
         indexes = [
             models.Index(fields=["key_id", "created_at"], name="accounts_usage_by_key"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection, models, transaction
-from django.db.models.signals import post_delete, post_save, pre_save
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from simple_history.models import HistoricalRecords
 
 from accounts.models import Budget, Limit, Price, Team
@@ -164,17 +164,24 @@ def _saved(sender: type[models.Model], instance: models.Model, **_: Any) -> None
     _note(sender, instance, before, image_of(instance))
 
 
+def _about_to_delete(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    # A row may be named after its owner, which is gone by the time a cascade has deleted both.
+    instance.__dict__["_name_before"] = str(instance)
+
+
 def _deleted(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
-    _note(sender, instance, image_of(instance), None)
+    _note(sender, instance, image_of(instance), None, name=instance.__dict__.pop("_name_before"))
 
 
-def _note(sender: type[models.Model], row: models.Model, before: Image | None, after: Image | None) -> None:
+def _note(
+    sender: type[models.Model], row: models.Model, before: Image | None, after: Image | None, *, name: str = ""
+) -> None:
     label = label_of(sender)
     changed = fields_changed(label, before, after)
     if before is not None and after is not None and not changed:
         return
     action = "created" if before is None else "deleted" if after is None else "changed"
-    thing = f"{sender._meta.verbose_name} {row}"
+    thing = f"{sender._meta.verbose_name} {name or row}"
     sentence = f"{action} {thing}"
     if action == "changed":
         sentence += f" ({', '.join(changed)})"
@@ -190,4 +197,5 @@ def connect_signals() -> None:
         name = model.__name__
         pre_save.connect(_about_to_save, sender=model, dispatch_uid=f"revision-before-{name}")
         post_save.connect(_saved, sender=model, dispatch_uid=f"revision-save-{name}")
+        pre_delete.connect(_about_to_delete, sender=model, dispatch_uid=f"revision-before-delete-{name}")
         post_delete.connect(_deleted, sender=model, dispatch_uid=f"revision-delete-{name}")

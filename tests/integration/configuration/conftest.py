@@ -18,7 +18,7 @@ Load = Callable[..., Applied]
 
 
 @pytest.fixture
-def load(db: None, tmp_path: Path) -> Load:
+def load(tmp_path: Path) -> Load:
     def load_text(text: str, *, name: str = "config.yaml", **options: Any) -> Applied:
         path = tmp_path / name
         path.write_text(dedent(text), encoding="utf-8")

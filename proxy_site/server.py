@@ -15,12 +15,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from proxy_site.client_connection import RequestConnection
-from routing.gateway import LAME_DUCK_S
 
 HEADERS_DEADLINE_S = 10.0
 STALLED_READER_S = 30.0
 WRITE_BUFFER_BYTES = 512 * 1024
 SWEEP_INTERVAL_S = 1.0
+LAME_DUCK_S = 2.0
+"""A draining server answers one more request on each open connection that it gets within this time, because a client
+that is just sending one must not lose it."""
 DRAIN_GRACE_S = 5.0
 """How long after the drain deadline a client may take to read the error event before its connection is cut."""
 
@@ -35,11 +37,13 @@ class GatewayProtocol(HttpToolsProtocol):
     on_client_gone: Callable[[], None] | None = None
     headers_since: float | None = None
     paused_since: float | None = None
+    idle_since = 0.0
+    """Kept up to date while the server drains only."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.headers_since = time.monotonic()
+        self.headers_since = self.idle_since = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -70,6 +74,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self.paused_since = None
         super().resume_writing()
 
+    def on_response_complete(self) -> None:
+        if self.server_state.draining:  # type: ignore[attr-defined]
+            self.idle_since = time.monotonic()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
         body = b'{"error":{"message":"Invalid HTTP request.","type":"invalid_request_error","param":null,"code":null}}'
         head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -87,9 +96,9 @@ class GatewayServer(uvicorn.Server):
     """Serves until SIGTERM or SIGINT, then drains: running answers finish, connections close, the process ends with 0.
 
     `on_drain` is called once when draining begins (readiness turns to 503 and the gateway's own deadline,
-    `drain_timeout_s`, starts). A server with a listener of its own goes on accepting until nothing runs, so that probes
-    see it unready; one of several workers leaves its listener to the others at once. `is_busy` tells of calls that no
-    HTTP request stands for, such as those of a WebSocket.
+    `drain_timeout_s`, starts). A server with a listener of its own goes on accepting for a moment, so that probes see it
+    unready; one of several workers leaves its listener to the others at once. `is_busy` tells of calls that no HTTP
+    request stands for, such as those of a WebSocket.
     """
 
     def __init__(
@@ -132,34 +141,49 @@ class GatewayServer(uvicorn.Server):
 
     async def _drain(self, *, shared_listener: bool) -> None:
         """Until nothing runs any more, at the latest until the drain deadline and its grace have passed."""
-        state = self.server_state
-        state.draining = True  # type: ignore[attr-defined]
-        for cycle in self._running():
-            cycle.keep_alive = False
-        if shared_listener:
-            for server in self.servers:
-                server.close()
         began = time.monotonic()
-        while not self.force_exit and (passed_s := time.monotonic() - began) < self._drain_timeout_s + DRAIN_GRACE_S:
-            lame = passed_s < LAME_DUCK_S and state.connections
-            if not lame and not self._is_busy() and not self._running():
+        self._mark_last_requests(began)
+        if shared_listener:
+            self._stop_listening()
+        while not self.force_exit and (now := time.monotonic()) < began + self._drain_timeout_s + DRAIN_GRACE_S:
+            if not self._is_busy() and not self._running() and not self._may_be_used_again(now):
                 return
+            if now >= began + LAME_DUCK_S:
+                self._stop_listening()
             await asyncio.sleep(0.05)
-        for connection in list(state.connections):
-            if isinstance(connection, GatewayProtocol):
-                connection.transport.abort()
+        for connection in self._connections():
+            connection.transport.abort()
+
+    def _mark_last_requests(self, now: float) -> None:
+        self.server_state.draining = True  # type: ignore[attr-defined]
+        for connection in self._connections():
+            connection.idle_since = now
+        for cycle in self._running():
+            # Where the headers are out already, the client takes the connection for one that it may use again.
+            cycle.keep_alive = cycle.keep_alive and cycle.response_started
+
+    def _stop_listening(self) -> None:
+        for server in self.servers:
+            server.close()
+
+    def _may_be_used_again(self, now: float) -> bool:
+        """Whether a client may be sending on a connection that it believes to be open."""
+        return any(now < connection.idle_since + LAME_DUCK_S for connection in self._connections())
 
     def _running(self) -> list[RequestResponseCycle]:
         """The HTTP requests that are being answered."""
-        cycles = [each.cycle for each in self.server_state.connections if isinstance(each, GatewayProtocol)]
+        cycles = [connection.cycle for connection in self._connections()]
         return [cycle for cycle in cycles if cycle is not None and not cycle.response_complete]
+
+    def _connections(self) -> list[GatewayProtocol]:
+        return [each for each in self.server_state.connections if isinstance(each, GatewayProtocol)]
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             now = time.monotonic()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, GatewayProtocol) and connection.overdue(now):
+            for connection in self._connections():
+                if connection.overdue(now):
                     connection.transport.abort()
 
 

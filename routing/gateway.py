@@ -30,9 +30,6 @@ from routing.walk import AllFailed, Walk
 logger = logging.getLogger("llm_proxy.routing.gateway")
 
 DONE_FRAME = b"data: [DONE]\n\n"
-LAME_DUCK_S = 2.0
-"""How long a draining gateway goes on answering its open connections, each for the last time, before they are closed: a
-client that is just sending a request on a kept-alive connection must not lose it."""
 
 
 class Gateway:
@@ -46,7 +43,6 @@ class Gateway:
         self.active = ActiveCalls(self.settlement.progress)
         self.decisions = DecisionRing()
         self.draining = False
-        self._refuses_from = 0.0
         self._tables = tables
         self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
         self._walk = Walk(attempts=self._attempts, states=states)
@@ -59,10 +55,8 @@ class Gateway:
         self.active.open()
 
     def drain(self, deadline_s: float) -> None:
-        """From now on unready; new calls are answered for a little while yet, because a client that has a connection
-        open does not know."""
+        """From now on unready; calls that come all the same are answered."""
         self.draining = True
-        self._refuses_from = time.monotonic() + LAME_DUCK_S
         self.active.drain(deadline_s)
 
     async def aclose(self) -> None:
@@ -81,8 +75,6 @@ class Gateway:
     ) -> None:
         """Answers through `sink`, whatever happens. Raises `AccessDenied` and `RequestError` only before anything was
         sent or spent; the caller writes those."""
-        if self.draining and time.monotonic() > self._refuses_from:
-            raise ShuttingDown("The gateway is shutting down; another one may answer.")
         route = self._route(request, principal)
         size = estimate(request)
         admission = await self.accounts.admit(

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
@@ -23,9 +22,9 @@ from accounts.sql_door import SqlDoor, SqlUnavailable
 
 log = logging.getLogger("llm_proxy.accounts.background")
 TICK_S = 1.0
-DRAIN_S = 0.5
+DRAIN_S = 0.9
 SLOW_TICK_S = 30.0
-BATCH = 500
+BATCH = 2_000
 
 
 class Background:
@@ -86,12 +85,13 @@ class Background:
         async with self._draining:
             while not self._journal.drained_up:
                 batch = self._journal.read()
-                settlements = _parsed(batch.lines)
-                for start in range(0, len(settlements), BATCH):
-                    part = settlements[start : start + BATCH]
-                    # Without a deadline: the outcome must be known before the position moves.
-                    await self._writer.run(lambda part=part: book_or_set_aside(part, self._directory), timeout_s=None)  # type: ignore[misc]
+                if batch.lines:
+                    await self._book(batch.lines)
                 self._journal.drained(batch)
+
+    async def _book(self, lines: Sequence[bytes]) -> None:
+        """Without a deadline: the outcome must be known before the position moves."""
+        await self._writer.run(lambda: book_or_set_aside(_parsed(lines), self._directory), timeout_s=None)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
         if not at_once:
@@ -152,7 +152,7 @@ def book_or_set_aside(settlements: Sequence[Settlement], directory: Path) -> int
             )
     log.error("a call cannot be booked; it is kept in %s", directory / "rejected.jsonl")
     with (directory / "rejected.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(settlements[0])) + "\n")
+        file.write(json.dumps(settlements[0]) + "\n")
     return 0
 
 

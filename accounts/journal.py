@@ -30,6 +30,7 @@ from accounts.records import CEILING, AttemptIntent, CallRecord
 
 # Filling a file takes 0.3 ms per MiB, which is the longest that an append can take.
 SEGMENT_BYTES = 1024 * 1024
+# About a thousand calls: what is booked in one transaction.
 READ_BYTES = 512 * 1024
 ATTEMPT, PROGRESS, SETTLED, RELEASED = b"apsr"
 

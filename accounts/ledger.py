@@ -6,11 +6,13 @@ Always: reserved(period) = Σ over its leases of (amount − settled), and spent
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts import direct_sql
 from accounts.budgets import Grant, Return
 from accounts.models import Budget, BudgetLease, BudgetPeriod, UsageRecord
 from accounts.records import BudgetRule, CallRecord
@@ -20,6 +22,10 @@ from accounts.usage_sums import add_to_sums
 
 # The part of what remains that is leased ahead of need.
 AHEAD = 100
+LEASES, PERIODS = BudgetLease._meta.db_table, BudgetPeriod._meta.db_table
+OPEN = "id, amount_nano_usd - settled_nano_usd, amount_tokens - settled_tokens"
+SETTLED = ("settled_nano_usd", "settled_tokens")
+SPENT = ("spent_nano_usd", "spent_tokens", "reserved_nano_usd", "reserved_tokens")
 OUTSTANDING_NANO = F("amount_nano_usd") - F("settled_nano_usd")
 OUTSTANDING_TOKENS = F("amount_tokens") - F("settled_tokens")
 
@@ -135,60 +141,70 @@ def _lock_periods(period_ids: Iterable[int]) -> None:
 
 def book(settlements: Sequence[Settlement]) -> int:
     """Ledger rows, roll-ups and budgets in one transaction. Idempotent by (call id, attempt); returns rows written."""
+    rows = [(item, record) for item in settlements for record in item.records]
     try:
-        return _book(settlements)
+        return _write(rows)
     except IntegrityError:
-        # A worker that gave up waiting for SQL was still booking what its replay books here; now its rows are visible.
-        return _book(settlements)
+        # Some are there already: a transaction whose commit was not heard of, or a worker that gave up waiting for SQL
+        # was still booking what its replay books here. Now its rows are visible.
+        return _write(rows, some_known=True)
 
 
-def _book(settlements: Sequence[Settlement]) -> int:
+def _write(rows: list[tuple[Settlement, CallRecord]], *, some_known: bool = False) -> int:
     with transaction.atomic():
-        known = set(
-            UsageRecord.objects.filter(call_id__in=[item.call_id for item in settlements]).values_list(
-                "call_id", "attempt"
-            )
-        )
-        fresh: list[tuple[Settlement, CallRecord]] = []
-        spent: dict[tuple[int, int], list[int]] = {}
-        for item in settlements:
-            for record in item.records:
-                if (item.call_id, record.attempt) in known:
-                    continue
-                known.add((item.call_id, record.attempt))
-                fresh.append((item, record))
-                if record.final:
-                    _charge(spent, item, record)
-        insert_rows(fresh)
-        add_to_sums(fresh)
-        _spend(spent)
-    return len(fresh)
+        if some_known:
+            rows = _unknown(rows)
+        insert_rows(rows)
+        add_to_sums(rows)
+        _spend(_charges(rows))
+    return len(rows)
 
 
-def _charge(spent: dict[tuple[int, int], list[int]], item: Settlement, record: CallRecord) -> None:
-    for booking in item.bookings:
-        sums = spent.setdefault(booking, [0, 0])
-        sums[0] += record.cost_nano_usd or 0
-        sums[1] += record.input_tokens + record.output_tokens
+def _unknown(rows: Iterable[tuple[Settlement, CallRecord]]) -> list[tuple[Settlement, CallRecord]]:
+    """Each row that is not in the ledger yet, once."""
+    fresh = {(item.call_id, record.attempt): (item, record) for item, record in rows}
+    calls = {call_id for call_id, _ in fresh}
+    for found in UsageRecord.objects.filter(call_id__in=calls).values_list("call_id", "attempt"):
+        fresh.pop(found, None)
+    return list(fresh.values())
+
+
+def _charges(rows: Iterable[tuple[Settlement, CallRecord]]) -> dict[tuple[int, int], list[int]]:
+    """(lease id, period id) → [nano-USD, tokens]."""
+    spent: dict[tuple[int, int], list[int]] = {}
+    for item, record in rows:
+        if record.final:
+            for booking in item.bookings:
+                sums = spent.setdefault(booking, [0, 0])
+                sums[0] += record.cost_nano_usd or 0
+                sums[1] += record.input_tokens + record.output_tokens
+    return spent
 
 
 def _spend(spent: dict[tuple[int, int], list[int]]) -> None:
     """reserved → spent. What exceeds the lease (the estimate was too low, or the lease is gone) is only spent."""
-    _lock_periods(period_id for _, period_id in spent)
-    ids = [lease_id for lease_id, _ in spent]
-    leases = {lease.pk: lease for lease in BudgetLease.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
-    for (lease_id, period_id), (nano_usd, tokens) in sorted(spent.items()):
-        lease = leases.get(lease_id)
-        from_nano = from_tokens = 0
-        if lease is not None:
-            from_nano = min(nano_usd, lease.amount_nano_usd - lease.settled_nano_usd)
-            from_tokens = min(tokens, lease.amount_tokens - lease.settled_tokens)
-            BudgetLease.objects.filter(pk=lease_id).update(
-                settled_nano_usd=F("settled_nano_usd") + from_nano, settled_tokens=F("settled_tokens") + from_tokens
-            )
-        BudgetPeriod.objects.filter(pk=period_id).update(
-            spent_nano_usd=F("spent_nano_usd") + nano_usd,
-            spent_tokens=F("spent_tokens") + tokens,
-            reserved_nano_usd=F("reserved_nano_usd") - from_nano,
-            reserved_tokens=F("reserved_tokens") - from_tokens,
-        )
+    if not spent:
+        return
+    with direct_sql.cursor() as cursor:
+        periods = sorted({period_id for _, period_id in spent})
+        cursor.execute(_select(PERIODS, "id", len(periods)), periods)
+        cursor.fetchall()
+        cursor.execute(_select(LEASES, OPEN, len(spent)), sorted(lease_id for lease_id, _ in spent))
+        open_of = {lease_id: (nano_usd, tokens) for lease_id, nano_usd, tokens in cursor.fetchall()}
+        for (lease_id, period_id), (nano_usd, tokens) in sorted(spent.items()):
+            open_nano, open_tokens = open_of.get(lease_id, (0, 0))
+            from_nano, from_tokens = min(nano_usd, open_nano), min(tokens, open_tokens)
+            cursor.execute(_added(LEASES, SETTLED), (from_nano, from_tokens, lease_id))
+            cursor.execute(_added(PERIODS, SPENT), (nano_usd, tokens, -from_nano, -from_tokens, period_id))
+
+
+@lru_cache
+def _select(table: str, columns: str, ids: int) -> str:
+    where = f"id IN ({direct_sql.placeholders(ids)}) ORDER BY id{direct_sql.for_update()}"
+    return f"SELECT {columns} FROM {table} WHERE {where}"  # noqa: S608 constants
+
+
+@lru_cache
+def _added(table: str, columns: tuple[str, ...]) -> str:
+    mark = direct_sql.placeholder()
+    return f"UPDATE {table} SET {', '.join([f'{name} = {name} + {mark}' for name in columns])} WHERE id = {mark}"  # noqa: S608 constants

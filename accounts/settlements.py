@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -12,8 +12,7 @@ from accounts.records import CEILING, AttemptIntent, CallRecord, Rates, Tokens
 STATUS_UNKNOWN = 499
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """All attempts of one ended call, and the leases (lease id, budget period id) that pay for it."""
 
     call_id: str
@@ -94,7 +93,7 @@ def _fold(line: bytes, settled: list[Settlement], open_attempts: dict[str, dict[
 
 def _settlement(owner: list[Any], records: list[CallRecord]) -> Settlement:
     call_id, request_id, created_at, key_id, team_id, bookings = owner
-    pairs = tuple((int(lease), int(period)) for lease, period in bookings)
+    pairs = tuple([(lease, period) for lease, period in bookings])
     return Settlement(call_id, request_id, created_at, key_id, team_id, pairs, tuple(records))
 
 

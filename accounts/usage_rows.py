@@ -1,41 +1,84 @@
-"""Writes ledger rows. Plain SQL: model instances would cost five times the processor time, for every call."""
+"""Writes ledger rows. One statement for many of them: a statement per row would take the interpreter's lock twice for
+each, in the process that serves calls."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
+from operator import gt, itemgetter
 from typing import Any
 
-from django.db import connection
+import orjson
+from django.db import connection, models
 
+from accounts import direct_sql
 from accounts.models import UsageRecord
 from accounts.records import CallRecord
 from accounts.settlements import Settlement
 
 OWNER = ("call_id", "request_id", "created_at", "key_id", "team_id")
 COLUMNS = (*OWNER, *CallRecord._fields)
-LENGTHS = {
-    index: length
+LENGTH_OF = {
+    index: field.max_length or 0
     for index, name in enumerate(COLUMNS)
-    if (length := getattr(UsageRecord._meta.get_field(name), "max_length", None)) is not None
+    if isinstance(field := UsageRecord._meta.get_field(name), models.CharField)
 }
-INSERT = (
-    f"INSERT INTO {UsageRecord._meta.db_table} ({', '.join(COLUMNS)}) "  # noqa: S608 constants
-    f"VALUES ({', '.join(['%s'] * len(COLUMNS))})"
-)
+TEXTS, LENGTHS = tuple(LENGTH_OF), tuple(LENGTH_OF.values())
+INSERT = f"INSERT INTO {UsageRecord._meta.db_table} ({', '.join(COLUMNS)})"
+# 28 values each: below SQLite's limit of 32,766 values in a statement, and long enough to spread its overhead.
+ROWS_AT_ONCE = 200
+
+_texts = itemgetter(*TEXTS)
 
 
 def insert_rows(rows: Sequence[tuple[Settlement, CallRecord]]) -> None:
-    """Too long texts are cut: a name must never keep a call out of the ledger."""
-    if not rows:
+    """Raises IntegrityError if one of them is in the ledger already."""
+    values = [_row(item, record) for item, record in rows]
+    if not values:
         return
-    adapt = connection.ops.adapt_datetimefield_value
-    values = []
-    for item, record in rows:
-        created_at = adapt(datetime.fromtimestamp(item.created_at, UTC))
-        row: list[Any] = [item.call_id, item.request_id, created_at, item.key_id, item.team_id, *record]
-        for index, length in LENGTHS.items():
-            if len(row[index]) > length or "\0" in row[index]:
-                # PostgreSQL stores no NUL character.
-                row[index] = row[index].replace("\0", "")[:length]
-        values.append(row)
-    with connection.cursor() as cursor:
-        cursor.executemany(INSERT, values)
+    with direct_sql.cursor() as cursor:
+        if direct_sql.on_postgres():
+            # One value of JSON takes the driver a tenth of the time of fourteen thousand values.
+            cursor.execute(_insert_json(), (orjson.dumps(values).decode(),))
+            return
+        whole = len(values) - len(values) % ROWS_AT_ONCE
+        for start in range(0, whole, ROWS_AT_ONCE):
+            many = values[start : start + ROWS_AT_ONCE]
+            cursor.execute(_insert_values(ROWS_AT_ONCE), list(chain.from_iterable(many)))
+        cursor.executemany(_insert_values(1), values[whole:])
+
+
+def stored_time(seconds: float) -> str:
+    """In UTC without saying so: as Django writes it to SQLite, and as PostgreSQL reads it in the sessions it opens."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ")[:-6]
+
+
+def _row(item: Settlement, record: CallRecord) -> Sequence[Any]:
+    row = (item.call_id, item.request_id, stored_time(item.created_at), item.key_id, item.team_id, *record)
+    texts = _texts(row)
+    if any(map(gt, map(len, texts), LENGTHS)) or "\0" in "".join(texts):
+        return _cut(row)
+    return row
+
+
+def _cut(row: Iterable[Any]) -> list[Any]:
+    """A name must never keep a call out of the ledger: too long ones are cut, and PostgreSQL stores no NUL."""
+    values = list(row)
+    for index, length in LENGTH_OF.items():
+        values[index] = values[index].replace("\0", "")[:length]
+    return values
+
+
+@lru_cache
+def _insert_values(rows: int) -> str:
+    one = f"({direct_sql.placeholders(len(COLUMNS))})"
+    return f"{INSERT} VALUES {', '.join([one] * rows)}"
+
+
+@lru_cache
+def _insert_json() -> str:
+    found = []
+    for index, name in enumerate(COLUMNS):
+        kind = UsageRecord._meta.get_field(name).db_type(connection)
+        found.append(f"(line ->> {index})" + ("" if index in LENGTH_OF else f"::{kind}"))
+    return f"{INSERT} SELECT {', '.join(found)} FROM jsonb_array_elements(%s::jsonb) line"  # noqa: S608 constants

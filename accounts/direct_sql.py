@@ -1,0 +1,31 @@
+"""SQL past the ORM and past Django's cursors, for what runs once per call. Inside `transaction.atomic()` only."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from django.db import connection
+
+
+@contextmanager
+def cursor() -> Iterator[Any]:
+    """The driver's own cursor; what it raises arrives as Django's exceptions."""
+    with connection.wrap_database_errors, closing(connection.connection.cursor()) as found:
+        yield found
+
+
+def on_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def placeholder() -> str:
+    return "%s" if on_postgres() else "?"
+
+
+def placeholders(count: int) -> str:
+    return ", ".join([placeholder()] * count)
+
+
+def for_update() -> str:
+    """SQLite has one writer, and a transaction of ours is it from its beginning."""
+    return " FOR UPDATE" if on_postgres() else ""

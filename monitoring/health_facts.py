@@ -1,16 +1,28 @@
-"""What probes have found, as the operations API needs it: the one place that knows how probes are run and stored."""
+"""What health checks have found, as the operations API shows it: the one place there that knows how they are stored.
 
+`/health` is open to everybody, so what it reads from SQL is kept for some seconds: nobody can make a load of it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from monitoring import checks, uptime
+from monitoring.deployment_state import Health
+from monitoring.health_cache import clear_health_cache
+from monitoring.health_refresher import as_health
 from monitoring.models import HealthState
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthFacts:
-    """The newest probe of a provider. `checked_at` is seconds since 1970."""
+    """The newest check of a provider. `checked_at` is seconds since 1970."""
 
+    status: Health
     checked_at: float
     response_time_s: float | None = None
 
@@ -19,24 +31,72 @@ class NotAvailable(Exception):
     """This installation has no such part."""
 
 
-def facts_by_provider() -> dict[int, HealthFacts]:
-    """By provider id; providers never probed are missing."""
-    rows = HealthState.objects.filter(deployment=None).values_list("provider_id", "last_check_at", "response_time_s")
+class Kept(Generic[Found]):
+    """A value read again when it is older than `for_s`; one thread reads, the others take what there was."""
+
+    def __init__(self, read: Callable[[], Found], *, for_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._for_s = for_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._value: list[tuple[Found, float]] = []
+
+    def get(self) -> Found:
+        """Raises what reading raises."""
+        kept = self._value[:]
+        if kept and self._clock() - kept[0][1] < self._for_s:
+            return kept[0][0]
+        if kept and self._lock.locked():
+            return kept[0][0]
+        with self._lock:
+            value = self._read()
+            self._value[:] = [(value, self._clock())]
+            return value
+
+    def forget(self) -> None:
+        self._value.clear()
+
+
+def _read_facts() -> dict[int, HealthFacts]:
+    rows = HealthState.objects.filter(deployment=None).values_list(
+        "provider_id", "status", "last_check_at", "response_time_s"
+    )
     return {
-        provider_id: HealthFacts(checked_at=checked_at.timestamp(), response_time_s=response_time_s)
-        for provider_id, checked_at, response_time_s in rows
+        provider_id: HealthFacts(status=as_health(status), checked_at=at.timestamp(), response_time_s=seconds)
+        for provider_id, status, at, seconds in rows
     }
 
 
+_facts = Kept(_read_facts, for_s=1.0)
+_uptime = Kept(uptime.uptime_percent, for_s=15.0)
+
+
+def facts_by_provider() -> dict[int, HealthFacts]:
+    """By provider id; providers never checked are missing. Raises DatabaseError."""
+    return _facts.get()
+
+
 def uptime_percent() -> float:
-    """Of all providers together, from history."""
-    return uptime.uptime_percent()
+    """Of all providers together, over the last day. Raises DatabaseError."""
+    return _uptime.get()
+
+
+def forget() -> None:
+    """What is kept here is read again at the next question."""
+    _facts.forget()
+    _uptime.forget()
 
 
 def check_now(provider: str | None) -> list[dict[str, Any]]:
-    """Probes all providers, or one by name, and waits for the results."""
-    verdicts = checks.check_now(() if provider is None else (provider,))
-    return [checks.as_json(verdict) for verdict in verdicts if verdict.key.deployment_id is None]
+    """Checks all providers, or one by name, and waits for the results."""
+    verdicts = checks.check_now([] if provider is None else [provider])
+    forget()
+    return [checks.as_json(verdict) for verdict in verdicts]
+
+
+def clear_cache() -> int:
+    """Makes every result count as old, for all workers; how many were fresh."""
+    return clear_health_cache()
 
 
 def discover_now() -> dict[str, Any]:

@@ -4,6 +4,7 @@ Routes here decode and delegate; authentication is given by composition (see `pr
 """
 
 import time
+from dataclasses import replace
 from typing import Any, Literal
 
 from django.conf import settings
@@ -150,13 +151,11 @@ def one_status(request: HttpRequest, name: str) -> Any:
 
 def check(request: HttpRequest, provider: str | None = None) -> Any:
     chosen = _providers() if provider is None else [_named(provider)]
-    try:
-        results = health_facts.check_now(provider)
-    except NotAvailable as error:
-        raise NotInstalled(str(error)) from None
-    names = {each.name for each in chosen}
-    fresh = [each for each in _providers() if each.name in names]
-    return {"results": results, "providers": _rendered(fresh, _facts())}
+    results = health_facts.check_now(provider)
+    facts = _facts()
+    # The worker itself hears of the results a moment later.
+    fresh = [replace(each, health=facts[each.id].status) if each.id in facts else each for each in chosen]
+    return {"results": results, "providers": _rendered(fresh, facts)}
 
 
 def discover(request: HttpRequest) -> Any:
@@ -167,7 +166,10 @@ def discover(request: HttpRequest) -> Any:
 
 
 def clear_cache(request: HttpRequest, scope: Literal["health", "responses", "all"] = "all") -> Any:
-    return {"scope": scope, "cleared": _state().clear_cache(scope)}
+    cleared = _state().clear_cache(scope)
+    if scope in ("health", "all"):
+        cleared["health"] = health_facts.clear_cache()
+    return {"scope": scope, "cleared": cleared}
 
 
 def reset_breakers(request: HttpRequest, provider: str | None = None) -> Any:

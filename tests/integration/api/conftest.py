@@ -8,10 +8,15 @@ from django.test import Client
 
 from accounts.models import Team
 from accounts.provisioning import KeyOrder, create_key
-from monitoring import live
+from monitoring import health_facts, live
 from tests.integration.api.fake_live import FakeLive
 
 ClientFor = Callable[[str], Client]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> None:
+    health_facts.forget()
 
 
 @pytest.fixture

@@ -118,8 +118,9 @@ def test_reset_names_every_deployment_of_the_provider(admin: Client, worker: Fak
 
 def test_clears_the_cache_that_was_named(admin: Client, worker: FakeLive) -> None:
     assert admin.post("/cache/clear?scope=responses").json() == {"scope": "responses", "cleared": {"responses": 3}}
+    assert admin.post("/cache/clear").json()["cleared"] == {"responses": 3, "health": 0}
     assert admin.post("/cache/clear?scope=everything").status_code == 400
-    assert worker.cleared == ["responses"]
+    assert worker.cleared == ["responses", "all"]
 
 
 @pytest.mark.django_db

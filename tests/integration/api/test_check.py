@@ -1,0 +1,65 @@
+"""`POST /check` against providers on real sockets, and what it leaves behind."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from monitoring.health_facts import Kept
+from providers.demo import create_app
+from providers.models import Credential, Provider
+from tests.integration.api.fake_live import FakeLive, provider, snapshot
+from tests.upstreams.servers import run_asgi
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    with run_asgi(create_app()) as url:
+        yield f"{url}/v1"
+
+
+# A round writes its results from a thread of its own, which must see the rows.
+@pytest.mark.django_db(transaction=True)
+def test_checks_now_and_answers_with_the_result(admin: Client, worker: FakeLive, upstream: str) -> None:
+    rows = [Provider.objects.create(name=name, base_url=url) for name, url in (("up", upstream), ("down", "http://127.0.0.1:9/v1"))]
+    for row in rows:
+        credential = Credential(provider=row)
+        credential.store("sk-canary-123456789")
+        credential.save()
+    worker.known = tuple(
+        provider(snapshot(row.pk, provider_id=row.pk), id=row.pk, name=row.name, health="unknown") for row in rows
+    )
+    answer = admin.post("/check")
+    assert answer.status_code == 200, answer.content
+    results = {each["name"]: each for each in answer.json()["results"]}
+    assert (results["up"]["passed"], results["down"]["passed"]) == (True, False)
+    assert b"canary" not in answer.content
+    shown = {each["name"]: each for each in admin.get("/providers").json()["providers"]}
+    assert shown["up"]["response_time"] > 0
+    assert shown["up"]["last_check"] == pytest.approx(results["up"]["last_check"], abs=0.001)
+    one = admin.post("/check?provider=up").json()
+    assert ([each["name"] for each in one["results"]], len(one["providers"])) == (["up"], 1)
+    assert admin.get("/health").json()["last_check"] is not None
+    assert admin.post("/cache/clear?scope=health").json()["cleared"]["health"] == 2
+
+
+def test_reads_a_kept_value_once_until_it_is_old() -> None:
+    now, reads = [0.0], []
+    kept = Kept(lambda: reads.append(1) or len(reads), for_s=5.0, clock=lambda: now[0])
+    assert [kept.get(), kept.get()] == [1, 1]
+    now[0] = 5.0
+    assert kept.get() == 2
+    kept.forget()
+    assert kept.get() == 3
+
+
+def test_a_read_that_fails_leaves_nothing_locked() -> None:
+    def fail() -> int:
+        raise ValueError
+
+    kept = Kept(fail, for_s=5.0)
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            kept.get()
+
+

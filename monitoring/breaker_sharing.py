@@ -1,8 +1,9 @@
 """Breakers of several workers agree within a second, over Redis publish/subscribe.
 
 A change is published at once with the breaker's exported state; every few seconds, and when a worker says hello, each
-worker publishes all it knows, which heals lost messages and tells those that have just started or come back. Messages are merged by version (`breaker.merge`), so
-order, repetition and loss do not matter, and nothing is stored. Without Redis each worker has its own breakers.
+worker publishes all it knows, which heals lost messages and tells those that have just started or come back. Messages
+are merged by version (`breaker.merge`), so order, repetition and loss do not matter, and nothing is stored. Without
+Redis each worker has its own breakers.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ LONGEST_MESSAGE = 4 * 1024 * 1024
 
 
 class BreakerSharing:
-    """`open` and `aclose` run in the worker's event loop. `clock` is Unix time."""
+    """`open` and `aclose` run in the worker's event loop. `clock` is Unix time; `redis` is closed by who opened it."""
 
     def __init__(
         self, states: UpstreamStates, redis: Redis, *, clock: Callable[[], float], channel: str = CHANNEL
@@ -61,7 +62,6 @@ class BreakerSharing:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._redis.aclose()
 
     def adopt(self, message: bytes) -> None:
         """Takes over what another worker says; what is not such a message is ignored."""

@@ -118,9 +118,14 @@ class HealthRefresher:
         self._nudged.set()
 
     def reapply(self) -> None:
-        """After the table changed: deployments that are new here get the health that is known of them."""
+        """After the table changed: what is new here gets the health that is known of it."""
+        new_providers = {state.provider.spec.id for state in self._states if state.provider.health == "unknown"}
+        new_deployments = {state.spec.id for state in self._states if state.health == "unknown"}
         for news in self._known.values():
-            self._set(news)
+            if news.deployment_id in new_deployments or (
+                news.deployment_id is None and news.provider_id in new_providers
+            ):
+                self._set(news)
 
     async def refresh(self) -> None:
         """One poll. Raises DatabaseError."""
@@ -128,9 +133,10 @@ class HealthRefresher:
         self.polls += 1
         since = None if whole or self._newest is None else self._newest - OVERLAP
         news = await asyncio.to_thread(self._read, since, self._request)
-        if whole:
-            self._known.clear()
         self.apply(news)
+        if whole:
+            there = {(each.provider_id, each.deployment_id) for each in news.health}
+            self._known = {key: each for key, each in self._known.items() if key in there}
 
     def apply(self, news: News) -> None:
         self.fresh_results = news.fresh

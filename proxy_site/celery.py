@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
+from celery.signals import beat_init, before_task_publish, setup_logging, task_postrun, task_prerun
 
 from monitoring.logs import configure_logging, current_request_id
 
@@ -38,6 +38,18 @@ def _our_logging(**_: Any) -> None:
     from django.conf import settings
 
     configure_logging(level=settings.LOG_LEVEL, style=settings.LOG_FORMAT)
+
+
+@beat_init.connect
+def _follow_settings(**_: Any) -> None:
+    """A changed HEALTH_CHECK_INTERVAL moves the schedule, unless somebody has edited it."""
+    from django.conf import settings
+    from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+    from monitoring.schedules import default_schedules, follow_settings
+
+    schedules = default_schedules(health_check_interval_s=settings.HEALTH_CHECK_INTERVAL_S)
+    follow_settings(PeriodicTask, IntervalSchedule, schedules)
 
 
 @before_task_publish.connect

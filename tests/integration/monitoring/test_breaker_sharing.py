@@ -23,9 +23,14 @@ class Worker:
     def __init__(self, channel: str) -> None:
         self.states = UpstreamStates(time.monotonic, lambda: 0.5)
         self.states.sync([D, deployment(2)])
-        self.sharing = BreakerSharing(self.states, Redis.from_url(URL), clock=time.time, channel=channel)
+        self.redis = Redis.from_url(URL)
+        self.sharing = BreakerSharing(self.states, self.redis, clock=time.time, channel=channel)
         self.own_changes: list[str] = []
         self.states.hooks.append(self._heard)
+
+    async def aclose(self) -> None:
+        await self.sharing.aclose()
+        await self.redis.aclose()
 
     def _heard(self, event) -> None:
         if not self.sharing.adopting:
@@ -51,7 +56,7 @@ async def workers(count: int):
         made = [Worker(channel) for _ in range(count)]
         for worker in made:
             await worker.sharing.open()
-            stack.push_async_callback(worker.sharing.aclose)
+            stack.push_async_callback(worker.aclose)
         async with asyncio.timeout(3):
             while not all(worker.sharing.up for worker in made):
                 await asyncio.sleep(0.005)
@@ -80,7 +85,7 @@ async def test_a_worker_that_starts_later_learns_what_is_known():
         try:
             await late.sees(BreakerState.OPEN, within_s=1)
         finally:
-            await late.sharing.aclose()
+            await late.aclose()
 
 
 @pytest.mark.redis
@@ -96,13 +101,15 @@ async def test_nothing_echoes():
 async def test_a_redis_that_is_not_there_hinders_nothing():
     states = UpstreamStates(time.monotonic, lambda: 0.5)
     states.sync([D])
-    sharing = BreakerSharing(states, Redis.from_url("redis://127.0.0.1:1/0"), clock=time.time)
+    redis = Redis.from_url("redis://127.0.0.1:1/0")
+    sharing = BreakerSharing(states, redis, clock=time.time)
     await sharing.open()
     for _ in range(5):
         states.on_failure(states.on_start(D, None), ServerFailed("x"))
     await asyncio.sleep(0.05)
     assert not sharing.up
     await sharing.aclose()
+    await redis.aclose()
     assert states.hooks == []
 
 

@@ -10,6 +10,7 @@ from accounts.records import Principal, UsageSource
 from providers.errors import UpstreamError
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.types import ClientRequest, Usage
+from routing.condensation import Receipt
 from routing.decisions import Decision
 from routing.errors import ClientFacing
 from routing.estimation import Estimate
@@ -89,6 +90,9 @@ class Call:
     head: tuple[Header, ...] = ()
     concluded: bool = False
     won: "Won | None" = None
+    cache: str = ""
+    """`hit`, `miss` or `bypass`; empty when no cache was asked."""
+    condensed: Receipt | None = None
 
     def interrupt(self, reason: Interruption) -> None:
         """Cancels the call's task; the gateway turns the cancellation into what `reason` asks for."""

@@ -86,6 +86,10 @@ class Settlement:
         self._conclude(call, won=won, status=200, usage=usage, source=source, finish=won.stream.finish_reason)
         return usage
 
+    def cached(self, call: Call) -> None:
+        """An answer from the cache: on the record, and free of charge."""
+        self._conclude(call, won=None, status=200, usage=NOTHING, source="provider")
+
     def broken(self, call: Call, won: Won, error: UpstreamError) -> None:
         """A stream that failed after its first token: the prompt and what was delivered."""
         usage, source = _stream_usage(call, won)
@@ -216,6 +220,7 @@ def _record(summary: CallSummary, attempt: Attempt | None, *, final: bool) -> Ca
         error_code=_error_code(summary, attempt, final=final),
         duration_ms=int((summary.duration_s if final or attempt is None else attempt.duration_s) * 1000),
         time_to_first_token_ms=int(first * 1000) if first is not None else None,
+        cache=call.cache,
         tags=",".join(sorted(call.options.tags)),
         revision=call.table.revision,
     )

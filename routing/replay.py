@@ -1,0 +1,148 @@
+"""A complete answer from a stream's frames, and a stream from a complete answer, both in OpenAI's shape. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from providers.types import JsonObject
+
+DONE = b"data: [DONE]\n\n"
+PIECE_CHARS = 48
+"""Length of the texts a replayed stream is cut into: clients that show text as it comes keep doing so."""
+
+_JOINED = frozenset({"content", "refusal", "reasoning_content", "reasoning", "text", "arguments", "input"})
+_NOT_KEPT = frozenset({"choices", "usage", "object", "obfuscation"})
+_MESSAGE_ONLY_LATER = frozenset({"role", "content", "refusal", "tool_calls", "reasoning_content", "reasoning"})
+
+
+# ------------------------------------------------------------------------------------------------ stream → answer
+
+
+def events(frames: bytes) -> Iterator[JsonObject]:
+    """The JSON objects of a stream; comments and the end mark are passed over."""
+    for line in frames.split(b"\n"):
+        if line.startswith(b"data: {"):
+            yield orjson.loads(line[6:])
+
+
+def assemble(frames: bytes, *, chat: bool) -> JsonObject:
+    """The answer these frames told, as a client that had not asked for a stream would have got it."""
+    answer: JsonObject = {"object": "chat.completion" if chat else "text_completion"}
+    choices: dict[int, JsonObject] = {}
+    usage: Any = None
+    for event in events(frames):
+        answer.update({key: value for key, value in event.items() if key not in _NOT_KEPT})
+        usage = event.get("usage") or usage
+        for part in event.get("choices") or ():
+            choice = choices.setdefault(part.get("index") or 0, _new_choice(chat))
+            _join_choice(choice, part)
+    answer["choices"] = [{"index": index, **choices[index]} for index in sorted(choices)]
+    if usage is not None:
+        answer["usage"] = usage
+    return answer
+
+
+def _new_choice(chat: bool) -> JsonObject:
+    told: JsonObject = {"message": {"role": "assistant", "content": None, "refusal": None}} if chat else {"text": ""}
+    return {**told, "logprobs": None, "finish_reason": None}
+
+
+def _join_choice(choice: JsonObject, part: JsonObject) -> None:
+    for key, value in part.items():
+        if key == "index" or value is None:
+            continue
+        if key == "delta":
+            _join(choice["message"], value)
+        elif key == "finish_reason":
+            choice[key] = value
+        else:
+            _join(choice, {key: value})
+
+
+def _join(target: JsonObject, delta: JsonObject) -> None:
+    """Texts and lists are continued, calls by their index; of anything else the newest counts."""
+    for key, value in delta.items():
+        if value is None or key == "index":
+            continue
+        before = target.get(key)
+        if key == "tool_calls" and isinstance(value, list):
+            _join_calls(target, value)
+        elif key in _JOINED and isinstance(value, str):
+            target[key] = (before or "") + value
+        elif isinstance(value, list) and isinstance(before, list):
+            target[key] = before + value
+        elif isinstance(value, dict):
+            target[key] = inner = dict(before) if isinstance(before, dict) else {}
+            _join(inner, value)
+        else:
+            target[key] = value
+
+
+def _join_calls(target: JsonObject, deltas: list[Any]) -> None:
+    calls = target.setdefault("tool_calls", [])
+    for delta in deltas:
+        index = delta.get("index")
+        at = index if isinstance(index, int) and index < len(calls) else len(calls)
+        if at == len(calls):
+            calls.append({})
+        _join(calls[at], delta)
+
+
+# ------------------------------------------------------------------------------------------------ answer → stream
+
+
+def as_frames(answer: JsonObject, *, chat: bool) -> bytes:
+    """The answer as a stream, without usage and without the end mark."""
+    head: JsonObject = {key: value for key, value in answer.items() if key not in _NOT_KEPT}
+    head = {**head, "object": "chat.completion.chunk" if chat else "text_completion"}
+    frames: list[bytes] = []
+    for choice in answer["choices"]:
+        parts = _chat_parts(choice) if chat else _completion_parts(choice)
+        for part in parts:
+            whole = {"index": choice.get("index", 0), **part, "finish_reason": None}
+            frames.append(_frame({**head, "choices": [whole]}))
+            head = {key: value for key, value in head.items() if key in _IDENTITY}
+        end: JsonObject = {"delta": {}} if chat else {"text": ""}
+        finish = {"index": choice.get("index", 0), **end, "logprobs": None, "finish_reason": choice["finish_reason"]}
+        frames.append(_frame({**head, "choices": [finish]}))
+    return b"".join(frames)
+
+
+_IDENTITY = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier"})
+
+
+def usage_frame(event: JsonObject, usage: JsonObject) -> bytes:
+    """The usage chunk of a stream with this event."""
+    return _frame({**{key: event[key] for key in event if key in _IDENTITY}, "choices": [], "usage": usage})
+
+
+def _chat_parts(choice: JsonObject) -> Iterator[JsonObject]:
+    message = choice["message"]
+    logprobs = choice.get("logprobs")
+    others = {key: value for key, value in message.items() if key not in _MESSAGE_ONLY_LATER and value is not None}
+    yield {"delta": {"role": "assistant", "content": "", **others}, "logprobs": None}
+    for key in ("reasoning_content", "reasoning", "refusal", "content"):
+        text = message.get(key)
+        if not isinstance(text, str) or not text:
+            continue
+        whole = key == "content" and logprobs is not None
+        for piece in [text] if whole else _cut(text):
+            yield {"delta": {key: piece}, "logprobs": logprobs if whole else None}
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        yield {"delta": {"tool_calls": [{"index": index, **call}]}, "logprobs": None}
+
+
+def _completion_parts(choice: JsonObject) -> Iterator[JsonObject]:
+    logprobs = choice.get("logprobs")
+    text = choice.get("text") or ""
+    for piece in [text] if logprobs is not None else _cut(text):
+        yield {"text": piece, "logprobs": logprobs}
+
+
+def _cut(text: str) -> list[str]:
+    return [text[start : start + PIECE_CHARS] for start in range(0, len(text), PIECE_CHARS)]
+
+
+def _frame(event: JsonObject) -> bytes:
+    return b"data: " + orjson.dumps(event) + b"\n\n"

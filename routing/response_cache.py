@@ -1,0 +1,222 @@
+"""Answers repeated requests from memory: exact, for each tenant by itself, and with one upstream call for a stampede.
+
+The first of equal requests leads: it goes its way through the pipeline while what it is answered is written down. Those
+that arrive meanwhile follow: they wait for it. When the leader fails, one of them leads again; whoever has seen two
+leaders fail, or waited for long, goes by itself. A leader whose client leaves is no failure: the next leads.
+
+Only complete, successful answers are kept, of the route that was asked for, and only of conversations that were not
+shortened. docs/response-cache.md says what makes two requests the same.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from providers.types import JsonObject, Operation
+from routing.answer_store import DEFAULT_ENTRIES, AnswerStore, MemoryAnswerStore
+from routing.cache_key import cache_key
+from routing.cached_answers import CachedAnswer
+from routing.call import Call
+from routing.condensation import switched_on
+from routing.recording import AnswerRecorder
+from routing.settlement import Settlement
+from routing.vector_cache import VectorCache
+
+Run = Callable[[Call], Awaitable[None]]
+
+LEADERS_AWAITED = 2
+FOLLOWING_S = 60.0
+"""How long a request waits for an equal one, in all, before it goes by itself."""
+DEFAULT_TTL_S = 300.0
+
+HIT = (b"x-llm-proxy-cache", b"hit")
+MISS = (b"x-llm-proxy-cache", b"miss")
+BYPASS = (b"x-llm-proxy-cache", b"bypass")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePolicy:
+    """The `response_cache` section of the settings."""
+
+    ttl_s: float = DEFAULT_TTL_S
+    max_entries: int = DEFAULT_ENTRIES
+
+    @classmethod
+    def read(cls, section: JsonObject) -> "CachePolicy":
+        return cls(
+            ttl_s=float(section.get("ttl") or DEFAULT_TTL_S),
+            max_entries=int(section.get("max_entries") or DEFAULT_ENTRIES),
+        )
+
+
+def concerns(call: Call) -> bool:
+    """Whether the cache is on for this call. Asked for every request."""
+    key, alias = call.principal.cache_enabled, call.route.cache_enabled
+    setting = call.table.policy.response_cache
+    if not setting and key is None and alias is None:
+        return False
+    return switched_on(key, alias, default=setting.get("enabled") is True) and bool(call.principal.tenant)
+
+
+class ResponseCache:
+    """One per worker."""
+
+    def __init__(self, settlement: Settlement, store: AnswerStore | None = None) -> None:
+        self.store: AnswerStore = store or MemoryAnswerStore()
+        self._settlement = settlement
+        self._vectors = VectorCache(self.store)
+        self._flights: dict[bytes, _Flight] = {}
+        self._writes: set[asyncio.Task[None]] = set()
+        self._section: JsonObject | None = None
+        self._policy = CachePolicy()
+
+    async def open(self) -> None:
+        await self.store.open()
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*self._writes, return_exceptions=True)
+        await self.store.aclose()
+
+    async def clear(self) -> int:
+        """Forgets all answers; those on their way are not kept either."""
+        for flight in self._flights.values():
+            flight.keep = False
+        return await self.store.clear()
+
+    def policy(self, call: Call) -> CachePolicy:
+        section = call.table.policy.response_cache
+        if section is not self._section:
+            self._section, self._policy = section, CachePolicy.read(section)
+        return self._policy
+
+    async def answer(self, call: Call, run: Run) -> None:
+        """Answers the call from the cache, or by `run`."""
+        if call.options.no_cache:
+            call.cache = "bypass"
+            call.head = (*call.head, BYPASS)
+            await run(call)
+            return
+        key = cache_key(
+            call.request, tenant=call.principal.tenant, revision=call.table.revision, tags=call.options.tags
+        )
+        flight = self._flights.get(key)
+        found = None if flight is None else await self._follow(call, key, flight)
+        if found is not None:
+            await self._replay(call, found)
+        else:
+            await self._lead(call, key, run)
+
+    async def _follow(self, call: Call, key: bytes, flight: "_Flight | None") -> CachedAnswer | None:
+        """The answer of an equal request; None when this one has to find its own."""
+        failures = 0
+        until = min(time.monotonic() + FOLLOWING_S, call.deadline)
+        while flight is not None and failures < LEADERS_AWAITED and time.monotonic() < until:
+            ended = await flight.wait(until - time.monotonic())
+            if flight.answer is not None:
+                return _for_tenant(flight.answer, call)
+            failures += ended == "failed"
+            flight = self._flights.get(key)
+        return None
+
+    async def _lead(self, call: Call, key: bytes, run: Run) -> None:
+        flight = _Flight()
+        # One that goes by itself leads nobody: others wait for the one that is registered.
+        if self._flights.setdefault(key, flight) is not flight:
+            flight.keep = False
+        try:
+            if call.request.operation is Operation.EMBEDDINGS:
+                await self._vectors.answer(call, run, flight.land, self._hit, self.policy(call))
+                return
+            (found,) = await self.store.get((key,))
+            found = _for_tenant(found, call)
+            if found is not None:
+                flight.land(found)
+                await self._replay(call, found)
+                return
+            call.cache = "miss"
+            call.head = (*call.head, MISS)
+            call.sink = AnswerRecorder(call, flight.land)
+            await run(call)
+        finally:
+            self._end(call, key, flight)
+
+    def _end(self, call: Call, key: bytes, flight: "_Flight") -> None:
+        answer = flight.answer
+        flight.end("left" if call.interrupted == "client_gone" else "failed")
+        if self._flights.get(key) is not flight:
+            return
+        if answer is None or call.cache != "miss" or call.request.operation is Operation.EMBEDDINGS:
+            del self._flights[key]
+            return
+        # Whoever comes before the answer is written still finds the flight.
+        task = asyncio.create_task(self._write(key, flight, answer, self.policy(call)), name="cache-write")
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _write(self, key: bytes, flight: "_Flight", answer: CachedAnswer, policy: CachePolicy) -> None:
+        try:
+            if flight.keep:
+                await self.store.put([(key, answer)], ttl_s=policy.ttl_s, max_entries=policy.max_entries)
+        finally:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+    # ------------------------------------------------------------------------------------------------- answering
+
+    async def _replay(self, call: Call, answer: CachedAnswer) -> None:
+        if call.request.stream:
+            frames = answer.frames(include_usage=call.request.include_usage)
+            self._hit(call)
+            if not call.sink.started:
+                await call.sink.start(call.head)
+            await call.sink.finish(frames)
+        else:
+            body = answer.body()
+            self._hit(call)
+            await call.sink.reply(200, body, call.head)
+
+    def _hit(self, call: Call) -> None:
+        """Booked, for nothing, before it is sent."""
+        call.cache = "hit"
+        call.head = (*call.head, HIT)
+        self._settlement.cached(call)
+
+
+def _for_tenant(answer: CachedAnswer | None, call: Call) -> CachedAnswer | None:
+    """The tenant is part of the key; should keys ever meet, nothing is given to the wrong one."""
+    return answer if answer is not None and answer.tenant == call.principal.tenant else None
+
+
+class _Flight:
+    """A request on its way that others wait for."""
+
+    __slots__ = ("_ended", "_how", "answer", "keep")
+
+    def __init__(self) -> None:
+        self.answer: CachedAnswer | None = None
+        self.keep = True
+        self._how: Literal["", "landed", "failed", "left"] = ""
+        self._ended: asyncio.Event | None = None
+
+    def land(self, answer: CachedAnswer | None) -> None:
+        """The answer is there; None: there is one, but not to be shared."""
+        self.answer = answer
+        self.end("landed" if answer is not None else "failed")
+
+    def end(self, how: Literal["landed", "failed", "left"]) -> None:
+        self._how = self._how or how
+        if self._ended is not None:
+            self._ended.set()
+
+    async def wait(self, timeout_s: float) -> str:
+        """How it ended; "" when it has not."""
+        if not self._how:
+            self._ended = self._ended or asyncio.Event()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._ended.wait()
+            except TimeoutError:
+                return ""
+        return self._how

@@ -1,0 +1,143 @@
+"""Embeddings are cached for each input by itself: of a list, only what is new goes upstream."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import orjson
+
+from providers.errors import BadAnswer
+from providers.types import JsonObject
+from routing.answer_store import AnswerStore
+from routing.cache_key import embedding_inputs, embedding_keys
+from routing.cached_answers import CachedAnswer
+from routing.call import Call, Header
+from routing.estimation import estimate
+from routing.recording import PassingSink, is_regular
+
+
+class Lifetime(Protocol):
+    @property
+    def ttl_s(self) -> float: ...
+    @property
+    def max_entries(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Inputs of a request by key; `known` are those that were cached, `missing` the others, each once."""
+
+    keys: list[bytes]
+    inputs: list[Any]
+    known: dict[bytes, JsonObject]
+    missing: dict[bytes, Any]
+
+    @property
+    def is_all_new(self) -> bool:
+        return len(self.missing) == len(self.keys)
+
+
+class VectorCache:
+    def __init__(self, store: AnswerStore) -> None:
+        self._store = store
+
+    async def answer(
+        self,
+        call: Call,
+        run: Callable[[Call], Awaitable[None]],
+        land: Callable[[CachedAnswer | None], None],
+        hit: Callable[[Call], None],
+        lifetime: Lifetime,
+    ) -> None:
+        """Replies from the cache, or has `run` ask for what is missing. `land` gets the whole answer."""
+        asked = await self._look_up(call)
+        if not asked.missing:
+            body = _compose(asked, asked.known, call.request.model)
+            land(CachedAnswer(tenant=call.principal.tenant, data=body))
+            hit(call)
+            await call.sink.reply(200, body, call.head)
+            return
+        call.cache = "miss"
+        call.head = (*call.head, (b"x-llm-proxy-cache", b"miss"))
+        call.sink = recorder = _VectorRecorder(call, asked, land)
+        if not asked.is_all_new:
+            call.request = replace(call.request, body={**call.request.body, "input": list(asked.missing.values())})
+            call.estimate = estimate(call.request)
+        await run(call)
+        if recorder.fresh:
+            await self._store.put(recorder.fresh, ttl_s=lifetime.ttl_s, max_entries=lifetime.max_entries)
+
+    async def _look_up(self, call: Call) -> _Asked:
+        tenant = call.principal.tenant
+        inputs = embedding_inputs(call.request.body)
+        keys = embedding_keys(call.request, inputs, tenant=tenant, revision=call.table.revision, tags=call.options.tags)
+        found = await self._store.get(keys)
+        known = {
+            key: orjson.loads(answer.data)
+            for key, answer in zip(keys, found, strict=True)
+            if answer is not None and answer.tenant == tenant
+        }
+        missing = {key: each for key, each in zip(keys, inputs, strict=True) if key not in known}
+        return _Asked(keys=keys, inputs=inputs, known=known, missing=missing)
+
+
+class _VectorRecorder(PassingSink):
+    """Takes vectors out of the upstream's answer and puts the client's together. `fresh` is what to keep."""
+
+    def __init__(self, call: Call, asked: _Asked, land: Callable[[CachedAnswer | None], None]) -> None:
+        super().__init__(call.sink)
+        self._call = call
+        self._asked = asked
+        self._land = land
+        self.fresh: list[tuple[bytes, CachedAnswer]] = []
+
+    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+        whole = self._whole(body) if status == 200 else body
+        if whole is None:
+            await self._inner.fail(BadAnswer("The provider answered with the wrong number of embeddings."))
+        else:
+            await self._inner.reply(status, whole, headers)
+
+    def _whole(self, body: bytes) -> bytes | None:
+        """The client's answer; None when the upstream's cannot be made into one."""
+        asked, tenant = self._asked, self._call.principal.tenant
+        answer = orjson.loads(body)
+        values = _read_vectors(answer, list(asked.missing))
+        if values is None:
+            return body if asked.is_all_new else None
+        if is_regular(self._call):
+            self.fresh = [(key, CachedAnswer(tenant=tenant, data=orjson.dumps(each))) for key, each in values.items()]
+        if not asked.is_all_new:
+            body = _compose(asked, {**asked.known, **values}, self._call.request.model, usage=answer.get("usage"))
+        self._land(CachedAnswer(tenant=tenant, data=body) if self.fresh else None)
+        return body
+
+
+def _read_vectors(answer: Any, keys: Sequence[bytes]) -> dict[bytes, JsonObject] | None:
+    """By key `{"embedding", "tokens", "model"}`; None unless there is exactly one for each. Tokens of a list are shared
+    out evenly, because providers count them for the whole."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list) or len(data) != len(keys):
+        return None
+    by_index = {item.get("index"): item.get("embedding") for item in data if isinstance(item, dict)}
+    if set(by_index) != set(range(len(keys))) or not all(by_index.values()):
+        return None
+    usage = answer.get("usage")
+    total = usage.get("prompt_tokens", 0) if isinstance(usage, dict) else 0
+    each, more = divmod(total if isinstance(total, int) else 0, len(keys))
+    return {
+        key: {"embedding": by_index[index], "tokens": each + (index < more), "model": answer.get("model")}
+        for index, key in enumerate(keys)
+    }
+
+
+def _compose(asked: _Asked, values: dict[bytes, JsonObject], model: str, usage: Any = None) -> bytes:
+    if usage is None:
+        tokens = sum(values[key]["tokens"] for key in asked.keys)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    data = [
+        {"object": "embedding", "index": index, "embedding": values[key]["embedding"]}
+        for index, key in enumerate(asked.keys)
+    ]
+    model = values[asked.keys[0]].get("model") or model
+    return orjson.dumps({"object": "list", "data": data, "model": model, "usage": usage})

@@ -56,7 +56,6 @@ class SiteProviderAdmin(ProviderAdmin):
         "status",
         "health",
         "priority",
-        "weight",
         "models_served",
         "address",
         "source",

@@ -66,55 +66,54 @@ def _item(title: Promise, icon: str, model: str) -> dict[str, Any]:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    lazy = gettext_lazy
     return [
         {
             "items": [
-                {"title": lazy("Home"), "icon": "home", "link": reverse_lazy("admin:index")},
-                {"title": lazy("Dashboard"), "icon": "monitoring", "link": "/dashboard/"},
-                {"title": lazy("Playground"), "icon": "chat", "link": "/playground/"},
+                {"title": gettext_lazy("Home"), "icon": "home", "link": reverse_lazy("admin:index")},
+                {"title": gettext_lazy("Dashboard"), "icon": "monitoring", "link": "/dashboard/"},
+                {"title": gettext_lazy("Playground"), "icon": "chat", "link": "/playground/"},
             ]
         },
         {
-            "title": lazy("Providers"),
+            "title": gettext_lazy("Providers"),
             "separator": True,
             "items": [
-                _item(lazy("Providers"), "dns", "providers.provider"),
-                _item(lazy("Models"), "deployed_code", "providers.deployment"),
-                _item(lazy("Credentials"), "key", "providers.credential"),
+                _item(gettext_lazy("Providers"), "dns", "providers.provider"),
+                _item(gettext_lazy("Models"), "deployed_code", "providers.deployment"),
+                _item(gettext_lazy("Credentials"), "key", "providers.credential"),
             ],
         },
         {
-            "title": lazy("Clients"),
+            "title": gettext_lazy("Clients"),
             "separator": True,
             "items": [
-                _item(lazy("API keys"), "vpn_key", "accounts.apikey"),
-                _item(lazy("Teams"), "groups", "accounts.team"),
-                _item(lazy("Limits"), "speed", "accounts.limit"),
-                _item(lazy("Budgets"), "savings", "accounts.budget"),
-                _item(lazy("Prices"), "sell", "accounts.price"),
-                _item(lazy("Usage"), "receipt_long", "accounts.usagerecord"),
+                _item(gettext_lazy("API keys"), "vpn_key", "accounts.apikey"),
+                _item(gettext_lazy("Teams"), "groups", "accounts.team"),
+                _item(gettext_lazy("Limits"), "speed", "accounts.limit"),
+                _item(gettext_lazy("Budgets"), "savings", "accounts.budget"),
+                _item(gettext_lazy("Prices"), "sell", "accounts.price"),
+                _item(gettext_lazy("Usage"), "receipt_long", "accounts.usagerecord"),
             ],
         },
         {
-            "title": lazy("Routing"),
+            "title": gettext_lazy("Routing"),
             "separator": True,
             "items": [
-                _item(lazy("Model aliases"), "alt_route", "routing.modelalias"),
-                _item(lazy("Route policies"), "rule", "routing.routepolicy"),
-                _item(lazy("Gateway settings"), "tune", "routing.gatewaysettings"),
-                _item(lazy("Revisions"), "history", "routing.configurationrevision"),
+                _item(gettext_lazy("Model aliases"), "alt_route", "routing.modelalias"),
+                _item(gettext_lazy("Route policies"), "rule", "routing.routepolicy"),
+                _item(gettext_lazy("Gateway settings"), "tune", "routing.gatewaysettings"),
+                _item(gettext_lazy("Revisions"), "history", "routing.configurationrevision"),
             ],
         },
         {
-            "title": lazy("System"),
+            "title": gettext_lazy("System"),
             "separator": True,
             "collapsible": True,
             "items": [
-                _item(lazy("Users"), "person", "auth.user"),
-                _item(lazy("Groups"), "group", "auth.group"),
-                _item(lazy("Schedules"), "schedule", "django_celery_beat.periodictask"),
-                _item(lazy("Failed logins"), "gpp_maybe", "axes.accessattempt"),
+                _item(gettext_lazy("Users"), "person", "auth.user"),
+                _item(gettext_lazy("Groups"), "group", "auth.group"),
+                _item(gettext_lazy("Schedules"), "schedule", "django_celery_beat.periodictask"),
+                _item(gettext_lazy("Failed logins"), "gpp_maybe", "axes.accessattempt"),
             ],
         },
     ]

@@ -6,7 +6,7 @@ from django.utils.translation import ngettext_lazy
 WORDS = (
     _("Add new item"), _("All applications"), _("Apply Filters"), _("Change reason"), _("Changes"), _("Changed by"),
     _("Choose a date from the list below to revert to a previous version of this object"), _("Click to cancel"),
-    _("Dark"), _("Date from"), _("Date to"), _("Default"), _("Edit"), _("Expand row"), _("From"), _("General"),
+    _("Dark"), _("Date"), _("Date from"), _("Date to"), _("Default"), _("Edit"), _("Expand row"), _("From"), _("General"),
     _("Go back"), _("Light"), _("Loading more results..."), _("More actions"), _("Name"), _("Next"), _("No data"),
     _("No recent searches"), _("No results found"), _("No results matching your query"), _("Object"), _("Comment"),
     _("Press the 'Revert' button below to revert to this version of the object."), _("Previous"), _("Recent searches"),

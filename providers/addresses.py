@@ -11,6 +11,7 @@ RFC 3056 (6to4), RFC 4380 (Teredo), RFC 5214 (ISATAP).
 import ipaddress
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -78,8 +79,10 @@ class UrlError(ValueError):
     """A base URL that is written in a way we do not accept; the text is for the operator."""
 
 
-def refusal(ip: str, *, allow_private: bool) -> str | None:
+def refusal(ip: str, *, allow_private: bool, networks: tuple[str, ...] = ()) -> str | None:
     """Why this address must not be connected to, or None. Text that is not an IP address is refused.
+
+    `networks` are private ranges admitted although `allow_private` is off; what is refused always stays refused.
 
     Addresses that carry an IPv4 address inside (mapped, translated, tunnelled) are refused when that one is.
     """
@@ -89,11 +92,11 @@ def refusal(ip: str, *, allow_private: bool) -> str | None:
         return "not an IP address"
     inner = list(_embedded(address))
     for candidate in inner:
-        if (why := _refusal_of(candidate, allow_private)) is not None:
+        if (why := _refusal_of(candidate, allow_private, networks)) is not None:
             return f"{why} ({candidate} inside {address})"
     if inner and address not in _GLOBAL_UNICAST:
         return None
-    return _refusal_of(address, allow_private)
+    return _refusal_of(address, allow_private, networks)
 
 
 def literal(host: str) -> IPAddress | None:
@@ -104,16 +107,25 @@ def literal(host: str) -> IPAddress | None:
         return None
 
 
-def _refusal_of(address: IPAddress, allow_private: bool) -> str | None:
+def _refusal_of(address: IPAddress, allow_private: bool, networks: tuple[str, ...]) -> str | None:
     for network, why in _NEVER:
         if address.version == network.version and address in network:
             return why
     for network, why in _PRIVATE:
         if address.version == network.version and address in network:
-            return None if allow_private else why
+            return None if allow_private or _is_in(address, networks) else why
     if address.version == 6 and address not in _GLOBAL_UNICAST:
         return "reserved"
     return None
+
+
+def _is_in(address: IPAddress, networks: tuple[str, ...]) -> bool:
+    return any(address.version == network.version and address in network for network in _parsed(networks))
+
+
+@lru_cache(maxsize=64)
+def _parsed(networks: tuple[str, ...]) -> tuple[IPNetwork, ...]:
+    return tuple(ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 def _embedded(address: IPAddress) -> Iterator[ipaddress.IPv4Address]:

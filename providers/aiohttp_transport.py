@@ -46,13 +46,15 @@ _dial: ContextVar[_Dial] = ContextVar("dial")
 class _Resolver(AbstractResolver):
     """Hands aiohttp only addresses that policy admits; aiohttp connects to exactly these."""
 
-    def __init__(self, resolve: Resolve, allow_private: bool) -> None:
-        self._resolve, self._allow_private = resolve, allow_private
+    def __init__(self, resolve: Resolve, allow_private: bool, networks: tuple[str, ...]) -> None:
+        self._resolve, self._allow_private, self._networks = resolve, allow_private, networks
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        admitted = await admitted_addresses(self._resolve, host, port, allow_private=self._allow_private)
+        admitted = await admitted_addresses(
+            self._resolve, host, port, allow_private=self._allow_private, networks=self._networks
+        )
         return [
             ResolveResult(
                 hostname=host,
@@ -136,7 +138,9 @@ class _Pool:
                 limit=0,
                 keepalive_timeout=endpoint.keepalive_s,
                 ssl=tls.client_context(endpoint.ca_file) if endpoint.scheme == "https" else False,
-                resolver=_Resolver(resolve, endpoint.allow_private or endpoint.proxy is not None),
+                resolver=_Resolver(
+                    resolve, endpoint.allow_private or endpoint.proxy is not None, endpoint.private_networks
+                ),
             ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -303,7 +307,7 @@ class AiohttpTransport:
             raise _mapped(error, state) from error
 
     def _open(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> _Pool:
-        check_literal(endpoint.host, allow_private=endpoint.allow_private)
+        check_literal(endpoint.host, allow_private=endpoint.allow_private, networks=endpoint.private_networks)
         if endpoint.proxy is not None:
             check_literal(parse_proxy(endpoint.proxy).host, allow_private=True)
         for old, pool in list(self._pools.items()):

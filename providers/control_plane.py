@@ -63,7 +63,11 @@ class ControlPlaneClient:
         try:
             async with asyncio.timeout(self._timeout_s):
                 addresses = await admitted_addresses(
-                    self._resolve, endpoint.host, endpoint.port, allow_private=endpoint.allow_private
+                    self._resolve,
+                    endpoint.host,
+                    endpoint.port,
+                    allow_private=endpoint.allow_private,
+                    networks=endpoint.private_networks,
                 )
                 phase = "total"
                 return await self._first_that_connects(endpoint, request, addresses[:ADDRESSES_TRIED])

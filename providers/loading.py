@@ -75,6 +75,7 @@ def provider_spec(
             # Sockets beyond the calls we admit, so that the queue for a slot is ours and not the pool's.
             max_connections=row.max_connections + 16,
             allow_private=row.allow_private,
+            private_networks=tuple(row.private_networks),
         ),
         base_path=path.rstrip("/"),
         credentials=credentials,

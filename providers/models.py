@@ -61,6 +61,13 @@ class Provider(models.Model):
     allow_private = models.BooleanField(
         _("private addresses allowed"), default=True, help_text=_("Off for providers that were discovered.")
     )
+    private_networks = models.JSONField(
+        _("private networks"),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text=_("Admitted although private ones are not."),
+    )
     source = models.CharField(_("source"), max_length=16, choices=Source.choices, default=Source.ADMIN, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -180,3 +187,56 @@ class ConformanceReport(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider.name} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class DiscoveryState(models.TextChoices):
+    PROPOSED = "proposed", _("proposed")
+    APPROVED = "approved", _("approved")
+    REJECTED = "rejected", _("rejected")
+    DRAINING = "draining", _("draining")
+    DISABLED = "disabled", _("disabled")
+
+
+class Discovered(models.Model):
+    """Something a source has shown: a provider, or a model of a provider. It goes live when it is approved."""
+
+    source = models.CharField(_("source"), max_length=32, help_text="registry, consul, kubernetes, models")
+    external_id = models.CharField(_("name at the source"), max_length=300)
+    name = models.CharField(_("name"), max_length=63)
+    state = models.CharField(_("state"), max_length=16, choices=DiscoveryState.choices, default=DiscoveryState.PROPOSED)
+    document = models.JSONField(_("what was found"), default=dict)
+    difference = models.JSONField(_("what changed"), default=dict, blank=True)
+    provider = models.ForeignKey(Provider, null=True, blank=True, on_delete=models.SET_NULL, related_name="discoveries")
+    note = models.CharField(_("note"), max_length=500, blank=True, default="")
+    missed = models.PositiveIntegerField(default=0, help_text=_("Looks in a row that did not show it."))
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField()
+    draining_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["state", "name"]
+        constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="discovered_once_per_source")]
+        verbose_name = _("discovered provider")
+        verbose_name_plural = _("discovered providers")
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.name}"
+
+
+class DiscoverySource(models.Model):
+    """How the last look at a source went."""
+
+    name = models.CharField(_("name"), max_length=32, unique=True)
+    looked_at = models.DateTimeField(null=True, blank=True)
+    worked_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    found = models.PositiveIntegerField(_("found"), default=0)
+    position = models.CharField(max_length=64, blank=True, default="", help_text=_("Where the source said to go on."))
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("discovery source")
+        verbose_name_plural = _("discovery sources")
+
+    def __str__(self) -> str:
+        return self.name

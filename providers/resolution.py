@@ -21,7 +21,9 @@ async def system_resolve(host: str, port: int) -> Sequence[str]:
     return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]
 
 
-async def admitted_addresses(resolve: Resolve, host: str, port: int, *, allow_private: bool) -> tuple[str, ...]:
+async def admitted_addresses(
+    resolve: Resolve, host: str, port: int, *, allow_private: bool, networks: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """The addresses of `host` that policy admits, without duplicates; `ConnectFailed` when there is none."""
     if addresses.literal(host) is not None:
         candidates: Sequence[str] = (host,)
@@ -33,7 +35,7 @@ async def admitted_addresses(resolve: Resolve, host: str, port: int, *, allow_pr
     refused: list[str] = []
     admitted: dict[str, None] = {}
     for candidate in candidates:
-        why = addresses.refusal(candidate, allow_private=allow_private)
+        why = addresses.refusal(candidate, allow_private=allow_private, networks=networks)
         if why is None:
             admitted[candidate] = None
         else:
@@ -43,7 +45,9 @@ async def admitted_addresses(resolve: Resolve, host: str, port: int, *, allow_pr
     return tuple(admitted)
 
 
-def check_literal(host: str, *, allow_private: bool) -> None:
+def check_literal(host: str, *, allow_private: bool, networks: tuple[str, ...] = ()) -> None:
     """For a target behind a proxy, which resolves names itself: at least a written address is held to the policy."""
-    if addresses.literal(host) is not None and (why := addresses.refusal(host, allow_private=allow_private)):
+    if addresses.literal(host) is None:
+        return
+    if why := addresses.refusal(host, allow_private=allow_private, networks=networks):
         raise ConnectFailed(f"{host} may not be connected to: {why}")

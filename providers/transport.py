@@ -34,6 +34,8 @@ class Endpoint:
     keepalive_s: float = 30.0
     max_connections: int = 256
     allow_private: bool = True
+    private_networks: tuple[str, ...] = ()
+    """Private ranges admitted although `allow_private` is off."""
     proxy: str | None = None
     ca_file: str | None = None
 

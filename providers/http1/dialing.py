@@ -47,7 +47,7 @@ class Dialer:
 
     def __init__(self, endpoint: Endpoint, resolve: Resolve, loop: asyncio.AbstractEventLoop) -> None:
         self._endpoint, self._resolve, self._loop = endpoint, resolve, loop
-        check_literal(endpoint.host, allow_private=endpoint.allow_private)
+        check_literal(endpoint.host, allow_private=endpoint.allow_private, networks=endpoint.private_networks)
         self.proxy = parse_proxy(endpoint.proxy) if endpoint.proxy else None
         self._known: tuple[str, ...] = ()
         self._known_until = 0.0
@@ -86,7 +86,11 @@ class Dialer:
         else:
             endpoint = self._endpoint
             found = await admitted_addresses(
-                self._resolve, endpoint.host, endpoint.port, allow_private=endpoint.allow_private
+                self._resolve,
+                endpoint.host,
+                endpoint.port,
+                allow_private=endpoint.allow_private,
+                networks=endpoint.private_networks,
             )
         self._known, self._known_until = found, self._loop.time() + RESOLVED_FOR_S
         return found

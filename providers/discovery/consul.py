@@ -1,0 +1,104 @@
+"""Consul: every passing instance of every service with our tag is a provider.
+
+Its catalogue (`/v1/catalog/services`) names the services, the health API (`/v1/health/service/NAME?passing=true`) their
+healthy instances. Both are blocking queries: with `index` and `wait`, Consul answers when something changed or the time
+is over. An index that went down is forgotten, as its documentation asks for.
+
+Metadata of the service, or tags of the form `key=value`, describe the provider: `kind`, `models` (separated by commas),
+`scheme`, `path`, `priority`, `weight`, `api_key_env`. Other tags become tags.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from providers.control_plane import ControlPlaneClient
+from providers.discovery.asking import get_json
+from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, safe_name
+
+SOURCE: Final = "consul"
+FIELDS: Final = ("kind", "models", "scheme", "path", "priority", "weight", "api_key_env")
+
+
+async def look(
+    client: ControlPlaneClient,
+    url: str,
+    rules: AddressRules,
+    *,
+    tag: str,
+    token: str = "",
+    datacenter: str | None = None,
+    position: str = "",
+    wait_s: float = 0.0,
+) -> Findings:
+    """With `wait_s` and the `position` of the look before, waits so long for a change of the catalogue."""
+    base = url.rstrip("/").removesuffix("/v1")
+    headers = (("x-consul-token", token),) if token else ()
+    place = {"dc": datacenter} if datacenter else {}
+    blocking = {"index": position, "wait": f"{int(wait_s)}s"} if position.isdigit() and wait_s >= 1 else {}
+    services, answer = await get_json(
+        client, f"{base}/v1/catalog/services?{urlencode({**place, **blocking})}", headers=headers
+    )
+    if not isinstance(services, Mapping):
+        raise SourceFailed("Consul's catalogue is not an object")
+    entries: list[tuple[str, Mapping[str, Any]]] = []
+    for name, tags in sorted(services.items()):
+        if isinstance(tags, list) and tag in tags:
+            query = urlencode({"passing": "true", "tag": tag, **place})
+            instances, _ = await get_json(
+                client, f"{base}/v1/health/service/{quote(name, safe='')}?{query}", headers=headers
+            )
+            entries += _instances(instances, tag)
+    findings = collect(SOURCE, entries, rules)
+    return Findings(
+        source=SOURCE,
+        found=findings.found,
+        refused=findings.refused,
+        position=_next_position(position, answer.headers.get("x-consul-index", "")),
+    )
+
+
+def _next_position(before: str, now: str) -> str:
+    if not now.isdigit() or int(now) < 1:
+        return ""
+    return "" if before.isdigit() and int(now) < int(before) else now
+
+
+def _instances(instances: object, tag: str) -> list[tuple[str, Mapping[str, Any]]]:
+    if not isinstance(instances, list):
+        raise SourceFailed("Consul's health answer is not a list")
+    found = []
+    for instance in instances:
+        service = instance.get("Service") if isinstance(instance, Mapping) else None
+        if not isinstance(service, Mapping):
+            raise SourceFailed("Consul's health answer holds an instance without its service")
+        node = instance.get("Node") or {}
+        found.append((str(service.get("ID", "")), _entry(service, str(node.get("Address", "")), tag)))
+    return found
+
+
+def _entry(service: Mapping[str, Any], node_address: str, tag: str) -> Mapping[str, Any]:
+    tags = [str(item) for item in service.get("Tags") or []]
+    described = {name: value for name, _, value in (item.partition("=") for item in tags) if name in FIELDS and value}
+    meta = service.get("Meta") or {}
+    described |= {name: str(meta[name]) for name in FIELDS if meta.get(name)}
+    host = str(service.get("Address") or node_address)
+    host = f"[{host}]" if ":" in host else host
+    path = "/" + described.get("path", "").strip("/")
+    weights = service.get("Weights") or {}
+    entry: dict[str, Any] = {
+        "name": safe_name(str(service.get("ID", ""))),
+        "base_url": f"{described.get('scheme', 'http')}://{host}:{service.get('Port')}{path.rstrip('/')}",
+        "kind": described.get("kind", "openai"),
+        "models": [name.strip() for name in described.get("models", "").split(",") if name.strip()],
+        "tags": [item for item in tags if item != tag and item.partition("=")[0] not in FIELDS],
+        "weight": _number(described.get("weight"), weights.get("Passing", 1)),
+        "priority": _number(described.get("priority"), 1),
+    }
+    if "api_key_env" in described:
+        entry["api_key_env"] = described["api_key_env"]
+    return entry
+
+
+def _number(text: str | None, default: Any) -> Any:
+    return int(text) if text is not None and text.isdigit() else default

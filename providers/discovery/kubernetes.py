@@ -1,0 +1,181 @@
+"""Kubernetes: Services with our label, one provider each; or their EndpointSlices, one provider for each ready endpoint.
+
+Annotations of the Service describe it: `llm-proxy/kind`, `llm-proxy/models` (separated by commas), `llm-proxy/scheme`,
+`llm-proxy/port` (name or number), `llm-proxy/path`, `llm-proxy/priority`, `llm-proxy/weight`, `llm-proxy/tags`,
+`llm-proxy/api-key-env`.
+
+Credentials are those of the pod's service account; the token is read anew at every look, because Kubernetes renews it.
+Shapes: core/v1 ServiceList, discovery.k8s.io/v1 EndpointSliceList, both paged by `limit` and `continue`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from providers.control_plane import ControlPlaneClient
+from providers.discovery.asking import get_json
+from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, safe_name
+
+SOURCE: Final = "kubernetes"
+ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+PREFIX: Final = "llm-proxy/"
+PAGE: Final = 250
+MOST_PAGES: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """How to ask the API server. `token` never leaves for another host."""
+
+    api_url: str
+    namespace: str
+    token: str
+    ca_file: str | None
+
+
+def in_cluster(
+    *,
+    api_url: str | None,
+    own_api_url: str,
+    namespace: str | None,
+    token_file: str | None,
+    ca_file: str | None,
+    account: Path = ACCOUNT,
+) -> Cluster:
+    """`own_api_url` is that of the cluster this pod runs in, if any. Raises `SourceFailed`."""
+    url = api_url or own_api_url
+    if not url:
+        raise SourceFailed("this is no pod (KUBERNETES_SERVICE_HOST is not set): give discovery.kubernetes.api_url")
+    authority = Path(ca_file) if ca_file else account / "ca.crt"
+    return Cluster(
+        api_url=url.rstrip("/"),
+        namespace=namespace or _read(account / "namespace") or "default",
+        token=_read(Path(token_file) if token_file else account / "token"),
+        ca_file=str(authority) if authority.exists() else None,
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+async def look(
+    client: ControlPlaneClient, cluster: Cluster, rules: AddressRules, *, label_selector: str, resource: str
+) -> Findings:
+    """`resource` is `services` or `endpointslices`."""
+    services = await _all(client, cluster, "/api/v1", "services", label_selector)
+    if resource == "services":
+        entries = [_of_service(service) for service in services]
+    else:
+        slices = await _all(client, cluster, "/apis/discovery.k8s.io/v1", "endpointslices", "")
+        entries = _of_slices(services, slices)
+    return collect(SOURCE, entries, rules)
+
+
+async def _all(
+    client: ControlPlaneClient, cluster: Cluster, api: str, resource: str, selector: str
+) -> list[Mapping[str, Any]]:
+    items: list[Mapping[str, Any]] = []
+    more = ""
+    headers = (("authorization", f"Bearer {cluster.token}"),) if cluster.token else ()
+    for _ in range(MOST_PAGES):
+        query = {"limit": str(PAGE)}
+        query |= {"labelSelector": selector} if selector else {}
+        query |= {"continue": more} if more else {}
+        url = f"{cluster.api_url}{api}/namespaces/{quote(cluster.namespace, safe='')}/{resource}?{urlencode(query)}"
+        page, _ = await get_json(client, url, headers=headers, ca_file=cluster.ca_file)
+        if not isinstance(page, Mapping) or not isinstance(page.get("items"), list):
+            raise SourceFailed(f"Kubernetes' list of {resource} has no items")
+        items += [item for item in page["items"] if isinstance(item, Mapping)]
+        more = str((page.get("metadata") or {}).get("continue") or "")
+        if not more:
+            return items
+    raise SourceFailed(f"Kubernetes' list of {resource} does not end")
+
+
+def _notes(item: Mapping[str, Any]) -> dict[str, str]:
+    annotations = (item.get("metadata") or {}).get("annotations") or {}
+    return {name.removeprefix(PREFIX): str(value) for name, value in annotations.items() if name.startswith(PREFIX)}
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return str((item.get("metadata") or {}).get("name", ""))
+
+
+def _of_service(service: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    metadata = service.get("metadata") or {}
+    notes = _notes(service)
+    port = _port((service.get("spec") or {}).get("ports") or [], notes.get("port"))
+    host = f"{_name(service)}.{metadata.get('namespace', 'default')}.svc"
+    return str(metadata.get("uid") or host), _entry(_name(service), host, port, notes)
+
+
+def _of_slices(
+    services: list[Mapping[str, Any]], slices: list[Mapping[str, Any]]
+) -> list[tuple[str, Mapping[str, Any]]]:
+    notes = {_name(service): _notes(service) for service in services}
+    found = []
+    for piece in slices:
+        labels = (piece.get("metadata") or {}).get("labels") or {}
+        service = str(labels.get("kubernetes.io/service-name", ""))
+        if service not in notes:
+            continue
+        port = _port(piece.get("ports") or [], notes[service].get("port"))
+        for endpoint in piece.get("endpoints") or []:
+            if _is_ready(endpoint):
+                found += [
+                    _of_address(service, str(ip), endpoint, port, notes[service]) for ip in endpoint["addresses"][:1]
+                ]
+    return found
+
+
+def _is_ready(endpoint: Mapping[str, Any]) -> bool:
+    """`ready` may be absent, which the API says to read as true; a terminating endpoint gets no new calls."""
+    conditions = endpoint.get("conditions") or {}
+    return (
+        bool(endpoint.get("addresses")) and conditions.get("ready") is not False and not conditions.get("terminating")
+    )
+
+
+def _of_address(
+    service: str, ip: str, endpoint: Mapping[str, Any], port: Any, notes: Mapping[str, str]
+) -> tuple[str, Mapping[str, Any]]:
+    pod = str((endpoint.get("targetRef") or {}).get("name") or f"{service}-{ip}")
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"{service}/{ip}:{port}", _entry(pod, host, port, notes)
+
+
+def _port(ports: list[Any], wanted: str | None) -> Any:
+    """The port that the annotation names, else the one named http or https, else the first."""
+    known = [port for port in ports if isinstance(port, Mapping)]
+    for names in ((wanted,), ("http", "https")):
+        for port in known:
+            if port.get("name") in names or (wanted and str(port.get("port")) in names):
+                return port.get("port")
+    return known[0].get("port") if known else None
+
+
+def _entry(name: str, host: str, port: Any, notes: Mapping[str, str]) -> Mapping[str, Any]:
+    path = notes.get("path", "").strip("/")
+    address = f"{notes.get('scheme', 'http')}://{host}:{port}"
+    entry: dict[str, Any] = {
+        "name": safe_name(name),
+        "base_url": f"{address}/{path}" if path else address,
+        "kind": notes.get("kind", "openai"),
+        "models": _words(notes.get("models", "")),
+        "tags": _words(notes.get("tags", "")),
+        "priority": int(notes["priority"]) if notes.get("priority", "").isdigit() else 1,
+        "weight": int(notes["weight"]) if notes.get("weight", "").isdigit() else 1,
+    }
+    if notes.get("api-key-env"):
+        entry["api_key_env"] = notes["api-key-env"]
+    return entry
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -17,6 +17,7 @@ from providers.errors import BadAnswer, UpstreamError
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
 from routing.call import Attempt, Call
+from routing.condensation import CondensationPolicy, overflow_by_keyword
 
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 ERROR_LIMIT_BYTES = 256 * 1024
@@ -74,9 +75,12 @@ class Attempts:
         )
         try:
             await self._send(call, won, credential)
-        except UpstreamError as error:
+        except UpstreamError as raised:
+            error = overflow_by_keyword(raised, CondensationPolicy.read(call.table.policy.condensation).error_keywords)
             self.fail(call, won, error)
-            raise
+            if error is raised:
+                raise
+            raise error from raised
         except BaseException:
             self.abandon(call, won)
             raise

@@ -41,7 +41,7 @@ class AttemptMade(Protocol):
 class Decision:
     """The record of one request; the gateway appends to it while the request runs."""
 
-    __slots__ = ("attempts", "model", "plans", "request_id", "revision", "started_at", "tenant")
+    __slots__ = ("attempts", "condensed", "model", "plans", "request_id", "revision", "started_at", "tenant")
 
     def __init__(self, request_id: str, model: str, revision: int, started_at: float = 0.0, tenant: str = "") -> None:
         self.request_id = request_id
@@ -53,6 +53,8 @@ class Decision:
         """Whose request it was: nobody else's key may read it."""
         self.plans: list[RoutePlan] = []
         self.attempts: list[AttemptMade] = []
+        self.condensed: JsonObject | None = None
+        """What was done to a conversation that was too long: tokens before and after, and the steps."""
 
     def recomputes(self) -> bool:
         """Whether every plan, made once more from what was recorded, is the plan that was followed."""
@@ -68,6 +70,7 @@ class Decision:
             **last,
             "model": self.model,
             "attempts": [render_attempt(attempt) for attempt in self.attempts],
+            "condensed": self.condensed,
             "before": rendered[:-1],
         }
 

@@ -16,13 +16,17 @@ from providers.errors import StreamTruncated, UpstreamError
 from providers.transport import Transport
 from providers.types import ClientRequest
 from routing.active_calls import ActiveCalls
+from routing.answer_store import AnswerStore
 from routing.attempts import Attempts, Won, idle_timeout
 from routing.call import Call, CallOptions, ClientSink, Header
+from routing.condensing import Condensing
 from routing.decisions import Decision, DecisionRing
 from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
 from routing.estimation import Estimate, estimate
 from routing.failures import failure_headers
+from routing.response_cache import ResponseCache, concerns
 from routing.settlement import Settlement
+from routing.summaries import Summariser
 from routing.table import Route, RoutingTable
 from routing.table_refresh import TableRefresher
 from routing.walk import AllFailed, Walk
@@ -36,7 +40,13 @@ class Gateway:
     """One per worker. `open` and `aclose` belong to the worker's lifespan."""
 
     def __init__(
-        self, *, transport: Transport, states: UpstreamStates, tables: TableRefresher, accounts: Accounts
+        self,
+        *,
+        transport: Transport,
+        states: UpstreamStates,
+        tables: TableRefresher,
+        accounts: Accounts,
+        answers: AnswerStore | None = None,
     ) -> None:
         self.accounts = accounts
         self.settlement = Settlement(accounts)
@@ -46,6 +56,8 @@ class Gateway:
         self._tables = tables
         self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
         self._walk = Walk(attempts=self._attempts, states=states)
+        self.cache = ResponseCache(self.settlement, answers)
+        self.condensing = Condensing(self._walk, Summariser(self.answer))
 
     @property
     def table(self) -> RoutingTable:
@@ -61,6 +73,7 @@ class Gateway:
 
     async def aclose(self) -> None:
         await self.active.aclose()
+        await self.cache.aclose()
 
     # ------------------------------------------------------------------------------------------------- one call
 
@@ -132,9 +145,15 @@ class Gateway:
 
     async def _answer(self, call: Call) -> None:
         call.head = (*(call.admission.headers or ()), (b"x-llm-proxy-revision", b"%d" % call.table.revision))
+        if concerns(call):
+            await self.cache.answer(call, self._run)
+        else:
+            await self._run(call)
+
+    async def _run(self, call: Call) -> None:
         try:
             await self.settlement.reserve(call)
-            call.won = won = await self._walk.find(call)
+            call.won = won = await self.condensing.find(call)
         except AllFailed as failed:
             self.settlement.failed(call, failed.verdict)
             await call.sink.fail(failed.verdict, (*self._head(call), *failure_headers(failed.verdict, failed.errors)))

@@ -51,7 +51,7 @@ def too_long(
     """None when the failure was about something else. `errors` are those of the attempts made, with the context window
     of each one's deployment in `windows`; `plans` what candidates there were."""
     found = None
-    for error, window in zip(errors, windows, strict=True):
+    for error, window in zip(errors, windows, strict=False):
         if isinstance(error, ContextOverflow):
             found = TooLong(window=error.limit_tokens or window, requested_tokens=error.requested_tokens)
     if found is not None:

@@ -1,0 +1,182 @@
+"""Shortens a conversation that did not fit and walks its routes again; the rules are pure, in `routing.condensation`.
+
+A route with a larger window comes first: the walk tries the context fallbacks by itself and gives up only when none
+of them helps. Then the conversation is shortened, at most `ROUNDS` times, each time to less.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from providers.types import JsonObject, Operation
+from routing.attempts import Won
+from routing.call import Call, Header
+from routing.condensation import (
+    Condensed,
+    CondensationPolicy,
+    ConversationMemory,
+    Receipt,
+    TooLong,
+    aim,
+    condense,
+    insert_note,
+    merge_steps,
+    switched_on,
+    too_long,
+)
+from routing.estimation import estimate, message_tokens
+from routing.walk import AllFailed, Walk
+
+ROUNDS = 3
+HEADER = b"x-llm-proxy-condensed"
+NOTICE = "Earlier messages of this conversation were left out or shortened to fit the context window."
+SUMMARY = "Summary of earlier messages of this conversation, which were left out:\n"
+
+Summarise = Callable[[Call, Sequence[JsonObject], CondensationPolicy], Awaitable[str | None]]
+"""Sums messages up with the policy's model; None when that failed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """`head` are the call's headers without a receipt; `original` what the client sent."""
+
+    head: tuple[Header, ...]
+    original: list[JsonObject]
+    before: int
+    steps: tuple[str, ...] = ()
+
+
+class Condensing:
+    """One per worker."""
+
+    def __init__(self, walk: Walk, summarise: Summarise) -> None:
+        self.memory = ConversationMemory()
+        self._walk = walk
+        self._summarise = summarise
+        self._section: JsonObject | None = None
+        self._policy = CondensationPolicy()
+
+    def policy(self, call: Call) -> CondensationPolicy:
+        section = call.table.policy.condensation
+        if section is not self._section:
+            self._section, self._policy = section, CondensationPolicy.read(section)
+        return self._policy
+
+    async def find(self, call: Call) -> Won:
+        """The attempt that answers, perhaps to a shortened conversation. Raises `AllFailed`."""
+        progress = self._recall(call) if self.memory else None
+        plans, attempts = len(call.decision.plans), len(call.attempts)
+        try:
+            return await self._walk.find(call)
+        except AllFailed as failed:
+            found = _too_long(call, failed, plans, attempts)
+            if found is None or not self._is_on(call):
+                raise
+            last = failed
+        return await self._shorten(call, found, last, progress or _begin(call))
+
+    async def _shorten(self, call: Call, found: TooLong, failed: AllFailed, progress: _Progress) -> Won:
+        policy = self.policy(call)
+        for failures in range(ROUNDS):
+            if not await self._once(call, found, policy, progress, failures):
+                break
+            plans, attempts = len(call.decision.plans), len(call.attempts)
+            try:
+                won = await self._walk.find(call)
+            except AllFailed as again:
+                failed = again
+                still = _too_long(call, again, plans, attempts)
+                if still is None:
+                    break
+                found = still
+                continue
+            self._remember(call, policy, progress)
+            return won
+        if call.condensed is not None:
+            call.condensed = replace(call.condensed, result="failed")
+            call.decision.condensed = call.condensed.render()
+        raise failed
+
+    async def _once(
+        self, call: Call, found: TooLong, policy: CondensationPolicy, progress: _Progress, failures: int
+    ) -> bool:
+        """Shortens the call's conversation; False when nothing more can go."""
+        estimated = call.estimate.likely_input
+        messages: list[JsonObject] = call.request.body["messages"]
+        around = estimated - sum(map(message_tokens, messages))
+        target = aim(found, policy, estimated=estimated, output=call.estimate.output, failures=failures)
+        extra = policy.max_tokens_default if policy.summary_model else message_tokens({"content": NOTICE})
+        room = target - around - (min(extra, target // 4) if policy.summary_model or policy.notice else 0)
+        done = condense(messages, target=max(room, 0))
+        if done.after >= done.before:
+            return False
+        shorter, steps = await self._with_note(call, done, policy)
+        progress.steps = merge_steps(progress.steps, (*done.steps, *steps))
+        _apply(call, shorter, progress)
+        return True
+
+    async def _with_note(
+        self, call: Call, done: Condensed, policy: CondensationPolicy
+    ) -> tuple[list[JsonObject], tuple[str, ...]]:
+        """With what the model is told about what is missing."""
+        if policy.summary_model and done.dropped:
+            earlier = [message for message in done.messages if _says(message, SUMMARY)]
+            summary = await self._summarise(call, [*earlier, *done.dropped], policy)
+            if summary:
+                kept = [message for message in done.messages if message not in earlier]
+                return insert_note(kept, SUMMARY + summary), ("summarise:1",)
+        if policy.notice and not any(_says(message, NOTICE) for message in done.messages):
+            return insert_note(done.messages, NOTICE), ()
+        return done.messages, ()
+
+    # --------------------------------------------------------------------------------------------------- memory
+
+    def _recall(self, call: Call) -> _Progress | None:
+        """Puts the short form of a known beginning in its place."""
+        if call.request.operation is not Operation.CHAT or not self._is_on(call):
+            return None
+        recalled = self.memory.recall(_scope(call), call.request.body["messages"], now=time.monotonic())
+        if recalled is None:
+            return None
+        progress = _begin(call)
+        progress.steps = ("remembered",)
+        _apply(call, recalled.messages, progress)
+        return progress
+
+    def _remember(self, call: Call, policy: CondensationPolicy, progress: _Progress) -> None:
+        messages = call.request.body["messages"]
+        self.memory.keep(_scope(call), progress.original, messages, ttl_s=policy.cache_ttl_s, now=time.monotonic())
+
+    def _is_on(self, call: Call) -> bool:
+        if call.request.operation is not Operation.CHAT:
+            return False
+        policy = self.policy(call)
+        return switched_on(call.principal.condensation, call.route.condensation_enabled, default=policy.enabled)
+
+
+def _begin(call: Call) -> _Progress:
+    return _Progress(head=call.head, original=list(call.request.body["messages"]), before=call.estimate.likely_input)
+
+
+def _apply(call: Call, messages: list[JsonObject], progress: _Progress) -> None:
+    """The call goes on with these messages, and says so."""
+    call.request = replace(call.request, body={**call.request.body, "messages": messages})
+    call.estimate = estimate(call.request)
+    call.condensed = Receipt(before=progress.before, after=call.estimate.likely_input, steps=progress.steps)
+    call.decision.condensed = call.condensed.render()
+    call.head = (*progress.head, (HEADER, call.condensed.header))
+
+
+def _too_long(call: Call, failed: AllFailed, plans: int, attempts: int) -> TooLong | None:
+    """What the walk just made says; `plans` and `attempts` are how many there were before it."""
+    windows = [attempt.deployment.context_window for attempt in call.attempts[attempts:]]
+    return too_long(failed.errors, windows, call.decision.plans[plans:])
+
+
+def _scope(call: Call) -> tuple[str, str]:
+    return call.principal.tenant, call.route.name
+
+
+def _says(message: JsonObject, text: str) -> bool:
+    content = message.get("content")
+    return message["role"] == "system" and isinstance(content, str) and content.startswith(text)

@@ -25,6 +25,7 @@ RULES: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("POST", r"api/(providers/<pk>/(test|adopt-models)|api-keys/<pk>/(rotate|revoke))/", ADMIN_POST),
     ("GET", r"api/.*", ADMIN),
 )
+OPEN_PAGES = {"", "admin/login/", "admin/jsi18n/"}
 PAGES = re.compile(r"(admin|i18n|dashboard|playground|ws|static)(/.*)?|")
 
 
@@ -84,3 +85,14 @@ def test_lets_nobody_write_who_is_no_admin(method: str, role: str, client_for: C
             path = "/" + re.sub(r"<\w+>", "999", route)
             answer = client.generic(method, path, "{}", content_type="application/json")
             assert answer.status_code in (401, 403), (method, path, answer.status_code)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "staff"])
+def test_pages_open_for_nobody_who_is_not_staff(role: str, client_for: ClientFor, worker: FakeLive) -> None:
+    client = client_for(role)
+    opened = {}
+    for route in set(ALL) - set(GUARDED) - OPEN_PAGES:
+        answer = client.get("/" + re.sub(r"<\w+>", "999", route), headers={"Accept": "text/html"})
+        if answer.status_code < 300:
+            opened[route] = answer.status_code
+    assert opened == {}

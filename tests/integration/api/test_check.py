@@ -21,7 +21,10 @@ def upstream() -> Iterator[str]:
 # A round writes its results from a thread of its own, which must see the rows.
 @pytest.mark.django_db(transaction=True)
 def test_checks_now_and_answers_with_the_result(admin: Client, worker: FakeLive, upstream: str) -> None:
-    rows = [Provider.objects.create(name=name, base_url=url) for name, url in (("up", upstream), ("down", "http://127.0.0.1:9/v1"))]
+    rows = [
+        Provider.objects.create(name=name, base_url=url)
+        for name, url in (("up", upstream), ("down", "http://127.0.0.1:9/v1"))
+    ]
     for row in rows:
         credential = Credential(provider=row)
         credential.store("sk-canary-123456789")
@@ -61,5 +64,3 @@ def test_a_read_that_fails_leaves_nothing_locked() -> None:
     for _ in range(2):
         with pytest.raises(ValueError):
             kept.get()
-
-

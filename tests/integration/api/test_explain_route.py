@@ -28,7 +28,11 @@ def configuration() -> None:
 
 def test_prints_the_order_with_scores() -> None:
     lines = run("m").splitlines()
-    assert [line.split()[:2] for line in lines if "/m" in line] == [["1", "first/m"], ["2", "second/m"], ["3", "third/m"]]
+    assert [line.split()[:2] for line in lines if "/m" in line] == [
+        ["1", "first/m"],
+        ["2", "second/m"],
+        ["3", "third/m"],
+    ]
 
 
 def test_leaves_out_what_health_checks_found_down_and_says_so() -> None:

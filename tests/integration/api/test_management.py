@@ -71,7 +71,9 @@ class TestKeys:
         made = post(admin, "api-keys", name="app", scopes=["completions", "read"])
         token = made["key"]
         assert Client(headers={"Authorization": f"Bearer {token}"}).get("/providers").status_code == 200
-        shown = admin.get(f"/api/api-keys/{made['id']}/").content.decode() + admin.get("/api/api-keys/").content.decode()
+        shown = (
+            admin.get(f"/api/api-keys/{made['id']}/").content.decode() + admin.get("/api/api-keys/").content.decode()
+        )
         row = ApiKey.objects.get(pk=made["id"])
         assert token not in shown
         assert row.digest not in shown

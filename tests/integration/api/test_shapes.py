@@ -208,6 +208,9 @@ class TestDecisions:
         other = create_key(KeyOrder(name="other", scopes=("read",)))
         for client in (admin, Client(headers={"Authorization": f"Bearer {mine.token}"})):
             found = client.get("/requests/req_old").json()
-            assert [(each["provider"], each["outcome"]) for each in found["attempts"]] == [("a", "timeout"), ("b", "success")]
+            assert [(each["provider"], each["outcome"]) for each in found["attempts"]] == [
+                ("a", "timeout"),
+                ("b", "success"),
+            ]
             assert found["attempts"][1]["duration"] == 1.5
         assert Client(headers={"Authorization": f"Bearer {other.token}"}).get("/requests/req_old").status_code == 404

@@ -65,7 +65,8 @@ class Walk:
 
     async def _over_routes(self, call: Call) -> Won:
         failures = Failures()
-        for route in _routes(call):
+        routes = _Routes(call)
+        for route in routes:
             plan = self.plan(call, route)
             call.decision.plans.append(plan)
             if None not in plan.reasons or plan.panicked:
@@ -74,6 +75,8 @@ class Walk:
             won = await _Leg(self, call, plan, failures).run()
             if won is not None:
                 return won
+            if _overflowed(plan, failures) and routes.prefer(route.context_fallbacks):
+                failures.final = None
             if failures.final is not None:
                 break
         raise AllFailed(failures.verdict(), failures.errors)
@@ -176,18 +179,38 @@ class _Leg:
         self._stale_retried = False
 
 
-def _routes(call: Call) -> Iterator[Route]:
+class _Routes:
     """The route, then its fallbacks in order and theirs, each once, as far as the key may use them."""
-    seen: set[str] = set()
-    waiting = [call.route.name]
-    while waiting and len(seen) < FALLBACK_DEPTH:
-        name = waiting.pop(0)
-        route = call.table.route(name)
-        if name in seen or route is None or not call.principal.allows_model(name):
-            continue
-        seen.add(name)
-        yield route
-        waiting.extend(route.fallbacks)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._seen: set[str] = set()
+        self._waiting = [call.route.name]
+
+    def __iter__(self) -> Iterator[Route]:
+        while self._waiting and len(self._seen) < FALLBACK_DEPTH:
+            name = self._waiting.pop(0)
+            route = self._usable(name)
+            if route is not None:
+                self._seen.add(name)
+                yield route
+                self._waiting.extend(route.fallbacks)
+
+    def prefer(self, names: tuple[str, ...]) -> bool:
+        """These come next; False when none of them can be used."""
+        usable = [name for name in names if self._usable(name) is not None]
+        self._waiting = [*usable, *self._waiting]
+        return bool(usable)
+
+    def _usable(self, name: str) -> Route | None:
+        if name in self._seen or not self._call.principal.allows_model(name):
+            return None
+        return self._call.table.route(name)
+
+
+def _overflowed(plan: RoutePlan, failures: Failures) -> bool:
+    """Whether the conversation is too long for this route: by our estimate, or by the upstream's own word."""
+    return isinstance(failures.final, ContextOverflow) or (not plan.order and plan.excluded_for("context_window"))
 
 
 def _sticky_key(call: Call) -> str:

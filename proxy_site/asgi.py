@@ -11,6 +11,7 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402 - Django must be s
 from django.core.asgi import get_asgi_application  # noqa: E402
 
 from proxy_site.http_router import HttpRouter  # noqa: E402
+from proxy_site.websockets import websocket_application  # noqa: E402
 from proxy_site.worker import Lifespan, Worker  # noqa: E402
 from routing.endpoints.data_plane import DataPlane  # noqa: E402
 
@@ -19,6 +20,7 @@ worker = Worker()
 application = ProtocolTypeRouter(
     {
         "http": HttpRouter(data_plane=DataPlane(worker.gateway), django=get_asgi_application()),
+        "websocket": websocket_application(worker),
         "lifespan": Lifespan(worker),
     }
 )

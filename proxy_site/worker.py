@@ -4,15 +4,19 @@ import logging
 import os
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
+from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.asyncio import Redis
 
 from accounts.admission import Accounts
 from accounts.records import AccountsSettings
+from monitoring.live_feed import LiveFeed
 from monitoring.logs import configure_logging
 from monitoring.metric_store import family_name
+from monitoring.tracing import configure_tracing
 from monitoring.upstream_state import UpstreamStates
 from monitoring.worker_monitoring import WorkerMonitoring
 from providers.transport import Transport
@@ -57,13 +61,22 @@ class Worker:
             family=family_name(settings.SUPERVISOR_PID or os.getpid()),
             requests=self.logs.requests,
             redis=self.redis,
+            tracing=configure_tracing(),
             journal_backlog=lambda: self.accounts.journal_backlog,
         )
         self.live = WorkerLiveState(self)
+        self.on_drain: list[Callable[[], object]] = []
+        self.feed = LiveFeed(
+            self.monitoring.traffic,
+            self.states,
+            name=self.accounts.worker,
+            layer=get_channel_layer() if settings.REDIS_URL else None,
+        )
 
     def _apply(self, table: RoutingTable) -> None:
         deployments = {spec.id: spec for route in table.routes.values() for spec in route.deployments}
         self.states.sync(deployments.values(), table.providers.values())
+        self.monitoring.health.reapply()
         self.logs.set_file(table.policy.log_file)
         self.logs.set_level(table.policy.log_level or settings.LOG_LEVEL)
         self.logs.protect(
@@ -84,10 +97,13 @@ class Worker:
         self.gateway.settlement.reports.observe = self.monitoring.observe
         self.gateway.open()
         self.live.open()
+        await self.feed.open()
         await self.config.open()
 
     def drain(self) -> None:
         self.gateway.drain(settings.DRAIN_TIMEOUT_S)
+        for listener in self.on_drain:
+            listener()
 
     def is_busy(self) -> bool:
         """Whether calls are running, over whichever door they came."""
@@ -97,6 +113,7 @@ class Worker:
         """In the order that loses nothing: running calls end, their usage is written, then connections close."""
         await self.config.aclose()
         await self.gateway.aclose()
+        await self.feed.aclose()
         await self.live.aclose()
         await self.tables.aclose()
         await self.accounts.aclose()

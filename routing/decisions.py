@@ -106,6 +106,7 @@ def render_attempt(attempt: AttemptMade) -> JsonObject:
         "deployment": attempt.deployment.name,
         "outcome": attempt.outcome,
         "status": attempt.status,
+        "started": attempt.started_at,
         "duration": attempt.duration_s,
         "time_to_first_token": None if first is None else first - attempt.started_at,
         "credential": None if attempt.credential is None else attempt.credential.name,

@@ -16,6 +16,8 @@ class Reports:
 
     def __init__(self) -> None:
         self.observe: Observe | None = None
+        self.expecting: dict[str, Observe] = {}
+        """Who waits for one certain call, by request id."""
 
     def finished(self, summary: CallSummary) -> None:
         if self.observe is None:
@@ -27,35 +29,36 @@ class Reports:
             (last.deployment.provider.name, last.deployment.name) if last is not None else ("none", "")
         )
         principal = call.principal
-        self.observe(
-            FinishedCall(
-                request_id=call.request_id,
-                endpoint=call.options.endpoint,
-                status=summary.status,
-                ended_at=time.time(),
-                duration_s=summary.duration_s,
-                provider=provider,
-                deployment=deployment,
-                model=call.request.model,
-                stream=call.request.stream,
-                error_type=summary.error_type,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                cached_tokens=usage.cached_tokens,
-                cache_write_tokens=usage.cache_write_tokens,
-                reasoning_tokens=usage.reasoning_tokens,
-                cost_nano_usd=summary.cost_nano_usd,
-                first_token_s=summary.first_token_s,
-                overhead_s=_overhead(call, summary),
-                attempts=tuple([_attempt(attempt) for attempt in attempts]),
-                key_id=principal.key_id,
-                key_name=principal.name,
-                team=principal.team or None,
-                revision=call.table.revision,
-                finish_reason=summary.finish_reason,
-                usage_source=summary.usage_source,
-            )
+        finished = FinishedCall(
+            request_id=call.request_id,
+            endpoint=call.options.endpoint,
+            status=summary.status,
+            ended_at=time.time(),
+            duration_s=summary.duration_s,
+            provider=provider,
+            deployment=deployment,
+            model=call.request.model,
+            stream=call.request.stream,
+            error_type=summary.error_type,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_nano_usd=summary.cost_nano_usd,
+            first_token_s=summary.first_token_s,
+            overhead_s=_overhead(call, summary),
+            attempts=tuple([_attempt(attempt) for attempt in attempts]),
+            key_id=principal.key_id,
+            key_name=principal.name,
+            team=principal.team or None,
+            revision=call.table.revision,
+            finish_reason=summary.finish_reason,
+            usage_source=summary.usage_source,
         )
+        self.observe(finished)
+        if self.expecting and (waiting := self.expecting.get(call.request_id)) is not None:
+            waiting(finished)
 
     def refused(
         self, error: ClientFacing, *, request_id: str, endpoint: str, duration_s: float, principal: Principal | None

@@ -1,0 +1,76 @@
+"""`/ws/dashboard/`: the live page's figures, for signed-in staff. One frame a second, or a snapshot to who missed one."""
+
+import asyncio
+import time
+from typing import Any
+
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from monitoring import live, live_feed
+from monitoring.live_feed import LiveFeed
+
+SERVICE_RESTART = 1012
+STALLED_READER_S = 30.0
+
+
+class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Whoever may open it was decided before (`proxy_site.websockets`). Frames are sent by one task of its own, which
+    waits for a slow reader and then skips to the present."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._news = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        feed = live_feed.current()
+        if feed is None:
+            await self.close()
+            return
+        await self.accept()
+        self._sender = asyncio.create_task(self._keep_sending(feed), name="dashboard-sender")
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Anything a page says means that it woke up and wants to see everything: `{"type": "snapshot"}`."""
+        feed = live_feed.current()
+        if feed is not None:
+            await self._send(await feed.snapshot())
+
+    async def disconnect(self, code: int) -> None:
+        if self._sender is not None:
+            self._sender.cancel()
+            await asyncio.gather(self._sender, return_exceptions=True)
+        raise StopConsumer
+
+    async def _keep_sending(self, feed: LiveFeed) -> None:
+        unsubscribe = feed.subscribe(self._news.set)
+        try:
+            await self._send(await feed.snapshot())
+            number = feed.number
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                if _draining():
+                    await self.close(SERVICE_RESTART)
+                    return
+                frame = feed.frame(number + 1)
+                number = feed.number
+                await self._send(frame if frame is not None else await feed.snapshot())
+        except OSError:
+            # The reader is gone; its disconnect follows.
+            return
+        finally:
+            unsubscribe()
+
+    async def _send(self, frame: bytes) -> None:
+        began = time.monotonic()
+        async with asyncio.timeout(STALLED_READER_S):
+            await self.send(text_data=frame.decode())
+        if time.monotonic() - began > 1:
+            self._news.set()
+
+
+def _draining() -> bool:
+    state = live.current()
+    return state is None or state.conditions().draining

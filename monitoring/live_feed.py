@@ -1,0 +1,273 @@
+"""One worker's live page: computed once a second for all who look at it, however many they are; not at all for nobody.
+
+    feed = LiveFeed(traffic, states, name=…, layer=…); await feed.open(); feed.subscribe(wake); feed.frame(n)
+
+Every second has a number. A reader that missed one asks for the whole again (`snapshot`), so a slow reader costs itself
+nothing but detail, and nobody else anything.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from django.db import DatabaseError
+
+from monitoring import live
+from monitoring.live import ProviderNow
+from monitoring.live_facts import LiveFacts, ProviderFacts, read_facts
+from monitoring.live_page import IDLE, Card, changes, fixed_part, quick_part, slow_part
+from monitoring.live_sharing import GROUP, SecondReader, WorkerSecond
+from monitoring.live_window import STEP_S, LiveWindow
+from monitoring.traffic import Traffic
+from monitoring.upstream_state import UpstreamStates
+
+logger = logging.getLogger("llm_proxy.monitoring.live_feed")
+
+FACTS_EVERY_S = 10
+TOTAL_STEP_S = 5
+RECENT_SHOWN = 50
+RECENT_PER_FRAME = 10
+PEER_GONE_S = 5
+ANSWER_S = 5.0
+STRANGER = ProviderFacts()
+_current: list["LiveFeed"] = []
+
+
+def current() -> "LiveFeed | None":
+    """The feed of this process's worker; None in commands and before the worker has opened."""
+    return _current[0] if _current else None
+
+
+class LiveFeed:
+    """`layer` is the channel layer when there may be other workers, else None. Everything runs in the event loop."""
+
+    def __init__(
+        self,
+        traffic: Traffic,
+        states: UpstreamStates,
+        *,
+        name: str,
+        layer: Any = None,
+        clock: Callable[[], float] = time.time,
+        facts: Callable[[], LiveFacts] = read_facts,
+    ) -> None:
+        self.number = 0
+        self.window = LiveWindow()
+        self._reader = SecondReader(traffic, name)
+        self._states = states
+        self._name = name
+        self._layer = layer
+        self._clock = clock
+        self._read_facts = facts
+        self._facts = LiveFacts()
+        self._facts_at = float("-inf")
+        self._cost_at_facts = 0
+        self._arrived: list[WorkerSecond] = []
+        self._peers: dict[str, tuple[float, dict[str, int]]] = {}
+        self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT_SHOWN)
+        self._diverted: dict[str, Counter[str]] = defaultdict(Counter)
+        self._readers: set[Callable[[], None]] = set()
+        self._providers: tuple[ProviderNow, ...] = ()
+        self._fixed: dict[int, Card] = {}
+        self._cards: dict[int, Card] = {}
+        self._incidents: tuple[dict[str, Any], ...] = ()
+        self._frame = b""
+        self._snapshot: tuple[int, bytes] = (-1, b"")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tasks.append(asyncio.create_task(self._tick_each_second(), name="live-feed"))
+        if self._layer is not None:
+            self._tasks.append(asyncio.create_task(self._listen(), name="live-feed-peers"))
+        _current[:] = [self]
+
+    async def aclose(self) -> None:
+        _current[:] = []
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------------------------------------------- readers
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """`wake` is called each second; the returned callable ends that."""
+        self._readers.add(wake)
+        return lambda: self._readers.discard(wake)
+
+    def frame(self, number: int) -> bytes | None:
+        """What changed in second `number`; None when that is not the newest, and the reader needs a snapshot."""
+        return self._frame if number == self.number and self._frame else None
+
+    async def snapshot(self) -> bytes:
+        """Everything, as JSON; made at most once a second."""
+        if not self._readers or self._facts_at == float("-inf"):
+            await self._refresh_facts()
+            self._look()
+        if self._snapshot[0] != self.number:
+            self._snapshot = (self.number, orjson.dumps(self._whole()))
+        return self._snapshot[1]
+
+    def snapshot_from_thread(self) -> bytes:
+        """The same for a view, which runs in a thread of its own."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(self.snapshot(), self._loop).result(ANSWER_S)
+
+    # ------------------------------------------------------------------------------------------------ each second
+
+    async def _tick_each_second(self) -> None:
+        while True:
+            await asyncio.sleep(1.02 - self._clock() % 1)
+            try:
+                await self.tick()
+            except Exception:
+                # The page is a witness, not a part: whatever goes wrong here must show in the log and go on.
+                logger.exception("the live page missed a second")
+
+    async def tick(self) -> None:
+        mine = self._reader.read(now=self._clock(), running=self._running())
+        if self._layer is not None and (mine.rows or mine.running or self._peers):
+            await self._tell(mine)
+        for each in (mine, *self._arrived):
+            self._take(each)
+        self._arrived.clear()
+        self.window.close(mine.at)
+        self.number += 1
+        if not self._readers:
+            self._frame = b""
+            return
+        if self._clock() - self._facts_at >= FACTS_EVERY_S:
+            await self._refresh_facts()
+        self._frame = orjson.dumps(self._changed(), option=orjson.OPT_NON_STR_KEYS)
+        for wake in tuple(self._readers):
+            wake()
+
+    def _take(self, second: WorkerSecond) -> None:
+        self.window.add(second.rows, second.first_tokens, second.failed)
+        for call in second.recent:
+            self._recent.appendleft({**call, "n": self.number + 1})
+        for failed, instead in second.diverted:
+            self._diverted[failed][instead] += 1
+        if second.worker != self._name:
+            self._peers[second.worker] = (self._clock(), second.running)
+
+    def _running(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for state in self._states:
+            if state.outstanding:
+                name = state.provider.spec.name
+                found[name] = found.get(name, 0) + state.outstanding
+        return found
+
+    def _all_running(self) -> Counter[str]:
+        total = Counter(self._running())
+        for worker, (at, running) in tuple(self._peers.items()):
+            if self._clock() - at > PEER_GONE_S:
+                del self._peers[worker]
+            else:
+                total.update(running)
+        return total
+
+    async def _refresh_facts(self) -> None:
+        self._facts_at = self._clock()
+        try:
+            self._facts = await asyncio.to_thread(self._read_facts)
+            self._cost_at_facts = self.window.cost_nano_usd
+        except DatabaseError as error:
+            logger.warning("the live page shows old health and cost: %s", type(error).__name__)
+
+    # ------------------------------------------------------------------------------------------------------ JSON
+
+    def _look(self) -> bool:
+        """Brings the cards up to date; True when the set of providers is another one."""
+        state = live.current()
+        self._providers = state.providers() if state is not None else ()
+        now, figures, running = self._clock(), self.window.by_provider(), self._all_running()
+        fixed, cards = {}, {}
+        for provider in self._providers:
+            facts = self._facts.providers.get(provider.id, STRANGER)
+            fixed[provider.id] = fixed_part(provider, facts)
+            quick = quick_part(
+                provider,
+                facts,
+                now=now,
+                figures=figures.get(provider.name, IDLE),
+                running=running[provider.name],
+                diverted=self._diverted.get(provider.name),
+            )
+            if quick["state"] == "healthy":
+                self._diverted.pop(provider.name, None)
+            cards[provider.id] = {**quick, **slow_part(facts)}
+        changed = fixed != self._fixed
+        self._fixed, self._cards = fixed, cards
+        return changed
+
+    def _whole(self) -> dict[str, Any]:
+        series = self.window.provider_series(provider.name for provider in self._providers)
+        return {
+            "type": "snapshot",
+            **self._head(),
+            "step": TOTAL_STEP_S,
+            "series": [list(figures) for figures in self.window.series(TOTAL_STEP_S)],
+            "providers": [
+                {**self._fixed[each.id], **self._cards[each.id], "spark": series[each.name]} for each in self._providers
+            ],
+            "recent": list(self._recent),
+            "incidents": list(self._facts.incidents),
+        }
+
+    def _changed(self) -> dict[str, Any]:
+        before = self._cards
+        if self._look():
+            return self._whole()
+        frame: dict[str, Any] = {"type": "second", **self._head()}
+        if changed := changes(before, self._cards):
+            frame["providers"] = changed
+        if self.number % TOTAL_STEP_S == 0:
+            frame["point"] = list(self.window.last_step(TOTAL_STEP_S))
+        if self.number % STEP_S == 0:
+            points = self.window.provider_points(provider.name for provider in self._providers)
+            frame["spark"] = {provider.id: points[provider.name] for provider in self._providers}
+        if recent := [call for call in self._recent if call["n"] == self.number]:
+            frame["recent"] = recent[:RECENT_PER_FRAME]
+        if self._facts.incidents != self._incidents:
+            self._incidents = self._facts.incidents
+            frame["incidents"] = list(self._incidents)
+        return frame
+
+    def _head(self) -> dict[str, Any]:
+        state = live.current()
+        return {
+            "n": self.number,
+            "t": round(self._clock(), 1),
+            "figures": list(self.window.figures()),
+            "cost": self._facts.cost_today_nano_usd + self.window.cost_nano_usd - self._cost_at_facts,
+            "active": self._all_running().total(),
+            "stale_config": state.conditions().stale if state is not None else False,
+        }
+
+    # ------------------------------------------------------------------------------------------------ other workers
+
+    async def _tell(self, mine: WorkerSecond) -> None:
+        try:
+            await self._layer.group_send(GROUP, mine.message())
+        except (OSError, ConnectionError) as error:
+            logger.debug("other workers were not told of this second: %s", error)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                channel = await self._layer.new_channel()
+                await self._layer.group_add(GROUP, channel)
+                while True:
+                    message = await self._layer.receive(channel)
+                    if message["worker"] != self._name:
+                        self._arrived.append(WorkerSecond.from_message(message))
+            except (OSError, ConnectionError) as error:
+                logger.warning("live figures of other workers are missing: %s", error)
+                await asyncio.sleep(2)

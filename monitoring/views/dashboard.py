@@ -1,0 +1,51 @@
+"""`/dashboard/`: the state of things at a glance, with the newest figures already in the page."""
+
+import orjson
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from monitoring import live_feed
+from monitoring.history import RANGES, gateway_history
+from monitoring.views import words
+from monitoring.views.pages import chosen, staff_only
+from providers.models import Provider
+
+EMPTY = orjson.dumps(
+    {
+        "type": "snapshot", "n": 0, "t": 0, "figures": [0, 0, None, None, 0, 0, 0], "cost": 0, "active": 0, "step": 5,
+        "series": [], "providers": [], "recent": [], "incidents": [],
+    }
+)  # fmt: skip
+
+
+@staff_only
+@require_GET
+def dashboard(request: HttpRequest) -> HttpResponse:
+    context = {
+        "snapshot": orjson.loads(_snapshot()),
+        "words": words.dashboard(),
+        "has_providers": Provider.objects.exists(),
+        "demo_only": not Provider.objects.exclude(source="demo").exists(),
+    }
+    return render(request, "dashboard/dashboard.html", context)
+
+
+@staff_only
+@require_GET
+def live_json(request: HttpRequest) -> HttpResponse:
+    """The same figures for pages that cannot keep a WebSocket."""
+    return HttpResponse(_snapshot(), content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@staff_only
+@require_GET
+def history_json(request: HttpRequest) -> JsonResponse:
+    found = RANGES[chosen(request, "range", RANGES, "1h")]
+    return JsonResponse(gateway_history(found, now=timezone.now()))
+
+
+def _snapshot() -> bytes:
+    feed = live_feed.current()
+    return feed.snapshot_from_thread() if feed is not None else EMPTY

@@ -1,0 +1,108 @@
+"""`/dashboard/requests/`: the ledger, newest first, and one request with the record of why it went where it went."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from accounts.models import ApiKey, Team, UsageRecord
+from monitoring import live
+from monitoring.views import words
+from monitoring.views.decision_drawing import draw
+from monitoring.views.pages import chosen, staff_only, whole_number
+from providers.models import Provider
+
+PAGE = 50
+SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+STATUSES: dict[str, Callable[[QuerySet[UsageRecord]], QuerySet[UsageRecord]]] = {
+    "all": lambda rows: rows,
+    "ok": lambda rows: rows.filter(status__lt=400),
+    "errors": lambda rows: rows.filter(status__gte=400).exclude(status=499),
+    "failed_over": lambda rows: rows.filter(attempt__gt=1),
+    "client_left": lambda rows: rows.filter(status=499),
+}
+TEXT_FILTERS = ("provider", "model")
+LONGEST_FILTER = 300
+
+
+@staff_only
+@require_GET
+def requests(request: HttpRequest) -> HttpResponse:
+    filters = {
+        name: request.GET.get(name, "").strip()[:LONGEST_FILTER] for name in ("provider", "model", "key", "team")
+    }
+    filters["status"] = chosen(request, "status", STATUSES, "all")
+    filters["span"] = chosen(request, "span", SPANS, "24h")
+    before = whole_number(request, "before", 0, most=999_999_999)
+    rows = _filtered(filters)
+    if before:
+        rows = rows.filter(pk__lt=before)
+    # One more than is shown tells whether there is a next page; counting all of a ledger would take seconds.
+    found = list(rows.order_by("-id")[: PAGE + 1])
+    shown = found[:PAGE]
+    context = {
+        "rows": with_names(shown),
+        "filters": filters,
+        "next": shown[-1].pk if len(found) > PAGE else None,
+        "first_page": not before,
+        "providers": Provider.objects.values_list("name", flat=True),
+        "keys": ApiKey.objects.values_list("pk", "name").order_by("name")[:500],
+        "teams": Team.objects.values_list("pk", "name").order_by("name")[:500],
+        "filtered": any(filters[name] for name in ("provider", "model", "key", "team")) or filters["status"] != "all",
+    }
+    return render(request, "dashboard/requests.html", context)
+
+
+def _filtered(filters: dict[str, str]) -> QuerySet[UsageRecord]:
+    rows = UsageRecord.objects.filter(final=True, created_at__gte=timezone.now() - SPANS[filters["span"]])
+    for name in TEXT_FILTERS:
+        if filters[name]:
+            rows = rows.filter(**{name: filters[name]})
+    for name in ("key", "team"):
+        if filters[name]:
+            if not (filters[name].isascii() and filters[name].isdigit() and len(filters[name]) < 18):
+                raise BadRequest(name)
+            rows = rows.filter(**{f"{name}_id": int(filters[name])})
+    return STATUSES[filters["status"]](rows)
+
+
+def with_names(rows: list[UsageRecord]) -> list[dict[str, Any]]:
+    """Rows with the names of their owners."""
+    keys = dict(ApiKey.objects.filter(pk__in={row.key_id for row in rows if row.key_id}).values_list("pk", "name"))
+    teams = dict(Team.objects.filter(pk__in={row.team_id for row in rows if row.team_id}).values_list("pk", "name"))
+    return [
+        {
+            "row": row,
+            "key": keys.get(row.key_id or 0, ""),
+            "team": teams.get(row.team_id or 0, ""),
+            "outcome": "ok" if row.status < 400 else "idle" if row.status == 499 else "bad",
+            "cost_usd": None if row.cost_nano_usd is None else row.cost_nano_usd / 1e9,
+        }
+        for row in rows
+    ]
+
+
+@staff_only
+@require_GET
+def one_request(request: HttpRequest, request_id: str) -> HttpResponse:
+    newest = UsageRecord.objects.filter(request_id=request_id).order_by("-id").first()
+    attempts = (
+        list(UsageRecord.objects.filter(call_id=newest.call_id).order_by("attempt")) if newest is not None else []
+    )
+    state = live.current()
+    remembered = state.decision(request_id) if state is not None else None
+    if newest is None and remembered is None:
+        raise Http404
+    final = next((row for row in attempts if row.final), None)
+    context = {
+        "request_id": request_id,
+        "final": with_names([final])[0] if final is not None else None,
+        "drawing": draw(remembered[0] if remembered is not None else None, attempts, words.causes()),
+    }
+    return render(request, "dashboard/request.html", context)

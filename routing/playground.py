@@ -1,0 +1,69 @@
+"""`/playground/`: a model tried in the browser before any code is written, over the WebSocket door of the gateway."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import user_passes_test
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from providers.models import Deployment
+from routing.models import ModelAlias
+
+
+def _is_staff(user: Any) -> bool:
+    return bool(user.is_authenticated and user.is_active and user.is_staff)
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
+    models = choices()
+    return render(request, "playground/playground.html", {"models": models, "words": _words()})
+
+
+playground = user_passes_test(_is_staff, login_url=settings.LOGIN_URL)(page)
+
+
+def choices() -> dict[str, list[dict[str, Any]]]:
+    """What can be asked for: aliases first, then models with the providers that serve them."""
+    rows = Deployment.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
+    served: dict[str, list[str]] = {}
+    for row in rows.order_by("model", "provider__priority", "provider__name"):
+        if "embeddings" not in row.capabilities or len(row.capabilities) > 1:
+            served.setdefault(row.model, []).append(row.provider.name)
+    return {
+        "aliases": [
+            {"name": alias.name, "targets": list(alias.targets)} for alias in ModelAlias.objects.filter(enabled=True)
+        ],
+        "models": [
+            {"name": name, "providers": providers, "each": [f"{provider}/{name}" for provider in providers]}
+            for name, providers in served.items()
+        ],
+    }
+
+
+def _words() -> dict[str, str]:
+    return {
+        "run": _("Run"),
+        "stop": _("Stop"),
+        "connecting": _("Connecting …"),
+        "waiting": _("Waiting for the first token …"),
+        "streaming": _("Streaming …"),
+        "done": _("Done"),
+        "stopped": _("Stopped"),
+        "failed": _("Failed"),
+        "lost": _("The connection to the gateway was lost."),
+        "empty": _("Write a message first."),
+        "tokens": _("{input} in · {output} out"),
+        "first": _("first token {ms} ms"),
+        "total": _("{s} s in all"),
+        "free": _("no price"),
+        "by": _("answered by {provider}"),
+        "attempts": _("after {n} attempts"),
+        "why": _("Why this one?"),
+        "thinking": _("Reasoning"),
+        "copied": _("Copied"),
+        "speed": _("{n} tokens/s"),
+    }

@@ -1,0 +1,76 @@
+"""Who may open `/ws/v1/chat/completions`: a client's key, or signed-in staff from a page of ours.
+
+A key comes in the same headers as on `/v1`, or, because browsers cannot set headers here, as the subprotocols
+`llm-proxy, key.<KEY>`; then `llm-proxy` is what the handshake answers, never the key.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from accounts.errors import InvalidApiKey, PermissionDenied
+from accounts.records import Principal
+from routing.gateway import Gateway
+
+SUBPROTOCOL = "llm-proxy"
+KEY_PREFIX = "key."
+COMPLETIONS_SCOPE = "completions"
+
+Scope = Mapping[str, Any]
+OriginTest = Callable[[Scope], bool]
+
+
+async def authenticate(scope: Scope, gateway: Gateway, trusted_origin: OriginTest) -> Principal:
+    """Raises AccessDenied. A key that was sent decides alone: it never falls back to the session."""
+    policy = gateway.table.policy
+    token = presented_key(scope, policy.api_key_header)
+    if not trusted_origin(scope) and not (token and _allowed_by_cors(scope, policy.cors_origins)):
+        raise PermissionDenied("Pages of this origin may not connect.")
+    if token is None:
+        return _staff(scope)
+    principal = await gateway.accounts.authenticate(token, client_ip(scope))
+    if COMPLETIONS_SCOPE not in principal.scopes:
+        raise PermissionDenied("This key lacks the scope 'completions'.")
+    return principal
+
+
+def presented_key(scope: Scope, key_header: str) -> str | None:
+    headers = dict(scope["headers"])
+    authorization = headers.get(b"authorization", b"").decode("latin-1")
+    if authorization[:7].lower() == "bearer ":
+        return authorization[7:].strip()
+    named = headers.get(key_header.lower().encode("latin-1"))
+    if named is not None:
+        value: str = named.decode("latin-1").strip()
+        return value
+    offered: Sequence[str] = scope.get("subprotocols") or ()
+    return next((each[len(KEY_PREFIX) :] for each in offered if each.startswith(KEY_PREFIX)), None)
+
+
+def chosen_subprotocol(scope: Scope) -> str | None:
+    return SUBPROTOCOL if SUBPROTOCOL in (scope.get("subprotocols") or ()) else None
+
+
+def client_ip(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def _allowed_by_cors(scope: Scope, origins: frozenset[str]) -> bool:
+    origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+    return "*" in origins or origin in origins
+
+
+def _staff(scope: Scope) -> Principal:
+    user = scope.get("user")
+    if user is None or not user.is_authenticated or not user.is_active:
+        raise InvalidApiKey("Send an API key, or sign in.")
+    if not user.is_staff:
+        raise PermissionDenied("Only staff may use the gateway without an API key.")
+    # No key stands behind it: the ledger books it without one, and nothing of it is shared with keys.
+    return Principal(
+        key_id=0,
+        public_id="playground",
+        name=f"{user.get_username()} (playground)",
+        tenant=f"staff:{user.pk}",
+        scopes=frozenset({COMPLETIONS_SCOPE}),
+    )

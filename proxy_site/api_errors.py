@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.http.response import Http404
 
 from accounts.errors import AccessDenied
+from monitoring.logs import current_request_id
 
 logger = logging.getLogger("llm_proxy.proxy_site.errors")
 
@@ -81,7 +82,11 @@ class ApiErrorsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.request_id = _request_id(request)  # type: ignore[attr-defined]
-        response = self._get_response(request)
+        token = current_request_id.set(request.request_id)  # type: ignore[attr-defined]
+        try:
+            response = self._get_response(request)
+        finally:
+            current_request_id.reset(token)
         if response.status_code >= 400 and not _is_json(response) and not wants_page(request) and not _is_drf(response):
             response = error_response(request, response.status_code, allow=response.headers.get("Allow", ""))
         response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]

@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from routing.configuration.columns import SECTION_COLUMNS, settings_columns
+from routing.configuration.document import Configuration
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.strategies.balanced import Balance
 
@@ -66,10 +68,19 @@ class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name in sorted(_managed_columns(self.instance) & attrs.keys()):
+            if attrs[name] != getattr(self.instance, name):
+                raise serializers.ValidationError({name: "The configuration file manages this: change it there."})
         for name in ("condensation", "response_cache", "payload_logging", "discovery"):
             if name in attrs and not isinstance(attrs[name], dict):
                 raise serializers.ValidationError({name: "A JSON object."})
         return attrs
+
+
+def _managed_columns(row: Any) -> set[str]:
+    """The columns of those keys that a file gave."""
+    keys = frozenset(row.file_keys) if row is not None else frozenset()
+    return set(settings_columns(Configuration(given=keys))) | (keys & set(SECTION_COLUMNS))
 
 
 class RevisionSerializer(serializers.ModelSerializer[ConfigurationRevision]):
@@ -79,4 +90,4 @@ class RevisionSerializer(serializers.ModelSerializer[ConfigurationRevision]):
 
     class Meta:
         model = ConfigurationRevision
-        fields: ClassVar[list[str]] = ["id", "created_at", "author", "source", "reason", "changes"]
+        fields: ClassVar[list[str]] = ["id", "created_at", "author", "source", "reason", "changes", "difference"]

@@ -141,6 +141,15 @@ class TestSettings:
         assert patch(admin, "settings", max_attempts=5)["max_attempts"] == 5
         assert GatewaySettings.objects.get().max_attempts == 5
 
+    def test_a_key_that_a_file_manages_is_left_to_the_file(self, admin: Client) -> None:
+        row = GatewaySettings.load()
+        row.file_keys = ["rate_limit_rpm", "payload_logging"]
+        row.rate_limit_rpm = 1000
+        row.save()
+        assert patch(admin, "settings", 400, rate_limit_rpm=5)["error"]["param"] == "rate_limit_rpm"
+        assert patch(admin, "settings", 400, payload_logging={"enabled": True})["error"]["param"] == "payload_logging"
+        patch(admin, "settings", rate_limit_rpm=1000, max_attempts=4)
+
 
 class TestHistory:
     def test_every_write_is_one_numbered_revision(self, admin: Client) -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import types
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ class Supervisor:
     def _start(self) -> WorkerProcess:
         read_end, write_end = os.pipe()
         command = [sys.executable, "-m", "proxy_site.worker_process", str(self._listener.fileno()), str(write_end)]
+        # Django's own metrics are summed over the workers through files there; ours have a store of their own.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="llm-proxy-metrics-"))
         environment = {
             **os.environ,
             "PROXY_API_WORKERS": str(self._wanted),

@@ -95,6 +95,7 @@ class Worker:
         await self.accounts.open()
         await self.monitoring.open()
         self.gateway.settlement.reports.observe = self.monitoring.observe
+        self.gateway.settlement.reports.limited = self.monitoring.metrics.limited
         self.gateway.open()
         self.live.open()
         await self.feed.open()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from accounts.errors import AccessDenied
 from accounts.records import Principal
 from monitoring.finished_call import FinishedAttempt, FinishedCall
 from routing.call import Attempt, Call, CallSummary
@@ -16,6 +17,7 @@ class Reports:
 
     def __init__(self) -> None:
         self.observe: Observe | None = None
+        self.limited: Callable[[str], None] | None = None
         self.expecting: dict[str, Observe] = {}
         """Who waits for one certain call, by request id."""
 
@@ -66,6 +68,8 @@ class Reports:
         """A request that reached no provider because something was wrong with it, its key or its allowance."""
         if self.observe is None:
             return
+        if self.limited is not None and isinstance(error, AccessDenied) and error.status == 429:
+            self.limited(error.kind)
         self.observe(
             FinishedCall(
                 request_id=request_id,

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from accounts.errors import AccessDenied, PermissionDenied
 from accounts.records import Principal
+from monitoring.logs import current_request_id
 from providers.dialects.json_limits import JsonRefusedError, loads_strict
 from providers.types import ClientRequest, Operation
 from routing.call import CallOptions
@@ -40,6 +41,7 @@ class DataPlane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = HttpExchange(scope, receive, send)
+        current_request_id.set(exchange.request_id)
         if self._gateway.table.policy.cors_origins:
             exchange.extra_headers.extend(cors_headers(exchange, self._gateway.table.policy.cors_origins))
         try:

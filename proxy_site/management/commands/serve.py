@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -73,7 +74,7 @@ class Command(BaseCommand):
             work.start()
         try:
             if workers == 1:
-                run_single(host=host, port=port)
+                run_single(host=host, port=port, on_drain=work.ask_to_stop)
             else:
                 from proxy_site.supervisor import run_workers
 
@@ -110,9 +111,11 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def run_single(*, host: str, port: int) -> None:
-    """One process: the server in the main thread."""
+def run_single(*, host: str, port: int, on_drain: Callable[[], object]) -> None:
+    """One process: the server in the main thread. `on_drain` is called when draining begins."""
     from proxy_site.asgi import worker
+
+    worker.on_drain.append(on_drain)
 
     GatewayServer(
         server_config(host=host, port=port),

@@ -1,16 +1,13 @@
 """What the gateway relies on, asked of every adapter in the registry."""
 
-import contextlib
 import copy
 import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from providers.adapters import REGISTRY
-from providers.adapters.base import Adapter, ClientStream
+from providers.adapters.base import Adapter
 from providers.dialects.sse import DONE
 from providers.errors import (
     BadAnswer,
@@ -23,67 +20,9 @@ from providers.errors import (
     Unsupported,
     UpstreamError,
 )
-from providers.specs import DeploymentSpec, ProviderSpec
-from providers.transport import Endpoint
-from providers.types import ClientRequest, JsonObject, Operation, Usage
+from providers.types import Operation, Usage
+from tests.contract.asking import MODELS, SECRET, asked, deployed, fold, served, values
 from tests.contract.exchanges import CALLS, EXCHANGES, INPUT, OUTPUT, TEXT
-
-SECRET = "sk-contract-0123456789abcdef"
-MODELS = {"anthropic": "claude-sonnet-4-5", "perplexity": "perplexity/sonar", "cohere": "command-a-03-2025"}
-WEATHER = {
-    "type": "function",
-    "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
-}
-BODIES: dict[Operation, JsonObject] = {
-    Operation.CHAT: {"messages": [{"role": "user", "content": "Hi"}], "tools": [WEATHER], "max_tokens": 50},
-    Operation.COMPLETIONS: {"prompt": "Once", "max_tokens": 50},
-    Operation.EMBEDDINGS: {"input": "Hi"},
-}
-
-
-@pytest.fixture(params=sorted(REGISTRY))
-def adapter(request: pytest.FixtureRequest) -> Adapter:
-    return REGISTRY[request.param]
-
-
-def asked(
-    operation: Operation = Operation.CHAT, *, stream: bool = False, include_usage: bool = False, **more: Any
-) -> ClientRequest:
-    body: JsonObject = {"model": "m", **copy.deepcopy(BODIES[operation]), **more}
-    if stream:
-        body |= {"stream": True}
-    if include_usage:
-        body |= {"stream_options": {"include_usage": True}}
-    return ClientRequest(
-        operation=operation,
-        model="m",
-        body=body,
-        stream=stream,
-        include_usage=include_usage,
-        received_at_s=1_790_000_000,
-    )
-
-
-def deployed(adapter: Adapter, base_path: str = "") -> DeploymentSpec:
-    provider = ProviderSpec(
-        id=1,
-        name="the-provider",
-        kind=adapter.kind,
-        endpoint=Endpoint(scheme="https", host="up.test", port=443),
-        base_path=base_path,
-        headers=(("x-configured", "yes"),),
-    )
-    model = MODELS.get(adapter.kind, "up")
-    return DeploymentSpec(id=1, provider=provider, model="m", upstream_model=model, max_output_tokens=4096)
-
-
-def served(adapter: Adapter) -> list[Operation]:
-    return [operation for operation in Operation if operation in adapter.operations]
-
-
-def values(data: bytes) -> list[Any]:
-    found = [part.removeprefix("data: ") for part in data.decode().split("\n\n") if part]
-    return [part if part == "[DONE]" else json.loads(part) for part in found]
 
 
 def test_every_kind_has_an_exchange_to_be_tested_with() -> None:
@@ -346,97 +285,3 @@ class TestModelLists:
     def test_of_a_wrong_shape_are_bad_answers(self, adapter: Adapter, body: bytes) -> None:
         with pytest.raises(BadAnswer):
             adapter.read_models(body)
-
-
-# -------------------------------------------------------------------------------------------- disorder of any kind
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    order=st.lists(st.integers(0, 30), max_size=25),
-    junk=st.sampled_from(
-        [b"", b": ping\n\n", b"event: x\n\n", b'data: {"type":"new.kind","x":[1]}\n\n', b"data: {}\n\n"]
-    ),
-    step=st.integers(1, 200),
-)
-def test_survives_events_lost_repeated_and_out_of_order(
-    adapter: Adapter, order: list[int], junk: bytes, step: int
-) -> None:
-    events = EXCHANGES[adapter.kind].events
-    body = b"".join(events[number % len(events)] + junk for number in order)
-    whole = run(adapter, [body])
-    assert whole == run(adapter, [body[at : at + step] for at in range(0, len(body), step)])
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(at=st.integers(0, 5000), size=st.integers(0, 30), noise=st.binary(max_size=8))
-def test_survives_damaged_bytes(adapter: Adapter, at: int, size: int, noise: bytes) -> None:
-    body = EXCHANGES[adapter.kind].stream
-    at %= len(body)
-    run(adapter, [body[:at] + noise + body[at + size :]])
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    body=st.recursive(
-        st.none() | st.integers() | st.text(max_size=4),
-        lambda inner: (
-            st.lists(inner, max_size=2)
-            | st.dictionaries(
-                st.sampled_from(
-                    [
-                        "choices",
-                        "message",
-                        "content",
-                        "error",
-                        "usage",
-                        "output",
-                        "type",
-                        "id",
-                        "delta",
-                        "tool_calls",
-                        "text",
-                    ]
-                ),
-                inner,
-                max_size=4,
-            )
-        ),
-        max_leaves=8,
-    )
-)
-def test_survives_answers_of_any_shape(adapter: Adapter, body: Any) -> None:
-    raw = json.dumps(body).encode()
-    with contextlib.suppress(UpstreamError):
-        adapter.read_answer(asked(), deployed(adapter), {}, raw)
-    assert adapter.read_error(400, {}, raw).message
-    run(adapter, [b"data: " + raw + b"\n\n"])
-
-
-def run(adapter: Adapter, pieces: list[bytes]) -> tuple[Any, ...]:
-    stream: ClientStream = adapter.open_stream(asked(stream=True, include_usage=True), deployed(adapter))
-    sent = b"".join(stream.feed(piece) for piece in pieces if piece) + stream.close()
-    assert stream.ended != (stream.failure is not None)
-    assert sent.endswith(DONE) == stream.ended
-    assert stream.feed(b"data: {}\n\n") == stream.close() == b""
-    values(sent)
-    return sent, stream.started, type(stream.failure), stream.usage, stream.finish_reason, stream.delivered_text()
-
-
-def fold(chunks: list[Any]) -> tuple[str, list[tuple[str, str, str]], list[str], list[str]]:
-    """What a client library makes of the chunks."""
-    text, roles, reasons = "", [], []
-    calls: dict[int, list[str]] = {}
-    for chunk in chunks:
-        for choice in chunk["choices"]:
-            delta = choice["delta"]
-            text += delta.get("content") or ""
-            roles += [delta["role"]] if delta.get("role") else []
-            reasons += [choice["finish_reason"]] if choice["finish_reason"] else []
-            for call in delta.get("tool_calls") or ():
-                assert call["index"] <= len(calls)
-                known = calls.setdefault(call["index"], ["", "", ""])
-                known[0] += call.get("id") or ""
-                known[1] += call["function"].get("name") or ""
-                known[2] += call["function"].get("arguments") or ""
-    return text, [(call[0], call[1], call[2]) for call in calls.values()], roles, reasons

@@ -87,3 +87,15 @@ def arguments_of(events):
         if isinstance(event, ToolCallDelta):
             found[event.index] = found.get(event.index, "") + event.arguments
     return found
+
+
+PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+ARGUMENTS = "function_call_arguments"
+
+
+def added(item, index=0):
+    return frame("response.output_item.added", output_index=index, item=item)
+
+
+def done(item, index=0):
+    return frame("response.output_item.done", output_index=index, item=item)

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from typing import Any
 
@@ -15,7 +16,7 @@ async def exchange(app: Any, chunks: list[bytes], headers: list[tuple[bytes, byt
     async def receive() -> dict[str, Any]:
         nonlocal read
         if read == len(chunks):
-            return {"type": "http.disconnect"}
+            await asyncio.Event().wait()  # the client waits for its answer
         read += 1
         return {"type": "http.request", "body": chunks[read - 1], "more_body": read < len(chunks)}
 

@@ -93,6 +93,16 @@ PROVIDER_DISCOVERY_INTERVAL_S = env.int("PROVIDER_DISCOVERY_INTERVAL", default=3
 HTTP_MAX_CONNECTIONS = env.int("HTTP_MAX_CONNECTIONS", default=100)
 HTTP_MAX_KEEPALIVE = env.int("HTTP_MAX_KEEPALIVE", default=20)
 HTTP_TIMEOUT_S = env.float("HTTP_TIMEOUT", default=5.0)
+# What Kubernetes puts into every pod: the address of its API server, for discovery.
+KUBERNETES_API_URL = (
+    "https://{}:{}".format(
+        # An IPv6 cluster gives a bare address.
+        f"[{host}]" if ":" in (host := env.str("KUBERNETES_SERVICE_HOST")) else host,
+        env.str("KUBERNETES_SERVICE_PORT", default="443"),
+    )
+    if "KUBERNETES_SERVICE_HOST" in os.environ
+    else ""
+)
 UPSTREAM_CLIENT = env.str("PROXY_API_UPSTREAM_CLIENT", default="lean")
 WORKERS = env.int("PROXY_API_WORKERS", default=1)
 # Set by the supervisor for the workers it starts.

@@ -41,31 +41,29 @@ def load_at_start(path: str) -> None:
     _load(path)
 
 
-def _load(path: str) -> bool:
-    """Whether the database changed."""
+def _load(path: str) -> None:
     try:
         applied = load_if_changed(read_file(path))
     except ConfigurationRefused as refusal:
         logger.error("configuration file refused, the configuration in force stays:\n%s", refusal)
-        return False
+        return
     if applied is None:
-        return False
+        return
     for warning in applied.warnings:
         logger.warning("%s: %s", path, warning)
     logger.info("configuration file %s loaded: revision %s, %d changes", path, applied.revision, len(applied.sentences))
-    return applied.revision is not None
 
 
-def _load_in_thread(path: str) -> bool:
+def _load_in_thread(path: str) -> None:
     close_old_connections()
     try:
-        return _load(path)
+        _load(path)
     finally:
         close_old_connections()
 
 
 class ConfigWatcher:
-    """`on_change` is told when this worker loaded something new. Without a path it does nothing."""
+    """`on_change` is told after each change of the file, whoever loaded it. Without a path it does nothing."""
 
     def __init__(
         self,
@@ -73,7 +71,7 @@ class ConfigWatcher:
         *,
         on_change: Callable[[], None],
         interval_s: float = POLL_S,
-        load: Callable[[str], bool] = _load_in_thread,
+        load: Callable[[str], None] = _load_in_thread,
         stamp: Callable[[str], Stamp | None] = stamp_of,
     ) -> None:
         self._path = path
@@ -100,9 +98,10 @@ class ConfigWatcher:
             # Only what two looks agree on: an editor may be in the middle of writing, and half a file may be valid.
             if now is not None and now == seen and now != loaded:
                 try:
-                    if await asyncio.to_thread(self._load, self._path):
-                        self._on_change()
+                    await asyncio.to_thread(self._load, self._path)
                     loaded = now
+                    # Also when another worker was first: it is in force by now, and waiting for the next poll is no use.
+                    self._on_change()
                 except DatabaseError as error:
                     logger.warning("the configuration file cannot be loaded yet: %s", error)
                 except Exception:

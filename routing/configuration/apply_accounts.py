@@ -8,16 +8,13 @@ from django.conf import settings
 from accounts.keys import NewKey, free_form_key
 from accounts.models import ApiKey, Budget, Limit, Team
 from routing.configuration.document import BudgetEntry, Configuration, KeyEntry, TeamEntry
+from routing.configuration.placeholders import PLACEHOLDERS
 from routing.configuration.problems import START, ConfigurationRefused, Problem
 from routing.configuration.rows import save_if_different
 from routing.revisions import record
 
 FILE = "file"
 DEFAULT_NAME = "key from file"
-PLACEHOLDERS = frozenset(
-    {"your-api-key-here", "your-api-key", "changeme", "change-me", "api-key", "test-key", "password", "sk-your-key"}
-)
-"""Keys that stand in examples: whoever has read one knows them."""
 
 
 def teams(wanted: Mapping[str, TeamEntry]) -> None:

@@ -53,15 +53,17 @@ def _process(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sections(row: GatewaySettings) -> dict[str, Any]:
-    kinds = {item.name: item.kind for item in keys_of(Configuration)}
-    found = {}
-    for name in SECTION_COLUMNS:
-        stored = getattr(row, name)
-        if stored:
-            value = kinds[name].read(_node(stored), name, Reading())
-            if value is not WRONG:
-                found[name] = value
-    return found
+    found = {name: section_value(name, getattr(row, name)) for name in SECTION_COLUMNS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def section_value(name: str, stored: Any) -> Any:
+    """A stored section in the document's own type; None when it is empty or not readable."""
+    if not stored:
+        return None
+    kind = next(item.kind for item in keys_of(Configuration) if item.name == name)
+    value = kind.read(_node(stored), name, Reading())
+    return None if value is WRONG else value
 
 
 def _node(value: Any) -> Node:

@@ -21,6 +21,11 @@ def render(configuration: Configuration, *, style: Literal["yaml", "json"] = "ya
     document = plain(configuration)
     if style == "json":
         return orjson.dumps(document, default=_fragment, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return render_plain(document)
+
+
+def render_plain(document: dict[str, Any]) -> str:
+    """YAML of plain data, with `Decimal` for money."""
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 

@@ -1,0 +1,172 @@
+"""`manage.py validate_env`: environment, configuration and connections, each finding with its remedy."""
+
+import json
+import os
+import socket
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from redis import Redis, RedisError
+
+from providers.models import Credential
+from providers.secrets import UndecipherableSecret
+from routing.configuration.dump import read_configuration
+from routing.configuration.findings import Finding, error, of_document, of_refusal, warning
+from routing.configuration.loading import read_file
+from routing.configuration.problems import ConfigurationRefused
+from routing.configuration.schema import read
+
+CONNECT_TIMEOUT_S = 3.0
+
+
+class Command(BaseCommand):
+    help = "Checks environment, configuration and connections; says what is wrong and what to do about it."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--config", metavar="FILE", help="a configuration file to check (default: PROXY_API_CONFIG)"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        findings = [*_environment(), *_connections(), *_configuration(options["config"] or settings.CONFIG_FILE)]
+        if options["json"]:
+            fields = ("level", "key", "problem", "remedy")
+            shown = [{name: getattr(finding, name) for name in fields} for finding in findings]
+            self.stdout.write(json.dumps({"findings": shown}))
+        else:
+            for finding in findings:
+                style = self.style.ERROR if finding.level == "error" else self.style.WARNING
+                self.stdout.write(style(finding.describe()))
+        errors = sum(finding.level == "error" for finding in findings)
+        if errors:
+            raise CommandError(f"{errors} errors, {len(findings) - errors} warnings.")
+        if not options["json"]:
+            self.stdout.write(f"No errors, {len(findings)} warnings.")
+
+
+# -------------------------------------------------------------------------------------------------------- environment
+
+
+def _environment() -> Iterator[Finding]:
+    if settings.DEBUG:
+        yield warning(
+            "PROXY_API_DEBUG", "it is on: error pages show internals", "Turn it off where others can reach it"
+        )
+    if not os.access(settings.DATA_DIR, os.W_OK):
+        yield error("PROXY_API_DATA_DIR", f"{settings.DATA_DIR} cannot be written to", "Give this user the right to")
+    if settings.WORKERS > 1 and not settings.REDIS_URL:
+        yield error("REDIS_URL", "it is not set, with several workers", "Set REDIS_URL, or serve with one worker")
+    if "*" in settings.ALLOWED_HOSTS and not settings.EMBEDDED:
+        yield warning("PROXY_API_ALLOWED_HOSTS", "every host name is answered", "List the names of this installation")
+    yield from _numbers()
+    for position, key in enumerate(settings.ENCRYPTION_KEYS):
+        try:
+            Fernet(key)
+        except ValueError:
+            where = f"PROXY_API_ENCRYPTION_KEYS[{position}]"
+            yield error(where, "it is not 32 bytes in URL-safe base64", 'Make one: python -c "from cryptography.fernet '
+                        'import Fernet; print(Fernet.generate_key().decode())"')  # fmt: skip
+
+
+def _numbers() -> Iterator[Finding]:
+    least = {
+        "HEALTH_CHECK_INTERVAL": (settings.HEALTH_CHECK_INTERVAL_S, 1),
+        "HEALTH_CHECK_CACHE_TTL": (settings.HEALTH_CHECK_CACHE_TTL_S, 0),
+        "PROVIDER_DISCOVERY_INTERVAL": (settings.PROVIDER_DISCOVERY_INTERVAL_S, 1),
+        "HTTP_MAX_CONNECTIONS": (settings.HTTP_MAX_CONNECTIONS, 1),
+        "HTTP_MAX_KEEPALIVE": (settings.HTTP_MAX_KEEPALIVE, 0),
+        "HTTP_TIMEOUT": (settings.HTTP_TIMEOUT_S, 0.1),
+    }
+    for name, (value, bound) in least.items():
+        if value < bound:
+            yield error(name, f"{value} is less than {bound}", f"Set it to {bound} or more")
+    if not 1 <= settings.PORT <= 65535:
+        yield error("PROXY_API_PORT", f"{settings.PORT} is no port", "Set it to a number from 1 to 65535")
+    try:
+        socket.getaddrinfo(settings.HOST, settings.PORT)
+    except OSError:
+        yield error(
+            "PROXY_API_HOST", f"{settings.HOST} is no address of this machine", "Set it to 127.0.0.1 or 0.0.0.0"
+        )
+
+
+# -------------------------------------------------------------------------------------------------------- connections
+
+
+def _connections() -> Iterator[Finding]:
+    try:
+        connection.ensure_connection()
+    except DatabaseError as failure:
+        yield error(
+            "DATABASE_URL", f"the database does not answer ({_first_line(failure)})", "Start it, or correct the URL"
+        )
+        return
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        yield warning(
+            "DATABASE_URL", "the database lacks migrations", "Run manage.py migrate (serve does it by itself)"
+        )
+    else:
+        yield from _stored_secrets()
+    if settings.REDIS_URL:
+        yield from _redis()
+
+
+def _redis() -> Iterator[Finding]:
+    client = Redis.from_url(
+        settings.REDIS_URL, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=CONNECT_TIMEOUT_S
+    )
+    try:
+        client.ping()
+    except (RedisError, OSError) as failure:
+        yield error("REDIS_URL", f"Redis does not answer ({_first_line(failure)})", "Start it, or correct the URL")
+    finally:
+        client.close()
+
+
+def _stored_secrets() -> Iterator[Finding]:
+    for credential in Credential.objects.filter(enabled=True).select_related("provider"):
+        try:
+            secret = credential.reveal()
+        except UndecipherableSecret:
+            yield error(f"credential {credential}", "no configured key decrypts it",
+                        "Add the key it was written with to PROXY_API_ENCRYPTION_KEYS, or enter it again")  # fmt: skip
+            continue
+        variable = credential.environment_variable
+        if variable and not secret:
+            yield warning(f"credential {credential}", f"{variable} is not set", f"Set {variable} or {variable}_FILE")
+        elif not variable and not secret:
+            yield warning(f"credential {credential}", "no secret was entered yet", "Enter it in the admin")
+
+
+def _first_line(failure: BaseException) -> str:
+    return (str(failure).splitlines() or [type(failure).__name__])[0]
+
+
+# ------------------------------------------------------------------------------------------------------ configuration
+
+
+def _configuration(path: str) -> Iterator[Finding]:
+    if path:
+        try:
+            wanted = read(read_file(path).data, file=path)
+        except ConfigurationRefused as refusal:
+            yield from of_refusal(refusal)
+            return
+        yield from of_document(wanted, settings.PROVIDER_SECRET)
+        return
+    try:
+        stored = read_configuration()
+    except DatabaseError:
+        return
+    if not stored.providers:
+        yield warning("providers", "none is configured: only the demo answers",
+                      "Set PROXY_API_OPENAI_API_KEY, load a configuration, or add one in the admin")  # fmt: skip

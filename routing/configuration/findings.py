@@ -1,0 +1,84 @@
+"""What `validate_env` says: each finding names the key, what is the matter with it, and the remedy. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from routing.configuration.document import Configuration
+from routing.configuration.placeholders import PLACEHOLDERS
+from routing.configuration.problems import ConfigurationRefused
+from routing.configuration.schema import resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    level: Literal["error", "warning"]
+    key: str
+    problem: str
+    remedy: str
+
+    def describe(self) -> str:
+        return f"{self.level.upper()} {self.key}: {self.problem}. {self.remedy}."
+
+
+def error(key: str, problem: str, remedy: str) -> Finding:
+    return Finding(level="error", key=key, problem=problem, remedy=remedy)
+
+
+def warning(key: str, problem: str, remedy: str) -> Finding:
+    return Finding(level="warning", key=key, problem=problem, remedy=remedy)
+
+
+def of_refusal(refusal: ConfigurationRefused) -> Iterator[Finding]:
+    for item in refusal.problems:
+        where = f"{refusal.file}:{item.at.line}:{item.at.column}"
+        yield error(f"{where} {item.key}".strip(), f"found {item.found}", f"Expected {item.expected}")
+
+
+def of_document(wanted: Configuration, secret_of: Callable[[str], str]) -> Iterator[Finding]:
+    for index, entry in enumerate(wanted.api_keys):
+        if entry.token in PLACEHOLDERS:
+            yield warning(
+                f"api_keys[{index}]",
+                "it is the example's key: WHOEVER HAS READ THE DOCUMENTATION CAN USE AND ADMINISTER THIS GATEWAY",
+                'Replace it, for example with the output of: python -c "import secrets; print(secrets.token_urlsafe(32))"',
+            )
+        if entry.env is not None and not secret_of(entry.env):
+            yield error(f"api_keys[{index}].env", f"{entry.env} is not set", f"Set {entry.env} or {entry.env}_FILE")
+    yield from _of_providers(wanted, secret_of)
+    yield from _of_names(wanted)
+    if "*" in wanted.cors_origins:
+        yield warning("cors_origins", "pages of every origin may call the gateway", "Name the origins that need it")
+
+
+def _of_providers(wanted: Configuration, secret_of: Callable[[str], str]) -> Iterator[Finding]:
+    for entry in wanted.providers:
+        resolved = resolve(entry)
+        key = f"providers.{entry.name}"
+        if not entry.models:
+            yield warning(f"{key}.models", "there are none, so it serves nothing", "List the models it shall serve")
+        variables = [credential.env for credential in resolved.credentials if credential.env and credential.enabled]
+        unset = [variable for variable in variables if not secret_of(variable)]
+        if variables and len(unset) == len(variables):
+            problem = f"{' and '.join(unset)} is not set, so it has no key and is passed over"
+            yield warning(f"{key}.api_key_env", problem, f"Set {unset[0]} (or {unset[0]}_FILE), also in .env")
+        if resolved.base_url.startswith("http://") and variables:
+            yield warning(f"{key}.base_url", "its key travels unencrypted", "Use https unless the network is your own")
+
+
+def _of_names(wanted: Configuration) -> Iterator[Finding]:
+    known = {model.name for entry in wanted.providers for model in entry.models}
+    known |= {f"{entry.name}/{model.name}" for entry in wanted.providers for model in entry.models}
+    aliases = set(wanted.model_aliases)
+    for name, alias in wanted.model_aliases.items():
+        yield from _unknown(f"model_aliases.{name}.targets", alias.targets, known)
+        yield from _unknown(f"model_aliases.{name}.fallbacks", alias.fallbacks, known | aliases)
+    for policy in wanted.route_policies:
+        names = (*policy.fallbacks, *policy.context_fallbacks)
+        yield from _unknown(f"route_policies.{policy.name}.fallbacks", names, known | aliases)
+
+
+def _unknown(key: str, names: Iterable[str], known: set[str]) -> Iterator[Finding]:
+    missing = [name for name in names if name not in known]
+    if missing:
+        yield warning(key, f"no provider of this file serves {', '.join(missing)}", "Check the spelling")

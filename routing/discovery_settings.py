@@ -1,0 +1,60 @@
+"""The configuration's `discovery` section as providers.discovery wants it."""
+
+from typing import Any
+
+from django.conf import settings
+
+from providers.discovery.found import AddressRules
+from providers.discovery.settings import ConsulPlace, DiscoverySettings, KubernetesPlace, RegistryPlace, Surroundings
+from routing.configuration.document import Discovery
+from routing.configuration.dump import section_value
+from routing.models import GatewaySettings
+from routing.revisions import one_revision
+
+
+def read_discovery_settings() -> DiscoverySettings:
+    stored = GatewaySettings.objects.filter(pk=1).values_list("discovery", flat=True).first() or {}
+    return discovery_settings(section_value("discovery", stored) or Discovery())
+
+
+def discovery_settings(section: Discovery) -> DiscoverySettings:
+    registry, consul, kubernetes = section.registry, section.consul, section.kubernetes
+    return DiscoverySettings(
+        registry=RegistryPlace(url=registry.url, token=_secret(registry.token_env))
+        if registry and registry.url
+        else None,
+        consul=ConsulPlace(
+            url=consul.url, tag=consul.tag, datacenter=consul.datacenter, token=_secret(consul.token_env)
+        )
+        if consul
+        else None,
+        kubernetes=KubernetesPlace(
+            namespace=kubernetes.namespace,
+            label_selector=kubernetes.label_selector,
+            resource=kubernetes.resource,
+            api_url=kubernetes.api_url,
+            own_api_url=settings.KUBERNETES_API_URL,
+            token_file=kubernetes.token_file,
+            ca_file=kubernetes.ca_file,
+        )
+        if kubernetes
+        else None,
+        model_lists=section.model_lists,
+        addresses=AddressRules(allow_cidrs=section.allow_cidrs, allow_env=frozenset(section.allow_env)),
+        auto_approve=section.auto_approve,
+        vanish_after=section.vanish_after,
+        drain_seconds=section.drain_seconds,
+        timeout_s=settings.HTTP_TIMEOUT_S,
+    )
+
+
+def _secret(variable: str | None) -> str:
+    return str(settings.PROVIDER_SECRET(variable)) if variable else ""
+
+
+def surroundings() -> Surroundings:
+    return Surroundings(settings=read_discovery_settings, one_change=_one_change)
+
+
+def _one_change(**fields: Any) -> Any:
+    return one_revision(**fields)

@@ -126,7 +126,10 @@ class WorkerLiveState:
 
     def _decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:
         decision = self._worker.gateway.decisions.get(request_id)
-        return None if decision is None else (decision.render(), decision.tenant)
+        if decision is None:
+            return None
+        self._worker.gateway.kept.asked_for(decision)
+        return decision.render(), decision.tenant
 
     async def _watch_sql(self) -> None:
         """Notes the last moment at which SQL was there, for readiness."""

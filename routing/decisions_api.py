@@ -11,6 +11,7 @@ from accounts.callers import Caller
 from accounts.models import UsageRecord
 from monitoring import live
 from monitoring.refusals import NotFound, OperationRefused, WorkerStarting
+from routing.models import RouteDecisionRecord
 
 
 class Candidate(Schema):
@@ -65,7 +66,7 @@ def build_router(*, reader: AuthBase) -> Router:
     @router.get("/requests/{request_id}", response=Decision, auth=reader, summary="Where a request went, and why")
     def one_request(request: HttpRequest, request_id: str) -> Any:
         caller: Caller = request.auth  # type: ignore[attr-defined]
-        found = _remembered(request_id, caller) or _booked(request_id, caller)
+        found = _remembered(request_id, caller) or _kept(request_id, caller) or _booked(request_id, caller)
         if found is None:
             raise NotFound(f"No request '{request_id[:128]}' is known.", param="request_id")
         return JsonResponse(found)
@@ -81,6 +82,15 @@ def _remembered(request_id: str, caller: Caller) -> dict[str, Any] | None:
         return None
     decision, tenant = found
     return decision if caller.is_admin or tenant == caller.tenant else None
+
+
+def _kept(request_id: str, caller: Caller) -> dict[str, Any] | None:
+    """From the database: failures, a sample, and decisions that were read before."""
+    rows = RouteDecisionRecord.objects.filter(request_id=request_id)
+    if not caller.is_admin:
+        rows = rows.filter(tenant=caller.tenant)
+    newest = rows.order_by("-decided_at").first()
+    return None if newest is None else {**newest.decision, "source": "kept"}
 
 
 def _booked(request_id: str, caller: Caller) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from routing.answer_store import AnswerStore
 from routing.attempts import Attempts, Won, idle_timeout
 from routing.call import Call, CallOptions, ClientSink, Header
 from routing.condensing import Condensing
+from routing.decision_keeping import DecisionKeeper
 from routing.decisions import Decision, DecisionRing
 from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
 from routing.estimation import Estimate, estimate
@@ -52,6 +53,7 @@ class Gateway:
         self.settlement = Settlement(accounts)
         self.active = ActiveCalls(self.settlement.progress)
         self.decisions = DecisionRing()
+        self.kept = DecisionKeeper()
         self.draining = False
         self._tables = tables
         self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
@@ -65,6 +67,7 @@ class Gateway:
 
     def open(self) -> None:
         self.active.open()
+        self.kept.open()
 
     def drain(self, deadline_s: float) -> None:
         """From now on unready; calls that come all the same are answered."""
@@ -74,6 +77,7 @@ class Gateway:
     async def aclose(self) -> None:
         await self.active.aclose()
         await self.cache.aclose()
+        await self.kept.aclose()
 
     # ------------------------------------------------------------------------------------------------- one call
 
@@ -105,6 +109,7 @@ class Gateway:
             unwatch()
             self.active.discard(call)
             self.accounts.release(admission)
+            self.kept.finished(call.decision)
 
     def _route(self, request: ClientRequest, principal: Principal) -> tuple[RoutingTable, Route]:
         table = self.table

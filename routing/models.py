@@ -159,3 +159,24 @@ class ConfigurationFile(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class RouteDecisionRecord(models.Model):
+    """Why a request went where it went, for those that outlive the ring in memory. Written by `decision_keeping`."""
+
+    request_id = models.CharField(_("request"), max_length=128)
+    tenant = models.CharField(max_length=64, editable=False)
+    model = models.CharField(_("model"), max_length=200)
+    revision = models.PositiveIntegerField(_("revision"))
+    kept_for = models.CharField(_("kept for"), max_length=16, help_text=_("failure, sample or asked"))
+    decided_at = models.DateTimeField(_("decided at"), db_index=True)
+    decision = models.JSONField(_("decision"))
+
+    class Meta:
+        ordering = ["-decided_at"]
+        constraints = [models.UniqueConstraint(fields=["request_id", "decided_at"], name="decision_once_per_request")]
+        verbose_name = _("route decision")
+        verbose_name_plural = _("route decisions")
+
+    def __str__(self) -> str:
+        return self.request_id

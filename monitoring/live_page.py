@@ -73,6 +73,10 @@ def quick_part(
 def card_state(provider: ProviderNow, facts: ProviderFacts) -> str:
     """`unknown` while nothing was ever checked and no call was made: it would be a lie to call that healthy."""
     status = provider_status(provider)
+    bars = {each.bar for each in provider.deployments}
+    if status == "unhealthy" and bars == {"credential_cooling"} and provider.health != "unhealthy":
+        # A pause of some seconds after a 429 or 503, which it asked for itself, is no outage.
+        return "degraded"
     untouched = all(each.ttft_s is None and each.answer_s is None for each in provider.deployments)
     return "unknown" if status == "healthy" and facts.health == "unknown" and untouched else status
 

@@ -103,16 +103,26 @@ def _day_cells(provider_id: int, now: datetime) -> list[dict[str, Any]]:
     first = today - timedelta(days=29)
     rolled = HealthRollup.objects.filter(span="hour", provider_id=provider_id, deployment_id=0, start_at__gte=first)
     sums: dict[int, list[int]] = {}
-    for at, samples, slow, down in rolled.values_list("start_at", "samples", "degraded", "unhealthy"):
-        total = sums.setdefault((at - first).days, [0, 0, 0])
-        total[:] = [total[0] + samples, total[1] + slow, total[2] + down]
+    newest = first
+    for at, *amounts in rolled.values_list("start_at", "samples", "degraded", "unhealthy"):
+        newest = max(newest, at + timedelta(hours=1))
+        _add(sums.setdefault((at - first).days, [0, 0, 0]), amounts)
+    # What is not summed up yet: the hour that is running.
+    fresh = HealthSample.objects.filter(provider_id=provider_id, deployment_id=None, at__gte=newest)
+    for at, status in fresh.values_list("at", "status"):
+        _add(sums.setdefault((at - first).days, [0, 0, 0]), [1, status == "degraded", status == "unhealthy"])
     cells = []
     for day in range(30):
         samples, slow, down = sums.get(day, [0, 0, 0])
         up = None if not samples else int(10000 * (samples - down) / samples) / 100
-        kind = "s" if samples and up is not None and up < 100 and down * 2 < samples else cell(samples, 0, down)
+        # Over a day a slow check or two is nothing; a twentieth of them is.
+        kind = cell(samples, max(0, slow - samples // 20), down)
         cells.append({"day": first + timedelta(days=day), "kind": kind, "up": up})
     return cells
+
+
+def _add(total: list[int], amounts: list[int]) -> None:
+    total[:] = [one + other for one, other in zip(total, amounts, strict=True)]
 
 
 def _with_times(incident: dict[str, Any]) -> dict[str, Any]:

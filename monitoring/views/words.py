@@ -11,7 +11,7 @@ def causes() -> dict[str, str]:
         "disabled": _("switched off"),
         "draining": _("being taken out of use"),
         "no_credential": _("no usable API key"),
-        "credential_cooling": _("every API key is resting after a rate limit"),
+        "credential_cooling": _("resting for some seconds: it said it was overloaded or at its limit"),
         "saturated": _("as many calls as it may have"),
         "breaker_open": _("circuit breaker open"),
         "unhealthy": _("health checks fail"),

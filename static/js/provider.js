@@ -1,0 +1,52 @@
+// Charts of one provider over a chosen range, and its buttons.
+import { duration, fill, percent, post, rate, read, setText } from "./format.js";
+import { timeChart } from "./chart.js";
+
+const words = read("words");
+const find = (id) => document.getElementById(id);
+const latency = timeChart(find("latency"), {
+  series: [{ label: words.first, kind: "first" }, { label: words.checks, kind: "second" }],
+  format: (value) => duration(value),
+  floor: 100,
+});
+const traffic = timeChart(find("traffic"), { series: [{ label: words.requests, kind: "first" }], format: (value) => rate(value), floor: 1, bars: true });
+const errors = timeChart(find("errors"), { series: [{ label: words.errors, kind: "bad" }], format: (value) => `${percent(value)} %`, floor: 5 });
+
+let range = "1h";
+
+async function show() {
+  const wanted = range;
+  const answer = await fetch(`history.json?range=${wanted}`).then((each) => each.json(), () => null);
+  if (!answer || wanted !== range) return;
+  const times = answer.points.map((point) => point[0]);
+  const column = (index) => answer.points.map((point) => point[index]);
+  const checks = new Map(answer.checks.map(([at, ms]) => [Math.floor(at / answer.step) * answer.step, ms]));
+  latency([times, column(3), times.map((at) => checks.get(at) ?? null)], answer.step);
+  traffic([times, column(1).map((value) => value || null)], answer.step);
+  errors([times, column(2)], answer.step);
+  const busy = answer.points.some((point) => point[1] > 0) || checks.size > 0;
+  find("nothing").hidden = busy;
+}
+
+find("ranges").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  range = button.dataset.range;
+  for (const each of find("ranges").children) each.setAttribute("aria-pressed", String(each === button));
+  show();
+});
+
+find("actions").addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-action]");
+  if (!button) return;
+  if (button.dataset.confirm && !confirm(button.dataset.confirm)) return;
+  button.disabled = true;
+  setText(find("result"), words.checking);
+  const answer = await post(`${button.dataset.action}/`).catch((error) => ({ ok: false, message: String(error) }));
+  button.disabled = false;
+  find("result").className = `state ${answer.ok ? "ok" : "bad"}`;
+  setText(find("result"), answer.ok ? answer.message : fill(words.failed, { reason: answer.message }));
+});
+
+show();
+setInterval(() => !document.hidden && show(), 60000);

@@ -105,6 +105,8 @@ KUBERNETES_API_URL = (
 )
 UPSTREAM_CLIENT = env.str("PROXY_API_UPSTREAM_CLIENT", default="lean")
 WORKERS = env.int("PROXY_API_WORKERS", default=1)
+# What this process serves: all, gateway or admin (see proxy_site.roles). `serve --role` sets it.
+ROLE = env.str("PROXY_API_ROLE", default="all")
 # Set by the supervisor for the workers it starts.
 SUPERVISOR_PID = env.int("PROXY_API_SUPERVISOR_PID", default=0)
 DRAIN_TIMEOUT_S = env.float("PROXY_API_DRAIN_TIMEOUT", default=30.0)

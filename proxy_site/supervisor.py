@@ -34,9 +34,10 @@ class Supervisor:
     """Runs until SIGTERM or SIGINT, which drains all workers. SIGHUP replaces them one after another, each only when its
     successor accepts connections."""
 
-    def __init__(self, listener: socket.socket, workers: int) -> None:
+    def __init__(self, listener: socket.socket, workers: int, role: str) -> None:
         self._listener = listener
         self._wanted = workers
+        self._role = role
         self._workers: list[WorkerProcess] = []
         self._stopping = False
         self._restart = False
@@ -73,6 +74,7 @@ class Supervisor:
         environment = {
             **os.environ,
             "PROXY_API_WORKERS": str(self._wanted),
+            "PROXY_API_ROLE": self._role,
             "PROXY_API_SUPERVISOR_PID": str(os.getpid()),
         }
         process = subprocess.Popen(command, pass_fds=(self._listener.fileno(), write_end), env=environment)  # noqa: S603
@@ -110,11 +112,11 @@ class Supervisor:
             old.process.wait()
 
 
-def run_workers(*, host: str, port: int, workers: int) -> None:
+def run_workers(*, host: str, port: int, workers: int, role: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(2048)
         listener.set_inheritable(True)
-        Supervisor(listener, workers).run()
+        Supervisor(listener, workers, role).run()

@@ -9,17 +9,18 @@ from django.conf import settings
 from django.urls import path
 
 from monitoring.consumers import DashboardConsumer
+from proxy_site.roles import Role
 from proxy_site.worker import Worker
 from routing.consumers import ChatConsumer
 
 Scope = dict[str, Any]
 
 
-def websocket_application(worker: Worker) -> Any:
+def websocket_application(worker: Worker, *, role: Role = Role.ALL) -> Any:
     """Sessions are read for every connection; consumers decide what they are worth."""
     chat: Any = ChatConsumer.as_asgi(gateway=worker.gateway, trusted_origin=same_origin_or_trusted)
-    dashboard: Any = StaffOnly(DashboardConsumer.as_asgi())
     nowhere: Any = Refuse(404)
+    dashboard: Any = nowhere if role is Role.GATEWAY else StaffOnly(DashboardConsumer.as_asgi())
     routes = [
         path("ws/v1/chat/completions", chat),
         path("ws/v1/chat/completions/", chat),

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from proxy_site.bootstrap import FirstStart, migrate_if_needed, prepare
 from proxy_site.embedded import DemoUpstream
 from proxy_site.embedded_celery import EmbeddedWork
+from proxy_site.roles import Role
 from proxy_site.server import GatewayServer, server_config
 from routing.config_watch import load_at_start
 from routing.listen_address import listen_address
@@ -44,18 +45,20 @@ class Command(BaseCommand):
             "--port", type=int, help=f"Port to listen on ({settings.PORT}, or the configuration file's)."
         )
         parser.add_argument("--workers", type=int, default=1, help="Processes that serve; more than 1 needs Redis.")
+        parser.add_argument(
+            "--role",
+            choices=[role.value for role in Role],
+            default=settings.ROLE,
+            help="What to serve: all, gateway (/v1, its WebSocket, health and metrics) or admin (all but /v1).",
+        )
         parser.add_argument("--no-beat", action="store_true", help="Do not run scheduled work in this process.")
         parser.add_argument("--json", action="store_true", help="Print what was started as one JSON line.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         workers: int = options["workers"]
-        if workers < 1:
-            raise CommandError("--workers must be at least 1.")
-        if workers > 1 and not settings.REDIS_URL:
-            raise CommandError(
-                "More than one worker needs Redis, so that limits, breakers and live pages are shared. "
-                "Set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379/0, or serve with one worker."
-            )
+        role = Role(options["role"])
+        _refuse_sharing_nothing(workers, role)
+        settings.ROLE = role.value
         address = listen_address(host=options["host"], port=options["port"])
         host, port = address.host, address.port
         _refuse_taken_port(host, port)
@@ -65,11 +68,12 @@ class Command(BaseCommand):
             load_at_start(settings.CONFIG_FILE)
         work = EmbeddedWork(beat=not options["no_beat"])
         demo = DemoUpstream(preferred_port=port + 1)
-        first = prepare(demo_base_url=demo.base_url)
+        # A gateway sets nothing up: its control plane does.
+        first = FirstStart() if role is Role.GATEWAY else prepare(demo_base_url=demo.base_url)
         if first.demo:
             demo.start()
         self._announce(first, host=host, port=port, as_json=options["json"])
-        if settings.EMBEDDED or not settings.REDIS_URL:
+        if role is not Role.GATEWAY and (settings.EMBEDDED or not settings.REDIS_URL):
             # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
             work.start()
         try:
@@ -78,7 +82,7 @@ class Command(BaseCommand):
             else:
                 from proxy_site.supervisor import run_workers
 
-                run_workers(host=host, port=port, workers=workers)
+                run_workers(host=host, port=port, workers=workers, role=role)
         finally:
             work.stop()
             demo.stop()
@@ -90,11 +94,16 @@ class Command(BaseCommand):
 
             fields = {
                 "url": url,
+                "role": settings.ROLE,
                 "admin_password": first.admin_password,
                 "api_key": first.api_key,
                 "model": first.model,
             }
             self.stdout.write(json.dumps(fields))
+            return
+        if settings.ROLE == Role.GATEWAY:
+            self.stdout.write(f"\nLLM Proxy API {settings.VERSION} serves {url}/v1 (role gateway)")
+            self.stdout.flush()
             return
         self.stdout.write(BANNER.format(version=settings.VERSION, url=url))
         if first.admin_password:
@@ -106,8 +115,9 @@ class Command(BaseCommand):
                 "\n  DEMO: no provider has a key yet, so a demo provider answers. Add yours in the admin,"
             )
             self.stdout.write("  or set PROXY_API_OPENAI_API_KEY (or another provider's) and start again.")
-        key = first.api_key or "$LLM_PROXY_KEY"
-        self.stdout.write(CURL.format(url=url, key=key, model=first.model or "YOUR-MODEL"))
+        if settings.ROLE == Role.ALL:
+            key = first.api_key or "$LLM_PROXY_KEY"
+            self.stdout.write(CURL.format(url=url, key=key, model=first.model or "YOUR-MODEL"))
         self.stdout.flush()
 
 
@@ -123,6 +133,22 @@ def run_single(*, host: str, port: int, on_drain: Callable[[], object]) -> None:
         is_busy=worker.is_busy,
         drain_timeout_s=settings.DRAIN_TIMEOUT_S,
     ).run()
+
+
+def _refuse_sharing_nothing(workers: int, role: Role) -> None:
+    if workers < 1:
+        raise CommandError("--workers must be at least 1.")
+    if settings.REDIS_URL:
+        return
+    remedy = "Set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379/0, or serve with one worker and --role all."
+    if workers > 1:
+        raise CommandError(
+            f"More than one worker needs Redis, so that limits, breakers and live pages are shared. {remedy}"
+        )
+    if role is not Role.ALL:
+        raise CommandError(
+            f"Parted roles need Redis: the admin learns from it what gateways see and gateways what it changes. {remedy}"
+        )
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

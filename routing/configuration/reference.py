@@ -1,0 +1,130 @@
+"""docs/configuration.md, made from the declarations that the reader uses, so that it cannot say anything else. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING
+from typing import Any
+
+from routing.configuration.document import (
+    AliasEntry,
+    BudgetEntry,
+    Condensation,
+    Configuration,
+    ConsulSource,
+    Discovery,
+    KeyEntry,
+    KubernetesSource,
+    PayloadLogging,
+    PolicyEntry,
+    RegistrySource,
+    ResponseCache,
+    TeamEntry,
+)
+from routing.configuration.kinds import Kind, ListOf, MapOf, OrNull
+from routing.configuration.provider_entry import CredentialEntry, ModelEntry, ProviderEntry, Timeouts
+from routing.configuration.sections import Key, Section, keys_of
+
+HEAD = """# Configuration
+
+<!-- Written by `manage.py configuration_reference`; a test fails when it is out of date. -->
+
+A gateway is configured by documents in YAML or JSON: `config.example.yaml` is one. The database is the one truth; a
+document is loaded into it, as a whole or not at all.
+
+| command | does |
+|---|---|
+| `manage.py load_config FILE` | loads a document; `--dry-run` shows the difference, `--prune` also removes what only other files name |
+| `manage.py dump_config` | prints what is in force as a document; secrets appear as references, API keys are left out |
+| `manage.py validate_env --config FILE` | checks environment, document and connections, with a remedy for each finding |
+| `manage.py rollback_config N` | puts revision N in force again |
+| `manage.py import_litellm FILE` | turns a LiteLLM proxy's configuration into such a document |
+| `manage.py discover_providers` | looks for providers in the sources of `discovery` |
+
+**Hot reload.** The file that `PROXY_API_CONFIG` names is loaded when the gateway starts and again within two seconds of
+a change. Entries that left the file are removed. A broken file is refused with line and remedy, and what is in force
+stays. Replace the file (write another, rename it), as editors and Kubernetes do.
+
+**Absent keys.** A top-level key that a document does not give stays as it is. Inside an entry (a provider, an alias …)
+an absent key has its default. Loading the same document twice changes nothing the second time.
+
+**Who manages what.** Entries from a file are read-only in the admin. `managed_by: admin` leaves an entry editable;
+loading the document again overwrites what was edited.
+
+**History.** Each change, whoever makes it, is a numbered revision with author, time, reason and difference; answers name
+the revision they were made under (`x-llm-proxy-revision`). Rolling back never brings a withdrawn API key back, and money
+that was spent stays spent.
+
+**Environment.** `.env.example` lists its variables. Where a variable and a key mean the same, the variable wins.
+"""
+
+SECTIONS: tuple[tuple[str, type], ...] = (
+    ("The document", Configuration),
+    ("providers[]", ProviderEntry),
+    ("providers[].models[]", ModelEntry),
+    ("providers[].credentials[]", CredentialEntry),
+    ("providers[].timeouts", Timeouts),
+    ("api_keys[]", KeyEntry),
+    ("model_aliases.NAME", AliasEntry),
+    ("route_policies[]", PolicyEntry),
+    ("teams.NAME", TeamEntry),
+    ("teams.NAME.budgets[]", BudgetEntry),
+    ("condensation", Condensation),
+    ("response_cache", ResponseCache),
+    ("payload_logging", PayloadLogging),
+    ("discovery", Discovery),
+    ("discovery.registry", RegistrySource),
+    ("discovery.consul", ConsulSource),
+    ("discovery.kubernetes", KubernetesSource),
+)
+
+
+def reference() -> str:
+    return HEAD + "".join(f"\n## {title}\n\n{_table(section)}" for title, section in SECTIONS)
+
+
+def _table(section: type) -> str:
+    return "\n".join(_rows(section)) + "\n"
+
+
+def _rows(section: type) -> Iterator[str]:
+    yield "| key | value | default | meaning |"
+    yield "|---|---|---|---|"
+    for item in keys_of(section):
+        names = " or ".join(f"`{name}`" for name in (item.name, *item.aliases))
+        yield f"| {names} | {_kind(item.kind)} | {_default(item)} | {_cell(item.meaning)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _kind(kind: Kind) -> str:
+    """Sections have a table of their own, so their keys are not repeated here."""
+    if isinstance(kind, OrNull):
+        return f"{_kind(kind.kind)}, or null"
+    if isinstance(kind, ListOf) and isinstance(kind.kind, Section):
+        return "a list, see below"
+    if isinstance(kind, MapOf) and isinstance(kind.value, Section):
+        return "a mapping by name, see below"
+    if isinstance(kind, Section):
+        return "a mapping, see below"
+    return _cell(kind.label)
+
+
+def _default(item: Key) -> str:
+    if item.default is MISSING:
+        return "required"
+    if isinstance(item.kind, Section):
+        return ""
+    return f"`{_shown(item.default)}`"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, Mapping):
+        return "{}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if isinstance(value, str):
+        return value or '""'
+    return f"{value:g}" if isinstance(value, float) else str(value)

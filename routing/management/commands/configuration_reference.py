@@ -1,0 +1,19 @@
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from routing.configuration.reference import reference
+
+
+class Command(BaseCommand):
+    help = "Writes docs/configuration.md from the declarations of the document's keys."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--output", default=str(Path(settings.BASE_DIR) / "docs" / "configuration.md"))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        Path(options["output"]).write_text(reference(), encoding="utf-8")
+        self.stdout.write(options["output"])

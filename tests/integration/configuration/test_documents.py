@@ -1,0 +1,161 @@
+"""What is written about configuration is true: examples load, the reference is current, every variable is listed."""
+
+import contextlib
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+
+from providers import secrets
+from providers.models import Credential, Provider
+from routing.configuration.reference import reference
+from routing.configuration.schema import read
+from routing.litellm_import import translate
+from routing.models import ConfigurationRevision
+from tests.integration.configuration.conftest import Load
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCUMENTS = Path(__file__).parent / "documents"
+# Set by other programs (Kubernetes, our own supervisor, the tests), not by people.
+NOT_FOR_PEOPLE = {
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "PROXY_API_ENV_FILE",
+    "PROXY_API_ROLE",
+    "PROXY_API_SUPERVISOR_PID",
+}
+
+
+def test_the_reference_is_what_the_reader_reads():
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference(), "run manage.py configuration_reference"
+
+
+@pytest.mark.django_db
+def test_the_example_loads(load: Load):
+    assert load((ROOT / "config.example.yaml").read_text()).revision is not None
+
+
+def test_the_example_of_the_environment_lists_every_variable():
+    read_by_us = set()
+    for path in (ROOT / "proxy_site").glob("*.py"):
+        read_by_us |= set(
+            re.findall(r'(?:env\.[a-z_]+|from_file_or_environment|required_secret)\(\s*"([A-Z_]+)"', path.read_text())
+        )
+    listed = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    assert read_by_us - NOT_FOR_PEOPLE - listed == set()
+
+
+def validate(*arguments: str) -> list[dict[str, str]]:
+    out = StringIO()
+    with contextlib.suppress(CommandError):
+        call_command("validate_env", "--json", *arguments, stdout=out)
+    found = json.loads(out.getvalue())["findings"]
+    assert all(item["key"] and item["problem"] and item["remedy"] for item in found)
+    return found
+
+
+@pytest.mark.django_db
+def test_validate_env_warns_loudly_of_the_examples_key(settings):
+    settings.PROVIDER_SECRET = lambda name: ""
+    found = {item["key"]: item for item in validate("--config", str(DOCUMENTS / "config.yaml"))}
+
+    assert "WHOEVER HAS READ" in found["api_keys[0]"]["problem"]
+    assert "PROXY_API_OPENAI_API_KEY is not set" in found["providers.openai_default.api_key_env"]["problem"]
+
+
+@pytest.mark.django_db
+def test_validate_env_names_every_fault_of_a_broken_file(tmp_path: Path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("port: 0\nmodel_aliases: {a: {targets: 5}}\n")
+    with pytest.raises(CommandError, match="2 errors"):
+        call_command("validate_env", "--config", str(path), stdout=StringIO())
+    assert [item["key"].split(" ")[-1] for item in validate("--config", str(path)) if item["level"] == "error"] == [
+        "port",
+        "model_aliases.a.targets",
+    ]
+
+
+@pytest.mark.django_db
+def test_validate_env_checks_connections_numbers_and_stored_secrets(settings):
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    settings.HTTP_TIMEOUT_S = 0.0
+    provider = Provider.objects.create(name="p", base_url="http://10.0.0.1")
+    Credential.objects.create(provider=provider, ciphertext=Fernet(Fernet.generate_key()).encrypt(b"x").decode())
+    keys = {item["key"] for item in validate() if item["level"] == "error"}
+
+    assert {"REDIS_URL", "HTTP_TIMEOUT", "credential p/default"} <= keys
+
+
+@pytest.mark.django_db
+def test_secrets_move_to_the_newest_key_and_unreadable_ones_stay(settings):
+    provider = Provider.objects.create(name="p", base_url="http://10.0.0.1")
+    credential = Credential(provider=provider, name="good")
+    credential.store("sk-the-secret-itself")
+    credential.save()
+    lost = Fernet(Fernet.generate_key()).encrypt(b"x").decode()
+    Credential.objects.create(provider=provider, name="lost", ciphertext=lost)
+    revisions = ConfigurationRevision.objects.count()
+    new = Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [new, *settings.ENCRYPTION_KEYS]
+
+    with pytest.raises(CommandError, match="p/lost"):
+        call_command("rotate_encryption_keys", stdout=StringIO())
+
+    settings.ENCRYPTION_KEYS = [new]
+    assert Credential.objects.get(name="good").reveal() == "sk-the-secret-itself"
+    with pytest.raises(secrets.UndecipherableSecret):
+        Credential.objects.get(name="lost").reveal()
+    assert ConfigurationRevision.objects.count() == revisions
+
+
+LITELLM = """
+model_list:
+  - model_name: gpt-4o
+    litellm_params: {model: azure/gpt-4o-eu, api_base: https://my.openai.azure.com/, api_key: os.environ/AZ, rpm: 6}
+  - model_name: gpt-4o
+    litellm_params: {model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, weight: 2, input_cost_per_token: 2.5e-06}
+  - model_name: claude
+    litellm_params: {model: claude-sonnet-4-6, api_key: sk-literal-key}
+  - model_name: gem
+    litellm_params: {model: gemini/gemini-pro}
+router_settings: {routing_strategy: least-busy, num_retries: 2, fallbacks: [{gpt-4o: [claude]}], redis_host: x}
+general_settings: {master_key: os.environ/MASTER}
+"""
+
+
+def test_a_litellm_configuration_becomes_ours(tmp_path: Path):
+    path = tmp_path / "litellm.yaml"
+    path.write_text(LITELLM)
+    out, notes = StringIO(), StringIO()
+    call_command("import_litellm", str(path), stdout=out, stderr=notes)
+    wanted = read(out.getvalue().encode(), file="ours.yaml")
+
+    providers = {entry.name: entry for entry in wanted.providers}
+    assert (providers["azure"].api_key_env, providers["openai"].api_key_env) == ("AZ", "OPENAI_API_KEY")
+    assert providers["azure"].models[0].upstream == "gpt-4o-eu"
+    assert providers["openai"].models[0].input_usd_per_mtok == 2_500_000_000
+    assert providers["openai"].models[0].weight == 2
+    assert (wanted.default_strategy, wanted.max_attempts) == ("least_busy", 3)
+    assert wanted.route_policies[0].fallbacks == ("claude",)
+    assert wanted.api_keys[0].env == "MASTER"
+    assert "sk-literal-key" not in out.getvalue() + notes.getvalue()
+    for said in ("rpm", "gemini", "redis_host", "api_key"):
+        assert said in notes.getvalue()
+
+
+def test_something_that_is_no_litellm_configuration_is_refused(tmp_path: Path):
+    path = tmp_path / "x.yaml"
+    path.write_text("providers: []\n")
+    with pytest.raises(CommandError, match="no model_list"):
+        call_command("import_litellm", str(path))
+
+
+def test_nothing_in_a_litellm_list_crashes_the_import():
+    imported = translate({"model_list": [None, 5, {}, {"litellm_params": 3}, {"litellm_params": {"model": "x/y"}}]})
+    assert imported.document["providers"] == []
+    assert len(imported.notes) == 5

@@ -78,7 +78,9 @@ class Caller:
 
 
 async def _read_events(response: aiohttp.ClientResponse, got: Got) -> None:
-    async for line in response.content:
+    # Read first and parse afterwards: a client that is busy parsing measures itself.
+    lines = [(time.monotonic(), line) async for line in response.content]
+    for when, line in lines:
         if not line.startswith(b"data: "):
             continue
         payload = line[6:].strip()
@@ -92,7 +94,7 @@ async def _read_events(response: aiohttp.ClientResponse, got: Got) -> None:
             content = choice["delta"].get("content")
             if content:
                 got.text += content
-                got.event_times.append(time.monotonic())
+                got.event_times.append(when)
             got.finish = choice.get("finish_reason") or got.finish
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -139,6 +140,7 @@ def expected_text(tokens: int) -> str:
     return "".join(map(token, range(tokens)))
 
 
+@functools.lru_cache(maxsize=64)
 def stream_events(behaviour: Behaviour, model: str, *, include_usage: bool) -> list[bytes]:
     """The events of a healthy stream: role, one per token, finish, usage when asked for, `[DONE]`."""
     choices = [_choice({"role": "assistant", "content": ""})]

@@ -1,0 +1,131 @@
+"""Many streams at once all complete in order and on time; readers that stall and senders that dawdle are cut."""
+
+import asyncio
+import json
+import re
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.calling import Caller, Got, percentile, report
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.upstreams.behaviours import expected_text
+from tests.upstreams.faults import FaultUpstream
+
+EVENTS = 50
+INTERVAL_S = 0.1
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FaultUpstream]:
+    async with FaultUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def server(migrated_data_dir: Path, tmp_path: Path, upstream: FaultUpstream) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path / "data"))
+    models = [
+        {"model": "paced", "upstream_model": f"fault:none?tokens={EVENTS}&interval_s={INTERVAL_S}"},
+        {"model": "brief", "upstream_model": f"fault:none?tokens=10&interval_s={INTERVAL_S}"},
+        {"model": "huge", "upstream_model": "fault:none?tokens=40000"},
+    ]
+    only = {"name": "only", "base_url": f"{upstream.url}/v1", "max_connections": 2000, "models": models}
+    process.seed({"providers": [only]}).start()
+    yield process
+    process.kill()
+
+
+def lateness_s(found: list[Got]) -> list[float]:
+    """How much later than the stream's own best pace each event came."""
+    late = []
+    for got in found:
+        offsets = [when - INTERVAL_S * number for number, when in enumerate(got.event_times)]
+        late += [offset - min(offsets) for offset in offsets]
+    return late
+
+
+def resident_mb(pid: int) -> float:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+async def together(server: GatewayProcess, model: str, streams: int, *, over_s: float = 0.0) -> list[Got]:
+    async with Caller(server) as caller:
+
+        async def one(number: int) -> Got:
+            await asyncio.sleep(over_s * number / streams)
+            return await caller.ask(model)
+
+        return list(await asyncio.gather(*(one(number) for number in range(streams))))
+
+
+async def test_a_hundred_streams_complete_in_order(server: GatewayProcess) -> None:
+    found = await together(server, "brief", 100)
+    assert all(got.is_clean(expected_text(10)) for got in found)
+
+
+@pytest.mark.slow
+async def test_five_hundred_streams_complete_in_order_and_on_time(
+    server: GatewayProcess, upstream: FaultUpstream
+) -> None:
+    found = await together(server, "paced", 500, over_s=1.0)
+    unclean = [got for got in found if not got.is_clean(expected_text(EVENTS))]
+    late = lateness_s(found)
+    report(
+        f"many streams: 500 at once of {1 / INTERVAL_S:.0f} events/s, {len(unclean)} not clean or reordered; events late by "
+        f"p50 {percentile(late, 0.5) * 1000:.1f} ms, p99 {percentile(late, 0.99) * 1000:.1f} ms (upstream, gateway and "
+        f"client together); gateway at {resident_mb(server.pid):.0f} MB"
+    )
+    assert not unclean
+    assert percentile(late, 0.99) <= 0.05
+
+
+def open_stream(server: GatewayProcess, model: str) -> socket.socket:
+    """A client with a small receive buffer that has asked and reads nothing."""
+    body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "hi"}]}).encode()
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", server.port))
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    client.sendall(head.encode() + body)
+    client.setblocking(False)
+    return client
+
+
+@pytest.mark.slow
+async def test_stalled_readers_cost_little_memory_and_are_cut(server: GatewayProcess, upstream: FaultUpstream) -> None:
+    before = resident_mb(server.pid)
+    began = time.monotonic()
+    clients = [open_stream(server, "huge") for _ in range(5)]
+    await upstream.until(lambda seen: len(seen.hits) == 5, timeout_s=60)
+    await asyncio.sleep(10)
+    grown = resident_mb(server.pid) - before
+    await upstream.until(lambda seen: all(hit.client_closed_at for hit in seen.hits), timeout_s=60)
+    cut_after = time.monotonic() - began
+    for client in clients:
+        client.close()
+    report(f"stalled readers: 5 of a 7 MB stream each, {grown:.0f} MB more memory, cut after {cut_after:.0f} s")
+    assert grown < 30
+    assert 30 <= cut_after < 45
+
+
+@pytest.mark.slow
+async def test_headers_that_never_end_are_not_waited_for(server: GatewayProcess) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    began = time.monotonic()
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n")
+    closed = asyncio.create_task(reader.read())
+    while not closed.done():
+        writer.write(b"x-slow: 1\r\n")
+        await asyncio.sleep(0.5)
+        assert time.monotonic() - began < 15
+    writer.close()
+    report(f"slowloris: headers cut after {time.monotonic() - began:.1f} s")

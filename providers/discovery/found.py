@@ -112,9 +112,10 @@ def _kind(entry: Mapping[str, Any]) -> str:
 def _list(entry: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> list[str]:
     values = entry.get(key, [])
     names = [value.get("name") if isinstance(value, Mapping) else value for value in _sequence(values, key)]
-    if not all(isinstance(name, str) and pattern.fullmatch(name) for name in names):
+    fine = [name for name in names if isinstance(name, str) and pattern.fullmatch(name)]
+    if len(fine) != len(names):
         raise NotUsable(f"{key} is not a list of names")
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(fine))
 
 
 def _sequence(values: object, key: str) -> Sequence[Any]:

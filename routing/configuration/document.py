@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from routing.configuration import values
-from routing.configuration.kinds import ListOf, MapOf, Number, OrNull, Text, Whole
+from routing.configuration.kinds import Choice, ListOf, MapOf, Number, OrNull, Text, Whole
 from routing.configuration.provider_entry import EMPTY, ProviderEntry
 from routing.configuration.sections import Section, key
 
@@ -55,7 +55,7 @@ class Condensation:
 class ResponseCache:
     given: frozenset[str] = frozenset()
     enabled: bool = key(values.FLAG, "For every team and model, unless an alias or key says otherwise.", default=False)
-    ttl: float = key(values.Number(open_below=True, most=31_536_000), "How long an answer is kept.", default=300.0)
+    ttl: float = key(Number(open_below=True, most=31_536_000), "How long an answer is kept.", default=300.0)
     max_entries: int = key(Whole(least=1, most=10_000_000), "Answers kept.", default=1000)
 
 
@@ -88,7 +88,7 @@ class KubernetesSource:
     )
     api_url: str | None = key(values.MAYBE_URL, "null: the cluster that this pod runs in.", default=None)
     resource: str = key(
-        values.Choice(options=("services", "endpointslices")),
+        Choice(options=("services", "endpointslices")),
         "`services`: one provider per Service; `endpointslices`: one per ready endpoint.",
         default="services",
     )
@@ -155,7 +155,7 @@ class BudgetEntry:
     tokens: int | None = key(values.BIG_COUNT, "Tokens per period.", default=None)
     period: str = key(values.PERIOD, "Calendar day or month, UTC.", default="month")
     on_unknown_price: str = key(
-        values.Choice(options=("refuse", "allow")), "What to do with a model without a price.", default="refuse"
+        Choice(options=("refuse", "allow")), "What to do with a model without a price.", default="refuse"
     )
 
 

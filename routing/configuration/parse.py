@@ -139,7 +139,7 @@ class _YamlReader:
         kind = _SCALARS.get(source.tag)
         if kind is None:
             raise _refused(self.file, at, f"the tag {source.tag}", "plain data without tags")
-        return ScalarNode(at=at, type=kind, text=source.value, plain=source.style in (None, ""))
+        return ScalarNode(at=at, type=kind, text=source.value, plain=getattr(source, "style", None) in (None, ""))
 
     def _entries(self, source: yaml.MappingNode, depth: int) -> Iterator[tuple[ScalarNode, Node]]:
         seen: dict[str, Position] = {}

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from routing.configuration import values
-from routing.configuration.kinds import ListOf, OrNull, Text
+from routing.configuration.kinds import ListOf, Number, OrNull, Text, Whole
 from routing.configuration.sections import Section, key
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -134,11 +134,11 @@ class ProviderEntry:
     request_timeout: float | None = key(
         values.MAYBE_SECONDS, "For a call to it altogether; null: the gateway's `request_timeout`.", default=None
     )
-    max_retries: int = key(values.Whole(most=20), "Attempts at this provider for one call.", default=3)
+    max_retries: int = key(Whole(most=20), "Attempts at this provider for one call.", default=3)
     retry_delay: float = key(
-        values.Number(most=60.0), "Before the same provider is tried again; doubles, with jitter.", default=0.25
+        Number(most=60.0), "Before the same provider is tried again; doubles, with jitter.", default=0.25
     )
-    max_connections: int = key(values.Whole(least=1, most=100_000), "Calls at once.", default=100)
+    max_connections: int = key(Whole(least=1, most=100_000), "Calls at once.", default=100)
     keepalive_timeout: float = key(values.SECONDS, "An idle connection is closed after it.", default=30.0)
     circuit_breaker_threshold: int | None = key(
         values.MAYBE_COUNT, "Failures in a row that open its breakers; null: the gateway's.", default=None

@@ -32,7 +32,7 @@ document is loaded into it, as a whole or not at all.
 
 | command | does |
 |---|---|
-| `manage.py load_config FILE` | loads a document; `--dry-run` shows the difference, `--prune` also removes what only other files name |
+| `manage.py load_config FILE` | loads a document; `--dry-run` shows the difference, `--prune` removes what else files brought |
 | `manage.py dump_config` | prints what is in force as a document; secrets appear as references, API keys are left out |
 | `manage.py validate_env --config FILE` | checks environment, document and connections, with a remedy for each finding |
 | `manage.py rollback_config N` | puts revision N in force again |

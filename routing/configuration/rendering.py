@@ -1,7 +1,7 @@
 """A Configuration as YAML or JSON text; reading it gives the same Configuration again. Pure."""
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import yaml
@@ -17,7 +17,8 @@ def plain(configuration: Configuration) -> dict[str, Any]:
     return found
 
 
-def render(configuration: Configuration, *, style: Literal["yaml", "json"] = "yaml") -> str:
+def render(configuration: Configuration, *, style: str = "yaml") -> str:
+    """`style` is yaml or json."""
     document = plain(configuration)
     if style == "json":
         return orjson.dumps(document, default=_fragment, option=orjson.OPT_INDENT_2).decode() + "\n"

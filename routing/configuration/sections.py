@@ -77,7 +77,7 @@ class Section:
                 values[item.name] = reading.refuse(node.at, where, "nothing", f"{item.kind.label}; the key is required")
         if any(value is WRONG for value in values.values()):
             return WRONG
-        if "given" in self.type.__dataclass_fields__:
+        if any(item.name == "given" for item in fields(self.type)):
             values["given"] = frozenset(values)
         return self.type(**values)
 

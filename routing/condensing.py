@@ -12,8 +12,8 @@ from providers.types import JsonObject, Operation
 from routing.attempts import Won
 from routing.call import Call, Header
 from routing.condensation import (
-    Condensed,
     CondensationPolicy,
+    Condensed,
     ConversationMemory,
     Receipt,
     TooLong,
@@ -24,6 +24,7 @@ from routing.condensation import (
     switched_on,
     too_long,
 )
+from routing.condensation.trimming import trim
 from routing.estimation import estimate, message_tokens
 from routing.walk import AllFailed, Walk
 
@@ -73,10 +74,14 @@ class Condensing:
             if found is None or not self._is_on(call):
                 raise
             last = failed
-        return await self._shorten(call, found, last, progress or _begin(call))
+        return await self._shorten(call, found, last, progress)
 
-    async def _shorten(self, call: Call, found: TooLong, failed: AllFailed, progress: _Progress) -> Won:
+    async def _shorten(self, call: Call, found: TooLong, failed: AllFailed, begun: _Progress | None) -> Won:
         policy = self.policy(call)
+        progress = begun or _begin(call)
+        if not failed.errors and _fits(call, found):
+            # Only the size of its JSON spoke against it.
+            return await self._walk.find(call)
         for failures in range(ROUNDS):
             if not await self._once(call, found, policy, progress, failures):
                 break
@@ -102,21 +107,22 @@ class Condensing:
     ) -> bool:
         """Shortens the call's conversation; False when nothing more can go."""
         estimated = call.estimate.likely_input
+        if found.window is None and found.requested_tokens is None:
+            found = TooLong(window=progress.before)
         messages: list[JsonObject] = call.request.body["messages"]
         around = estimated - sum(map(message_tokens, messages))
         target = aim(found, policy, estimated=estimated, output=call.estimate.output, failures=failures)
-        extra = policy.max_tokens_default if policy.summary_model else message_tokens({"content": NOTICE})
-        room = target - around - (min(extra, target // 4) if policy.summary_model or policy.notice else 0)
-        done = condense(messages, target=max(room, 0))
+        note = min(_note_tokens(policy), target // 4)
+        done = condense(messages, target=max(target - around - note, 0))
         if done.after >= done.before:
             return False
-        shorter, steps = await self._with_note(call, done, policy)
+        shorter, steps = await self._with_note(call, done, policy, note)
         progress.steps = merge_steps(progress.steps, (*done.steps, *steps))
         _apply(call, shorter, progress)
         return True
 
     async def _with_note(
-        self, call: Call, done: Condensed, policy: CondensationPolicy
+        self, call: Call, done: Condensed, policy: CondensationPolicy, most_tokens: int
     ) -> tuple[list[JsonObject], tuple[str, ...]]:
         """With what the model is told about what is missing."""
         if policy.summary_model and done.dropped:
@@ -124,7 +130,7 @@ class Condensing:
             summary = await self._summarise(call, [*earlier, *done.dropped], policy)
             if summary:
                 kept = [message for message in done.messages if message not in earlier]
-                return insert_note(kept, SUMMARY + summary), ("summarise:1",)
+                return insert_note(kept, SUMMARY + trim(summary, most_tokens)), ("summarise:1",)
         if policy.notice and not any(_says(message, NOTICE) for message in done.messages):
             return insert_note(done.messages, NOTICE), ()
         return done.messages, ()
@@ -155,7 +161,14 @@ class Condensing:
 
 
 def _begin(call: Call) -> _Progress:
+    """From here on the conversation is measured message by message."""
+    call.request = replace(call.request, size_bytes=0)
+    call.estimate = estimate(call.request)
     return _Progress(head=call.head, original=list(call.request.body["messages"]), before=call.estimate.likely_input)
+
+
+def _fits(call: Call, found: TooLong) -> bool:
+    return found.window is not None and call.estimate.likely_input + (call.estimate.output or 0) <= found.window
 
 
 def _apply(call: Call, messages: list[JsonObject], progress: _Progress) -> None:
@@ -175,6 +188,12 @@ def _too_long(call: Call, failed: AllFailed, plans: int, attempts: int) -> TooLo
 
 def _scope(call: Call) -> tuple[str, str]:
     return call.principal.tenant, call.route.name
+
+
+def _note_tokens(policy: CondensationPolicy) -> int:
+    if policy.summary_model:
+        return policy.max_tokens_default
+    return message_tokens({"content": NOTICE}) if policy.notice else 0
 
 
 def _says(message: JsonObject, text: str) -> bool:

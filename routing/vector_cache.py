@@ -61,7 +61,8 @@ class VectorCache:
         call.head = (*call.head, (b"x-llm-proxy-cache", b"miss"))
         call.sink = recorder = _VectorRecorder(call, asked, land)
         if not asked.is_all_new:
-            call.request = replace(call.request, body={**call.request.body, "input": list(asked.missing.values())})
+            smaller = {**call.request.body, "input": list(asked.missing.values())}
+            call.request = replace(call.request, body=smaller, size_bytes=0)
             call.estimate = estimate(call.request)
         await run(call)
         if recorder.fresh:

@@ -44,7 +44,7 @@ def test_renders_what_the_contract_promises():
     assert second["score"] is None, "infinitely dear, which JSON cannot say"
     assert (third["excluded"], third["score"], third["terms"]) == ("held_open", None, {})
     assert shown["attempts"][0] == {
-        "provider": "p1", "deployment": "p1/u1", "outcome": "timeout", "status": None, "duration": 2.0,
+        "provider": "p1", "deployment": "p1/u1", "outcome": "timeout", "status": None, "started": 1.0, "duration": 2.0,
         "time_to_first_token": None, "credential": "key-1", "then": "next", "message": "slow",
     }  # fmt: skip
     assert shown["attempts"][1]["time_to_first_token"] == 0.5

@@ -54,6 +54,8 @@ class Reports:
             key_id=principal.key_id,
             key_name=principal.name,
             team=principal.team or None,
+            cache=call.cache or None,
+            condensed=call.condensed.result if call.condensed is not None else None,
             revision=call.table.revision,
             finish_reason=summary.finish_reason,
             usage_source=summary.usage_source,

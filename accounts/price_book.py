@@ -1,4 +1,4 @@
-"""Which price holds for a model: our own rows by effective date, then the provider's configuration, then the catalogue.
+"""Which price holds for a model: the deployment's own, then our rows by effective date, then the catalogue.
 
 Built in a thread when the routing table is; reading it costs a dictionary lookup.
 """
@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,8 @@ CATALOGUE_IDS = {
 }
 Pair = tuple[str, str]
 _known: dict[Pair, PriceCard | None] = {}
+_asking: set[Pair] = set()
+_lock = threading.Lock()
 
 
 def catalogue_prices(pairs: Iterable[Pair]) -> dict[Pair, PriceCard | None]:
@@ -41,9 +44,35 @@ def catalogue_prices(pairs: Iterable[Pair]) -> dict[Pair, PriceCard | None]:
     asked = dict.fromkeys(pairs)
     missing = [pair for pair in asked if pair not in _known and pair[0] in CATALOGUE_IDS]
     if missing:
-        for pair, rows in zip(missing, _ask(missing), strict=True):
-            _known[pair] = None if rows is None else card_of(rows)
+        found = zip(missing, _ask(missing), strict=True)
+        # At once: who watches the size sees all or nothing of it.
+        _known.update({pair: None if rows is None else card_of(rows) for pair, rows in found})
     return {pair: _known.get(pair) for pair in asked}
+
+
+def known_prices(pairs: Iterable[Pair]) -> dict[Pair, PriceCard | None]:
+    """As `catalogue_prices`, but never waits: what is not known yet is asked for in the background, and
+    `catalogue_size` grows when the answer is there."""
+    asked = dict.fromkeys(pairs)
+    with _lock:
+        missing = [pair for pair in asked if pair[0] in CATALOGUE_IDS and pair not in _known and pair not in _asking]
+        _asking.update(missing)
+    if missing:
+        threading.Thread(target=_find_out, args=(missing,), name="price-catalogue", daemon=True).start()
+    return {pair: _known.get(pair) for pair in asked}
+
+
+def catalogue_size() -> int:
+    """How many models were looked up so far: when it changes, prices may have."""
+    return len(_known)
+
+
+def _find_out(missing: Sequence[Pair]) -> None:
+    try:
+        catalogue_prices(missing)
+    finally:
+        with _lock:
+            _asking.difference_update(missing)
 
 
 def card_of(rows: Sequence[Sequence[int | None]]) -> PriceCard:
@@ -95,13 +124,12 @@ class PriceBook:
     def card(
         self, *, provider: str, kind: str, model: str, configured: Rates | None = None, at: datetime | None = None
     ) -> PriceCard | None:
-        """`configured` are the prices of the deployment itself, where its configuration has them."""
-        own = self.own(provider, model, at or timezone.now())
-        if own is not None:
-            return own
+        """`configured` are the prices of the deployment itself, where its configuration has them. The catalogue's come
+        with a later call when they are not known yet."""
         if configured is not None:
             return PriceCard(tiers=((0, configured),))
-        return catalogue_prices([(kind, model)])[(kind, model)]
+        own = self.own(provider, model, at or timezone.now())
+        return own if own is not None else known_prices([(kind, model)])[(kind, model)]
 
     def next_change(self, after: datetime) -> datetime | None:
         """When the next own price comes into force: build the book's users again then."""

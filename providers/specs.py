@@ -23,6 +23,15 @@ class Prices:
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    tiers: "tuple[tuple[int, Prices], ...]" = ()
+    """(more input tokens than this, the prices of the whole call from there on), ascending."""
+
+    def at(self, input_tokens: int) -> "Prices":
+        found = self
+        for above, prices in self.tiers:
+            if input_tokens > above:
+                found = prices
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,7 @@ class Gateway:
         finally:
             unwatch()
             self.active.discard(call)
+            self.settlement.lost(call)
             self.accounts.release(admission)
             self.kept.finished(call.decision)
 

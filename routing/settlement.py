@@ -5,9 +5,10 @@ charged; the others are recorded as provider cost.
 """
 
 import time
+from dataclasses import replace
 
 from accounts.admission import Accounts
-from accounts.pricing import cost_nano_usd
+from accounts.pricing import cost_nano_usd, dearest
 from accounts.records import AttemptIntent, CallRecord, Rates, Tokens, UsageSource
 from providers.adapters.base import Delivered
 from providers.errors import UpstreamError
@@ -20,6 +21,7 @@ from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens, measured
 from routing.reporting import Reports
 
 NOTHING = Usage()
+CLIENT_LEFT = ("client_gone", "cancelled")
 
 
 class Settlement:
@@ -35,14 +37,14 @@ class Settlement:
         output = call.estimate.output
         costs: list[int | None] = []
         tokens = 0
-        for deployment in call.route.deployments:
+        for deployment in _reachable(call):
             most_output = output if output is not None else deployment.max_output_tokens or DEFAULT_OUTPUT_TOKENS
             tokens = max(tokens, most_input + most_output)
-            rates = _rates(deployment.prices)
-            costs.append(cost_nano_usd(Tokens(input=most_input, output=most_output), rates) if rates else None)
+            rates = _rates(deployment.prices, most_input)
+            costs.append(None if rates is None else dearest(rates, most_input, most_output))
         known = [cost for cost in costs if cost is not None]
-        dearest = None if len(known) < len(costs) else max(known, default=0)
-        await self._accounts.reserve(call.admission, cost_nano_usd=dearest, tokens=tokens)
+        most = None if len(known) < len(costs) else max(known, default=0)
+        await self._accounts.reserve(call.admission, cost_nano_usd=most, tokens=tokens)
 
     def started(self, call: Call, attempt: Attempt) -> None:
         """Before anything is sent upstream: enough is written down to book the attempt should this process die."""
@@ -58,7 +60,7 @@ class Settlement:
                 endpoint=call.options.endpoint,
                 stream=call.request.stream,
                 input_tokens=call.estimate.likely_input,
-                rates=_rates(deployment.prices),
+                rates=_rates(deployment.prices, call.estimate.likely_input),
                 revision=call.table.revision,
             ),
         )
@@ -92,7 +94,7 @@ class Settlement:
 
     def broken(self, call: Call, won: Won, error: UpstreamError) -> None:
         """A stream that failed after its first token: the prompt and what was delivered."""
-        usage, source = _stream_usage(call, won)
+        usage, source = _cut_usage(call, won)
         self._conclude(call, won=won, status=error.status, error=error, usage=usage, source=source)
 
     def failed(self, call: Call, error: ClientFacing) -> None:
@@ -100,17 +102,24 @@ class Settlement:
         self._conclude(call, won=None, status=error.status, error=error, usage=NOTHING, source="estimated")
 
     def interrupted(self, call: Call, *, status: int, error: ClientFacing | None) -> None:
-        """Ended by the client or by us: what was delivered, and the prompt if the client left while we waited."""
+        """Ended by the client or by us: what was delivered; the prompt if the client left while an upstream worked."""
         won = call.won
         usage: Usage
         source: UsageSource
         if won is not None and won.stream is not None:
-            usage, source = _stream_usage(call, won)
-        elif status == 499 and call.attempts:
+            usage, source = _cut_usage(call, won)
+        elif status == 499 and call.attempts and call.attempts[-1].outcome in CLIENT_LEFT:
             usage, source = Usage(input_tokens=measured(call.request).likely_input), "estimated"
         else:
             usage, source = NOTHING, "estimated"
         self._conclude(call, won=won, status=status, error=error, usage=usage, source=source)
+
+    def lost(self, call: Call) -> None:
+        """A mistake of ours ended a call that had reached an upstream: on the record, and free of charge."""
+        if call.attempts and not call.concluded:
+            call.concluded = True
+            summary = _summary(call, None, status=500, usage=NOTHING, source="estimated", error=None, finish=None)
+            self._accounts.settle(call.admission, _records(summary, call.attempts[-1]))
 
     # ------------------------------------------------------------------------------------------------- innards
 
@@ -128,22 +137,48 @@ class Settlement:
         if call.concluded:
             return
         call.concluded = True
-        now = time.monotonic()
         last = won.attempt if won is not None else call.attempts[-1] if call.attempts else None
-        cost = _cost(usage, last.deployment) if last is not None else 0
-        summary = CallSummary(
-            call=call,
-            status=status,
-            error=error,
-            usage=usage,
-            usage_source=source,
-            cost_nano_usd=cost,
-            duration_s=now - call.started_at,
-            first_token_s=last.first_token_s if last is not None else None,
-            finish_reason=finish,
-        )
+        summary = _summary(call, last, status=status, usage=usage, source=source, error=error, finish=finish)
         self._accounts.settle(call.admission, _records(summary, last))
         self.reports.finished(summary)
+
+
+def _summary(
+    call: Call,
+    last: Attempt | None,
+    *,
+    status: int,
+    usage: Usage,
+    source: UsageSource,
+    error: ClientFacing | UpstreamError | None,
+    finish: str | None,
+) -> CallSummary:
+    return CallSummary(
+        call=call,
+        status=status,
+        error=error,
+        usage=usage,
+        usage_source=source,
+        cost_nano_usd=_cost(usage, last.deployment) if last is not None else 0,
+        duration_s=time.monotonic() - call.started_at,
+        first_token_s=last.first_token_s if last is not None else None,
+        finish_reason=finish,
+    )
+
+
+def _reachable(call: Call) -> list[DeploymentSpec]:
+    """Every deployment that may answer: the route's, and those of its fallbacks."""
+    found: list[DeploymentSpec] = []
+    seen: set[str] = set()
+    waiting = [call.route]
+    while waiting:
+        route = waiting.pop()
+        if route.name not in seen:
+            seen.add(route.name)
+            found.extend(route.deployments)
+            names = (*route.fallbacks, *route.context_fallbacks)
+            waiting.extend(other for name in names if (other := call.table.route(name)) is not None)
+    return found
 
 
 def _stream_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
@@ -153,6 +188,20 @@ def _stream_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
     return _counted(call, won.stream.delivered_text()), "counted"
 
 
+def _cut_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
+    """Of a stream that did not reach its end: what a provider told on the way may leave out what came after it."""
+    usage, source = _stream_usage(call, won)
+    if source == "provider":
+        assert won.stream is not None
+        counted = _counted(call, won.stream.delivered_text())
+        if usage.output_tokens < counted.output_tokens:
+            prompt = usage.input_tokens or counted.input_tokens
+            return replace(
+                usage, input_tokens=prompt, output_tokens=counted.output_tokens, cost_nano_usd=None
+            ), "counted"
+    return usage, source
+
+
 def _counted(call: Call, text: str) -> Usage:
     return Usage(input_tokens=measured(call.request).likely_input, output_tokens=count_tokens(text))
 
@@ -160,7 +209,7 @@ def _counted(call: Call, text: str) -> Usage:
 def _cost(usage: Usage, deployment: DeploymentSpec) -> int | None:
     if usage.cost_nano_usd is not None:
         return usage.cost_nano_usd
-    rates = _rates(deployment.prices)
+    rates = _rates(deployment.prices, usage.input_tokens)
     return cost_nano_usd(_tokens(usage), rates) if rates is not None else None
 
 
@@ -174,8 +223,10 @@ def _tokens(usage: Usage) -> Tokens:
     )
 
 
-def _rates(prices: Prices) -> Rates | None:
+def _rates(prices: Prices, input_tokens: int) -> Rates | None:
     """None while the input or the output price is unknown."""
+    if prices.tiers:
+        prices = prices.at(input_tokens)
     if prices.input is None or prices.output is None:
         return None
     return Rates(

@@ -77,6 +77,10 @@ class RoutingTable:
     providers: Mapping[str, ProviderSpec]
     policy: GatewayPolicy = GatewayPolicy()
     listed: tuple[Route, ...] = ()
+    prices_until: float = float("inf")
+    """When another price comes into force, in epoch seconds."""
+    catalogue_size: int = 0
+    """How many models the price catalogue had been asked for when the prices were read."""
 
     def route(self, name: str) -> Route | None:
         return self.routes.get(name)
@@ -92,6 +96,8 @@ def build_table(
     aliases: Iterable[AliasSpec] = (),
     policies: Iterable[PolicySpec] = (),
     policy: GatewayPolicy = GatewayPolicy(),
+    prices_until: float = float("inf"),
+    catalogue_size: int = 0,
 ) -> RoutingTable:
     """Resolves names once, so that a request only looks one up. An alias hides a model of the same name; its targets
     are looked up among models and `provider/model` names, and unknown targets lead nowhere."""
@@ -113,6 +119,8 @@ def build_table(
         providers=MappingProxyType(providers),
         policy=policy,
         listed=tuple(routes[name] for name in sorted(plain)),
+        prices_until=prices_until,
+        catalogue_size=catalogue_size,
     )
 
 

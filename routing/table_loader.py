@@ -1,8 +1,11 @@
 """From the database to a RoutingTable. Runs in a thread; the event loop only swaps the finished table in."""
 
 from django.db import close_old_connections, connection, transaction
+from django.utils import timezone
 
+from accounts.price_book import PriceBook, catalogue_size
 from providers.loading import load_deployments
+from routing.deployment_prices import priced, until
 from routing.environment_first import log_level
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.table import AliasSpec, GatewayPolicy, PolicySpec, RoutingTable, build_table
@@ -47,10 +50,17 @@ def load_table() -> RoutingTable:
             breaker_timeout_s=row.circuit_breaker_timeout_s,
             request_timeout_s=row.request_timeout_s,
         )
+        prices, asked, now = PriceBook.load(), catalogue_size(), timezone.now()
         aliases = [_alias(alias) for alias in ModelAlias.objects.filter(enabled=True)]
         policies = [_policy(policy) for policy in RoutePolicy.objects.filter(enabled=True)]
     return build_table(
-        revision=revision, deployments=deployments, aliases=aliases, policies=policies, policy=_gateway_policy(row)
+        revision=revision,
+        deployments=priced(deployments, prices, now),
+        aliases=aliases,
+        policies=policies,
+        policy=_gateway_policy(row),
+        prices_until=until(prices, now),
+        catalogue_size=asked,
     )
 
 

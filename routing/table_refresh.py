@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from time import time
 
 from django.db import DatabaseError
 
+from routing.deployment_prices import outdated
 from routing.table import EMPTY_TABLE, RoutingTable
 from routing.table_loader import poll_revision, poll_table
 
@@ -21,6 +23,7 @@ class TableRefresher:
         interval_s: float = 1.0,
         load: Callable[[], RoutingTable] = poll_table,
         revision: Callable[[], int] = poll_revision,
+        clock: Callable[[], float] = time,
     ) -> None:
         self.current: RoutingTable = EMPTY_TABLE
         self.stale = False
@@ -28,6 +31,7 @@ class TableRefresher:
         self._interval_s = interval_s
         self._load = load
         self._revision = revision
+        self._clock = clock
         self._nudged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -46,7 +50,8 @@ class TableRefresher:
         self._nudged.set()
 
     async def refresh(self) -> None:
-        if await asyncio.to_thread(self._revision) != self.current.revision:
+        changed = await asyncio.to_thread(self._revision) != self.current.revision
+        if changed or outdated(self.current, self._clock()):
             self._swap(await asyncio.to_thread(self._load))
         self.stale = False
 

@@ -29,7 +29,7 @@ from accounts.models import (
     UsageHourly,
     UsageRecord,
 )
-from accounts.price_book import PriceBook
+from accounts.price_book import PriceBook, catalogue_prices
 from accounts.provisioning import KeyOrder, create_key, revoke_key, rotate_key
 from accounts.records import CEILING, AccountsSettings, Rates
 from accounts.retention import delete_old_usage
@@ -325,18 +325,21 @@ def test_own_prices_override_by_date_provider_and_name():
     assert price(provider="x", model="gpt-4o", at=now - timedelta(days=7)) == 2
     assert price(provider="mine", model="gpt-4o") == 4
     assert price(provider="x", model="gpt-4o", at=now + timedelta(days=6)) == 9
-    assert price(provider="x", model="other", configured=Rates(input=8, output=8)) == 8
+    assert price(provider="x", model="gpt-4o", configured=Rates(input=8, output=8)) == 8
     assert book.card(provider="x", kind="own", model="other") is None
 
 
 def test_the_catalogue_knows_cached_and_tiered_prices():
-    book = PriceBook()
-    sonnet = book.card(provider="a", kind="anthropic", model="claude-sonnet-4-5")
+    asked = [("anthropic", "claude-sonnet-4-5"), ("openai", "no-such-model-at-all"), ("own", "gpt-4o")]
+    found = catalogue_prices(asked)
+    sonnet = found[asked[0]]
 
     assert sonnet.rates(1).input == 3 * USD
     assert sonnet.rates(1).cached_input == 3 * USD // 10
     assert sonnet.rates(200_001).input == 6 * USD
-    assert book.card(provider="o", kind="openai", model="no-such-model-at-all") is None
+    assert found[asked[1]] is None
+    assert found[asked[2]] is None, "a server of one's own has no catalogue price"
+    assert PriceBook().card(provider="a", kind="anthropic", model="claude-sonnet-4-5") == sonnet
 
 
 def test_retention_deletes_old_rows_and_keeps_the_sums():

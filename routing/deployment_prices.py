@@ -1,0 +1,58 @@
+"""Gives each deployment its price while a table is built, and says when a table's prices are no longer right."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from accounts.price_book import PriceBook, catalogue_size, known_prices
+from accounts.records import PriceCard, Rates
+from providers.specs import DeploymentSpec, Prices
+from routing.table import RoutingTable
+
+
+def priced(deployments: Iterable[DeploymentSpec], book: PriceBook, now: datetime) -> list[DeploymentSpec]:
+    """A deployment's own prices hold before our price rows, and those before the catalogue. Unknown stays unknown."""
+    found = list(deployments)
+    # All at once: the catalogue is asked in one process, not in one for each model.
+    known_prices(_pair(item) for item in found if _unpriced(item.prices) and not item.provider.demo)
+    return [_priced(item, book, now) if _unpriced(item.prices) else item for item in found]
+
+
+def outdated(table: RoutingTable, now: float) -> bool:
+    """Whether another price came into force since the table was built, or the catalogue answered. `now`: epoch seconds."""
+    return table.catalogue_size != catalogue_size() or now >= table.prices_until
+
+
+def until(book: PriceBook, now: datetime) -> float:
+    change = book.next_change(now)
+    return float("inf") if change is None else change.timestamp()
+
+
+def _unpriced(prices: Prices) -> bool:
+    return prices.input is None or prices.output is None
+
+
+def _pair(deployment: DeploymentSpec) -> tuple[str, str]:
+    return deployment.provider.kind, deployment.upstream_model
+
+
+def _priced(deployment: DeploymentSpec, book: PriceBook, now: datetime) -> DeploymentSpec:
+    provider = deployment.provider
+    kind = "" if provider.demo else provider.kind
+    card = book.card(provider=provider.name, kind=kind, model=deployment.upstream_model, at=now)
+    return deployment if card is None else replace(deployment, prices=_prices(card))
+
+
+def _prices(card: PriceCard) -> Prices:
+    (_, lowest), *higher = card.tiers
+    return replace(_flat(lowest), tiers=tuple((above, _flat(rates)) for above, rates in higher))
+
+
+def _flat(rates: Rates) -> Prices:
+    return Prices(
+        input=rates.input,
+        output=rates.output,
+        cached_input=rates.cached_input,
+        cache_write=rates.cache_write,
+        reasoning=rates.reasoning,
+    )

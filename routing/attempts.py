@@ -4,6 +4,7 @@ An attempt *wins* with a complete answer, or with the first semantic event of a 
 Each attempt ends in exactly one of `complete`, `fail` and `abandon`, which give back its slot and judge the upstream.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from routing.condensation import CondensationPolicy, overflow_by_keyword
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 ERROR_LIMIT_BYTES = 256 * 1024
 SLOT_WAIT_S = 1.0
+END_OF_BODY_S = 1.0
 
 
 class CandidateUnusable(Exception):
@@ -175,6 +177,14 @@ def _patience(call: Call, deployment: DeploymentSpec) -> float:
     if not call.request.stream:
         return provider.answer_timeout_s
     return provider.reasoning_first_token_timeout_s if deployment.reasoning else provider.first_token_timeout_s
+
+
+async def read_to_end(response: UpstreamResponse) -> None:
+    """Takes the end of a body whose last event was already passed on: only then can its connection be used again. An
+    upstream that keeps the body open is not waited for."""
+    with contextlib.suppress(UpstreamError):
+        while await response.chunk(END_OF_BODY_S):
+            pass
 
 
 def idle_timeout(deployment: DeploymentSpec) -> float:

@@ -17,7 +17,7 @@ from providers.transport import Transport
 from providers.types import ClientRequest
 from routing.active_calls import ActiveCalls
 from routing.answer_store import AnswerStore
-from routing.attempts import Attempts, Won, idle_timeout
+from routing.attempts import Attempts, Won, idle_timeout, read_to_end
 from routing.call import Call, CallOptions, ClientSink, Header
 from routing.condensing import Condensing
 from routing.decision_keeping import DecisionKeeper
@@ -202,11 +202,12 @@ class Gateway:
             self.settlement.broken(call, won, error)
             await sink.fail(error)
             return
-        self._attempts.complete(call, won)
         usage = self.settlement.streamed(call, won)
         if call.request.include_usage and stream.usage is None and frames.endswith(DONE_FRAME):
             frames = frames[: -len(DONE_FRAME)] + stream.usage_frame(usage) + DONE_FRAME
         await sink.finish(frames)
+        await read_to_end(response)
+        self._attempts.complete(call, won)
 
     # ----------------------------------------------------------------------------------------------- odd endings
 

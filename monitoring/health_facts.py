@@ -14,6 +14,7 @@ from monitoring.deployment_state import Health
 from monitoring.health_cache import clear_health_cache
 from monitoring.health_refresher import as_health
 from monitoring.models import HealthState
+from providers.discovery.looking import discover
 
 Found = TypeVar("Found")
 
@@ -101,4 +102,18 @@ def clear_cache() -> int:
 
 def discover_now() -> dict[str, Any]:
     """Asks every source of providers once; what was found, changed and refused."""
-    raise NotAvailable("Discovery is not part of this installation.")
+    report = discover()
+    changes = report["changes"]
+    return {
+        "found": [{"source": item["source"], "count": item["found"]} for item in report["sources"]],
+        "created": [*changes.get("approve", ()), *changes.get("revive", ())],
+        "updated": changes.get("update", []),
+        "removed": [*changes.get("drain", ()), *changes.get("disable", ())],
+        "errors": [
+            {"source": item["source"], "error": item["error"], "refused": item["refused"]}
+            for item in report["sources"]
+            if item["error"] or item["refused"]
+        ],
+        "proposed": report["proposed"],
+        "waiting": changes.get("differ", []),
+    }

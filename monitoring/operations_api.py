@@ -93,6 +93,8 @@ class Discovered(Schema):
     updated: list[Any] = []
     removed: list[Any] = []
     errors: list[Any] = []
+    proposed: list[str] = []
+    waiting: list[str] = []
 
 
 class CacheCleared(Schema):

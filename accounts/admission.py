@@ -10,16 +10,19 @@
 The last four never wait and never raise. An admission that is neither settled nor released stays reserved.
 """
 
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic, monotonic_ns, time
 
+from accounts import idempotency
 from accounts.authentication import KeyTable
 from accounts.background import Background
 from accounts.budgets import BudgetBook, LeaseSource, Slice
 from accounts.errors import AccountsUnavailable, HeaderPairs, RateLimitExceeded
+from accounts.idempotency import Claim, StoredAnswer
 from accounts.journal import Journal, Owner
 from accounts.key_source import KeySource, SqlKeySource
 from accounts.ledger import SqlLedger
@@ -27,7 +30,7 @@ from accounts.limit_headers import headers_of, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable
 from accounts.records import CEILING, AccountsSettings, AttemptIntent, CallRecord, LimitRule, Principal
 from accounts.redis_limit_store import RedisLimitStore
-from accounts.sql_door import SqlDoor
+from accounts.sql_door import SqlDoor, SqlUnavailable
 
 log = logging.getLogger("llm_proxy.accounts.admission")
 PROGRESS_EVERY_S = 0.5
@@ -213,6 +216,44 @@ class Accounts:
             self._budgets.settle(admission.slices, admission.held, (0, 0))
         if admission.hold is not None:
             admission.hold.store.cancel(admission.hold)
+
+    # ------------------------------------------------------------------------------------------ repeated calls
+    async def claim(self, claim: Claim) -> StoredAnswer | None:
+        """None: the caller is the first, and ends with `keep_answer` or `abandon_claim`. Raises IdempotencyMismatch,
+        IdempotencyInFlight or AccountsUnavailable."""
+        try:
+            return await self._lookups.run(
+                lambda: idempotency.begin(
+                    key_id=claim.key_id,
+                    idempotency_key=claim.idempotency_key,
+                    body=claim.body,
+                    request_id=claim.request_id,
+                ),
+                timeout_s=self._settings.sql_timeout_s,
+            )
+        except SqlUnavailable as error:
+            raise AccountsUnavailable("Idempotency-Keys cannot be checked at the moment.") from error
+
+    async def keep_answer(self, claim: Claim, answer: StoredAnswer) -> None:
+        """Without the database nothing is kept, and a repetition is refused until the claim has expired."""
+        with contextlib.suppress(SqlUnavailable):
+            await self._lookups.run(
+                lambda: idempotency.finish(
+                    key_id=claim.key_id,
+                    idempotency_key=claim.idempotency_key,
+                    status=answer.status,
+                    headers=answer.headers,
+                    body=answer.body,
+                ),
+                timeout_s=self._settings.sql_timeout_s,
+            )
+
+    async def abandon_claim(self, claim: Claim) -> None:
+        with contextlib.suppress(SqlUnavailable):
+            await self._lookups.run(
+                lambda: idempotency.abandon(key_id=claim.key_id, idempotency_key=claim.idempotency_key),
+                timeout_s=self._settings.sql_timeout_s,
+            )
 
     # ----------------------------------------------------------------------------------------------- limits
     async def _take(self, admission: Admission, rules: tuple[LimitRule, ...]) -> None:

@@ -41,6 +41,16 @@ class StoredAnswer:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One use of an Idempotency-Key. `body` is whatever must be equal for a call to count as the same."""
+
+    key_id: int
+    idempotency_key: str
+    body: bytes
+    request_id: str
+
+
 def begin(*, key_id: int, idempotency_key: str, body: bytes, request_id: str) -> StoredAnswer | None:
     """None: the caller is the first and must `finish` or `abandon`. Raises IdempotencyMismatch (another body) or
     IdempotencyInFlight (the first call still runs)."""

@@ -14,6 +14,7 @@ from routing.endpoints.cors import cors_headers, is_preflight, preflight_headers
 from routing.endpoints.decoding import decode
 from routing.endpoints.exchange import ClientGone, HttpExchange, Receive, Scope, Send
 from routing.endpoints.models import list_models, one_model
+from routing.endpoints.repeatable import answer_once
 from routing.errors import (
     ClientFacing,
     InternalError,
@@ -96,13 +97,13 @@ class DataPlane:
 
     async def _complete(self, exchange: HttpExchange, operation: Operation, principal: Principal) -> None:
         _check_media_type(exchange)
-        request = _decode(operation, await exchange.body())
+        body = await exchange.body()
+        request, options = _decode(operation, body), _options(exchange, operation)
+        if options.idempotency_key is not None and not request.stream:
+            await answer_once(self._gateway, exchange, request, body=body, principal=principal, options=options)
+            return
         await self._gateway.answer(
-            request,
-            request_id=exchange.request_id,
-            principal=principal,
-            options=_options(exchange, operation),
-            sink=exchange,
+            request, request_id=exchange.request_id, principal=principal, options=options, sink=exchange
         )
 
 

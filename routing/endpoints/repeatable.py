@@ -1,0 +1,95 @@
+"""Calls with an `Idempotency-Key`: the first one is answered and its answer kept, a repetition gets the same again, free."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from accounts.admission import Accounts
+from accounts.idempotency import Claim, StoredAnswer
+from accounts.records import Principal
+from providers.types import ClientRequest
+from routing.call import CallOptions, Header
+from routing.endpoints.exchange import HttpExchange
+from routing.errors import ClientFacing, error_body
+from routing.gateway import Gateway
+
+REPLAYED: Header = (b"idempotent-replayed", b"true")
+# What a limit had left then says nothing about now.
+FORGOTTEN = b"x-ratelimit-"
+
+
+async def answer_once(
+    gateway: Gateway,
+    exchange: HttpExchange,
+    request: ClientRequest,
+    *,
+    body: bytes,
+    principal: Principal,
+    options: CallOptions,
+) -> None:
+    """Raises IdempotencyMismatch, IdempotencyInFlight, AccountsUnavailable, and what `gateway.answer` raises."""
+    assert options.idempotency_key is not None
+    claim = Claim(
+        key_id=principal.key_id,
+        idempotency_key=options.idempotency_key,
+        body=options.endpoint.encode() + b"\n" + body,
+        request_id=exchange.request_id,
+    )
+    stored = await gateway.accounts.claim(claim)
+    if stored is not None:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in stored.headers]
+        return await exchange.reply(stored.status, stored.body, [*headers, REPLAYED])
+    sink = _KeepingSink(exchange, gateway.accounts, claim)
+    try:
+        await gateway.answer(request, request_id=exchange.request_id, principal=principal, options=options, sink=sink)
+    finally:
+        if not sink.kept:
+            await asyncio.shield(gateway.accounts.abandon_claim(claim))
+
+
+class _KeepingSink:
+    """The client's sink for one complete answer, which is kept before it is sent."""
+
+    def __init__(self, exchange: HttpExchange, accounts: Accounts, claim: Claim) -> None:
+        self._exchange = exchange
+        self._accounts = accounts
+        self._claim = claim
+        self.kept = False
+
+    @property
+    def started(self) -> bool:
+        return self._exchange.started
+
+    @started.setter
+    def started(self, value: bool) -> None:
+        self._exchange.started = value
+
+    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
+        return self._exchange.watch(gone)
+
+    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+        headers = tuple(headers)
+        if status < 500 and status != 429:
+            self.kept = True
+            pairs = [
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in headers
+                if not name.startswith(FORGOTTEN)
+            ]
+            answer = StoredAnswer(request_id=self._claim.request_id, status=status, headers=tuple(pairs), body=body)
+            # Shielded: a client that leaves now has paid, and may ask for its answer again.
+            await asyncio.shield(self._accounts.keep_answer(self._claim, answer))
+        await self._exchange.reply(status, body, headers)
+
+    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+        await self.reply(error.status, orjson.dumps(error_body(error)), headers)
+
+    async def start(self, headers: Iterable[Header]) -> None:
+        await self._exchange.start(headers)
+
+    async def write(self, frames: bytes) -> None:
+        await self._exchange.write(frames)
+
+    async def finish(self, frames: bytes = b"") -> None:
+        await self._exchange.finish(frames)

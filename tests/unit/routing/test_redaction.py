@@ -1,0 +1,82 @@
+"""Personal data and secrets are found however they are written, and what only looks like them stays."""
+
+import random
+import time
+from collections import Counter
+
+import pytest
+
+from routing.redaction import redact, redact_json
+from tests.unit.routing import personal_data
+
+KINDS = {
+    "email": personal_data.email,
+    "card": personal_data.card,
+    "phone": personal_data.phone,
+    "secret": personal_data.secret,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_finds_at_least_95_in_100_of_what_was_planted(kind: str) -> None:
+    draw = random.Random(kind)
+    missed = []
+    for _ in range(1000):
+        written = KINDS[kind](draw)
+        text = draw.choice(personal_data.SENTENCES).format(written)
+        if personal_data.sensitive_part(kind, written) in redact(text):
+            missed.append(text)
+    assert len(missed) <= 50, missed[:10]
+
+
+def test_finds_all_kinds_in_one_text() -> None:
+    counts: Counter[str] = Counter()
+    text = "Ana <ana@example.com>, +55 11 91234-5678, card 4111 1111 1111 1111, key sk-abcdefghijklmnopqrstuvwx."
+    assert redact(text, counts) == "Ana <[email]>, [phone], card [card], key [secret]."
+    assert counts == {"[email]": 1, "[phone]": 1, "[card]": 1, "[secret]": 1}
+
+
+@pytest.mark.parametrize("text", personal_data.HARMLESS)
+def test_leaves_what_only_looks_like_it(text: str) -> None:
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_doing_it_twice_changes_nothing(kind: str) -> None:
+    draw = random.Random(kind)
+    for _ in range(200):
+        once = redact(draw.choice(personal_data.SENTENCES).format(KINDS[kind](draw)))
+        assert redact(once) == once
+
+
+def test_goes_through_json_but_not_into_images_and_names() -> None:
+    image = "data:image/png;base64,+5511912345678"
+    value = {"ana@example.com": ["ana@example.com", 4111111111111111, None, True], "image": {"url": image}}
+    assert redact_json(value) == {"ana@example.com": ["[email]", 4111111111111111, None, True], "image": {"url": image}}
+
+
+def test_data_without_a_space_is_not_searched() -> None:
+    blob = "+5511912345678" * 1000
+    assert redact(blob) == blob
+
+
+def test_hostile_text_takes_no_longer_than_its_length() -> None:
+    pieces = (
+        "(",
+        "a@",
+        "1 ",
+        "+1",
+        "key: ",
+        "x.",
+        "a-",
+        "1-",
+        "0 1",
+        "eyJ",
+        "-----BEGIN PRIVATE KEY-----",
+        "a@b.",
+        "://",
+    )
+    began = time.process_time()
+    for piece in pieces:
+        redact("a " + piece * (20_000 // len(piece)) + " @")
+    assert time.process_time() - began < 3

@@ -129,7 +129,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         title=_("Home"),
         notices=notices,
         tiles=_tiles() if request.user.has_perm("providers.view_provider") else [],
-        steps=None if own else _first_steps(),
+        steps=None if own else [step for step in _first_steps() if request.user.has_perm(step["permission"])],
         address=f"{request.scheme}://{request.get_host()}",
     )
     return context
@@ -143,18 +143,21 @@ def _first_steps() -> list[dict[str, Any]]:
             "text": _("Add your first provider"),
             "help": _("Choose whose API it speaks, paste its key, test it, and tick the models to serve."),
             "link": reverse("admin:providers_provider_wizard"),
+            "permission": "providers.add_provider",
         },
         {
             "done": ApiKey.objects.exists(),
             "text": _("Make an API key for an application"),
             "help": _("With limits and a budget if you like. It is shown once."),
             "link": reverse("admin:accounts_apikey_add"),
+            "permission": "accounts.add_apikey",
         },
         {
             "done": used,
             "text": _("Send the first call"),
             "help": _("From any OpenAI library, or right here in the playground."),
             "link": "/playground/",
+            "permission": "providers.view_provider",
         },
     ]
 

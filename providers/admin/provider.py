@@ -82,7 +82,7 @@ class ProviderAdmin(EnableActions):
     list_editable = ["priority"]
     list_filter: ClassVar[Any] = [KindFilter, ("enabled", BooleanRadioFilter), ("source", ChoicesCheckboxFilter)]
     search_fields = ["name", "base_url", "deployments__model", "deployments__upstream_model"]
-    actions_list = ["wizard"]
+    actions_list = ["add_with_wizard"]
     actions_detail = ["test"]
     fieldsets = [
         (None, {"fields": [("name", "kind"), "base_url", ("priority", "weight"), "enabled"]}),
@@ -140,7 +140,7 @@ class ProviderAdmin(EnableActions):
         return redirect(f"{self.admin_site.name}:providers_provider_wizard_test", object_id)
 
     @action(description=_("Add with the wizard"), url_path="start", icon="auto_fix_high", permissions=["add"])  # type: ignore[untyped-decorator]
-    def wizard(self, request: HttpRequest) -> HttpResponse:
+    def add_with_wizard(self, request: HttpRequest) -> HttpResponse:
         return redirect(f"{self.admin_site.name}:providers_provider_wizard")
 
     def suggested_prices(self, kind: str, models: list[str]) -> dict[str, Prices]:

@@ -1,0 +1,214 @@
+"""The admin as a whole: every page opens, home says what needs attention, words are translated."""
+
+import gettext
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib import admin
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from accounts.models import Budget, BudgetPeriod
+from accounts.periods import period_of
+from accounts.provisioning import KeyOrder, create_key
+from monitoring.models import HealthState
+from providers.models import Credential, Deployment, Provider
+
+HTML = {"headers": {"accept": "text/html,*/*"}}
+PORTUGUESE = {"headers": {"accept": "text/html", "accept-language": "pt-BR,pt;q=0.9,en;q=0.5"}}
+PO = Path(settings.BASE_DIR) / "locale/pt_BR/LC_MESSAGES/django.po"
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+def provider(name: str, **fields: object) -> Provider:
+    return Provider.objects.create(**{"name": name, "base_url": "http://127.0.0.1:9/v1", **fields})
+
+
+def home(client: Client) -> str:
+    answer = client.get(reverse("admin:index"))
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["changelist", "add"])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_every_registered_page_opens_in_our_look(admin_client: Client, model: type, page: str) -> None:
+    try:
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}")  # type: ignore[attr-defined]
+    except NoReverseMatch:
+        return
+    answer = admin_client.get(address, follow=True)
+    if answer.status_code == 403:
+        assert page == "add"
+        return
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert "css/admin.css" in text
+    assert "unfold/css/styles.css" in text
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
+
+
+def test_every_admin_of_ours_and_others_takes_part_in_the_look() -> None:
+    from unfold.admin import ModelAdmin
+
+    assert [model._meta.label for model, page in admin.site._registry.items() if not isinstance(page, ModelAdmin)] == []
+
+
+@pytest.mark.django_db
+def test_home_names_what_needs_attention_and_the_link_that_helps(admin_client: Client) -> None:
+    now = timezone.now()
+    keyless = provider("keyless", kind="anthropic")
+    Deployment.objects.create(provider=keyless, model="m")
+    provider("modelless")
+    Credential.objects.create(provider=keyless, name="unset", environment_variable="NO_SUCH_VARIABLE", enabled=False)
+    Credential.objects.create(provider=provider("variable"), environment_variable="NO_SUCH_VARIABLE")
+    key = create_key(KeyOrder(name="expiring", expires_at=now + timedelta(days=2, hours=1))).key
+    budget = Budget.objects.create(name="lunch money", scope="all", amount_nano_usd=100)
+    BudgetPeriod.objects.create(budget=budget, period=period_of("month", now.timestamp())[0], spent_nano_usd=90)
+    HealthState.objects.create(
+        provider=keyless, status="unhealthy", cause="connection refused", since=now, last_check_at=now, fresh_until=now,
+        updated_at=now,
+    )  # fmt: skip
+    text = home(admin_client)
+    for words in (
+        "keyless has no key", "modelless serves no models", "variable needs the environment variable NO_SUCH_VARIABLE",
+        "The key expiring expires in 2 days", "90 % of the lunch money is used", "keyless is unhealthy: connection refused",
+    ):  # fmt: skip
+        assert words in text
+    assert reverse("admin:providers_provider_wizard_connection", args=[keyless.pk]) in text
+    assert reverse("admin:accounts_apikey_change", args=[key.pk]) in text
+
+
+@pytest.mark.django_db
+def test_home_shows_the_first_steps_until_there_is_a_provider(admin_client: Client) -> None:
+    assert "Add your first provider" in home(admin_client)
+    Deployment.objects.create(provider=provider("own"), model="m")
+    text = home(admin_client)
+    assert "Add your first provider" not in text
+    assert "Nothing. All that is configured looks as it should." in text
+
+
+@pytest.mark.django_db
+def test_the_demo_is_labelled_while_it_stands_alone(admin_client: Client) -> None:
+    provider("demo", source="demo")
+    assert "DEMO provider only" in home(admin_client)
+    provider("own")
+    assert "DEMO provider only" not in home(admin_client)
+
+
+@pytest.mark.django_db
+def test_staff_without_rights_sees_nothing_of_keys_and_budgets(client: Client, django_user_model: type) -> None:
+    create_key(KeyOrder(name="secretive", expires_at=timezone.now() + timedelta(days=1)))
+    client.force_login(django_user_model.objects.create_user("reader", is_staff=True))  # type: ignore[attr-defined]
+    text = home(client)
+    assert "secretive" not in text
+    assert reverse("admin:accounts_apikey_changelist") not in text
+
+
+# ---------------------------------------------------------------------------------------------------------- languages
+
+
+@pytest.mark.django_db
+def test_the_admin_speaks_brazilian_portuguese(admin_client: Client) -> None:
+    text = admin_client.get(reverse("admin:index"), **PORTUGUESE).content.decode()
+    assert 'lang="pt-br"' in text
+    for words in ("Precisa de atenção", "Provedores", "Chaves de API", "Orçamentos"):
+        assert words in text
+
+
+@pytest.mark.django_db
+def test_the_language_switch_outlasts_the_browsers_wish(client: Client) -> None:
+    answer = client.post(reverse("set_language"), {"language": "pt-br", "next": "/admin/login/"})
+    assert answer["Location"] == "/admin/login/"
+    assert 'lang="pt-br"' in client.get("/admin/login/", headers={"accept-language": "en"}).content.decode()
+
+
+def entries() -> list[tuple[str, list[str]]]:
+    """(msgid, msgstrs) of the committed .po file."""
+    found = []
+    for block in PO.read_text().split("\n\n")[1:]:
+        if block.startswith("#~"):
+            continue
+        parts = re.findall(r'^(msgid|msgstr(?:\[\d\])?) ((?:".*"\n?)+)', block, re.M)
+        texts = {name: "".join(re.findall(r'"(.*)"', quoted)) for name, quoted in parts}
+        found.append((texts["msgid"], [text for name, text in texts.items() if name != "msgid"]))
+    return found
+
+
+def test_nothing_is_left_untranslated() -> None:
+    assert [msgid for msgid, texts in entries() if not all(texts)] == []
+
+
+def test_the_compiled_catalogue_is_that_of_the_source() -> None:
+    with PO.with_suffix(".mo").open("rb") as compiled:
+        catalogue = gettext.GNUTranslations(compiled)
+    plain = {msgid: texts[0] for msgid, texts in entries() if len(texts) == 1 and "\\" not in msgid + texts[0]}
+    known = {str(key).rpartition("\x04")[2]: text for key, text in catalogue._catalog.items()}  # type: ignore[attr-defined]
+    assert len(plain) > 500
+    assert {msgid for msgid in plain if msgid not in known} == set()
+
+
+def test_translations_keep_their_placeholders() -> None:
+    holders = re.compile(r"%\([a-z_]+\)[sd]|\{[a-z_]*\}")
+    lost = [
+        msgid
+        for msgid, texts in entries()
+        if any(set(holders.findall(text)) != set(holders.findall(msgid)) for text in texts)
+    ]
+    assert lost == []
+
+
+# -------------------------------------------------------------------------------------------------- errors and logins
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", [404])
+def test_people_get_a_page_and_programs_the_error_object(client: Client, status: int) -> None:
+    page = client.get("/no/such/page", **HTML)
+    assert page.status_code == status
+    assert "Page not found" in page.content.decode()
+    answer = client.get("/no/such/page", headers={"accept": "*/*"})
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+def test_the_page_of_a_500_needs_no_database_and_no_request(rf: object) -> None:
+    from proxy_site.error_pages import server_error
+
+    request = rf.get("/", headers={"accept": "text/html"})  # type: ignore[attr-defined]
+    answer = server_error(request)
+    assert answer.status_code == 500
+    assert "Something went wrong here" in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_forged_form_gets_a_page_that_says_what_to_do(django_user_model: type) -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.post("/admin/login/", {"username": "a", "password": "b"}, **HTML)
+    assert answer.status_code == 403
+    assert "The form has expired" in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_guessing_passwords_is_stopped(client: Client, django_user_model: type, settings: object) -> None:
+    settings.AXES_ENABLED = True  # type: ignore[attr-defined]
+    django_user_model.objects.create_user("admin", password="right-horse", is_staff=True)  # type: ignore[attr-defined]
+    wrong = {"username": "admin", "password": "wrong"}
+    answers = [client.post("/admin/login/", wrong, **HTML).status_code for _ in range(8)]
+    assert answers[0] == 200
+    locked = client.post("/admin/login/", {"username": "admin", "password": "right-horse"}, **HTML)
+    assert locked.status_code == 429
+    assert "Too many attempts" in locked.content.decode()
+
+
+@pytest.mark.django_db
+def test_pages_cannot_be_framed_or_sniffed(client: Client) -> None:
+    answer = client.get("/admin/login/", **HTML)
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] == "same-origin"

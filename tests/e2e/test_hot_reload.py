@@ -92,7 +92,7 @@ def test_a_key_that_left_the_file_opens_nothing(configured: tuple[GatewayProcess
 
 
 class Load:
-    """Requests without a pause from several threads, each noting what it was answered."""
+    """Steady requests from several threads, noting each answer; the pause leaves the machine room to show delays of ours."""
 
     def __init__(self, gateway: GatewayProcess, threads: int = 4) -> None:
         self._gateway = gateway
@@ -104,6 +104,7 @@ class Load:
         body = {"model": "moving", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
         while not self._stop.is_set():
             self.answers.append(self._gateway.post(CHAT, body))
+            time.sleep(0.03)
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -158,7 +159,7 @@ def test_a_hundred_changes_under_load_on_three_workers(migrated_data_dir: Path, 
             provider_of.setdefault(headers["x-llm-proxy-revision"], set()).add(headers["x-llm-proxy-provider"])
         assert failed == []
         assert all(len(providers) == 1 for providers in provider_of.values())
-        assert max(delays) <= 2.5, max(delays)
+        assert max(delays) <= 2.0, max(delays)
         print(f"{len(load.answers)} requests, slowest change {max(delays):.2f} s, revisions {len(provider_of)}")
     finally:
         gateway.stop()

@@ -25,6 +25,8 @@ from routing.decisions import Decision, DecisionRing
 from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
 from routing.estimation import Estimate, estimate
 from routing.failures import failure_headers
+from routing.payload_log import PayloadLog
+from routing.payload_log import concerns as stores_payload
 from routing.response_cache import ResponseCache, concerns
 from routing.settlement import Settlement
 from routing.summaries import Summariser
@@ -59,6 +61,7 @@ class Gateway:
         self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
         self._walk = Walk(attempts=self._attempts, states=states)
         self.cache = ResponseCache(self.settlement, answers)
+        self.payloads = PayloadLog()
         self.condensing = Condensing(self._walk, Summariser(self.answer))
 
     @property
@@ -77,6 +80,7 @@ class Gateway:
     async def aclose(self) -> None:
         await self.active.aclose()
         await self.cache.aclose()
+        await self.payloads.aclose()
         await self.kept.aclose()
 
     # ------------------------------------------------------------------------------------------------- one call
@@ -151,6 +155,8 @@ class Gateway:
 
     async def _answer(self, call: Call) -> None:
         call.head = (*(call.admission.headers or ()), (b"x-llm-proxy-revision", b"%d" % call.table.revision))
+        if stores_payload(call):
+            self.payloads.listen(call)
         if concerns(call):
             await self.cache.answer(call, self._run)
         else:

@@ -8,6 +8,9 @@ from routing.models import GatewaySettings
 
 DISCOVERY_TASK = "routing.discover"
 DISCOVERY_NAME = "Discover providers"
+PAYLOADS_TASK = "routing.forget_payloads"
+PAYLOADS_NAME = "Delete old prompts and answers"
+PAYLOADS_SCHEDULE = Schedule(PAYLOADS_NAME, PAYLOADS_TASK, 3600)
 
 
 def discovery_schedule(every_s: int) -> Schedule:

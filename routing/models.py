@@ -6,6 +6,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from routing.payload_records import PayloadRecord as PayloadRecord
+
 
 class Strategy(models.TextChoices):
     """The names of `routing.strategies`."""

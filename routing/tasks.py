@@ -1,11 +1,21 @@
 """Scheduled work of this app: shells around functions, idempotent and tolerant of a source that is away."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from providers.discovery.looking import discover
-from routing.intervals import DISCOVERY_TASK
+from routing.intervals import DISCOVERY_TASK, PAYLOADS_TASK
+from routing.models import GatewaySettings
+from routing.payload_log import DEFAULT_RETENTION_DAYS, delete_old_payloads
 
 
 @shared_task(name=DISCOVERY_TASK)
 def discover_providers() -> None:
     discover()
+
+
+@shared_task(name=PAYLOADS_TASK)
+def forget_payloads() -> int:
+    """Deletes stored prompts and answers whose time is over; how many went."""
+    days = GatewaySettings.load().payload_logging.get("retention_days") or DEFAULT_RETENTION_DAYS
+    return delete_old_payloads(days=int(days), now=timezone.now())

@@ -1,0 +1,227 @@
+"""Stores prompts and answers of those who have it switched on: redacted first, off the hot path, for a limited time.
+
+The hot path hands over what it has anyway; a thread takes secrets and personal data out and writes rows in batches. What
+does not fit, or cannot be written because the database is away, is dropped and counted. Calls that nobody was answered
+(the client left) are not stored.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from django.db import DatabaseError, close_old_connections
+
+from providers.dialects.openai_chat.usage import read_usage, write_usage
+from providers.types import JsonObject, Operation
+from routing.call import Call, Header
+from routing.condensation import switched_on
+from routing.errors import ClientFacing, error_body
+from routing.models import PayloadRecord
+from routing.recording import PassingSink
+from routing.redaction import redact_json
+from routing.replay import assemble
+
+logger = logging.getLogger("llm_proxy.routing.payload_log")
+
+LARGEST_BYTES = 1024 * 1024
+"""Of a request or an answer; what is larger is recorded without its text."""
+WAITING_BYTES = 64 * 1024 * 1024
+BATCH = 500
+INTERVAL_S = 1.0
+DEFAULT_RETENTION_DAYS = 30
+
+
+class Payload(NamedTuple):
+    """`request` is never changed by anybody; `response` a JSON body, or a stream's frames."""
+
+    call: Call
+    request: JsonObject
+    status: int
+    response: bytes
+    streamed: bool
+    at: float
+
+
+def concerns(call: Call) -> bool:
+    """Whether this call is to be stored. Asked for every request."""
+    setting = call.table.policy.payload_logging
+    mine = call.principal.payload_logging
+    if not setting and mine is None:
+        return False
+    return switched_on(mine, default=setting.get("enabled") is True)
+
+
+class PayloadLog:
+    """`write` runs in a thread and raises `DatabaseError` when it cannot."""
+
+    def __init__(
+        self, *, write: Callable[[Sequence[Payload]], None] | None = None, interval_s: float = INTERVAL_S
+    ) -> None:
+        self.dropped = 0
+        self._write = write or write_payloads
+        self._interval_s = interval_s
+        self._waiting: list[Payload] = []
+        self._bytes = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self, call: Call) -> None:
+        """From now on, what the client of this call is answered is noted too."""
+        call.sink = PayloadRecorder(call, self.add)
+
+    def add(self, payload: Payload) -> None:
+        size = len(payload.response) + payload.call.request.size_bytes + 1000
+        if self._bytes + size > WAITING_BYTES:
+            self.dropped += 1
+            return
+        self._bytes += size
+        self._waiting.append(payload)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="payload-log")
+
+    async def aclose(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._flush()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        for start in range(0, len(waiting), BATCH):
+            batch = waiting[start : start + BATCH]
+            try:
+                await asyncio.to_thread(_outside_requests, lambda batch=batch: self._write(batch))
+            except DatabaseError as error:
+                self.dropped += len(batch)
+                logger.warning("prompts and answers cannot be stored: %s", type(error).__name__)
+
+
+class PayloadRecorder(PassingSink):
+    def __init__(self, call: Call, add: Callable[[Payload], None]) -> None:
+        super().__init__(call.sink)
+        self._call = call
+        self._request = call.request.body
+        self._add = add
+        self._frames: list[bytes] = []
+        self._bytes = 0
+
+    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+        self._note(status, body)
+        await self._inner.reply(status, body, headers)
+
+    async def write(self, frames: bytes) -> None:
+        self._take(frames)
+        await self._inner.write(frames)
+
+    async def finish(self, frames: bytes = b"") -> None:
+        self._take(frames)
+        self._note(200, b"".join(self._frames), streamed=True)
+        await self._inner.finish(frames)
+
+    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+        self._note(error.status, orjson.dumps(error_body(error)))
+        await self._inner.fail(error, headers)
+
+    def _take(self, frames: bytes) -> None:
+        self._bytes += len(frames)
+        if self._bytes <= LARGEST_BYTES:
+            self._frames.append(frames)
+
+    def _note(self, status: int, response: bytes, *, streamed: bool = False) -> None:
+        too_large = self._bytes > LARGEST_BYTES or len(response) > LARGEST_BYTES
+        response = b"" if too_large else response
+        self._add(
+            Payload(
+                call=self._call,
+                request=self._request,
+                status=status,
+                response=response,
+                streamed=streamed,
+                at=time.time(),
+            )
+        )
+
+
+# ----------------------------------------------------------------------------------------------- in the thread
+
+
+def write_payloads(batch: Sequence[Payload]) -> None:
+    PayloadRecord.objects.bulk_create([record_of(payload) for payload in batch])
+
+
+def record_of(payload: Payload) -> PayloadRecord:
+    """The row, redacted. Not saved."""
+    call = payload.call
+    counts: Counter[str] = Counter()
+    answer = _answer(payload)
+    usage = read_usage(answer.get("usage")) if answer else None
+    attempt = call.won.attempt if call.won is not None else None
+    principal = call.principal
+    return PayloadRecord(
+        request_id=call.request_id[:128],
+        created_at=datetime.fromtimestamp(payload.at, UTC),
+        key_id=principal.key_id,
+        key_name=principal.name[:200],
+        team_id=principal.team_id,
+        team=principal.team[:200],
+        model=call.request.model[:256],
+        endpoint=call.options.endpoint,
+        stream=call.request.stream,
+        status=payload.status,
+        provider=attempt.deployment.provider.name[:100] if attempt is not None else "",
+        upstream_model=attempt.deployment.upstream_model[:256] if attempt is not None else "",
+        cache=call.cache,
+        input_tokens=usage.input_tokens if usage is not None else 0,
+        output_tokens=usage.output_tokens if usage is not None else 0,
+        request=_text(redact_json(payload.request, counts)),
+        response=_text(redact_json(answer, counts)) if answer else "",
+        redactions=counts.total(),
+    )
+
+
+def _answer(payload: Payload) -> Any:
+    if not payload.response:
+        return None
+    if not payload.streamed:
+        return orjson.loads(payload.response)
+    answer = assemble(payload.response, chat=payload.call.request.operation is Operation.CHAT)
+    won = payload.call.won
+    if "usage" not in answer and won is not None and won.stream is not None and won.stream.usage is not None:
+        answer["usage"] = write_usage(won.stream.usage)
+    return answer
+
+
+def _text(value: Any) -> str:
+    """Compact JSON; empty when it is too large. PostgreSQL stores no NUL character, not even an escaped one in JSON
+    columns, so this is text."""
+    text = orjson.dumps(value)
+    return "" if len(text) > LARGEST_BYTES else text.decode()
+
+
+def delete_old_payloads(*, days: int, now: datetime) -> int:
+    """In small portions, so that nobody waits behind it; returns how many went. Idempotent."""
+    before, deleted = now - timedelta(days=days), 0
+    while True:
+        old = PayloadRecord.objects.filter(created_at__lt=before).order_by("pk").values_list("pk", flat=True)[:2000]
+        ids = list(old)
+        if not ids:
+            return deleted
+        deleted += PayloadRecord.objects.filter(pk__in=ids).delete()[0]
+
+
+def _outside_requests(work: Callable[[], None]) -> None:
+    """Leaves no connection behind in the thread."""
+    close_old_connections()
+    try:
+        work()
+    finally:
+        close_old_connections()

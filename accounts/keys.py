@@ -44,6 +44,11 @@ def parse(token: str) -> str | None:
     return None if found is None else found.group(1)
 
 
+def is_generated(public_id: str) -> bool:
+    """Whether the id is of our own form, so that a token can be made for it."""
+    return len(public_id) == 16
+
+
 def identify(token: str, pepper: bytes) -> str | None:
     """The public id that a token of either form is stored under; None for what cannot be a key."""
     known = parse(token)

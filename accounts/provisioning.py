@@ -101,10 +101,29 @@ def _add_budget(key: ApiKey, order: KeyOrder) -> None:
     budget.save()
 
 
+class NoSuchKey(ValueError):
+    """The text names no key, or more than one."""
+
+
+def find_key(text: str) -> ApiKey:
+    """By its id, or by its name if only one key has it. Raises NoSuchKey."""
+    found = list(ApiKey.objects.filter(public_id=text)) or list(ApiKey.objects.filter(name=text)[:2])
+    if len(found) != 1:
+        raise NoSuchKey(f"{'Several keys are' if found else 'No key is'} called '{text}'; give the key's id.")
+    return found[0]
+
+
+class NotRotatable(ValueError):
+    """The key's secret was chosen by a configuration file, and is changed there."""
+
+
 @transaction.atomic
 def rotate_key(key_id: int, *, overlap: timedelta = DEFAULT_OVERLAP) -> IssuedKey:
-    """A new secret for a key; the one before it works for `overlap` more, so that clients can change over."""
+    """A new secret for a key; the one before it works for `overlap` more, so that clients can change over.
+    Raises NotRotatable."""
     key = ApiKey.objects.select_for_update().get(pk=key_id)
+    if not keys.is_generated(key.public_id):
+        raise NotRotatable("This key's secret comes from a configuration file: change it there.")
     fresh = keys.new_key(_pepper(), public_id=key.public_id)
     key.previous_digest, key.previous_expires_at = key.digest, timezone.now() + overlap
     key.digest, key.hint = fresh.digest, fresh.hint

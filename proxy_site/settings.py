@@ -110,6 +110,8 @@ ROLE = env.str("PROXY_API_ROLE", default="all")
 # Set by the supervisor for the workers it starts.
 SUPERVISOR_PID = env.int("PROXY_API_SUPERVISOR_PID", default=0)
 DRAIN_TIMEOUT_S = env.float("PROXY_API_DRAIN_TIMEOUT", default=30.0)
+# Days that single ledger rows are kept; 0 keeps them for good. Their sums by hour and day stay.
+USAGE_RETENTION_DAYS = env.int("PROXY_API_USAGE_RETENTION_DAYS", default=400)
 
 # ------------------------------------------------------------------------------------------------------ Django itself
 ALLOWED_HOSTS = env.list("PROXY_API_ALLOWED_HOSTS", default=["*"])

@@ -1,0 +1,90 @@
+"""Keys and old usage from the command line and on schedule."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from accounts import keys
+from accounts.models import ApiKey, IdempotencyRecord, UsageRecord
+from accounts.provisioning import KeyOrder, create_key
+from accounts.tasks import forget_old
+
+pytestmark = pytest.mark.django_db
+
+PEPPER = settings.KEY_PEPPER.encode()
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_a_rotated_key_has_a_new_secret_and_keeps_the_old_one_for_a_while():
+    issued = create_key(KeyOrder(name="ci"))
+    shown = json.loads(run("rotate_api_key", issued.key.public_id, "--overlap-hours", "2", "--json"))
+
+    row = ApiKey.objects.get()
+    assert keys.digest(shown["key"], PEPPER).hex() == row.digest
+    assert keys.digest(issued.token, PEPPER).hex() == row.previous_digest
+    assert timedelta(hours=1.9) < row.previous_expires_at - timezone.now() <= timedelta(hours=2)
+    assert "only time" in run("rotate_api_key", "ci")
+
+
+def test_a_revoked_key_is_listed_as_such_and_its_older_secret_is_gone():
+    issued = create_key(KeyOrder(name="ci", team="t"))
+    run("rotate_api_key", "ci")
+    run("revoke_api_key", "ci")
+
+    row = ApiKey.objects.get()
+    assert row.revoked_at is not None
+    assert row.previous_digest == ""
+    (listed,) = json.loads(run("list_api_keys", "--json"))
+    assert (listed["id"], listed["state"], listed["team"]) == (issued.key.public_id, "revoked", "t")
+    assert "never" in run("list_api_keys")
+
+
+def test_no_command_guesses_which_key_is_meant():
+    for _ in range(2):
+        create_key(KeyOrder(name="twin"))
+    for name in ("twin", "nobody"):
+        with pytest.raises(CommandError):
+            run("revoke_api_key", name)
+
+
+def test_a_secret_from_a_configuration_file_is_changed_there():
+    fresh = keys.free_form_key("chosen-by-somebody", PEPPER)
+    ApiKey.objects.create(public_id=fresh.public_id, digest=fresh.digest, hint=fresh.hint, name="file")
+    with pytest.raises(CommandError, match="configuration file"):
+        run("rotate_api_key", "file")
+
+
+def test_old_rows_are_forgotten_on_schedule(settings):
+    settings.USAGE_RETENTION_DAYS = 30
+    now = timezone.now()
+    for days in (1, 31):
+        UsageRecord.objects.create(
+            call_id=str(days), attempt=1, request_id="r", created_at=now - timedelta(days=days), status=200,
+            usage_source="provider",
+        )  # fmt: skip
+        IdempotencyRecord.objects.create(
+            key_id=1,
+            idempotency_key=str(days),
+            body_hash="",
+            request_id="r",
+            expires_at=now + timedelta(days=30 - days),
+        )
+    schedule = PeriodicTask.objects.get(task="accounts.forget_old")
+    assert schedule.enabled
+
+    assert forget_old() == {"usage": 1, "idempotency": 1}
+    assert forget_old() == {"usage": 0, "idempotency": 0}
+    settings.USAGE_RETENTION_DAYS = 0
+    UsageRecord.objects.update(created_at=now - timedelta(days=4000))
+    assert forget_old()["usage"] == 0

@@ -310,6 +310,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_LANGUAGES": True,
     "BORDER_RADIUS": "6px",
     "STYLES": [lambda request: static("css/admin.css")],
+    "SCRIPTS": [lambda request: static("js/admin.js")],
     "ENVIRONMENT": "proxy_site.admin_site.environment",
     "DASHBOARD_CALLBACK": "proxy_site.admin_site.home",
     "COLORS": {

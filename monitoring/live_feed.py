@@ -77,6 +77,8 @@ class LiveFeed:
         self._incidents: tuple[dict[str, Any], ...] = ()
         self._frame = b""
         self._snapshot: tuple[int, bytes] = (-1, b"")
+        self._looked_at = -1
+        self._making = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -105,13 +107,16 @@ class LiveFeed:
         return self._frame if number == self.number and self._frame else None
 
     async def snapshot(self) -> bytes:
-        """Everything, as JSON; made at most once a second."""
-        if not self._readers or self._facts_at == float("-inf"):
-            await self._refresh_facts()
-            self._look()
-        if self._snapshot[0] != self.number:
-            self._snapshot = (self.number, orjson.dumps(self._whole()))
-        return self._snapshot[1]
+        """Everything as of the newest second, as JSON; made at most once a second."""
+        async with self._making:
+            if self._looked_at != self.number and self._clock() - self._facts_at >= FACTS_EVERY_S:
+                await self._refresh_facts()
+            # Within a second that readers were told of, the cards stay what they were told.
+            if self._looked_at != self.number:
+                self._look()
+            if self._snapshot[0] != self.number:
+                self._snapshot = (self.number, orjson.dumps(self._whole()))
+            return self._snapshot[1]
 
     def snapshot_from_thread(self) -> bytes:
         """The same for a view, which runs in a thread of its own."""
@@ -185,6 +190,7 @@ class LiveFeed:
 
     def _look(self) -> bool:
         """Brings the cards up to date; True when the set of providers is another one."""
+        self._looked_at = self.number
         state = live.current()
         self._providers = state.providers() if state is not None else ()
         now, figures, running = self._clock(), self.window.by_provider(), self._all_running()

@@ -202,7 +202,7 @@ function drawCard(card) {
 }
 
 function drawSpark(card) {
-  draw(card.spark, [card.data.spark.map((point) => point[0]), card.data.spark.map((point) => point[1] || null)], { size: SPARK_POINTS, own: true });
+  draw(card.spark, [card.data.spark.map((point) => point[0]), card.data.spark.map((point) => point[1] || null)], { size: SPARK_POINTS, own: true, floors: [0, 25] });
 }
 
 const ORDERS = {

@@ -19,11 +19,11 @@ export function sparkline(classes) {
 
 // `series`: one list of numbers (or null) for each path. All share one scale unless `own` says so. `size`: how many
 // points fill the width; fewer stand at the right end, where the present is.
-export function draw(svg, series, { size = null, own = false, floor = 0 } = {}) {
+export function draw(svg, series, { size = null, own = false, floor = 0, floors = [] } = {}) {
   const peak = (lists) => Math.max(floor, ...lists.map((list) => list.reduce((high, value) => Math.max(high, value ?? 0), 0))) || 1;
   const shared = peak(series);
   series.forEach((list, index) => {
-    const high = own ? peak([list]) : shared;
+    const high = own ? Math.max(peak([list]), floors[index] ?? 0) : shared;
     const total = Math.max(size ?? list.length, 2);
     const step = WIDTH / (total - 1);
     const offset = total - list.length;

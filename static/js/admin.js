@@ -1,0 +1,32 @@
+// The admin's frame for keyboards and screen readers: icons are pictures, not words, and what can be clicked can be reached.
+(() => {
+  const NATIVE = "a[href], button, input, select, textarea, label, summary";
+
+  const hush = (icon) => {
+    const owner = icon.closest("a, button, [role=button], label, li, h2, h3") || icon.parentElement;
+    const text = [...(owner?.childNodes || [])].some((node) => node !== icon && node.textContent.trim());
+    if (text || owner?.title || owner?.getAttribute("aria-label")) icon.setAttribute("aria-hidden", "true");
+  };
+
+  const reach = (element) => {
+    if (element.matches(NATIVE) || element.hasAttribute("tabindex") || element.querySelector(NATIVE)) return;
+    element.tabIndex = 0;
+    element.setAttribute("role", "button");
+    if (element.textContent.trim() === "dock_to_right") {
+      element.setAttribute("aria-label", document.documentElement.lang.startsWith("pt") ? "Navegação" : "Navigation");
+    }
+    element.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      element.click();
+    });
+  };
+
+  const tend = (root) => {
+    root.querySelectorAll("[x-on\\:click]").forEach(reach);
+    root.querySelectorAll(".material-symbols-outlined").forEach(hush);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => tend(document.body));
+  document.addEventListener("htmx:afterSwap", (event) => tend(event.target));
+})();

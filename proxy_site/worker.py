@@ -1,5 +1,6 @@
 """Composition of one worker process: what the data plane is made of, opened and closed in one place."""
 
+import gc
 import logging
 import os
 import random
@@ -100,6 +101,7 @@ class Worker:
         self.live.open()
         await self.feed.open()
         await self.config.open()
+        _settle_memory()
 
     def drain(self) -> None:
         self.gateway.drain(settings.DRAIN_TIMEOUT_S)
@@ -123,6 +125,14 @@ class Worker:
         if self.redis is not None:
             await self.redis.aclose()
         self.logs.flush()
+
+
+def _settle_memory() -> None:
+    """What a start leaves behind lives as long as the process: the collector need not look at it again and again. Calls
+    leave few cycles, so it may also come less often. In a profile it took a tenth of a chat call's CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 class Lifespan:

@@ -22,6 +22,7 @@ from django.db import connections
 from django.utils import timezone
 
 from monitoring.health import CheckResult, HealthPolicy
+from monitoring.health_cache import fresh_s
 from monitoring.health_history import Finding, TargetKey, Verdict, record
 from monitoring.models import BreakerEvent, HealthState, HealthStatus, MonitoringSettings
 from monitoring.passive import Recent, Traffic, recent_traffic
@@ -116,7 +117,7 @@ def run(wanted: Round, *, resolve: Resolve | None = None) -> list[Verdict]:
     )
 
     def write(findings: Sequence[Finding]) -> list[Verdict]:
-        return record(findings, policy, fresh_s=settings.HEALTH_CHECK_CACHE_TTL_S)
+        return record(findings, policy, fresh_s=fresh_s())
 
     async def whole() -> list[Verdict]:
         async with client:

@@ -35,6 +35,8 @@ class Conditions:
     redis_up: bool
     journal_backlog: int
     active_calls: int
+    app_version: str = ""
+    """What the configuration calls this version; empty: the program's own."""
 
 
 class LiveState(Protocol):

@@ -4,12 +4,13 @@ Routes here decode and delegate; authentication is given by composition (see `pr
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from ninja.responses import Status as Answer
 from ninja.security.base import AuthBase
@@ -125,7 +126,7 @@ def health(request: HttpRequest) -> Any:
     body = status_report.health_json(providers, now=now, uptime_percent=_uptime(), last_check=last)
     if not detailed:
         return body
-    body["version"] = settings.VERSION
+    body["version"] = _version()
     body["components"] = _components(now, last)
     body["provider_health"] = _rendered(providers, facts)
     return body
@@ -141,7 +142,7 @@ def status(request: HttpRequest) -> Any:
     return {
         "status": status_report.system_status([status_report.provider_status(each) for each in known]),
         "uptime": f"{_uptime():.2f}%",
-        "version": settings.VERSION,
+        "version": _version(),
         "components": _components(time.time(), last),
         "providers": _rendered(known, facts),
     }
@@ -196,6 +197,9 @@ def build_router(*, reader: AuthBase, admin: AuthBase) -> Router:
     add(
         "/health", ["GET"], health, response=DetailedHealth | Health, auth=None, summary="Summary; more with a read key"
     )
+    # Load balancers ask with HEAD; the document describes GET, of which this is the first line.
+    for path, view in (("/livez", livez), ("/readyz", readyz), ("/health", health)):
+        add(path, ["HEAD"], _without_body(view), auth=None, include_in_schema=False)
     add("/providers", ["GET"], providers, response=ProviderList, auth=reader, summary="Health of every provider")
     add(
         "/status",
@@ -225,6 +229,14 @@ def build_router(*, reader: AuthBase, admin: AuthBase) -> Router:
         summary="Close circuit breakers",
     )
     return router
+
+
+def _without_body(view: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], HttpResponse]:
+    def head(request: HttpRequest) -> HttpResponse:
+        answer = view(request)
+        return HttpResponse(status=answer.status_code if isinstance(answer, Answer) else 200)
+
+    return head
 
 
 def _reads(request: HttpRequest) -> bool:
@@ -271,6 +283,10 @@ def _uptime() -> float:
 
 def _rendered(providers: tuple[ProviderNow, ...] | list[ProviderNow], facts: dict[int, HealthFacts]) -> list[Any]:
     return [status_report.provider_json(provider, facts.get(provider.id)) for provider in providers]
+
+
+def _version() -> str:
+    return _state().conditions().app_version or str(settings.VERSION)
 
 
 def _components(now: float, last_check: float | None) -> dict[str, HealthWord]:

@@ -48,6 +48,8 @@ class KeyAuthenticationMiddleware:
         def once() -> Caller | None:
             if not found:
                 found.append(identify(request, key_header()))
+                # What records a change names who made it, and must neither ask nor fail again.
+                request.api_caller = found[0]  # type: ignore[attr-defined]
             return found[0]
 
         request.identify = once  # type: ignore[attr-defined]

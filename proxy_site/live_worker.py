@@ -122,6 +122,7 @@ class WorkerLiveState:
             redis_up=accounts.redis_up,
             journal_backlog=accounts.journal_backlog,
             active_calls=len(worker.gateway.active),
+            app_version=worker.tables.current.policy.app_version,
         )
 
     def _decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:

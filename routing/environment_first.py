@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from routing.models import GatewaySettings
+
 _VARIABLE_AND_SETTING: Final = {
     "host": ("PROXY_API_HOST", "HOST"),
     "port": ("PROXY_API_PORT", "PORT"),
@@ -21,6 +23,12 @@ def process_value(key: str, stored: dict[str, Any]) -> Any:
     if variable in settings.SET_IN_ENVIRONMENT or key not in stored:
         return getattr(settings, setting)
     return stored[key]
+
+
+def health_cache_ttl_s() -> float:
+    """As the environment and the stored configuration say at this moment."""
+    stored = GatewaySettings.objects.filter(pk=1).values_list("process", flat=True).first() or {}
+    return float(process_value("health_check_cache_ttl", stored))
 
 
 def log_level(stored: dict[str, Any]) -> str:

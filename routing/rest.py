@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
-from rest_framework import viewsets
+from rest_framework import exceptions, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,8 +16,16 @@ from routing.rest_serializers import (
     GatewaySettingsSerializer,
     ModelAliasSerializer,
     RevisionSerializer,
+    RollbackOrderSerializer,
+    RollbackSerializer,
     RoutePolicySerializer,
 )
+from routing.rollback import RollbackRefused, roll_back
+
+
+class CannotRollBack(exceptions.APIException):
+    status_code = 409
+    default_code = "conflict"
 
 
 class ModelAliasViewSet(AtomicWrites, viewsets.ModelViewSet[ModelAlias]):
@@ -36,13 +45,27 @@ class RoutePolicyViewSet(AtomicWrites, viewsets.ModelViewSet[RoutePolicy]):
 
 
 class HistoryViewSet(viewsets.ReadOnlyModelViewSet[ConfigurationRevision]):
-    """Every change of the configuration, newest first."""
+    """Every change of the configuration, newest first, and the way back to any of them."""
 
     queryset = ConfigurationRevision.objects.select_related("author")
     serializer_class = RevisionSerializer
     filterset_fields: ClassVar[dict[str, list[str]]] = {"source": ["exact"], "created_at": ["gte", "lt"]}
     search_fields: ClassVar[list[str]] = ["reason"]
     ordering_fields: ClassVar[list[str]] = ["id", "created_at"]
+
+    @extend_schema(request=RollbackOrderSerializer, responses=RollbackSerializer)
+    @action(detail=True, methods=["post"], filterset_fields=[])
+    def rollback(self, request: Request, pk: str | None = None) -> Response:
+        """Restores what this revision left in force, as a new revision. API keys and money spent stay as they are."""
+        order = RollbackOrderSerializer(data=request.data)
+        order.is_valid(raise_exception=True)
+        number = int(self.get_object().pk)
+        author = request.user if request.user.is_authenticated else None
+        try:
+            made = roll_back(number, author=author, reason=order.validated_data["reason"])
+        except RollbackRefused as refusal:
+            raise CannotRollBack(str(refusal)) from None
+        return Response({"rolled_back_to": number, "revision": made})
 
 
 class SettingsView(APIView):

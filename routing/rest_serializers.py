@@ -83,6 +83,15 @@ def _managed_columns(row: Any) -> set[str]:
     return set(settings_columns(Configuration(given=keys))) | (keys & set(SECTION_COLUMNS))
 
 
+class RollbackOrderSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
+
+
+class RollbackSerializer(serializers.Serializer[Any]):
+    rolled_back_to = serializers.IntegerField()
+    revision = serializers.IntegerField(allow_null=True, help_text="The new revision; null when nothing differed.")
+
+
 class RevisionSerializer(serializers.ModelSerializer[ConfigurationRevision]):
     """`id` is the revision that requests carry in `x-llm-proxy-revision`."""
 

@@ -18,6 +18,7 @@ from django.db import connection, models, transaction
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from simple_history.models import HistoricalRecords
 
+from accounts.callers import Caller
 from accounts.models import Budget, Limit, Price, Team
 from providers.models import Credential, Deployment, Provider
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
@@ -137,17 +138,32 @@ def _take_turn() -> None:
 
 
 def _write(collected: _Collected) -> None:
-    row = collected.revision or ConfigurationRevision(
-        source=collected.source, reason=collected.reason[:300], author=collected.author or _author()
-    )
+    row = collected.revision or _new_row(collected)
     row.changes, row.difference, row.undo = collected.changes, collected.difference, collected.undo
     row.save()
     collected.revision = row
 
 
-def _author() -> Any:
-    """The signed-in user of the current web request, if there is one."""
+def _new_row(collected: _Collected) -> ConfigurationRevision:
+    source, reason, author = collected.source, collected.reason, collected.author
     request = getattr(HistoricalRecords.context, "request", None)
+    key = _key_of(request)
+    if key is not None:
+        source = "api" if source == "admin" else source
+        by = f"with the API key {key}"
+        # The name is what an auditor looks for: a long reason must not push it out of the column.
+        reason = f"{reason[: 297 - len(by)]} ({by})" if reason else by
+    return ConfigurationRevision(source=source, reason=reason[:300], author=author or _author(request))
+
+
+def _key_of(request: Any) -> str | None:
+    """The name of the API key of the current web request, if one was sent and found good."""
+    caller: Caller | None = getattr(request, "api_caller", None)
+    return None if caller is None or caller.key_id is None else caller.name
+
+
+def _author(request: Any) -> Any:
+    """The signed-in user of the current web request, if there is one."""
     user = getattr(request, "user", None)
     return user if isinstance(user, get_user_model()) else None
 

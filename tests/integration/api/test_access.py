@@ -22,7 +22,11 @@ RULES: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("GET", r"openapi\.json|docs", PUBLIC),
     ("GET", r"metrics|providers|status|status/<name>|usage|routes/explain|requests/<request_id>", READ),
     ("POST", r"check|discover|cache/clear|circuit-breakers/reset", ADMIN_POST),
-    ("POST", r"api/(providers/<pk>/(test|adopt-models)|api-keys/<pk>/(rotate|revoke))/", ADMIN_POST),
+    (
+        "POST",
+        r"api/(providers/<pk>/(test|adopt-models)|api-keys/<pk>/(rotate|revoke)|history/<pk>/rollback)/",
+        ADMIN_POST,
+    ),
     ("GET", r"api/.*", ADMIN),
 )
 OPEN_PAGES = {"", "admin/login/", "admin/jsi18n/"}

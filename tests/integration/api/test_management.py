@@ -7,8 +7,10 @@ import pytest
 from django.test import Client
 
 from accounts.models import ApiKey, Budget, Limit, Team
+from accounts.provisioning import KeyOrder, create_key
 from providers.models import Credential, Deployment, Provider
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
+from routing.revisions import one_revision
 from tests.integration.api.conftest import ClientFor
 from tests.integration.api.fake_live import FakeLive
 
@@ -159,6 +161,47 @@ class TestHistory:
         assert listed["count"] == before + 1
         assert listed["results"][0]["changes"] == ["created model alias fast"]
         assert admin.delete("/api/history/1/").status_code == 405
+
+    def test_any_of_them_is_gone_back_to_and_names_who_did_it(self, admin: Client) -> None:
+        with one_revision(source="test"):
+            ModelAlias.objects.create(name="fast", targets=["m"])
+        number = ConfigurationRevision.objects.latest("pk").pk
+        with one_revision(source="test"):
+            ModelAlias.objects.get().delete()
+
+        answer = post(admin, f"history/{number}/rollback", 200, reason="it was needed")
+
+        assert answer["rolled_back_to"] == number
+        assert ModelAlias.objects.get().targets == ["m"]
+        made = admin.get(f"/api/history/{answer['revision']}/").json()
+        assert (made["source"], made["reason"]) == ("rollback", "it was needed (with the API key admin)")
+        assert "undo" not in made
+        assert post(admin, f"history/{answer['revision']}/rollback", 200)["revision"] is None
+        assert post(admin, "history/999999/rollback", 404)["error"]["code"] == "not_found"
+
+    def test_what_keys_depend_on_is_not_taken_away(self, admin: Client) -> None:
+        with one_revision(source="test"):
+            ModelAlias.objects.create(name="fast", targets=["m"])
+        number = ConfigurationRevision.objects.latest("pk").pk
+        with one_revision(source="test"):
+            team = Team.objects.create(name="blue")
+        create_key(KeyOrder(name="app", team=team))
+        refused = post(admin, f"history/{number}/rollback", 409)
+        assert "move or delete" in refused["error"]["message"]
+        assert Team.objects.filter(name="blue").exists()
+
+    def test_a_write_with_a_key_names_the_key(self, admin: Client) -> None:
+        post(admin, "model-aliases", name="fast", targets=["m"])
+        by_key = ConfigurationRevision.objects.latest("pk")
+        assert (by_key.source, by_key.reason, by_key.author) == ("api", "with the API key admin", None)
+
+    def test_a_write_of_a_person_names_the_person(self, client_for: ClientFor, worker: FakeLive) -> None:
+        browser = client_for("staff")
+        browser.handler.enforce_csrf_checks = False
+        post(browser, "model-aliases", name="fast", targets=["m"])
+        made = ConfigurationRevision.objects.latest("pk")
+        assert made.author is not None
+        assert made.author.get_username() == "staff"
 
 
 class TestFileManaged:

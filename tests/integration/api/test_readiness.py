@@ -1,11 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from monitoring import live
+from tests.integration.api.conftest import ClientFor
 from tests.integration.api.fake_live import WELL, FakeLive
 
 
@@ -46,3 +48,25 @@ def test_says_why_it_is_not_as_it_should_be(
     assert answer.status_code == status
     assert answer.json()["status"] == ("ready" if status == 200 else "not_ready")
     assert (reason is None and answer.json()["reasons"] == {}) or reason in answer.json()["reasons"]
+
+
+@pytest.mark.django_db
+def test_answers_head_with_the_status_alone(worker: FakeLive) -> None:
+    for path in ("/livez", "/readyz", "/health"):
+        answer = Client().head(path)
+        assert (answer.status_code, answer.content) == (200, b""), path
+    worker.now = replace(WELL, draining=True)
+    assert Client().head("/readyz").status_code == 503
+    live.install(None)
+    seen = [Client().head(path).status_code for path in ("/livez", "/readyz", "/health")]
+    assert seen == [200, 503, 503]
+
+
+@pytest.mark.parametrize(("configured", "shown"), [("2026.11-blue", "2026.11-blue"), ("", settings.VERSION)])
+def test_shows_readers_the_version_that_the_configuration_names(
+    configured: str, shown: str, client_for: ClientFor, worker: FakeLive
+) -> None:
+    worker.now = replace(WELL, app_version=configured)
+    reader = client_for("read")
+    assert (reader.get("/health").json()["version"], reader.get("/status").json()["version"]) == (shown, shown)
+    assert "version" not in Client().get("/health").json()

@@ -9,6 +9,11 @@ from django_celery_beat.models import PeriodicTask
 
 from accounts.key_source import KeyRow, SqlKeySource
 from accounts.models import ApiKey
+from monitoring.health import CheckResult, HealthPolicy
+from monitoring.health_cache import fresh_s
+from monitoring.health_history import Finding, TargetKey, record
+from monitoring.models import HealthState
+from providers.models import Provider
 from providers.specs import DeploymentSpec
 from routing.configuration.document import Configuration
 from routing.configuration.provider_entry import CredentialEntry, ModelEntry, ProviderEntry, Timeouts
@@ -317,6 +322,21 @@ def test_a_key_may_come_from_a_variable(load: Load, settings):
     assert key_row().usable_until > 0
 
 
+def test_health_check_cache_ttl_is_how_long_a_check_counts_as_fresh_unless_the_environment_says(load: Load, settings):
+    for seconds, in_environment in ((7, False), (300, False), (300, True)):
+        settings.SET_IN_ENVIRONMENT = {"HEALTH_CHECK_CACHE_TTL"} if in_environment else set()
+        settings.HEALTH_CHECK_CACHE_TTL_S = 11
+        load(f"""
+            health_check_cache_ttl: {seconds}
+            providers: [{{name: a, base_url: 'http://10.0.0.1', models: [m]}}]
+            """)
+        result = CheckResult(passed=True, evidence="models", at=1_700_000_000.0)
+        finding = Finding(key=TargetKey(Provider.objects.get().pk, None), name="a", result=result)
+        record([finding], HealthPolicy(), fresh_s=fresh_s())
+        state = HealthState.objects.get()
+        assert (state.fresh_until - state.last_check_at).total_seconds() == (11 if in_environment else seconds)
+
+
 # -------------------------------------------------------------------------------------------------------- nothing left
 
 
@@ -332,4 +352,4 @@ def test_every_key_has_an_effect_tested_here():
         for item in keys_of(section)
         if f"{item.name}:" not in tested and not any(f"{alias}:" in tested for alias in item.aliases)
     ]
-    assert missing == ["Configuration.health_check_cache_ttl", "Configuration.file_managed_settings"]
+    assert missing == ["Configuration.file_managed_settings"]

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -99,7 +100,7 @@ class PayloadLog:
         for start in range(0, len(waiting), BATCH):
             batch = waiting[start : start + BATCH]
             try:
-                await asyncio.to_thread(_outside_requests, lambda batch=batch: self._write(batch))
+                await asyncio.to_thread(_outside_requests, partial(self._write, batch))
             except DatabaseError as error:
                 self.dropped += len(batch)
                 logger.warning("prompts and answers cannot be stored: %s", type(error).__name__)

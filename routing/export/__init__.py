@@ -1,0 +1,14 @@
+"""Stored prompts and answers as a data set: which rows, in which format, into which file.
+
+query      which rows, and how they are read with bounded memory
+formats    a row as a line of OpenAI's fine-tuning format, of ShareGPT, or as it is; pure
+rules      what OpenAI demands of a fine-tuning file; pure
+seen       which lines were written already, on disk
+files      segments, checkpoints, gzip, Parquet
+exporter   the run, its manifest, and going on after an interruption
+"""
+
+from routing.export.exporter import Counts, Export, ExportFailed, Progress
+from routing.export.query import ExportQuery
+
+__all__ = ["Counts", "Export", "ExportFailed", "ExportQuery", "Progress"]

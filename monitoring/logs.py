@@ -189,9 +189,16 @@ def _shared() -> list[Processor]:
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.stdlib.ExtraAdder(),
+        _without_the_request,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_request_id,
     ]
+
+
+def _without_the_request(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """Django adds the request itself to what it logs: as text, its path with the query, where people put secrets."""
+    event.pop("request", None)
+    return event
 
 
 def _formatter(redactor: Redactor, *, console: bool) -> logging.Formatter:

@@ -19,6 +19,7 @@ from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
 from routing.call import Attempt, Call
 from routing.condensation import CondensationPolicy, overflow_by_keyword
+from routing.quoting import conceal, fit_to_keep
 
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 ERROR_LIMIT_BYTES = 256 * 1024
@@ -78,6 +79,7 @@ class Attempts:
         try:
             await self._send(call, won, credential)
         except UpstreamError as raised:
+            conceal(raised, credential.secret)
             error = overflow_by_keyword(raised, CondensationPolicy.read(call.table.policy.condensation).error_keywords)
             self.fail(call, won, error)
             if error is raised:
@@ -131,7 +133,9 @@ class Attempts:
 
     def fail(self, call: Call, won: Won, error: UpstreamError) -> None:
         if self._close(call, won, error.reason):
-            won.attempt.message = error.message[:200]
+            if won.attempt.credential is not None:
+                conceal(error, won.attempt.credential.secret)
+            won.attempt.message = fit_to_keep(error.message, call.request.body)[:200]
             won.attempt.status = error.upstream_status or won.attempt.status
             self._states.on_failure(won.flight, error)
 

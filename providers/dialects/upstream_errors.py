@@ -5,6 +5,7 @@ flat `{"code", "error": "text"}` (xAI), `{"message"}` (Cohere), `{"statusCode", 
 `{"detail"}` (FastAPI), a list of any of these (Gemini), HTML, plain text, nothing. Codes may be numbers. Pure.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,8 @@ _STATUS_OF_TYPE = {
     "the service is currently unavailable": 503,
     "client specified an invalid argument": 400,
 }
+_CODE = re.compile(r"[A-Za-z0-9_.:/ \-]{1,64}")
+_FIELD = re.compile(r"[A-Za-z0-9_.$\[\]\-]{1,128}")
 _QUOTA_CODES = frozenset(
     {
         "insufficient_quota",
@@ -155,7 +158,7 @@ def facts_of_object(status: int, headers: Mapping[str, str], value: JsonObject) 
         message=redact(message or f"The provider answered with status {status}."),
         code=code,
         type=kind,
-        param=_text(source.get("param")),
+        param=_field_name(_text(source.get("param"))),
         error_type=error_type,
         structured=True,
         moderated="flagged_input" in metadata or "reasons" in metadata,
@@ -244,7 +247,13 @@ def _credential_fault(kind: type[UpstreamError], message: str, facts: ErrorFacts
 
 
 def _client_code(code: str | None) -> str | None:
-    return None if code is None or code.isdigit() else code
+    """A code is a word. What is longer is text, which may quote the credential or the prompt, and codes reach logs,
+    metrics and the ledger."""
+    return None if code is None or code.isdigit() or not _CODE.fullmatch(code) else redact(code)
+
+
+def _field_name(param: str | None) -> str | None:
+    return redact(param) if param is not None and _FIELD.fullmatch(param) else None
 
 
 def _implied_status(*names: str | None) -> int:

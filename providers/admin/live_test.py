@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
-from providers.aiohttp_transport import AiohttpTransport
 from providers.conformance import Conformance
 from providers.errors import ConnectFailed, CredentialRejected, QuotaExhausted, UpstreamError, UpstreamTimeout
+from providers.http1 import Http1Transport
 from providers.loading import deployment_spec, provider_spec
 from providers.models import Credential, Provider
 from providers.secrets import UndecipherableSecret
@@ -98,7 +98,7 @@ def try_calls(provider: Provider) -> LiveTest:
 
 
 async def _with_transport(use: Callable[[Transport], Awaitable[_Result]]) -> _Result:
-    transport = AiohttpTransport()
+    transport = Http1Transport()
     try:
         return await use(transport)
     finally:

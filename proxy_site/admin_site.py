@@ -20,7 +20,8 @@ from accounts.admin.key import EXPIRES_SOON
 from accounts.models import ApiKey, Budget, UsageHourly
 from monitoring.models import HealthState
 from providers.adapters import REGISTRY
-from providers.models import Credential, Deployment, Provider
+from providers.models import Credential, Deployment, Discovered, Provider
+from routing.models import ConfigurationFile
 
 MOST_OF_A_SORT = 5
 
@@ -81,6 +82,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item(gettext_lazy("Providers"), "dns", "providers.provider"),
                 _item(gettext_lazy("Models"), "deployed_code", "providers.deployment"),
                 _item(gettext_lazy("Credentials"), "key", "providers.credential"),
+                _item(gettext_lazy("Discovered"), "travel_explore", "providers.discovered"),
+                _item(gettext_lazy("Discovery sources"), "hub", "providers.discoverysource"),
             ],
         },
         {
@@ -103,6 +106,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item(gettext_lazy("Route policies"), "rule", "routing.routepolicy"),
                 _item(gettext_lazy("Gateway settings"), "tune", "routing.gatewaysettings"),
                 _item(gettext_lazy("Revisions"), "history", "routing.configurationrevision"),
+                _item(gettext_lazy("Configuration files"), "description", "routing.configurationfile"),
             ],
         },
         {
@@ -270,11 +274,38 @@ def _spent() -> Iterator[Notice]:
         )
 
 
+def _refused_files() -> Iterator[Notice]:
+    for row in ConfigurationFile.objects.exclude(refusal="")[:MOST_OF_A_SORT]:
+        words = {"path": row.path, "why": row.refusal.splitlines()[0][:300]}
+        yield Notice(
+            kind="bad",
+            text=_("%(path)s was refused, so the configuration before it stays in force: %(why)s") % words,
+            link=reverse("admin:routing_configurationfile_change", args=[row.pk]),
+            action=_("See what is wrong"),
+        )
+
+
+def _proposed() -> Iterator[Notice]:
+    count = Discovered.objects.filter(Q(state="proposed") | Q(state="approved") & ~Q(difference={})).count()
+    if count:
+        text = ngettext(
+            "%(count)d discovery waits for your approval.", "%(count)d discoveries wait for your approval.", count
+        )
+        yield Notice(
+            kind="warn",
+            text=text % {"count": count},
+            link=reverse("admin:providers_discovered_changelist"),
+            action=_("Approve or reject"),
+        )
+
+
 _CHECKS: tuple[tuple[str, Callable[[], Iterator[Notice]]], ...] = (
+    ("routing.view_configurationfile", _refused_files),
     ("providers.view_provider", _unhealthy),
     ("providers.change_provider", _without_key),
     ("providers.change_credential", _unset_variables),
     ("providers.change_provider", _without_models),
+    ("providers.change_discovered", _proposed),
     ("accounts.view_apikey", _expiring),
     ("accounts.view_budget", _spent),
 )

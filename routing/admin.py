@@ -1,4 +1,4 @@
-"""The admin pages of aliases, policies, gateway settings and configuration revisions."""
+"""The admin pages of aliases, policies and gateway settings; those of revisions are in `admin_history`."""
 
 from typing import Any, ClassVar
 
@@ -6,14 +6,21 @@ from django.contrib import admin
 from django.contrib.admin import display
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 
 from providers.admin.rows import EnableActions, RowAdmin, state
 from routing.admin_forms import AliasForm, PolicyForm, SettingsForm
-from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
+from routing.admin_history import ConfigurationFileAdmin, ConfigurationRevisionAdmin
+from routing.models import GatewaySettings, ModelAlias, RoutePolicy
+
+__all__ = [
+    "ConfigurationFileAdmin",
+    "ConfigurationRevisionAdmin",
+    "GatewaySettingsAdmin",
+    "ModelAliasAdmin",
+    "RoutePolicyAdmin",
+]
 
 
 class _Rule(EnableActions):
@@ -103,43 +110,3 @@ class GatewaySettingsAdmin(RowAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-@admin.register(ConfigurationRevision)
-class ConfigurationRevisionAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["number", "created_at", "by", "source", "what"]
-    list_filter: ClassVar[Any] = []
-    list_select_related = ["author"]
-    search_fields = ["changes", "reason"]
-    date_hierarchy = "created_at"
-    fields = ["number", "created_at", "by", "source", "reason", "every_change"]
-    readonly_fields = fields
-    ordering = ["-pk"]
-    show_full_result_count = False
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @display(description=_("revision"), ordering="pk")
-    def number(self, row: ConfigurationRevision) -> str:
-        return str(row)
-
-    @display(description=_("by"), ordering="author")
-    def by(self, row: ConfigurationRevision) -> Any:
-        return row.author or _("the system")
-
-    @display(description=_("changes"))
-    def what(self, row: ConfigurationRevision) -> str:
-        rest = len(row.changes) - 2
-        return "; ".join(map(str, row.changes[:2])) + (f" (+{rest})" if rest > 0 else "")
-
-    @display(description=_("changes"))
-    def every_change(self, row: ConfigurationRevision) -> str:
-        return format_html_join("", "<div>{}</div>", ((change,) for change in row.changes))

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import (
@@ -18,6 +19,7 @@ from unfold.widgets import (
 
 from providers.admin.form_fields import WordsField
 from providers.models import Deployment
+from routing.configuration.columns import managed_columns
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 
 NAMES_HELP = gettext_lazy(
@@ -130,8 +132,9 @@ class PositionForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if "position" in self.fields and self.instance.source == "file":
-            self.fields["position"].disabled = True
+        if field := self.fields.get("position"):
+            field.disabled = self.instance.source == "file"
+            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
 
 
 def _switch(label: Any, help_text: Any) -> forms.BooleanField:
@@ -230,6 +233,15 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         for name, (column, key) in _INSIDE.items():
             self.initial[name] = (getattr(self.instance, column) or {}).get(key)
+        self._lock(managed_columns(self.instance.file_keys))
+
+    def _lock(self, columns: set[str]) -> None:
+        """What a file manages is changed in the file. A disabled field takes no value, whatever a browser sends."""
+        for name, field in self.fields.items():
+            if name in columns or _INSIDE.get(name, ("",))[0] in columns:
+                field.disabled = True
+                said = gettext_lazy("A configuration file manages this: change it there.")
+                field.help_text = format_lazy("{} {}", field.help_text, said) if field.help_text else said
 
     def clean_cors_origins(self) -> list[str]:
         origins: list[str] = self.cleaned_data["cors_origins"]

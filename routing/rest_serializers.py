@@ -4,8 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from routing.configuration.columns import SECTION_COLUMNS, settings_columns
-from routing.configuration.document import Configuration
+from routing.configuration.columns import managed_columns
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.strategies.balanced import Balance
 
@@ -68,19 +67,13 @@ class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        for name in sorted(_managed_columns(self.instance) & attrs.keys()):
+        for name in sorted(managed_columns(self.instance.file_keys if self.instance else ()) & attrs.keys()):
             if attrs[name] != getattr(self.instance, name):
                 raise serializers.ValidationError({name: "The configuration file manages this: change it there."})
         for name in ("condensation", "response_cache", "payload_logging", "discovery"):
             if name in attrs and not isinstance(attrs[name], dict):
                 raise serializers.ValidationError({name: "A JSON object."})
         return attrs
-
-
-def _managed_columns(row: Any) -> set[str]:
-    """The columns of those keys that a file gave."""
-    keys = frozenset(row.file_keys) if row is not None else frozenset()
-    return set(settings_columns(Configuration(given=keys))) | (keys & set(SECTION_COLUMNS))
 
 
 class RollbackOrderSerializer(serializers.Serializer[Any]):

@@ -118,9 +118,10 @@ def _current(source: str, reason: str) -> _Collected:
 
 
 def _is_there(collected: _Collected) -> bool:
-    # An earlier transaction of this thread may have been rolled back together with its revision.
+    # An earlier transaction of this thread may have been rolled back together with its revision, whose number SQLite
+    # then gives to somebody else's.
     row = collected.revision
-    return row is not None and ConfigurationRevision.objects.filter(pk=row.pk).exists()
+    return row is not None and ConfigurationRevision.objects.filter(pk=row.pk, created_at=row.created_at).exists()
 
 
 def _forget() -> None:

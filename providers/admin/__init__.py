@@ -1,5 +1,5 @@
-"""The admin pages of providers, credentials and deployments."""
+"""The admin pages of providers, credentials and deployments, and of what discovery has found."""
 
-from providers.admin import credential, deployment, provider
+from providers.admin import credential, deployment, discovered, provider
 
-__all__ = ["credential", "deployment", "provider"]
+__all__ = ["credential", "deployment", "discovered", "provider"]

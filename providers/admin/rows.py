@@ -66,6 +66,22 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
             self.message_user(request, text, messages.WARNING)
 
 
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
+    """Rows that the program writes and people read."""
+
+    actions: Any = None
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class EnableActions(RowAdmin):
     actions = ["enable", "disable"]
 

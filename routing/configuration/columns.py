@@ -1,6 +1,6 @@
 """Which key of the document is which column. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
@@ -173,6 +173,12 @@ def settings_columns(wanted: Configuration) -> dict[str, Any]:
     if "log_file" in columns:
         columns["log_file"] = columns["log_file"] or ""
     return columns
+
+
+def managed_columns(file_keys: Collection[str]) -> set[str]:
+    """The columns of those keys that a file gave."""
+    keys = frozenset(file_keys)
+    return set(settings_columns(Configuration(given=keys))) | (keys & set(SECTION_COLUMNS))
 
 
 def settings_values(row: Any) -> dict[str, Any]:

@@ -209,3 +209,20 @@ def test_nested_changes_join_the_outermost_revision(load: Load):
 
     revision = ConfigurationRevision.objects.get()
     assert (revision.source, len(revision.changes)) == ("discovery", 2)
+
+
+def test_a_change_that_failed_leaves_no_claim_on_the_number_it_had():
+    """SQLite gives the number of a revision that was rolled back to the next one, which may be another process's."""
+    with transaction.atomic():
+        ModelAlias.objects.create(name="failed", targets=["m"])
+        lost = current_revision()
+        transaction.set_rollback(True)
+    assert current_revision() < lost
+    others = ConfigurationRevision.objects.create(pk=lost, changes=["somebody else's"])
+
+    with transaction.atomic():
+        ModelAlias.objects.create(name="later", targets=["m"])
+
+    others.refresh_from_db()
+    assert others.changes == ["somebody else's"]
+    assert ConfigurationRevision.objects.latest("pk").changes == ["created model alias later"]

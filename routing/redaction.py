@@ -7,7 +7,7 @@ dates, versions, prices, identifiers and code stay readable.
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 EMAIL, CARD, PHONE, SECRET = "[email]", "[card]", "[phone]", "[secret]"
@@ -15,12 +15,13 @@ EMAIL, CARD, PHONE, SECRET = "[email]", "[card]", "[phone]", "[secret]"
 _LONGEST_PLAIN = 4000
 """A longer text without a single space is data, such as an image, not something that somebody wrote."""
 
-_NO_LOCAL = r"\s@<>()\[\]{}\"',;:/\\=|"
-# A local part is only looked for where one can begin, so that the time is proportional to the text.
-_EMAIL = re.compile(
-    rf"""(?<![^{_NO_LOCAL}])[^{_NO_LOCAL}]+(?:@|\s?[(\[]\s?(?:at|arroba)\s?[)\]]\s?)
-        (?:[^\W_](?:[\w-]{{0,61}}[^\W_])?(?:\.|\s?[(\[]\s?(?:dot|ponto)\s?[)\]]\s?)){{1,8}}[^\W\d_]{{2,24}}(?!\w)""",
-    re.VERBOSE | re.IGNORECASE,
+_LOCAL = re.compile(r"""[^\s@<>()\[\]{}"',;:/\\=|]{1,64}\Z""")
+_AT = re.compile(r"@|\s?[(\[]\s?(?:at|arroba)\s?[)\]]\s?", re.IGNORECASE)
+_PLAIN_AT = re.compile("@")
+_AT_SIGNS = ("(at", "[at", "( at", "[ at", "arroba")
+_DOMAIN = re.compile(
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|\s?[(\[]\s?(?:dot|ponto)\s?[)\]]\s?)){1,8}[^\W\d_]{2,24}(?!\w)",
+    re.IGNORECASE,
 )
 _CARD = re.compile(r"(?<![\w.+-])\d(?:[ .-]?\d){12,18}(?![\w-]|\.\d)")
 _PHONE = re.compile(
@@ -52,34 +53,44 @@ _SECRET = re.compile(
         )""",
     re.VERBOSE,
 )
+_SECRET_SIGNS = (
+    "sk-", "k_live_", "k_test_", "llmp-", "AKIA", "ASIA", "AGPA", "AIDA", "AROA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
+    "github_pat_", "glpat-", "xox", "xai-", "pplx-", "AIza", "ya29.", "hf_", "npm_", "pypi-", "SG.", "dop_v1_", "eyJ",
+    "PRIVATE KEY-----",
+)  # fmt: skip
+_SHORTEST_SECRET = 15
+_NAME_SIGNS = (":", "=", " is ", " é ", "bearer ")
+_NAMES = ("pass", "pwd", "senha", "key", "secret", "token", "authorization", "bearer ", "://")
 _AFTER_NAME = re.compile(
     r"""(?i)(?:
-          (?:\bpass(?:word|wd|phrase)|\bpwd|\bsenha|(?:\b|_)(?:api|access|auth|private|secret|client)?[_-]?
-             (?:key|secret|token))(?:["']?\s*(?:[:=]|=>|\sis\s|\sé\s)\s*["'`]?)
-        | \bauthorization["']?\s*[:=]\s*["']?(?:bearer|basic|token)?\s+ | \bbearer\s+ | ://[^\s:/@]{1,100}:
+          (?:pass(?:word|wd|phrase)?|pwd|senha|key|secret|token)["']?\s*(?:[:=]|=>|\sis\s|\sé\s)\s*["'`]?
+        | authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token)?\s+
+        | bearer\s+
+        | ://[^\s:/@]{1,100}:
        )([^\s"'`,;@<>\[\]]{6,})""",
     re.VERBOSE,
 )
-_HINT = re.compile(
-    r"@|\(at\)|\[at\]|arroba|\d[\d\s./()-]{5,}\d|PRIVATE KEY|(?i:pass|pwd|senha|secret|token|key|bearer|authorization|://)"
-    r"|[a-z]{2,4}[-_][A-Za-z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|AIza|ya29|eyJ|SG\."
-)
+_NUMBER = re.compile(r"[0-9][0-9\s./()-]{4,}[0-9]")
+_BEFORE = 48
+"""So far back from a number what it is may be written."""
 _LOOKS_RANDOM = re.compile(r"(?=.*[0-9!#$%&*+/=?^~])(?=.*[A-Za-z]).{6,}|.{20,}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{2}[-./]\d{2}[-./]\d{4}")
 
 
 def redact(text: str, counts: "Counter[str] | None" = None) -> str:
-    """The text without what it should not hold; `counts` gets how often each kind was found."""
-    if _HINT.search(text) is None or (len(text) > _LONGEST_PLAIN and " " not in text[:_LONGEST_PLAIN]):
+    """The text without what it should not hold; `counts` gets how often each kind was found.
+
+    Most texts hold nothing: plain searches for the signs of each kind decide whether its patterns are tried, and where.
+    """
+    if len(text) > _LONGEST_PLAIN and " " not in text[:_LONGEST_PLAIN]:
         return text
     found = counts if counts is not None else Counter()
-    text = _SECRET.sub(_mark(SECRET, found), text)
-    text = _AFTER_NAME.sub(lambda match: _named_secret(match, found), text)
-    if "@" in text or "at" in text or "arroba" in text:
-        text = _EMAIL.sub(_mark(EMAIL, found), text)
-    text = _CARD.sub(lambda match: _card(match, found), text)
-    text = _CALLED_PHONE.sub(lambda match: _called(match, found), text)
-    return _PHONE.sub(lambda match: _phone(match, found), text)
+    if max(map(len, text.split()), default=0) >= _SHORTEST_SECRET and any(sign in text for sign in _SECRET_SIGNS):
+        text = _SECRET.sub(_mark(SECRET, found), text)
+    low = _lower(text)
+    text = _named_secrets(text, low, found)
+    text = _emails(text, low, found)
+    return _numbers(text, found)
 
 
 def redact_json(value: Any, counts: "Counter[str] | None" = None) -> Any:
@@ -101,12 +112,88 @@ def _mark(kind: str, counts: "Counter[str]") -> Callable[[re.Match[str]], str]:
     return replace
 
 
-def _named_secret(match: re.Match[str], counts: "Counter[str]") -> str:
-    whole, secret = match[0], match[1]
-    if not _LOOKS_RANDOM.fullmatch(secret):
-        return whole
-    counts[SECRET] += 1
-    return whole[: len(whole) - len(secret)] + SECRET
+def _lower(text: str) -> str:
+    """In lower case, letter by letter; a text with letters whose lower case is longer stays as it is."""
+    low = text.lower()
+    return low if len(low) == len(text) else text
+
+
+def _named_secrets(text: str, low: str, counts: "Counter[str]") -> str:
+    """What follows a word such as "password" and looks like one."""
+    if not any(sign in low for sign in _NAME_SIGNS):
+        return text
+    spans = sorted({match.span(1) for name in _NAMES for match in _after(name, low, text)})
+    return _replaced(
+        text, [(start, end) for start, end in spans if _LOOKS_RANDOM.fullmatch(text, start, end)], SECRET, counts
+    )
+
+
+def _after(name: str, low: str, text: str) -> Iterator[re.Match[str]]:
+    at = low.find(name)
+    while at >= 0:
+        match = _AFTER_NAME.match(text, at)
+        if match is not None:
+            yield match
+        at = low.find(name, at + len(name))
+
+
+def _emails(text: str, low: str, counts: "Counter[str]") -> str:
+    ats = _PLAIN_AT if "@" in text else None
+    if any(sign in low for sign in _AT_SIGNS):
+        ats = _AT
+    if ats is None:
+        return text
+    spans = []
+    for at in ats.finditer(text):
+        local = _LOCAL.search(text, max(at.start() - 64, 0), at.start())
+        domain = _DOMAIN.match(text, at.end())
+        if local is not None and domain is not None:
+            spans.append((local.start(), domain.end()))
+    return _replaced(text, spans, EMAIL, counts)
+
+
+def _replaced(text: str, spans: Iterable[tuple[int, int]], kind: str, counts: "Counter[str]") -> str:
+    """`spans` in order; what overlaps an earlier one is part of it."""
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:
+        if start < done:
+            continue
+        parts += (text[done:start], kind)
+        done = end
+        counts[kind] += 1
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _numbers(text: str, counts: "Counter[str]") -> str:
+    """Cards and phones, looked for around long numbers only."""
+    parts: list[str] = []
+    done = 0
+    for start, end in _windows(text):
+        parts += (text[done:start], _without_numbers(text[start:end], counts))
+        done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _windows(text: str) -> list[tuple[int, int]]:
+    """Stretches around numbers that begin and end at spaces, as far as there are any near, and do not overlap."""
+    found: list[tuple[int, int]] = []
+    for match in _NUMBER.finditer(text):
+        near = max(match.start() - _BEFORE, 0)
+        start = max(text.rfind(" ", max(near - _BEFORE, 0), near), 0) if near else 0
+        end = text.find(" ", match.end(), match.end() + _BEFORE)
+        end = min(match.end() + _BEFORE, len(text)) if end < 0 else end
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def _without_numbers(text: str, counts: "Counter[str]") -> str:
+    text = _CARD.sub(lambda match: _card(match, counts), text)
+    text = _CALLED_PHONE.sub(lambda match: _called(match, counts), text)
+    return _PHONE.sub(lambda match: _phone(match, counts), text)
 
 
 def _card(match: re.Match[str], counts: "Counter[str]") -> str:

@@ -47,7 +47,7 @@ class GatewayProcess:
         assert self._process is not None
         return self._process.pid
 
-    def run(self, *arguments: str, stdin: str = "") -> str:
+    def run(self, *arguments: str, stdin: str = "", timeout_s: float = 60) -> str:
         """A Python program of the repository with this gateway's environment; returns what it prints."""
         done = subprocess.run(
             [sys.executable, *arguments],
@@ -56,7 +56,7 @@ class GatewayProcess:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout_s,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -218,6 +218,12 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("PROXY_API_SECURE_COOKIES"
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("PROXY_API_BEHIND_TLS_PROXY", default=False) else None
 )
+# Both are for the pages of people: clients of the API and probes are not redirected.
+SECURE_SSL_REDIRECT = env.bool("PROXY_API_SSL_REDIRECT", default=False)
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|health|metrics)$"]
+SECURE_HSTS_SECONDS = env.int("PROXY_API_HSTS_SECONDS", default=0)
+# Subdomains and preload lists: what else lives under a domain is for its owner to decide, not for this program.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -148,7 +148,7 @@ def _checks(provider_id: int, chosen: Range, now: datetime) -> list[list[float]]
     if chosen.step == "minute":
         samples = HealthSample.objects.filter(provider_id=provider_id, deployment_id=None, at__gte=since)
         timed = samples.exclude(response_time_s=None).order_by("at").values_list("at", "response_time_s")
-        return [[round(at.timestamp()), round(seconds * 1000, 1)] for at, seconds in timed]
+        return [[round(at.timestamp()), round((seconds or 0.0) * 1000, 1)] for at, seconds in timed]
     span = "hour" if chosen.step == "hour" else "day"
     rolled = HealthRollup.objects.filter(
         span=span, provider_id=provider_id, deployment_id=0, start_at__gte=since, timed__gt=0

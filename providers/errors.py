@@ -1,20 +1,20 @@
 """Every way an upstream can fail, each class carrying its consequence. Pure.
 
-    UpstreamError
-    ├── ConnectFailed        DNS, TCP, TLS, reset before anything was answered          → next candidate
-    ├── UpstreamTimeout      connect, first token, idle or total deadline               → next candidate, breaker
-    ├── RateLimited          429                                                        → cool the credential, next
-    ├── QuotaExhausted       402, 429 with a spending limit                             → disable the credential, next
-    ├── CredentialRejected   401, 403, xAI's 400                                        → disable the credential, next
-    ├── Overloaded           503, 529                                                   → cool, breaker, next
-    ├── ServerFailed         500, 502, 504, an error event of the provider's making     → breaker, next
-    ├── BadAnswer            not JSON, not SSE, wrong shape, too large                   → breaker, next
-    │   └── StreamTruncated  the stream ended without its end                           → breaker, next
-    ├── ModelNotFound        404 for the model or deployment                             → to the client
-    ├── ContextOverflow      the conversation does not fit                               → condense, larger model
-    ├── ContentFiltered      refused by a moderation layer                               → to the client
-    └── ClientFault          400, 413, 422: the request itself is wrong                  → to the client
-        └── Unsupported      the provider cannot do what a field asks                    → another capable candidate
+UpstreamError
+├── ConnectFailed        DNS, TCP, TLS, reset before anything was answered          → next candidate
+├── UpstreamTimeout      connect, first token, idle or total deadline               → next candidate, breaker
+├── RateLimited          429                                                        → cool the credential, next
+├── QuotaExhausted       402, 429 with a spending limit                             → disable the credential, next
+├── CredentialRejected   401, 403, xAI's 400                                        → disable the credential, next
+├── Overloaded           503, 529                                                   → cool, breaker, next
+├── ServerFailed         500, 502, 504, an error event of the provider's making     → breaker, next
+├── BadAnswer            not JSON, not SSE, wrong shape, too large                   → breaker, next
+│   └── StreamTruncated  the stream ended without its end                           → breaker, next
+├── ModelNotFound        404 for the model or deployment                             → to the client
+├── ContextOverflow      the conversation does not fit                               → condense, larger model
+├── ContentFiltered      refused by a moderation layer                               → to the client
+└── ClientFault          400, 413, 422: the request itself is wrong                  → to the client
+    └── Unsupported      the provider cannot do what a field asks                    → another capable candidate
 """
 
 from typing import ClassVar
@@ -176,7 +176,13 @@ class ClientFault(UpstreamError):
     type = "invalid_request_error"
 
     def __init__(
-        self, message: str, *, status: int = 400, upstream_status: int | None = None, code: str | None = None, param: str | None = None
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        upstream_status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message, upstream_status=upstream_status, code=code, param=param)
         self.status = status

@@ -34,7 +34,7 @@ async def authenticate(scope: Scope, gateway: Gateway, trusted_origin: OriginTes
 
 
 def presented_key(scope: Scope, key_header: str) -> str | None:
-    headers = dict(scope["headers"])
+    headers: dict[bytes, bytes] = dict(scope["headers"])
     authorization = headers.get(b"authorization", b"").decode("latin-1")
     if authorization[:7].lower() == "bearer ":
         return authorization[7:].strip()

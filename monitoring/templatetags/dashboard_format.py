@@ -13,8 +13,9 @@ CLASSES = {"healthy": "ok", "degraded": "warn", "unhealthy": "bad"}
 
 
 @register.filter
-def seconds(value: float | None) -> str:
-    if value is None or value == "":
+def seconds(value: float | str | None) -> str:
+    """Nothing was measured: None, or a template's empty string."""
+    if value is None or isinstance(value, str):
         return NOTHING
     if value < 1:
         return f"{formats.number_format(value * 1000, 0 if value >= 0.01 else 1)} ms"

@@ -10,7 +10,6 @@ import providers.validation
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -19,190 +18,699 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Provider',
+            name="Provider",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', 'Letters, digits, dots, dashes and underscores; at most 63 characters.')], verbose_name='name')),
-                ('kind', models.CharField(default='openai', max_length=32, validators=[providers.validation.check_kind], verbose_name='kind')),
-                ('base_url', models.CharField(max_length=500, validators=[providers.validation.check_base_url], verbose_name='base URL')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('priority', models.PositiveIntegerField(default=1, help_text='1 is tried first; equal priorities share by weight.', verbose_name='priority')),
-                ('weight', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='weight')),
-                ('tags', models.JSONField(blank=True, default=list, validators=[providers.validation.check_tags], verbose_name='tags')),
-                ('headers', models.JSONField(blank=True, default=dict, validators=[providers.validation.check_headers], verbose_name='extra headers')),
-                ('options', models.JSONField(blank=True, default=dict, help_text='For example api_version, dialect or region.', verbose_name='adapter options')),
-                ('timeout_s', models.FloatField(blank=True, help_text='Seconds; default 20.', null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='first-token timeout')),
-                ('connect_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='connect timeout')),
-                ('idle_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='idle timeout')),
-                ('request_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='total deadline')),
-                ('max_retries', models.PositiveSmallIntegerField(default=3, verbose_name='attempts at most')),
-                ('retry_delay_s', models.FloatField(default=0.25, verbose_name='retry delay')),
-                ('max_connections', models.PositiveIntegerField(default=100, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent calls at most')),
-                ('keepalive_timeout_s', models.FloatField(default=30.0, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='keep-alive')),
-                ('circuit_breaker_threshold', models.PositiveIntegerField(blank=True, null=True, verbose_name='breaker threshold')),
-                ('circuit_breaker_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='breaker timeout')),
-                ('allow_private', models.BooleanField(default=True, help_text='Off for providers that were discovered.', verbose_name='private addresses allowed')),
-                ('source', models.CharField(choices=[('admin', 'admin or API'), ('file', 'configuration file'), ('environment', 'environment'), ('discovery', 'discovery'), ('demo', 'demo')], default='admin', editable=False, max_length=16, verbose_name='source')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+                                "Letters, digits, dots, dashes and underscores; at most 63 characters.",
+                            )
+                        ],
+                        verbose_name="name",
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        default="openai",
+                        max_length=32,
+                        validators=[providers.validation.check_kind],
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "base_url",
+                    models.CharField(
+                        max_length=500, validators=[providers.validation.check_base_url], verbose_name="base URL"
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                (
+                    "priority",
+                    models.PositiveIntegerField(
+                        default=1,
+                        help_text="1 is tried first; equal priorities share by weight.",
+                        verbose_name="priority",
+                    ),
+                ),
+                (
+                    "weight",
+                    models.PositiveIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name="weight"
+                    ),
+                ),
+                (
+                    "tags",
+                    models.JSONField(
+                        blank=True, default=list, validators=[providers.validation.check_tags], verbose_name="tags"
+                    ),
+                ),
+                (
+                    "headers",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        validators=[providers.validation.check_headers],
+                        verbose_name="extra headers",
+                    ),
+                ),
+                (
+                    "options",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="For example api_version, dialect or region.",
+                        verbose_name="adapter options",
+                    ),
+                ),
+                (
+                    "timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Seconds; default 20.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="first-token timeout",
+                    ),
+                ),
+                (
+                    "connect_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="connect timeout",
+                    ),
+                ),
+                (
+                    "idle_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="idle timeout",
+                    ),
+                ),
+                (
+                    "request_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="total deadline",
+                    ),
+                ),
+                ("max_retries", models.PositiveSmallIntegerField(default=3, verbose_name="attempts at most")),
+                ("retry_delay_s", models.FloatField(default=0.25, verbose_name="retry delay")),
+                (
+                    "max_connections",
+                    models.PositiveIntegerField(
+                        default=100,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="concurrent calls at most",
+                    ),
+                ),
+                (
+                    "keepalive_timeout_s",
+                    models.FloatField(
+                        default=30.0,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="keep-alive",
+                    ),
+                ),
+                (
+                    "circuit_breaker_threshold",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="breaker threshold"),
+                ),
+                (
+                    "circuit_breaker_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="breaker timeout",
+                    ),
+                ),
+                (
+                    "allow_private",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off for providers that were discovered.",
+                        verbose_name="private addresses allowed",
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("admin", "admin or API"),
+                            ("file", "configuration file"),
+                            ("environment", "environment"),
+                            ("discovery", "discovery"),
+                            ("demo", "demo"),
+                        ],
+                        default="admin",
+                        editable=False,
+                        max_length=16,
+                        verbose_name="source",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'verbose_name': 'provider',
-                'verbose_name_plural': 'providers',
-                'ordering': ['priority', 'name'],
+                "verbose_name": "provider",
+                "verbose_name_plural": "providers",
+                "ordering": ["priority", "name"],
             },
         ),
         migrations.CreateModel(
-            name='HistoricalProvider',
+            name="HistoricalProvider",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('name', models.CharField(db_index=True, max_length=63, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', 'Letters, digits, dots, dashes and underscores; at most 63 characters.')], verbose_name='name')),
-                ('kind', models.CharField(default='openai', max_length=32, validators=[providers.validation.check_kind], verbose_name='kind')),
-                ('base_url', models.CharField(max_length=500, validators=[providers.validation.check_base_url], verbose_name='base URL')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('priority', models.PositiveIntegerField(default=1, help_text='1 is tried first; equal priorities share by weight.', verbose_name='priority')),
-                ('weight', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='weight')),
-                ('tags', models.JSONField(blank=True, default=list, validators=[providers.validation.check_tags], verbose_name='tags')),
-                ('options', models.JSONField(blank=True, default=dict, help_text='For example api_version, dialect or region.', verbose_name='adapter options')),
-                ('timeout_s', models.FloatField(blank=True, help_text='Seconds; default 20.', null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='first-token timeout')),
-                ('connect_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='connect timeout')),
-                ('idle_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='idle timeout')),
-                ('request_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='total deadline')),
-                ('max_retries', models.PositiveSmallIntegerField(default=3, verbose_name='attempts at most')),
-                ('retry_delay_s', models.FloatField(default=0.25, verbose_name='retry delay')),
-                ('max_connections', models.PositiveIntegerField(default=100, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent calls at most')),
-                ('keepalive_timeout_s', models.FloatField(default=30.0, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='keep-alive')),
-                ('circuit_breaker_threshold', models.PositiveIntegerField(blank=True, null=True, verbose_name='breaker threshold')),
-                ('circuit_breaker_timeout_s', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.001)], verbose_name='breaker timeout')),
-                ('allow_private', models.BooleanField(default=True, help_text='Off for providers that were discovered.', verbose_name='private addresses allowed')),
-                ('source', models.CharField(choices=[('admin', 'admin or API'), ('file', 'configuration file'), ('environment', 'environment'), ('discovery', 'discovery'), ('demo', 'demo')], default='admin', editable=False, max_length=16, verbose_name='source')),
-                ('created_at', models.DateTimeField(blank=True, editable=False)),
-                ('updated_at', models.DateTimeField(blank=True, editable=False)),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        db_index=True,
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+                                "Letters, digits, dots, dashes and underscores; at most 63 characters.",
+                            )
+                        ],
+                        verbose_name="name",
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        default="openai",
+                        max_length=32,
+                        validators=[providers.validation.check_kind],
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "base_url",
+                    models.CharField(
+                        max_length=500, validators=[providers.validation.check_base_url], verbose_name="base URL"
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                (
+                    "priority",
+                    models.PositiveIntegerField(
+                        default=1,
+                        help_text="1 is tried first; equal priorities share by weight.",
+                        verbose_name="priority",
+                    ),
+                ),
+                (
+                    "weight",
+                    models.PositiveIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name="weight"
+                    ),
+                ),
+                (
+                    "tags",
+                    models.JSONField(
+                        blank=True, default=list, validators=[providers.validation.check_tags], verbose_name="tags"
+                    ),
+                ),
+                (
+                    "options",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="For example api_version, dialect or region.",
+                        verbose_name="adapter options",
+                    ),
+                ),
+                (
+                    "timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Seconds; default 20.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="first-token timeout",
+                    ),
+                ),
+                (
+                    "connect_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="connect timeout",
+                    ),
+                ),
+                (
+                    "idle_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="idle timeout",
+                    ),
+                ),
+                (
+                    "request_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="total deadline",
+                    ),
+                ),
+                ("max_retries", models.PositiveSmallIntegerField(default=3, verbose_name="attempts at most")),
+                ("retry_delay_s", models.FloatField(default=0.25, verbose_name="retry delay")),
+                (
+                    "max_connections",
+                    models.PositiveIntegerField(
+                        default=100,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="concurrent calls at most",
+                    ),
+                ),
+                (
+                    "keepalive_timeout_s",
+                    models.FloatField(
+                        default=30.0,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="keep-alive",
+                    ),
+                ),
+                (
+                    "circuit_breaker_threshold",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="breaker threshold"),
+                ),
+                (
+                    "circuit_breaker_timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.001)],
+                        verbose_name="breaker timeout",
+                    ),
+                ),
+                (
+                    "allow_private",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off for providers that were discovered.",
+                        verbose_name="private addresses allowed",
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("admin", "admin or API"),
+                            ("file", "configuration file"),
+                            ("environment", "environment"),
+                            ("discovery", "discovery"),
+                            ("demo", "demo"),
+                        ],
+                        default="admin",
+                        editable=False,
+                        max_length=16,
+                        verbose_name="source",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(blank=True, editable=False)),
+                ("updated_at", models.DateTimeField(blank=True, editable=False)),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical provider',
-                'verbose_name_plural': 'historical providers',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical provider",
+                "verbose_name_plural": "historical providers",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='HistoricalDeployment',
+            name="HistoricalDeployment",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('model', models.CharField(help_text='The name clients ask for.', max_length=200, verbose_name='model')),
-                ('upstream_model', models.CharField(blank=True, help_text="The provider's own name; empty: the same.", max_length=200, verbose_name='upstream model')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('priority', models.PositiveIntegerField(blank=True, null=True, verbose_name='priority')),
-                ('weight', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='weight')),
-                ('tags', models.JSONField(blank=True, default=list, validators=[providers.validation.check_tags], verbose_name='tags')),
-                ('context_window', models.PositiveIntegerField(blank=True, null=True, verbose_name='context window')),
-                ('max_output_tokens', models.PositiveIntegerField(blank=True, null=True, verbose_name='output tokens at most')),
-                ('capabilities', models.JSONField(blank=True, default=list, verbose_name='capabilities')),
-                ('reasoning', models.BooleanField(default=False, help_text='Waits longer for a first token.', verbose_name='reasoning model')),
-                ('input_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='input price')),
-                ('output_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='output price')),
-                ('cached_input_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='cached input price')),
-                ('cache_write_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='cache write price')),
-                ('options', models.JSONField(blank=True, default=dict, verbose_name='adapter options')),
-                ('source', models.CharField(choices=[('admin', 'admin or API'), ('file', 'configuration file'), ('environment', 'environment'), ('discovery', 'discovery'), ('demo', 'demo')], default='admin', editable=False, max_length=16, verbose_name='source')),
-                ('created_at', models.DateTimeField(blank=True, editable=False)),
-                ('updated_at', models.DateTimeField(blank=True, editable=False)),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('provider', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='providers.provider')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                (
+                    "model",
+                    models.CharField(help_text="The name clients ask for.", max_length=200, verbose_name="model"),
+                ),
+                (
+                    "upstream_model",
+                    models.CharField(
+                        blank=True,
+                        help_text="The provider's own name; empty: the same.",
+                        max_length=200,
+                        verbose_name="upstream model",
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                ("priority", models.PositiveIntegerField(blank=True, null=True, verbose_name="priority")),
+                (
+                    "weight",
+                    models.PositiveIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name="weight"
+                    ),
+                ),
+                (
+                    "tags",
+                    models.JSONField(
+                        blank=True, default=list, validators=[providers.validation.check_tags], verbose_name="tags"
+                    ),
+                ),
+                ("context_window", models.PositiveIntegerField(blank=True, null=True, verbose_name="context window")),
+                (
+                    "max_output_tokens",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="output tokens at most"),
+                ),
+                ("capabilities", models.JSONField(blank=True, default=list, verbose_name="capabilities")),
+                (
+                    "reasoning",
+                    models.BooleanField(
+                        default=False, help_text="Waits longer for a first token.", verbose_name="reasoning model"
+                    ),
+                ),
+                ("input_nano_usd_per_mtok", models.BigIntegerField(blank=True, null=True, verbose_name="input price")),
+                (
+                    "output_nano_usd_per_mtok",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="output price"),
+                ),
+                (
+                    "cached_input_nano_usd_per_mtok",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="cached input price"),
+                ),
+                (
+                    "cache_write_nano_usd_per_mtok",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="cache write price"),
+                ),
+                ("options", models.JSONField(blank=True, default=dict, verbose_name="adapter options")),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("admin", "admin or API"),
+                            ("file", "configuration file"),
+                            ("environment", "environment"),
+                            ("discovery", "discovery"),
+                            ("demo", "demo"),
+                        ],
+                        default="admin",
+                        editable=False,
+                        max_length=16,
+                        verbose_name="source",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(blank=True, editable=False)),
+                ("updated_at", models.DateTimeField(blank=True, editable=False)),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="providers.provider",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical deployment',
-                'verbose_name_plural': 'historical deployments',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical deployment",
+                "verbose_name_plural": "historical deployments",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='HistoricalCredential',
+            name="HistoricalCredential",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('name', models.CharField(default='default', max_length=63, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', 'Letters, digits, dots, dashes and underscores; at most 63 characters.')], verbose_name='name')),
-                ('hint', models.CharField(blank=True, default='', editable=False, max_length=32, verbose_name='secret')),
-                ('environment_variable', models.CharField(blank=True, default='', help_text='Instead of a stored secret: the variable (or its NAME_FILE) that holds it.', max_length=128, validators=[django.core.validators.RegexValidator('^[A-Za-z_][A-Za-z0-9_]*$')], verbose_name='environment variable')),
-                ('weight', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='weight')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('last_worked_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last worked')),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.CharField(max_length=100, null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('provider', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='providers.provider')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        default="default",
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+                                "Letters, digits, dots, dashes and underscores; at most 63 characters.",
+                            )
+                        ],
+                        verbose_name="name",
+                    ),
+                ),
+                (
+                    "hint",
+                    models.CharField(blank=True, default="", editable=False, max_length=32, verbose_name="secret"),
+                ),
+                (
+                    "environment_variable",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Instead of a stored secret: the variable (or its NAME_FILE) that holds it.",
+                        max_length=128,
+                        validators=[django.core.validators.RegexValidator("^[A-Za-z_][A-Za-z0-9_]*$")],
+                        verbose_name="environment variable",
+                    ),
+                ),
+                (
+                    "weight",
+                    models.PositiveIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name="weight"
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                (
+                    "last_worked_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="last worked"),
+                ),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.CharField(max_length=100, null=True)),
+                (
+                    "history_type",
+                    models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="providers.provider",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical credential',
-                'verbose_name_plural': 'historical credentials',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical credential",
+                "verbose_name_plural": "historical credentials",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model', models.CharField(help_text='The name clients ask for.', max_length=200, verbose_name='model')),
-                ('upstream_model', models.CharField(blank=True, help_text="The provider's own name; empty: the same.", max_length=200, verbose_name='upstream model')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('priority', models.PositiveIntegerField(blank=True, null=True, verbose_name='priority')),
-                ('weight', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='weight')),
-                ('tags', models.JSONField(blank=True, default=list, validators=[providers.validation.check_tags], verbose_name='tags')),
-                ('context_window', models.PositiveIntegerField(blank=True, null=True, verbose_name='context window')),
-                ('max_output_tokens', models.PositiveIntegerField(blank=True, null=True, verbose_name='output tokens at most')),
-                ('capabilities', models.JSONField(blank=True, default=list, verbose_name='capabilities')),
-                ('reasoning', models.BooleanField(default=False, help_text='Waits longer for a first token.', verbose_name='reasoning model')),
-                ('input_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='input price')),
-                ('output_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='output price')),
-                ('cached_input_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='cached input price')),
-                ('cache_write_nano_usd_per_mtok', models.BigIntegerField(blank=True, null=True, verbose_name='cache write price')),
-                ('options', models.JSONField(blank=True, default=dict, verbose_name='adapter options')),
-                ('source', models.CharField(choices=[('admin', 'admin or API'), ('file', 'configuration file'), ('environment', 'environment'), ('discovery', 'discovery'), ('demo', 'demo')], default='admin', editable=False, max_length=16, verbose_name='source')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deployments', to='providers.provider')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "model",
+                    models.CharField(help_text="The name clients ask for.", max_length=200, verbose_name="model"),
+                ),
+                (
+                    "upstream_model",
+                    models.CharField(
+                        blank=True,
+                        help_text="The provider's own name; empty: the same.",
+                        max_length=200,
+                        verbose_name="upstream model",
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                ("priority", models.PositiveIntegerField(blank=True, null=True, verbose_name="priority")),
+                (
+                    "weight",
+                    models.PositiveIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name="weight"
+                    ),
+                ),
+                (
+                    "tags",
+                    models.JSONField(
+                        blank=True, default=list, validators=[providers.validation.check_tags], verbose_name="tags"
+                    ),
+                ),
+                ("context_window", models.PositiveIntegerField(blank=True, null=True, verbose_name="context window")),
+                (
+                    "max_output_tokens",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="output tokens at most"),
+                ),
+                ("capabilities", models.JSONField(blank=True, default=list, verbose_name="capabilities")),
+                (
+                    "reasoning",
+                    models.BooleanField(
+                        default=False, help_text="Waits longer for a first token.", verbose_name="reasoning model"
+                    ),
+                ),
+                ("input_nano_usd_per_mtok", models.BigIntegerField(blank=True, null=True, verbose_name="input price")),
+                (
+                    "output_nano_usd_per_mtok",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="output price"),
+                ),
+                (
+                    "cached_input_nano_usd_per_mtok",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="cached input price"),
+                ),
+                (
+                    "cache_write_nano_usd_per_mtok",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="cache write price"),
+                ),
+                ("options", models.JSONField(blank=True, default=dict, verbose_name="adapter options")),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("admin", "admin or API"),
+                            ("file", "configuration file"),
+                            ("environment", "environment"),
+                            ("discovery", "discovery"),
+                            ("demo", "demo"),
+                        ],
+                        default="admin",
+                        editable=False,
+                        max_length=16,
+                        verbose_name="source",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="deployments", to="providers.provider"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'deployment',
-                'verbose_name_plural': 'deployments',
-                'ordering': ['model', 'provider'],
-                'constraints': [models.UniqueConstraint(fields=('provider', 'model'), name='model_per_provider')],
+                "verbose_name": "deployment",
+                "verbose_name_plural": "deployments",
+                "ordering": ["model", "provider"],
+                "constraints": [models.UniqueConstraint(fields=("provider", "model"), name="model_per_provider")],
             },
         ),
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(default='default', max_length=63, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', 'Letters, digits, dots, dashes and underscores; at most 63 characters.')], verbose_name='name')),
-                ('ciphertext', models.TextField(blank=True, default='', editable=False)),
-                ('hint', models.CharField(blank=True, default='', editable=False, max_length=32, verbose_name='secret')),
-                ('environment_variable', models.CharField(blank=True, default='', help_text='Instead of a stored secret: the variable (or its NAME_FILE) that holds it.', max_length=128, validators=[django.core.validators.RegexValidator('^[A-Za-z_][A-Za-z0-9_]*$')], verbose_name='environment variable')),
-                ('weight', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='weight')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('last_worked_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last worked')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='credentials', to='providers.provider')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        default="default",
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+                                "Letters, digits, dots, dashes and underscores; at most 63 characters.",
+                            )
+                        ],
+                        verbose_name="name",
+                    ),
+                ),
+                ("ciphertext", models.TextField(blank=True, default="", editable=False)),
+                (
+                    "hint",
+                    models.CharField(blank=True, default="", editable=False, max_length=32, verbose_name="secret"),
+                ),
+                (
+                    "environment_variable",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Instead of a stored secret: the variable (or its NAME_FILE) that holds it.",
+                        max_length=128,
+                        validators=[django.core.validators.RegexValidator("^[A-Za-z_][A-Za-z0-9_]*$")],
+                        verbose_name="environment variable",
+                    ),
+                ),
+                (
+                    "weight",
+                    models.PositiveIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name="weight"
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                (
+                    "last_worked_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="last worked"),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="providers.provider"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'credential',
-                'verbose_name_plural': 'credentials',
-                'ordering': ['provider', 'name'],
-                'constraints': [models.UniqueConstraint(fields=('provider', 'name'), name='credential_name_per_provider')],
+                "verbose_name": "credential",
+                "verbose_name_plural": "credentials",
+                "ordering": ["provider", "name"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("provider", "name"), name="credential_name_per_provider")
+                ],
             },
         ),
     ]

@@ -5,61 +5,107 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('providers', '0002_conformance_report'),
+        ("providers", "0002_conformance_report"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DiscoverySource',
+            name="DiscoverySource",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=32, unique=True, verbose_name='name')),
-                ('looked_at', models.DateTimeField(blank=True, null=True)),
-                ('worked_at', models.DateTimeField(blank=True, null=True)),
-                ('error', models.CharField(blank=True, default='', max_length=500, verbose_name='error')),
-                ('found', models.PositiveIntegerField(default=0, verbose_name='found')),
-                ('position', models.CharField(blank=True, default='', help_text='Where the source said to go on.', max_length=64)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=32, unique=True, verbose_name="name")),
+                ("looked_at", models.DateTimeField(blank=True, null=True)),
+                ("worked_at", models.DateTimeField(blank=True, null=True)),
+                ("error", models.CharField(blank=True, default="", max_length=500, verbose_name="error")),
+                ("found", models.PositiveIntegerField(default=0, verbose_name="found")),
+                (
+                    "position",
+                    models.CharField(
+                        blank=True, default="", help_text="Where the source said to go on.", max_length=64
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'discovery source',
-                'verbose_name_plural': 'discovery sources',
-                'ordering': ['name'],
+                "verbose_name": "discovery source",
+                "verbose_name_plural": "discovery sources",
+                "ordering": ["name"],
             },
         ),
         migrations.AddField(
-            model_name='historicalprovider',
-            name='private_networks',
-            field=models.JSONField(blank=True, default=list, editable=False, help_text='Admitted although private ones are not.', verbose_name='private networks'),
+            model_name="historicalprovider",
+            name="private_networks",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                editable=False,
+                help_text="Admitted although private ones are not.",
+                verbose_name="private networks",
+            ),
         ),
         migrations.AddField(
-            model_name='provider',
-            name='private_networks',
-            field=models.JSONField(blank=True, default=list, editable=False, help_text='Admitted although private ones are not.', verbose_name='private networks'),
+            model_name="provider",
+            name="private_networks",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                editable=False,
+                help_text="Admitted although private ones are not.",
+                verbose_name="private networks",
+            ),
         ),
         migrations.CreateModel(
-            name='Discovered',
+            name="Discovered",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(help_text='registry, consul, kubernetes, models', max_length=32, verbose_name='source')),
-                ('external_id', models.CharField(max_length=300, verbose_name='name at the source')),
-                ('name', models.CharField(max_length=63, verbose_name='name')),
-                ('state', models.CharField(choices=[('proposed', 'proposed'), ('approved', 'approved'), ('rejected', 'rejected'), ('draining', 'draining'), ('disabled', 'disabled')], default='proposed', max_length=16, verbose_name='state')),
-                ('document', models.JSONField(default=dict, verbose_name='what was found')),
-                ('difference', models.JSONField(blank=True, default=dict, verbose_name='what changed')),
-                ('note', models.CharField(blank=True, default='', max_length=500, verbose_name='note')),
-                ('missed', models.PositiveIntegerField(default=0, help_text='Looks in a row that did not show it.')),
-                ('first_seen_at', models.DateTimeField(auto_now_add=True)),
-                ('last_seen_at', models.DateTimeField()),
-                ('draining_since', models.DateTimeField(blank=True, null=True)),
-                ('provider', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='discoveries', to='providers.provider')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "source",
+                    models.CharField(
+                        help_text="registry, consul, kubernetes, models", max_length=32, verbose_name="source"
+                    ),
+                ),
+                ("external_id", models.CharField(max_length=300, verbose_name="name at the source")),
+                ("name", models.CharField(max_length=63, verbose_name="name")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("proposed", "proposed"),
+                            ("approved", "approved"),
+                            ("rejected", "rejected"),
+                            ("draining", "draining"),
+                            ("disabled", "disabled"),
+                        ],
+                        default="proposed",
+                        max_length=16,
+                        verbose_name="state",
+                    ),
+                ),
+                ("document", models.JSONField(default=dict, verbose_name="what was found")),
+                ("difference", models.JSONField(blank=True, default=dict, verbose_name="what changed")),
+                ("note", models.CharField(blank=True, default="", max_length=500, verbose_name="note")),
+                ("missed", models.PositiveIntegerField(default=0, help_text="Looks in a row that did not show it.")),
+                ("first_seen_at", models.DateTimeField(auto_now_add=True)),
+                ("last_seen_at", models.DateTimeField()),
+                ("draining_since", models.DateTimeField(blank=True, null=True)),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="discoveries",
+                        to="providers.provider",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'discovered provider',
-                'verbose_name_plural': 'discovered providers',
-                'ordering': ['state', 'name'],
-                'constraints': [models.UniqueConstraint(fields=('source', 'external_id'), name='discovered_once_per_source')],
+                "verbose_name": "discovered provider",
+                "verbose_name_plural": "discovered providers",
+                "ordering": ["state", "name"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("source", "external_id"), name="discovered_once_per_source")
+                ],
             },
         ),
     ]

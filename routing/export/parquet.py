@@ -41,10 +41,10 @@ def schema(format: Format) -> Any:
         turn = pa.struct([("from", text), ("value", text)])
         return pa.schema([("conversations", pa.list_(turn)), ("tools", text)])
     if format == "raw":
-        texts = ("request_id", "created_at", "team", "key", "model", "endpoint", "provider", "upstream_model")
+        names = ("request_id", "created_at", "team", "key", "model", "endpoint", "provider", "upstream_model")
         rest = [("stream", pa.bool_()), ("status", whole), ("cache", text), ("input_tokens", whole)]
         rest += [("output_tokens", whole), ("request", text), ("response", text)]
-        return pa.schema([*((name, text) for name in texts), *rest])
+        return pa.schema([*((name, text) for name in names), *rest])
     function = pa.struct([("name", text), ("arguments", text)])
     call = pa.struct([("id", text), ("type", text), ("function", function)])
     texts = [(name, text) for name in ("role", "content", "name", "tool_call_id")]

@@ -19,41 +19,43 @@ def backwards(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('routing', '0004_route_decisions'),
+        ("routing", "0004_route_decisions"),
         ("monitoring", "0002_schedules"),
         ("django_celery_beat", "0019_alter_periodictasks_options"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PayloadRecord',
+            name="PayloadRecord",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('request_id', models.CharField(db_index=True, max_length=128, verbose_name='request')),
-                ('created_at', models.DateTimeField(db_index=True, verbose_name='time')),
-                ('key_id', models.BigIntegerField(null=True, verbose_name='key id')),
-                ('key_name', models.CharField(blank=True, default='', max_length=200, verbose_name='key')),
-                ('team_id', models.BigIntegerField(null=True, verbose_name='team id')),
-                ('team', models.CharField(blank=True, default='', max_length=200, verbose_name='team')),
-                ('model', models.CharField(max_length=256, verbose_name='model')),
-                ('endpoint', models.CharField(max_length=64, verbose_name='endpoint')),
-                ('stream', models.BooleanField(default=False, verbose_name='stream')),
-                ('status', models.PositiveSmallIntegerField(verbose_name='status')),
-                ('provider', models.CharField(blank=True, default='', max_length=100, verbose_name='provider')),
-                ('upstream_model', models.CharField(blank=True, default='', max_length=256, verbose_name='upstream model')),
-                ('cache', models.CharField(blank=True, default='', max_length=8, verbose_name='cache')),
-                ('input_tokens', models.BigIntegerField(default=0, verbose_name='input tokens')),
-                ('output_tokens', models.BigIntegerField(default=0, verbose_name='output tokens')),
-                ('redactions', models.PositiveIntegerField(default=0, verbose_name='redactions')),
-                ('request', models.TextField(editable=False, verbose_name='request')),
-                ('response', models.TextField(editable=False, verbose_name='response')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("request_id", models.CharField(db_index=True, max_length=128, verbose_name="request")),
+                ("created_at", models.DateTimeField(db_index=True, verbose_name="time")),
+                ("key_id", models.BigIntegerField(null=True, verbose_name="key id")),
+                ("key_name", models.CharField(blank=True, default="", max_length=200, verbose_name="key")),
+                ("team_id", models.BigIntegerField(null=True, verbose_name="team id")),
+                ("team", models.CharField(blank=True, default="", max_length=200, verbose_name="team")),
+                ("model", models.CharField(max_length=256, verbose_name="model")),
+                ("endpoint", models.CharField(max_length=64, verbose_name="endpoint")),
+                ("stream", models.BooleanField(default=False, verbose_name="stream")),
+                ("status", models.PositiveSmallIntegerField(verbose_name="status")),
+                ("provider", models.CharField(blank=True, default="", max_length=100, verbose_name="provider")),
+                (
+                    "upstream_model",
+                    models.CharField(blank=True, default="", max_length=256, verbose_name="upstream model"),
+                ),
+                ("cache", models.CharField(blank=True, default="", max_length=8, verbose_name="cache")),
+                ("input_tokens", models.BigIntegerField(default=0, verbose_name="input tokens")),
+                ("output_tokens", models.BigIntegerField(default=0, verbose_name="output tokens")),
+                ("redactions", models.PositiveIntegerField(default=0, verbose_name="redactions")),
+                ("request", models.TextField(editable=False, verbose_name="request")),
+                ("response", models.TextField(editable=False, verbose_name="response")),
             ],
             options={
-                'verbose_name': 'stored prompt',
-                'verbose_name_plural': 'stored prompts',
-                'ordering': ['id'],
+                "verbose_name": "stored prompt",
+                "verbose_name_plural": "stored prompts",
+                "ordering": ["id"],
             },
         ),
         migrations.RunPython(forwards, backwards),

@@ -51,6 +51,7 @@ class GatewayProcess:
         """A Python program of the repository with this gateway's environment; returns what it prints."""
         done = subprocess.run(
             [sys.executable, *arguments],
+            check=False,
             cwd=ROOT,
             env=self.env,
             input=stdin,

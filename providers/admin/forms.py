@@ -66,8 +66,9 @@ class PriorityForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if "priority" in self.fields and self.instance.source == "file":
-            self.fields["priority"].disabled = True
+        if field := self.fields.get("priority"):
+            field.disabled = self.instance.source == "file"
+            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -93,7 +93,8 @@ class Wizard:
 
     def done(self, request: HttpRequest, pk: int) -> HttpResponse:
         provider = self._provider(request, pk)
-        first = provider.deployments.filter(enabled=True).order_by("pk").first()
+        served = provider.deployments.filter(enabled=True).order_by("pk")
+        first = served.exclude(model__icontains="embed").first() or served.first()
         address = f"{request.scheme}://{request.get_host()}"
         return self._page(request, "done", 5, provider=provider, first=first, address=address)
 

@@ -3,6 +3,7 @@
   const NATIVE = "a[href], button, input, select, textarea, label, summary";
 
   const hush = (icon) => {
+    if (icon.hasAttribute("tabindex")) return;
     const owner = icon.closest("a, button, [role=button], label, li, h2, h3") || icon.parentElement;
     const text = [...(owner?.childNodes || [])].some((node) => node !== icon && node.textContent.trim());
     if (text || owner?.title || owner?.getAttribute("aria-label")) icon.setAttribute("aria-hidden", "true");
@@ -27,6 +28,17 @@
     root.querySelectorAll(".material-symbols-outlined").forEach(hush);
   };
 
+  // Select2 hides the real field and gives its own no name.
+  const name = () => {
+    for (const box of document.querySelectorAll(".select2-selection")) {
+      const field = box.closest(".select2")?.previousElementSibling;
+      const label = field?.id && document.querySelector(`label[for="${field.id}"]`);
+      if (!label) continue;
+      for (const part of [box, ...box.querySelectorAll('[role=textbox]')]) part.setAttribute("aria-label", label.textContent.trim());
+    }
+  };
+
   document.addEventListener("DOMContentLoaded", () => tend(document.body));
+  window.addEventListener("load", () => setTimeout(name));
   document.addEventListener("htmx:afterSwap", (event) => tend(event.target));
 })();

@@ -1,6 +1,6 @@
 // Runs before the first paint. The admin keeps the choice under the same name, so both follow one switch.
 (() => {
-  const KEY = "_x_adminTheme";
+  const KEY = "adminTheme";
   const read = () => {
     try {
       return JSON.parse(localStorage.getItem(KEY)) || "auto";

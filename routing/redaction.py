@@ -8,10 +8,12 @@ dates, versions, prices, identifiers and code stay readable.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 EMAIL, CARD, PHONE, SECRET = "[email]", "[card]", "[phone]", "[secret]"
 
+_SHORT = 24
 _LONGEST_PLAIN = 4000
 """A longer text without a single space is data, such as an image, not something that somebody wrote."""
 
@@ -96,12 +98,24 @@ def redact(text: str, counts: "Counter[str] | None" = None) -> str:
 def redact_json(value: Any, counts: "Counter[str] | None" = None) -> Any:
     """A copy with every text in it redacted. Names of fields stay, and so do texts that are data URIs."""
     if isinstance(value, str):
+        if len(value) <= _SHORT:
+            text, found = _redact_short(value)
+            if found and counts is not None:
+                counts.update(found)
+            return text
         return value if value.startswith("data:") else redact(value, counts)
     if isinstance(value, list):
         return [redact_json(item, counts) for item in value]
     if isinstance(value, dict):
         return {name: redact_json(item, counts) for name, item in value.items()}
     return value
+
+
+@lru_cache(maxsize=4096)
+def _redact_short(text: str) -> tuple[str, tuple[str, ...]]:
+    """Roles, types, names of models and the like come in every message. With the kinds that were found."""
+    found: Counter[str] = Counter()
+    return redact(text, found), tuple(found.elements())
 
 
 def _mark(kind: str, counts: "Counter[str]") -> Callable[[re.Match[str]], str]:

@@ -81,8 +81,10 @@ def conversation(row: Row, exchange: Exchange) -> tuple[list[JsonObject], JsonOb
 
 def _message(message: JsonObject) -> JsonObject:
     role = message["role"]
-    clean: JsonObject = {"role": "system" if role == "developer" else role}
     content = message.get("content")
+    if len(message) == 2 and type(content) is str and role != "developer":
+        return message
+    clean: JsonObject = {"role": "system" if role == "developer" else role}
     if isinstance(content, list):
         content = _joined(content)
     calls = message.get("tool_calls")
@@ -120,7 +122,9 @@ def _call(call: JsonObject) -> JsonObject:
 
 
 def _tools(request: JsonObject) -> list[JsonObject]:
-    tools = request.get("tools") or []
+    tools = request.get("tools")
+    if not tools:
+        return []
     if any(tool.get("type") != "function" for tool in tools):
         raise Skipped("custom_tool")
     return list(tools)
@@ -172,7 +176,7 @@ def _raw(row: Row, exchange: Exchange) -> JsonObject:
     request, answer = exchange
     return {
         "request_id": row.request_id,
-        "created_at": row.created_at.isoformat(),
+        "created_at": row.created_at.isoformat() if row.created_at is not None else None,
         "team": row.team,
         "key": row.key_name,
         "model": row.model,

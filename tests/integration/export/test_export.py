@@ -191,7 +191,9 @@ def test_planted_personal_data_is_gone(tmp_path: Path) -> None:
 def test_rows_are_read_in_portions_that_fit_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("routing.export.query.PAGE_BYTES", 10_000)
     store([record(number, asked("x" * 2000), answer("a")) for number in range(300)])
-    assert [row.request_id for row in read(OPENAI, after=0, last=10**9)] == [f"req_{n:08}" for n in range(300)]
+    assert [row.request_id for row in read(ExportQuery(format="raw"), after=0, last=10**9)] == [
+        f"req_{n:08}" for n in range(300)
+    ]
 
 
 def test_the_command_prints_its_manifest_and_refuses_other_names(mixed: None, tmp_path: Path) -> None:

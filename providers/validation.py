@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from providers.adapters import REGISTRY
+from providers.addresses import UrlError, literal, parse_base_url, refusal
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
 
 
@@ -16,7 +17,8 @@ def check_kind(kind: str) -> None:
 
 
 def check_base_url(url: str) -> None:
-    """http or https, a host, no user, query or fragment. Addresses are checked again when connecting."""
+    """http or https, a host, no user, query or fragment, and no address that is always refused. What a name resolves to
+    is checked when connecting."""
     try:
         parts = urlsplit(url)
         port_ok = parts.port is None or 0 < parts.port < 65536
@@ -28,6 +30,13 @@ def check_base_url(url: str) -> None:
         raise ValidationError(_("Put the key into a credential, not into the URL."))
     if parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f\\]", url):
         raise ValidationError(_("A base URL has no query, fragment, spaces or control characters."))
+    try:
+        host = parse_base_url(url).host
+    except UrlError as error:
+        # The routing table reads it the same way: what got past here would stop every later change from going live.
+        raise ValidationError(_("This base URL is refused: %(why)s.") % {"why": error}) from None
+    if literal(host) is not None and (why := refusal(host, allow_private=True)):
+        raise ValidationError(_("This base URL is refused: %(why)s.") % {"why": why})
 
 
 def check_headers(headers: object) -> None:

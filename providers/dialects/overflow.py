@@ -82,6 +82,12 @@ def find_overflow(*, status: int, code: str | None, message: str, error_type: st
     return None
 
 
+def only_looks_like_it(message: str) -> bool:
+    """Whether the words are those of another limit, whatever else they say."""
+    text = message.lower()
+    return any(phrase in text for phrase in _NEVER)
+
+
 def _speaks_of_overflow(text: str) -> bool:
     if any(phrase in text for phrase in _NEVER):
         return False

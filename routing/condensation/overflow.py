@@ -7,6 +7,7 @@ What providers are known to say is recognised by `providers.dialects.overflow`; 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from providers.dialects.overflow import only_looks_like_it
 from providers.errors import BadAnswer, ClientFault, ContextOverflow, ModelNotFound, ServerFailed, UpstreamError
 from routing.condensation.policy import CondensationPolicy
 from routing.plan import RoutePlan
@@ -40,7 +41,7 @@ def overflow_by_keyword(error: UpstreamError, keywords: Sequence[str]) -> Upstre
     if not keywords or not isinstance(error, _MAY_MEAN_OVERFLOW):
         return error
     text = f"{error.code or ''}\n{error.message}".lower()
-    if not any(keyword in text for keyword in keywords):
+    if not any(keyword in text for keyword in keywords) or only_looks_like_it(error.message):
         return error
     return ContextOverflow(error.message, upstream_status=error.upstream_status)
 

@@ -1,0 +1,130 @@
+"""An answer told as a stream and a stream told as an answer say the same, to the last field."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from providers.types import Usage
+from routing.cached_answers import CachedAnswer, of_body, of_stream
+from routing.replay import DONE, as_frames, assemble, events
+
+NAMES = {"id": "chatcmpl-9", "created": 7, "model": "m", "system_fingerprint": "fp"}
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+LONG = 'Ein längerer Satz mit Umlauten, 数据 und "Zeichen" \\ darin. ' * 5
+
+
+def completion(*messages: dict[str, Any], finish: str = "stop", **more: Any) -> dict[str, Any]:
+    choices = [
+        {
+            "index": index,
+            "message": {"role": "assistant", "content": None, "refusal": None, **message},
+            "logprobs": None,
+            "finish_reason": finish,
+        }
+        for index, message in enumerate(messages)
+    ]
+    return {**NAMES, "object": "chat.completion", "choices": choices, **more}
+
+
+ANSWERS = [
+    completion({"content": LONG}),
+    completion({"content": ""}),
+    completion({"content": "a"}, {"content": "b"}),
+    completion({"tool_calls": [CALL, {**CALL, "id": "c2"}]}, finish="tool_calls"),
+    completion({"content": "x", "reasoning_content": LONG}),
+    completion({"refusal": "No."}),
+    completion({"content": "x", "annotations": [{"type": "url_citation"}]}, citations=["https://example.com"]),
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_there_and_back_again_nothing_is_lost(answer: dict[str, Any]) -> None:
+    told = assemble(as_frames(answer, chat=True), chat=True)
+    for choice in answer["choices"]:
+        choice["message"] = {key: value for key, value in choice["message"].items() if value}
+    for choice in told["choices"]:
+        choice["message"] = {key: value for key, value in choice["message"].items() if value}
+    assert told == answer
+
+
+def test_text_completions_too() -> None:
+    choice = {"index": 0, "text": LONG, "logprobs": None, "finish_reason": "stop"}
+    answer = {**NAMES, "object": "text_completion", "choices": [choice]}
+    assert assemble(as_frames(answer, chat=False), chat=False) == answer
+
+
+def test_a_stream_in_pieces_becomes_one_answer() -> None:
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": ""},
+        {"content": "a"},
+        {"content": "b"},
+        {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"x'}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '":1}'}}]},
+    ]
+    frames = b": comment\n\n" + b"".join(
+        b"data: " + orjson.dumps({**NAMES, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}) + b"\n\n"
+        for delta in deltas
+    )
+    (choice,) = assemble(frames, chat=True)["choices"]
+    assert choice["message"]["content"] == "ab"
+    assert choice["message"]["tool_calls"] == [
+        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
+    ]
+
+
+def stream(finish: str = "stop", usage: bool = False) -> bytes:
+    frames = as_frames(completion({"content": "hello"}, finish=finish), chat=True)
+    more = b"data: " + orjson.dumps({**NAMES, "choices": [], "usage": USAGE}) + b"\n\n" if usage else b""
+    return frames + more + DONE
+
+
+def kept(frames: bytes, finish: str | None = "stop") -> CachedAnswer | None:
+    usage = Usage(input_tokens=3, output_tokens=2)
+    return of_stream(frames, tenant="t", chat=True, finish=finish, usage=usage)
+
+
+@pytest.mark.parametrize("usage", [True, False])
+def test_a_kept_stream_tells_usage_to_those_who_ask_whoever_asked_first(usage: bool) -> None:
+    answer = kept(b": keep-alive\n\n" + stream(usage=usage))
+    assert answer is not None
+    assert answer.frames(include_usage=False) == stream()
+    *_, last = events(answer.frames(include_usage=True))
+    assert last["choices"] == []
+    assert {key: last["usage"][key] for key in USAGE} == USAGE
+    assert last["id"] == NAMES["id"]
+    body = orjson.loads(answer.body())
+    assert body["choices"][0]["message"]["content"] == "hello"
+    assert body["usage"]["total_tokens"] == 5
+
+
+def test_what_is_not_whole_is_not_kept() -> None:
+    assert kept(stream()) is not None
+    assert kept(stream()[: -len(DONE)]) is None
+    assert kept(stream(), finish=None) is None
+    assert kept(stream(finish="content_filter"), finish="content_filter") is None
+    assert kept(b"data: " + b"x" * 2_000_000 + DONE) is None
+    whole = completion({"content": "x"})
+    assert of_body(orjson.dumps(whole), tenant="t", chat=True) is not None
+    for broken in (
+        b"not json",
+        b"[]",
+        orjson.dumps({"error": {"message": "x"}}),
+        orjson.dumps({**whole, "choices": []}),
+        orjson.dumps(completion({"content": "x"}, finish="content_filter")),
+        orjson.dumps({**whole, "choices": [*whole["choices"], {"index": 1, "finish_reason": None}]}),
+        b" " * 2_000_000 + orjson.dumps(whole),
+    ):
+        assert of_body(broken, tenant="t", chat=True) is None
+
+
+def test_an_answer_survives_being_stored() -> None:
+    answer = kept(stream(usage=True))
+    assert answer is not None
+    again = CachedAnswer.decode(answer.encode())
+    assert again is not None
+    assert (again.tenant, again.frames(include_usage=True)) == ("t", answer.frames(include_usage=True))
+    assert CachedAnswer.decode(b"rubbish") is None
+    assert CachedAnswer.decode(b"{}\nx") is None

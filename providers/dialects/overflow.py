@@ -17,6 +17,7 @@ _PHRASES = (
     "maximum context length is",
     "maximum prompt length is",
     "prompt is too long",
+    "too many tokens:",
     "prompt: length",
     "exceed context limit",
     "exceeds the context window",
@@ -91,8 +92,6 @@ def only_looks_like_it(message: str) -> bool:
 def _speaks_of_overflow(text: str) -> bool:
     if any(phrase in text for phrase in _NEVER):
         return False
-    if text.startswith("too many tokens:"):
-        return True
     return any(phrase in text for phrase in _PHRASES) or any(a in text and b in text for a, b in _PHRASE_PAIRS)
 
 

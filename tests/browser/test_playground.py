@@ -1,0 +1,68 @@
+"""The playground in a real browser: a question is streamed, stopped, compared and turned into code."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """A machine that is busy with other tests is slow, not wrong."""
+    expect.set_options(timeout=15_000)
+
+
+def ask(page: Page, text: str) -> None:
+    page.get_by_label("Your message").fill(text)
+    page.get_by_role("button", name="Run").click()
+
+
+def test_an_answer_streams_in_with_its_tokens_cost_and_reason(open_page: Open) -> None:
+    page = open_page("/playground/")
+    page.get_by_label("Model", exact=True).first.select_option("demo-small")
+    ask(page, "Say something about rivers.")
+    pane = page.locator("#pane1")
+    expect(pane.locator("[data-part=state]")).to_have_text("Done")
+    expect(pane.locator("[data-part=answer]")).to_contain_text("rivers")
+    expect(pane.locator("[data-part=provider]")).to_have_text("first/demo-small")
+    expect(pane.locator("[data-part=tokens]")).to_contain_text("out")
+    expect(pane.locator("[data-part=times]")).to_contain_text("first token")
+    pane.get_by_role("link", name="Why this one?").click()
+    expect(page.get_by_role("region", name="Candidates")).to_contain_text("first/demo-small")
+
+
+def test_two_models_answer_side_by_side(open_page: Open) -> None:
+    page = open_page("/playground/")
+    page.get_by_label("Compare two models").check()
+    page.locator("#model1").select_option("demo-small")
+    page.locator("#model2").select_option("first/demo-large")
+    ask(page, "Say something about hills.")
+    for number, model in ((1, "demo-small"), (2, "demo-large")):
+        pane = page.locator(f"#pane{number}")
+        expect(pane.locator("[data-part=state]")).to_have_text("Done")
+        expect(pane.locator("[data-part=answer]")).to_contain_text(model)
+
+
+def test_an_error_says_what_is_wrong(open_page: Open) -> None:
+    page = open_page("/playground/")
+    page.evaluate("document.querySelector('#model1').append(new Option('gone', 'gone'))")
+    page.locator("#model1").select_option("gone")
+    ask(page, "Hello?")
+    expect(page.locator("#pane1 [data-part=state]")).to_contain_text("The model 'gone' does not exist")
+
+
+def test_the_same_request_is_shown_as_code(open_page: Open) -> None:
+    page = open_page("/playground/")
+    page.get_by_label("Your message").fill('It\'s "quoted"')
+    page.locator("summary", has_text="Parameters").click()
+    page.get_by_label("Temperature").fill("0.3")
+    code = page.locator("#code")
+    expect(code).to_contain_text("It'\\''s")
+    expect(code).to_contain_text('"temperature": 0.3')
+    page.get_by_role("button", name="Python").click()
+    expect(code).to_contain_text("temperature=0.3,")
+    expect(code).to_contain_text("stream=True,")
+    page.get_by_role("button", name="JavaScript").click()
+    expect(code).to_contain_text("await client.chat.completions.create(")

@@ -1,0 +1,203 @@
+"""The live page's arithmetic and its frames: windows, merging of workers, cards, and what is sent to readers."""
+
+import asyncio
+import random
+
+import orjson
+import pytest
+
+from monitoring import live
+from monitoring.finished_call import FinishedAttempt, FinishedCall
+from monitoring.live import Conditions, ProviderNow
+from monitoring.live_facts import LiveFacts, ProviderFacts, cell
+from monitoring.live_feed import LiveFeed
+from monitoring.live_page import changes
+from monitoring.live_sharing import SecondReader, WorkerSecond
+from monitoring.live_window import WINDOW_S, LiveWindow, class_of, milliseconds, quantile_ms
+from monitoring.traffic import Traffic
+from monitoring.upstream_state import UpstreamStates
+
+
+def call(at: float, *, provider: str = "one", status: int = 200, failed: str = "", first: float = 0.2) -> FinishedCall:
+    attempts = (FinishedAttempt(failed, f"{failed}/m", "connect"),) if failed else ()
+    return FinishedCall(
+        request_id=f"req_{at}",
+        endpoint="chat/completions",
+        status=status,
+        ended_at=at,
+        duration_s=1.0,
+        provider=provider,
+        model="m",
+        input_tokens=10,
+        output_tokens=20,
+        cost_nano_usd=1000,
+        first_token_s=first,
+        attempts=(*attempts, FinishedAttempt(provider, f"{provider}/m", "success")),
+    )
+
+
+def test_the_window_is_the_sum_of_its_last_minute_whatever_came_before() -> None:
+    draw = random.Random(7)
+    window, seconds = LiveWindow(), [[draw.randrange(5), draw.randrange(3)] for _ in range(200)]
+    for at, (one, other) in enumerate(seconds):
+        rows = {name: [count, 0, 10 * count, 20 * count, 0, 5 * count, 1.0, 0.2 * count, count, 0]
+                for name, count in (("one", one), ("other", other)) if count}  # fmt: skip
+        window.add(rows, {class_of(0.2): one + other}, {"one": 1} if at % 2 else None)
+        window.close(at)
+        last = seconds[max(0, at - WINDOW_S + 1) : at + 1]
+        total = sum(map(sum, last))
+        assert window.figures().requests_per_s == round(total / len(last), 2)
+    by_provider = window.by_provider()
+    assert by_provider["one"].requests_per_s == round(sum(one for one, _ in seconds[-60:]) / 60, 2)
+    requests = sum(one for one, _ in seconds[-60:])
+    assert by_provider["one"].error_percent == round(100 * 30 / (requests + 30), 1)
+    assert window.cost_nano_usd == 5 * sum(map(sum, seconds))
+
+
+def test_providers_without_calls_in_the_last_minute_are_forgotten() -> None:
+    window = LiveWindow()
+    window.add({"gone": [1, 0, 1, 1, 0, 0, 1.0, 0.1, 1, 0]}, {class_of(0.1): 1}, {"gone": 2})
+    for at in range(WINDOW_S + 1):
+        window.close(at)
+    assert window.by_provider() == {}
+    assert window.figures().p50_ms is None
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.02, 0.4, 3.0, 61.0])
+def test_a_class_of_times_is_at_most_five_percent_off(seconds: float) -> None:
+    assert milliseconds(class_of(seconds)) == pytest.approx(1000 * seconds, rel=0.05, abs=0.6)
+
+
+def test_quantiles_are_those_of_all_workers_together() -> None:
+    fast, slow = {class_of(0.1): 90}, {class_of(2.0): 10}
+    window = LiveWindow()
+    window.add({}, fast)
+    window.add({}, slow)
+    window.close(1)
+    figures = window.figures()
+    assert (figures.p50_ms, figures.p95_ms) == (milliseconds(class_of(0.1)), milliseconds(class_of(2.0)))
+    assert quantile_ms({}, 0.5) is None
+
+
+def test_a_second_of_a_worker_survives_its_message_and_is_read_once() -> None:
+    traffic = Traffic()
+    reader = SecondReader(traffic, "w1")
+    reader.read(now=100.0, running={})
+    traffic.observe(call(100.2, failed="broken"))
+    traffic.observe(call(100.4, status=503))
+    second = reader.read(now=101.1, running={"one": 3})
+
+    assert second.rows["one"][:2] == [2, 1]
+    assert second.failed == {"broken": 1}
+    assert second.diverted == [("broken", "one")]
+    again = WorkerSecond.from_message(orjson.loads(orjson.dumps(second.message())))
+    assert (again.rows, again.failed, again.first_tokens, again.running) == (
+        second.rows, second.failed, second.first_tokens, {"one": 3},
+    )  # fmt: skip
+    assert reader.read(now=102.1, running={}).rows == {}
+
+
+def test_only_what_changed_is_sent() -> None:
+    before = {1: {"rps": 1.0, "state": "healthy"}, 2: {"rps": 0.0, "state": "healthy"}}
+    after = {1: {"rps": 1.5, "state": "healthy"}, 2: {"rps": 0.0, "state": "healthy"}, 3: {"rps": 2.0}}
+    assert changes(before, after) == {1: {"rps": 1.5}, 3: {"rps": 2.0}}
+
+
+@pytest.mark.parametrize(("counts", "letter"), [((0, 0, 0), "-"), ((9, 0, 0), "u"), ((9, 1, 0), "s"), ((9, 0, 5), "d")])
+def test_cells_tell_up_slow_and_down_apart(counts: tuple[int, int, int], letter: str) -> None:
+    assert cell(*counts) == letter
+
+
+class Worker:
+    """A worker's live state with two healthy providers."""
+
+    def providers(self) -> tuple[ProviderNow, ...]:
+        return tuple(
+            ProviderNow(
+                id=number, name=name, kind="openai", demo=False, health="healthy", models=("m",), deployments=()
+            )
+            for number, name in ((1, "one"), (2, "two"))
+        )
+
+    def conditions(self) -> Conditions:
+        return Conditions(
+            revision=1, stale=False, draining=False, sql_down_s=0, redis_up=True, journal_backlog=0, active_calls=0
+        )
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def traffic() -> Traffic:
+    return Traffic()
+
+
+@pytest.fixture
+def feed(clock: Clock, traffic: Traffic):  # type: ignore[no-untyped-def]
+    live.install(Worker())  # type: ignore[arg-type]
+    facts = LiveFacts(providers={1: ProviderFacts(priority=1), 2: ProviderFacts(priority=2)}, cost_today_nano_usd=500)
+    yield LiveFeed(traffic, UpstreamStates(clock, lambda: 0.5), name="w1", clock=clock, facts=lambda: facts)
+    live.install(None)
+
+
+async def second(feed: LiveFeed, clock: Clock) -> None:
+    clock.now += 1
+    await feed.tick()
+
+
+async def test_frames_applied_to_a_snapshot_give_the_next_snapshot(
+    feed: LiveFeed, clock: Clock, traffic: Traffic
+) -> None:
+    feed.subscribe(lambda: None)
+    page = orjson.loads(await feed.snapshot())
+    cards = {card["id"]: card for card in page["providers"]}
+    for step in range(8):
+        traffic.observe(call(clock.now + 0.5, provider="one" if step % 3 else "two", failed="two" if step % 2 else ""))
+        await second(feed, clock)
+        frame = orjson.loads(feed.frame(feed.number) or b"")
+        for key, changed in frame.get("providers", {}).items():
+            cards[int(key)].update(changed)
+    whole = orjson.loads(await feed.snapshot())
+    for card in whole["providers"]:
+        shown = {key: value for key, value in cards[card["id"]].items() if key != "spark"}
+        assert shown == {key: value for key, value in card.items() if key != "spark"}
+    assert whole["cost"] == 500 + 8 * 1000
+
+
+async def test_readers_that_come_at_the_same_moment_all_see_the_providers(feed: LiveFeed) -> None:
+    feed.subscribe(lambda: None)
+    snapshots = await asyncio.gather(feed.snapshot(), feed.snapshot())
+    assert [[card["name"] for card in orjson.loads(each)["providers"]] for each in snapshots] == [["one", "two"]] * 2
+
+
+async def test_nothing_is_computed_while_nobody_looks_but_figures_go_on(
+    feed: LiveFeed, clock: Clock, traffic: Traffic
+) -> None:
+    traffic.observe(call(clock.now + 0.5))
+    await second(feed, clock)
+    assert feed.frame(feed.number) is None
+    assert orjson.loads(await feed.snapshot())["figures"][0] == 1
+
+
+async def test_a_reader_that_missed_a_second_is_sent_to_the_snapshot(feed: LiveFeed, clock: Clock) -> None:
+    woken = []
+    leave = feed.subscribe(lambda: woken.append(feed.number))
+    await feed.snapshot()
+    await second(feed, clock)
+    await second(feed, clock)
+    assert feed.frame(1) is None
+    assert feed.frame(2) is not None
+    leave()
+    await second(feed, clock)
+    assert woken == [1, 2]

@@ -11,6 +11,12 @@ from tests.browser.conftest import Site, Watched, log_in, violations, watch
 
 Open = Callable[..., Page]
 TOKEN = re.compile(r"llmp-[0-9a-f]{16}-[A-Za-z0-9_-]{43}")
+READ_BY_ALL = (
+    "/admin/", "/admin/providers/provider/", "/admin/accounts/budget/", "/admin/accounts/usagerecord/",
+    "/admin/routing/gatewaysettings/", "/admin/accounts/apikey/add/", "/admin/providers/provider/1/change/",
+    "/admin/providers/provider/wizard/", "/admin/providers/provider/wizard/new/anthropic/",
+    "/admin/providers/provider/wizard/1/models/",
+)  # fmt: skip
 PHONE = {"width": 400, "height": 850}
 LISTS = (
     "providers/provider", "providers/credential", "providers/deployment", "accounts/apikey", "accounts/team",
@@ -58,6 +64,9 @@ def test_a_provider_that_is_disabled_hands_its_calls_to_the_next(open_page: Open
     page.get_by_label("Name").fill("spare")
     page.get_by_label("Base URL").fill(f"{site.upstream}/v1")
     page.get_by_label("Priority").fill("50")
+    page.locator("a[href='#credentials']").click()
+    page.locator("#credentials-group").get_by_text("Add another").click()
+    page.locator("[name=credentials-0-secret]").fill("sk-typed-by-hand-0123456789")
     page.locator("a[href='#deployments']").click()
     page.locator("#deployments-group").get_by_text("Add another").click()
     page.locator("[name=deployments-0-model]").fill("demo-large")
@@ -153,8 +162,8 @@ def test_no_page_is_wider_than_a_phone(open_page: Open, site: Site) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_can_be_read_by_everybody(open_page: Open, site: Site, scheme: str) -> None:
     page = open_page("/admin/", color_scheme=scheme)
-    found = violations(page)
-    for path in PAGES:
+    found: list[str] = []
+    for path in READ_BY_ALL:
         page.goto(site.url + path)
         found += violations(page)
     assert found == []

@@ -1,5 +1,6 @@
 """Composition of one worker process: what the data plane is made of, opened and closed in one place."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -24,8 +25,11 @@ from providers.transport import Transport
 from proxy_site.live_worker import WorkerLiveState
 from routing.config_watch import ConfigWatcher
 from routing.gateway import Gateway
+from routing.redis_answer_store import RedisAnswerStore
 from routing.table import RoutingTable
 from routing.table_refresh import TableRefresher
+
+CLEAR_S = 5.0
 
 logger = logging.getLogger("llm_proxy.proxy_site.worker")
 
@@ -53,7 +57,13 @@ class Worker:
         self.accounts = Accounts(
             pepper=settings.KEY_PEPPER, data_dir=settings.DATA_DIR, redis_url=settings.REDIS_URL or None
         )
-        self.gateway = Gateway(transport=self.transport, states=self.states, tables=self.tables, accounts=self.accounts)
+        self.gateway = Gateway(
+            transport=self.transport,
+            states=self.states,
+            tables=self.tables,
+            accounts=self.accounts,
+            answers=RedisAnswerStore(settings.REDIS_URL) if settings.REDIS_URL else None,
+        )
         self.logs = configure_logging(level=settings.LOG_LEVEL, style=settings.LOG_FORMAT)
         self.redis = Redis.from_url(settings.REDIS_URL) if settings.REDIS_URL else None
         self.monitoring = WorkerMonitoring(
@@ -99,9 +109,14 @@ class Worker:
         self.gateway.settlement.reports.limited = self.monitoring.metrics.limited
         self.gateway.open()
         self.live.open()
+        self.live.cache_clearers["responses"] = self._clear_answers(asyncio.get_running_loop())
         await self.feed.open()
         await self.config.open()
         _settle_memory()
+
+    def _clear_answers(self, loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
+        """Called in a view's thread; the cache belongs to the event loop."""
+        return lambda: asyncio.run_coroutine_threadsafe(self.gateway.cache.clear(), loop).result(CLEAR_S)
 
     def drain(self) -> None:
         self.gateway.drain(settings.DRAIN_TIMEOUT_S)

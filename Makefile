@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: serve test check fmt bench faults clean
+.PHONY: serve test check fmt bench faults dist clean
 
 $(INSTALLED): requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +38,9 @@ bench: $(INSTALLED)
 
 faults: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow tests
+
+dist: $(INSTALLED)
+	$(BIN)/python docker/single_file/build.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

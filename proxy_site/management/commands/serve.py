@@ -100,6 +100,7 @@ class Command(BaseCommand):
                 "model": first.model,
             }
             self.stdout.write(json.dumps(fields))
+            self.stdout.flush()
             return
         if settings.ROLE == Role.GATEWAY:
             self.stdout.write(f"\nLLM Proxy API {settings.VERSION} serves {url}/v1 (role gateway)")

@@ -23,15 +23,13 @@ from accounts.models import (
     BudgetLease,
     BudgetPeriod,
     Limit,
-    Price,
     Team,
     UsageDaily,
     UsageHourly,
     UsageRecord,
 )
-from accounts.price_book import PriceBook, catalogue_prices
 from accounts.provisioning import KeyOrder, create_key, revoke_key, rotate_key
-from accounts.records import CEILING, AccountsSettings, Rates
+from accounts.records import CEILING, AccountsSettings
 from accounts.retention import delete_old_usage
 from accounts.usage_reports import usage_report
 from tests.unit.accounts.builders import intent, record
@@ -300,46 +298,6 @@ def test_the_commands_print_what_scripts_can_read():
         out = StringIO()
         call_command("usage_report", "--by", "model", "--format", form, stdout=out)
         assert "total" in out.getvalue() or form == "csv"
-
-
-def test_own_prices_override_by_date_provider_and_name():
-    now = timezone.now()
-    for model, provider, days, price in (
-        ("gpt-*", "", 10, 1),
-        ("gpt-4o", "", 10, 2),
-        ("gpt-4o", "", 5, 3),
-        ("gpt-*", "mine", 10, 4),
-        ("gpt-4o", "", -5, 9),
-    ):
-        Price.objects.create(
-            model=model, provider=provider, effective_from=now - timedelta(days=days), input_nano_usd=price,
-            output_nano_usd=price,
-        )  # fmt: skip
-    book = PriceBook.load()
-
-    def price(**where) -> int:
-        return book.card(kind="own", **where).rates(0).input
-
-    assert price(provider="x", model="gpt-5") == 1
-    assert price(provider="x", model="gpt-4o") == 3
-    assert price(provider="x", model="gpt-4o", at=now - timedelta(days=7)) == 2
-    assert price(provider="mine", model="gpt-4o") == 4
-    assert price(provider="x", model="gpt-4o", at=now + timedelta(days=6)) == 9
-    assert price(provider="x", model="gpt-4o", configured=Rates(input=8, output=8)) == 8
-    assert book.card(provider="x", kind="own", model="other") is None
-
-
-def test_the_catalogue_knows_cached_and_tiered_prices():
-    asked = [("anthropic", "claude-sonnet-4-5"), ("openai", "no-such-model-at-all"), ("own", "gpt-4o")]
-    found = catalogue_prices(asked)
-    sonnet = found[asked[0]]
-
-    assert sonnet.rates(1).input == 3 * USD
-    assert sonnet.rates(1).cached_input == 3 * USD // 10
-    assert sonnet.rates(200_001).input == 6 * USD
-    assert found[asked[1]] is None
-    assert found[asked[2]] is None, "a server of one's own has no catalogue price"
-    assert PriceBook().card(provider="a", kind="anthropic", model="claude-sonnet-4-5") == sonnet
 
 
 def test_retention_deletes_old_rows_and_keeps_the_sums():

@@ -73,18 +73,22 @@ def test_a_provider_that_is_disabled_hands_its_calls_to_the_next(open_page: Open
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was added successfully")).to_be_visible()
     assert eventually(lambda: site.chat("spare/demo-large")[0] == 200)
-    assert site.chat("demo-large")[1]["x-llm-proxy-provider"] == "first"
+    # Whoever else serves the model: "second" too, when the wizard was tried before.
+    others = [name for name in ("first", "second") if page.get_by_role("link", name=name, exact=True).count()]
+    assert site.chat("demo-large")[1]["x-llm-proxy-provider"] in others
 
-    row = page.locator("tr", has=page.get_by_role("link", name="first", exact=True))
-    row.locator("input.action-select").check()
-    page.locator("select[name=action]").select_option("disable")
-    page.get_by_role("button", name="Run").click()
-    expect(page.get_by_text("1 changed.")).to_be_visible()
+    def change(action: str) -> None:
+        for name in others:
+            row = page.locator("tr", has=page.get_by_role("link", name=name, exact=True))
+            row.locator("input.action-select").check()
+        page.locator("select[name=action]").select_option(action)
+        page.get_by_role("button", name="Run").click()
+        expect(page.get_by_text(f"{len(others)} changed.")).to_be_visible()
+
+    change("disable")
     assert eventually(lambda: site.chat("demo-large")[1].get("x-llm-proxy-provider") == "spare")
-    row.locator("input.action-select").check()
-    page.locator("select[name=action]").select_option("enable")
-    page.get_by_role("button", name="Run").click()
-    assert eventually(lambda: site.chat("demo-large")[1].get("x-llm-proxy-provider") == "first")
+    change("enable")
+    assert eventually(lambda: site.chat("demo-large")[1].get("x-llm-proxy-provider") in others)
 
 
 def test_a_new_key_is_shown_once_and_works(open_page: Open, site: Site) -> None:
@@ -142,10 +146,11 @@ def test_the_wizard_is_walked_with_the_keyboard(open_page: Open) -> None:
     assert outline != "none"
     page.keyboard.press("Enter")
     expect(page.get_by_label("Base URL")).to_have_value("https://api.anthropic.com")
-    page.get_by_label("Name").focus()
+    page.wait_for_load_state("networkidle")
+    page.get_by_label("Name").click()
     for name in ("base_url", "secret", "environment_variable"):
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.name") == name
+        assert page.evaluate("document.activeElement.name") == name, page.evaluate("document.activeElement.outerHTML")
     page.keyboard.press("Enter")
     expect(page.get_by_text("answers nobody without a key")).to_be_visible()
 

@@ -34,7 +34,8 @@ def main() -> None:
         TARGET.parent.mkdir(exist_ok=True)
         zipapp.create_archive(stage, TARGET, interpreter="/usr/bin/env python3", compressed=True)
     seconds = try_out()
-    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size / 1e6:.0f} MB, first start in {seconds:.1f} s")
+    size_mb = TARGET.stat().st_size / 1e6
+    sys.stdout.write(f"{TARGET.relative_to(ROOT)}: {size_mb:.0f} MB, first start in {seconds:.1f} s\n")
 
 
 def copy_program(app: Path) -> None:

@@ -17,7 +17,9 @@ def main() -> None:
         digest, version, platform = packed.read("BUILD").decode().split()
         mine = f"{sys.version_info.major}.{sys.version_info.minor}"
         if (mine, sys.platform) != (version, platform):
-            sys.exit(f"This file was built for Python {version} on {platform}; this is Python {mine} on {sys.platform}.")
+            sys.exit(
+                f"This file was built for Python {version} on {platform}; this is Python {mine} on {sys.platform}."
+            )
         home = unpacked(packed, digest)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(home / "app"), str(home / "site")])
     # Beside the place it is started from, not beside the unpacked program.

@@ -76,7 +76,8 @@ def export(gateway: GatewayProcess, name: str, *, shape: str = "openai", redact:
     return done
 
 
-@pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [20_000, 1_000_000])
 def test_memory_does_not_grow_with_the_number_of_rows(migrated_data_dir: Path, tmp_path: Path, rows: int) -> None:
     gateway = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path / "data"))
     fill(next(gateway.data_dir.glob("*.sqlite3")), rows)

@@ -2,7 +2,7 @@
 
 from accounts.records import Principal
 from providers.types import JsonObject
-from routing.errors import UnknownModel
+from routing.gateway import unknown_model
 from routing.table import Route, RoutingTable
 
 
@@ -17,10 +17,6 @@ def one_model(table: RoutingTable, principal: Principal, name: str) -> JsonObjec
     if route is None or not route.deployments or not principal.allows_model(name):
         raise unknown_model(name)
     return _model(route)
-
-
-def unknown_model(name: str) -> UnknownModel:
-    return UnknownModel(f"The model '{name[:256]}' does not exist or this key has no access to it.", param="model")
 
 
 def _model(route: Route) -> JsonObject:

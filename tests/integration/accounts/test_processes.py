@@ -119,5 +119,5 @@ def test_a_killed_worker_loses_and_doubles_nothing(site):
 
 
 @pytest.mark.slow
-def test_a_hundred_kills_on_each_database_lose_and_double_nothing(site):
-    kill_and_replay(site, times=100)
+def test_two_hundred_kills_on_each_database_lose_and_double_nothing(site):
+    kill_and_replay(site, times=200)

@@ -41,10 +41,15 @@ class Failures:
         return NoProviderAvailable(f"{UNAVAILABLE} ({listed})." if listed else f"{UNAVAILABLE}.")
 
 
-def failure_headers(error: ClientFacing, errors: Iterable[UpstreamError] = ()) -> tuple[Header, ...]:
+def failure_headers(
+    error: ClientFacing, errors: Iterable[UpstreamError] = (), rest_s: float | None = None
+) -> tuple[Header, ...]:
     """The gateway has retried already, so a client's own retries would only multiply the load. A rate limit says when
-    to come back: at the earliest time any of the upstreams named."""
-    waits = [each.retry_after_s for each in errors if each.retry_after_s is not None]
-    if error.status == 429 and waits:
+    to come back: at the earliest time any of the upstreams named. So does 503 when everybody who could answer rests:
+    `rest_s` is the time until the first of them may be called again, None unless all of them rest."""
+    waits = [each.retry_after_s for each in errors if each.retry_after_s is not None] if error.status == 429 else []
+    if rest_s is not None and not waits:
+        waits.append(rest_s)
+    if error.status in (429, 503) and waits:
         return (NO_RETRY, (b"retry-after", b"%d" % max(1, -int(-min(waits) // 1))))
     return (NO_RETRY,)

@@ -168,7 +168,7 @@ class Gateway:
             call.won = won = await self.condensing.find(call)
         except AllFailed as failed:
             self.settlement.failed(call, failed.verdict)
-            await call.sink.fail(failed.verdict, (*self._head(call), *failure_headers(failed.verdict, failed.errors)))
+            await call.sink.fail(failed.verdict, (*self._head(call), *failed.headers))
             return
         try:
             if won.delivered is not None:

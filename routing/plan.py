@@ -6,7 +6,7 @@ all of it is admitted, the ejected ones behind the others, so that the only cand
 verdict about everybody is survived. What is not known about a deployment (None, an empty set) excludes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from monitoring.upstream_state import Candidate
@@ -88,6 +88,16 @@ def make_plan(query: RouteQuery, candidates: Sequence[Candidate], strategy: Stra
 def recompute(plan: RoutePlan) -> RoutePlan:
     """The same plan once more from what it recorded; equal to it, always."""
     return make_plan(plan.query, plan.candidates, plan.strategy, plan.draws)
+
+
+def could_have_served(plans: Iterable[RoutePlan]) -> list[DeploymentSpec]:
+    """Everybody in these plans whom the request suited, whatever kept them out."""
+    return [
+        candidate.deployment
+        for plan in plans
+        for candidate in plan.candidates
+        if unfit(plan.query, candidate.deployment) is None
+    ]
 
 
 def unfit(query: RouteQuery, deployment: DeploymentSpec) -> str | None:

@@ -9,11 +9,11 @@ from monitoring.upstream_state import UpstreamStates
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError
 from providers.specs import DeploymentSpec
 from routing.attempts import Attempts, CandidateUnusable, Won
-from routing.call import Call
+from routing.call import Call, Header
 from routing.errors import ClientFacing
 from routing.estimation import needs
-from routing.failures import Failures
-from routing.plan import DrawSource, RoutePlan, make_plan
+from routing.failures import Failures, failure_headers
+from routing.plan import DrawSource, RoutePlan, could_have_served, make_plan
 from routing.retry import Failure, RetryBudget, RetryPolicy, Step, Then, what_follows
 from routing.route_query import RouteQuery
 from routing.table import Route
@@ -22,12 +22,13 @@ FALLBACK_DEPTH = 8
 
 
 class AllFailed(Exception):
-    """No candidate answered. `verdict` is for the client, `errors` are the upstreams' own."""
+    """No candidate answered. `verdict` and `headers` are for the client, `errors` are the upstreams' own."""
 
-    def __init__(self, verdict: ClientFacing, errors: list[UpstreamError]) -> None:
+    def __init__(self, verdict: ClientFacing, errors: list[UpstreamError], headers: tuple[Header, ...]) -> None:
         super().__init__(str(verdict))
         self.verdict = verdict
         self.errors = errors
+        self.headers = headers
 
 
 class Walk:
@@ -79,7 +80,8 @@ class Walk:
                 failures.final = None
             if failures.final is not None:
                 break
-        raise AllFailed(failures.verdict(), failures.errors)
+        verdict, rest_s = failures.verdict(), self._states.rest_s(could_have_served(call.decision.plans))
+        raise AllFailed(verdict, failures.errors, failure_headers(verdict, failures.errors, rest_s))
 
 
 class _Leg:

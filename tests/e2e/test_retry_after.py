@@ -17,6 +17,12 @@ WAIT_S = 2.0
 FORMS = ("seconds", "float", "date", "ms")
 STATUSES = (429, 503)
 WITHOUT_KEY = "without key"
+SLOWER = "fault:status?status=429&retry_after=30&retry_after_form=seconds"
+RESTING = [
+    (90, "lone", "fault:status?status=429&retry_after=2&retry_after_form=seconds"),
+    (91, "pair", "fault:status?status=503&retry_after=2&retry_after_form=ms"),
+    (92, "pair", SLOWER),
+]
 
 
 def models() -> list[str]:
@@ -44,9 +50,11 @@ def server(
     process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("retry-after") / "data"))
     waiting = [provider(name, upstream.url, number=number) for number, name in enumerate(models())]
     good = {"name": "good", "base_url": f"{upstream.url}/v1", "priority": 2, "models": models()}
-    lone = provider("429 seconds", upstream.url, number=90)
-    lone["models"][0]["model"] = "lone"
-    process.seed({"providers": [*waiting, good, lone]}).start()
+    resting = [
+        {**provider("429 seconds", upstream.url, number=number), "models": [{"model": name, "upstream_model": fault}]}
+        for number, name, fault in RESTING
+    ]
+    process.seed({"providers": [*waiting, good, *resting]}).start()
     yield process
     process.stop()
 
@@ -102,15 +110,18 @@ async def test_nothing_is_sent_earlier_than_asked_for_a_minute(server: GatewayPr
     assert not early
 
 
-async def test_a_client_hears_how_long_the_only_provider_wants_to_wait(
-    server: GatewayProcess, upstream: FaultUpstream
+@pytest.mark.parametrize(("model", "status", "candidates"), [("lone", 429, 1), ("pair", 503, 2)])
+async def test_a_client_hears_how_long_everybody_wants_to_wait(
+    server: GatewayProcess, upstream: FaultUpstream, model: str, status: int, candidates: int
 ) -> None:
     upstream.forget()
     async with Caller(server) as caller:
         headers = {"x-llm-proxy-timeout": "1"}
-        first, *others = await at_once(1, [lambda: caller.ask("lone", headers=headers)] * 4)
-    assert (first.status, first.headers["x-should-retry"]) == (429, "false")
+        first, *others = await at_once(1, [lambda: caller.ask(model, headers=headers)] * 4)
+    assert (first.status, first.headers["x-should-retry"]) == (status, "false")
     assert first.headers["retry-after"] == "2"
-    assert {got.status for got in others} == {503}
-    assert "credential cooling" in others[0].errors[0]["message"]
-    assert len(upstream.hits) == 1
+    for got in others:
+        assert (got.status, got.headers["x-should-retry"]) == (503, "false")
+        assert got.errors[0]["message"].count("credential cooling") == candidates
+        assert got.headers["retry-after"] in ("1", "2"), "the earliest of those who rest"
+    assert len(upstream.hits) == candidates

@@ -1,6 +1,6 @@
 import pytest
 
-from routing.plan import Candidate, Draws, DrawSource, RoutePlan, RouteQuery, make_plan, recompute
+from routing.plan import Candidate, Draws, DrawSource, RoutePlan, RouteQuery, could_have_served, make_plan, recompute
 from routing.strategies import STRATEGIES
 from tests.unit.routing.pools import candidate, ids, provider
 
@@ -19,6 +19,13 @@ def down(id: int, bar: str = "breaker_open", **state: object) -> Candidate:
 def test_one_candidate_is_its_own_plan():
     made = plan(candidate(1))
     assert (ids(made.order), made.reasons, made.exclusions()) == ([1], (None,), {})
+
+
+def test_those_the_request_suited_could_have_served_it_whatever_their_state():
+    plans = [plan(down(1), candidate(2, bar="saturated"), candidate(3, spec={"context_window": 10}), candidate(4))]
+    assert ids(could_have_served(plans)) == [1, 2, 3, 4]
+    plans = [plan(*plans[0].candidates, query=RouteQuery(model="m", input_tokens=11))]
+    assert ids(could_have_served(plans)) == [1, 2, 4]
 
 
 def test_nobody_makes_an_empty_plan():

@@ -1,0 +1,51 @@
+"""What a client is told when nobody answered."""
+
+import pytest
+
+from providers.errors import Overloaded, RateLimited, ServerFailed
+from routing.errors import NoProviderAvailable
+from routing.failures import NO_RETRY, Failures, failure_headers
+
+UNAVAILABLE = NoProviderAvailable("All providers are currently unavailable.")
+
+
+@pytest.mark.parametrize(
+    ("error", "errors", "rest_s", "told"),
+    [
+        (RateLimited("x"), [RateLimited("x", retry_after_s=7.2), RateLimited("y", retry_after_s=3.0)], None, b"3"),
+        (RateLimited("x"), [RateLimited("x", retry_after_s=7.2)], 2.0, b"8"),
+        (RateLimited("x"), [RateLimited("x")], 0.4, b"1"),
+        (RateLimited("x"), [RateLimited("x")], None, None),
+        (UNAVAILABLE, [], 4.01, b"5"),
+        (UNAVAILABLE, [], -0.001, b"1"),
+        (UNAVAILABLE, [Overloaded("x", retry_after_s=9.0), ServerFailed("y")], None, None),
+        (Overloaded("x"), [Overloaded("x", retry_after_s=9.0)], 8.9, b"9"),
+        (ServerFailed("x"), [ServerFailed("x", retry_after_s=9.0)], 8.9, None),
+    ],
+)
+def test_when_to_come_back_is_told_as_far_as_it_is_known(error, errors, rest_s, told):
+    rest = () if told is None else ((b"retry-after", told),)
+    assert failure_headers(error, errors, rest_s) == (NO_RETRY, *rest)
+
+
+def test_one_failure_speaks_for_itself_and_many_are_listed():
+    failures = Failures()
+    assert not failures
+    assert failures.verdict().message == "All providers are currently unavailable."
+    failures.failed("a", ServerFailed("broken"))
+    assert failures.verdict() is failures.errors[0]
+    failures.skipped("b", "breaker_open")
+    failures.skipped("a", "breaker_open")
+    assert failures
+    assert failures.verdict().message == "All providers are currently unavailable (a: broken; b: breaker open)."
+
+
+def test_rate_limits_alone_are_a_rate_limit():
+    failures = Failures()
+    failures.failed("a", RateLimited("first"))
+    failures.failed("b", RateLimited("second"))
+    assert failures.verdict() is failures.errors[1]
+    failures.failed("c", ServerFailed("broken"))
+    assert failures.verdict().status == 503
+    failures.final = failures.errors[0]
+    assert failures.verdict() is failures.errors[0]

@@ -9,7 +9,6 @@ from monitoring.slots import Slots
 from providers.specs import DeploymentSpec, ProviderSpec
 
 Health: TypeAlias = Literal["unknown", "healthy", "degraded", "unhealthy"]
-Mark: TypeAlias = Literal["disabled", "draining"]
 
 SMOOTHING = 0.2
 """Weight of the newest time to first token in its moving average."""
@@ -67,7 +66,6 @@ class UpstreamSnapshot:
     answer_s: float | None
     error_rate: float
     health: Health
-    mark: Mark | None
     credentials: int
     credentials_available: int
     slots_in_use: int
@@ -92,7 +90,7 @@ class ProviderState:
 
 
 class DeploymentState:
-    """`outstanding` are the calls running now. `flagged` is true when mark, health or override needs a closer look."""
+    """`outstanding` are the calls running now. `flagged` is true when health or override needs a closer look."""
 
     __slots__ = (
         "answer_at",
@@ -102,7 +100,6 @@ class DeploymentState:
         "flagged",
         "health",
         "last_success_at",
-        "mark",
         "outstanding",
         "provider",
         "slots",
@@ -121,7 +118,6 @@ class DeploymentState:
         self.answer_s: float | None = None
         self.answer_at = 0.0
         self.health: Health = "unknown"
-        self.mark: Mark | None = None
         self.last_success_at = float("-inf")
         self.flagged = False
 
@@ -141,9 +137,7 @@ class DeploymentState:
             self.answer_at = now
 
     def refresh(self) -> None:
-        self.flagged = bool(
-            self.mark or self.breaker.override or self.health == "unhealthy" or self.provider.health == "unhealthy"
-        )
+        self.flagged = bool(self.breaker.override or self.health == "unhealthy" or self.provider.health == "unhealthy")
 
     def candidate(self, deployment: DeploymentSpec, now: float, stream: bool) -> Candidate:
         """`deployment` is the caller's own table's spec, which may be newer than the one first seen."""
@@ -168,8 +162,6 @@ class DeploymentState:
     def bar(self, now: float) -> tuple[str | None, bool]:
         """Why no call should be sent here now, and whether that gives way when too much of a pool is out."""
         breaker, credentials = self.breaker, self.credentials
-        if self.mark is not None:
-            return self.mark, False
         if breaker.override == "open":
             return "held_open", False
         if now < credentials.usable_at:
@@ -204,7 +196,6 @@ class DeploymentState:
             answer_s=self.answer_s,
             error_rate=breaker.window.error_rate(now),
             health=provider.health if self.health == "unknown" else self.health,
-            mark=self.mark,
             credentials=len(provider.credentials.states()),
             credentials_available=provider.credentials.available(now),
             slots_in_use=provider.slots.in_use,

@@ -1,6 +1,6 @@
 """What one worker knows about its upstreams right now, keyed by ids, so that it outlives every rebuild of the table.
 
-Per deployment: breaker, time to first token, calls running, outcomes of the last 30 s, health, an operator's mark.
+Per deployment: breaker, time to first token, calls running, outcomes of the last 30 s, health.
 Per provider: concurrency slots and the credentials' cool-downs. Nothing here knows Prometheus, Redis or Django: whoever
 wants to hear of changes appends a callable to `hooks`.
 
@@ -19,7 +19,6 @@ from monitoring.deployment_state import (
     DeploymentState,
     Flight,
     Health,
-    Mark,
     ProviderState,
     UpstreamEvent,
     UpstreamSnapshot,
@@ -33,7 +32,6 @@ __all__ = [
     "DeploymentState",
     "Flight",
     "Health",
-    "Mark",
     "ProviderState",
     "UpstreamEvent",
     "UpstreamStates",
@@ -109,6 +107,14 @@ class UpstreamStates:
     def bar(self, deployment: DeploymentSpec) -> tuple[str | None, bool]:
         """Asked again just before an attempt: much may have happened since the plan was made."""
         return self.state(deployment).bar(self._clock())
+
+    def rest_s(self, deployments: Iterable[DeploymentSpec]) -> float | None:
+        """Seconds until the first of these has a credential again when all of them wait for one that cools; else None."""
+        now = self._clock()
+        pools = [self.provider(deployment.provider).credentials for deployment in deployments]
+        if not pools or any(pool.bar(now) != "credential_cooling" for pool in pools):
+            return None
+        return min(pool.free_at for pool in pools) - now
 
     def pick_credential(self, provider: ProviderSpec) -> CredentialSpec | None:
         """None when all are barred. A provider without credentials has `ANONYMOUS`."""
@@ -201,12 +207,6 @@ class UpstreamStates:
         state = self._deployments.get(deployment_id)
         if state is not None:
             state.breaker.probe_passed()
-
-    def set_mark(self, deployment_id: int, mark: Mark | None) -> None:
-        state = self._deployments.get(deployment_id)
-        if state is not None:
-            state.mark = mark
-            state.refresh()
 
     # ------------------------------------------------------------------------------------------------ operators
 

@@ -16,7 +16,7 @@ def snapshot(number: int = 1, **changes: Any) -> UpstreamSnapshot:
     sound = UpstreamSnapshot(
         deployment_id=number, deployment=f"openai/m{number}", provider_id=1, provider="openai", bar=None,
         breaker=BreakerState.CLOSED, override=None, failure_count=0, last_failure_at=None, opens_in_s=None, cause="",
-        outstanding=0, ttft_s=None, answer_s=None, error_rate=0.0, health="healthy", mark=None, credentials=1,
+        outstanding=0, ttft_s=None, answer_s=None, error_rate=0.0, health="healthy", credentials=1,
         credentials_available=1, slots_in_use=0, slots_limit=100, slots_waiting=0,
     )  # fmt: skip
     return replace(sound, **changes)

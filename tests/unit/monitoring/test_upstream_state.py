@@ -133,6 +133,21 @@ def test_a_named_cool_down_never_yields_and_a_guessed_one_does(states, clock):
     assert states.pick_credential(D.provider) == KEY
 
 
+def test_who_rests_is_known_when_all_do(states, clock):
+    one, two, refused = D, deployment(2), deployment(3)
+    states.sync([one, two, refused])
+    assert states.rest_s([]) is None
+    fail(states, 1, RateLimited("x", retry_after_s=30), of=one)
+    assert states.rest_s([one]) == 30
+    assert states.rest_s([one, two]) is None
+    fail(states, 1, Overloaded("x"), of=two)
+    assert states.rest_s([one, two]) == 5
+    fail(states, 1, CredentialRejected("x"), of=refused)
+    assert states.rest_s([one, refused]) is None, "a refused credential is not expected back"
+    clock.now += 30
+    assert states.rest_s([one]) is None
+
+
 def test_another_credential_keeps_the_deployment_in(states):
     of = deployment(2, of=provider(2, credentials=(credential(1), credential(2))))
     fail(states, 1, CredentialRejected("x"), of=of)
@@ -187,12 +202,8 @@ def test_an_unhealthy_provider_bars_all_its_deployments(states, clock):
     assert look(states, two).bar == "unhealthy"
 
 
-def test_marks_and_overrides_never_yield(states):
+def test_overrides_never_yield(states):
     look(states)
-    for mark in ("disabled", "draining"):
-        states.set_mark(1, mark)
-        assert look(states)[1:3] == (mark, False)
-    states.set_mark(1, None)
     assert states.hold_open(1)
     assert look(states)[1:3] == ("held_open", False)
     assert states.force_close(1)
@@ -208,7 +219,6 @@ def test_news_about_strangers_is_ignored(states):
     assert not states.reset(77)
     states.set_health(77, "unhealthy")
     states.set_provider_health(77, "unhealthy")
-    states.set_mark(77, "disabled")
     states.probe_passed(77)
     states.adopt_breakers({}, 0)
     assert list(states) == []

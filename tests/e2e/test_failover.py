@@ -107,19 +107,16 @@ async def test_answers_cleanly_while_one_of_two_candidates_fails_in_any_way(
 
 
 @pytest.mark.slow
-async def test_answers_cleanly_2000_times_under_each_fault(server: GatewayProcess, upstream: FaultUpstream) -> None:
-    failures = {}
+@pytest.mark.parametrize("fault", [*FAULTS, "refused"])
+async def test_answers_cleanly_2000_times_under_each_fault(
+    server: GatewayProcess, upstream: FaultUpstream, fault: str
+) -> None:
     async with Caller(server) as caller:
-        for fault in [*FAULTS, "refused"]:
-            upstream.forget()
-            share, slowest, unclean = await clean_share(caller, fault, 2000)
-            bad = sum(hit.model.startswith("fault:") for hit in upstream.hits)
-            report(
-                f"failover {fault}: {share:.2%} of 2000 clean, p99 {slowest * 1000:.0f} ms, {bad} hits at the bad one"
-            )
-            if share < 0.999:
-                failures[fault] = unclean[:2]
-    assert not failures
+        upstream.forget()
+        share, slowest, unclean = await clean_share(caller, fault, 2000)
+    bad = sum(hit.model.startswith("fault:") for hit in upstream.hits)
+    report(f"failover {fault}: {share:.2%} of 2000 clean, p99 {slowest * 1000:.0f} ms, {bad} hits at the bad one")
+    assert share >= 0.999, unclean[:2]
 
 
 async def outage_hits(caller: Caller, upstream: FaultUpstream, requests: int, many: int) -> tuple[int, float]:

@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Most tests wait for a server or a browser most of the time. One module stays in one process: its tests share servers.
+TEST_PROCESSES ?= 3
+PARALLEL := -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check fmt bench faults dist clean
 
@@ -19,7 +22,7 @@ serve: $(INSTALLED)
 	$(BIN)/python manage.py serve
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -1,13 +1,19 @@
 """Fixtures shared by all tests, and the word about what this machine cannot test."""
 
+import fcntl
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess, Seeder, fresh_copy
+
+# Containers often forbid writing bytecode. A suite that starts two hundred processes would compile the sources in each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 SERVICES = {"postgres": ("127.0.0.1", 5432), "redis": ("127.0.0.1", 6379)}
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
@@ -21,28 +27,38 @@ def _reachable(address: tuple[str, int]) -> bool:
         return False
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked slow run only when asked for; tests of absent services are skipped, or fail where required."""
+_MISSING = pytest.StashKey[set[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     missing = {name for name, address in SERVICES.items() if not _reachable(address)}
     if CHROMIUM is None:
         missing.add("browser")
+    config.stash[_MISSING] = missing
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked slow run only when asked for; tests of absent services are skipped, or fail where required."""
     required = os.environ.get("REQUIRE_SERVICES") == "1"
     slow_asked = "slow" in (config.option.markexpr or "")
     for item in items:
-        for name in missing & {mark.name for mark in item.iter_markers()}:
+        for name in config.stash[_MISSING] & {mark.name for mark in item.iter_markers()}:
             reason = f"needs {name}, which was not found on this machine"
             if not required:
                 item.add_marker(pytest.mark.skip(reason))
         if "slow" in item.keywords and not slow_asked:
             item.add_marker(pytest.mark.skip("slow: runs with `make faults`"))
-    config.stash[_MISSING] = missing
+    if hasattr(config, "workerinput"):
+        items.sort(key=_starts_servers, reverse=True)
 
 
-_MISSING = pytest.StashKey[set[str]]()
+def _starts_servers(item: pytest.Item) -> bool:
+    """Modules that start servers go first among parallel workers: at the end, short ones fill the gaps."""
+    return item.path.relative_to(Path(__file__).parent).parts[0] in ("browser", "e2e", "security", "integration")
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  # type: ignore[no-untyped-def]
-    missing = config.stash.get(_MISSING, set())
+    missing = config.stash[_MISSING]
     if missing:
         terminalreporter.write_sep(
             "!", f"NOT TESTED on this machine: {', '.join(sorted(missing))}", red=True, bold=True
@@ -50,12 +66,23 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  #
 
 
 @pytest.fixture(scope="session")
-def migrated_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with every migration applied and nothing else in its database."""
-    directory = tmp_path_factory.mktemp("template") / "data"
-    directory.mkdir()
-    GatewayProcess(directory).manage("migrate", "-v", "0")
-    return directory
+def migrated_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data directory with every migration applied, an administrator, and nothing else in its database."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    directory = shared / "template" / "data"
+    # Whichever process comes first makes it for all; migrating takes seconds.
+    with (shared / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made := directory.with_name("made")).exists():
+            directory.mkdir(parents=True)
+            GatewayProcess(directory).run("-m", "tests.e2e.seed", "--template")
+            made.touch()
+    GatewayProcess.seeder = Seeder(directory)
+    yield directory
+    GatewayProcess.seeder.stop()
+    GatewayProcess.seeder = None
 
 
 @pytest.fixture

@@ -44,18 +44,19 @@ async def answer_once(
     try:
         await gateway.answer(request, request_id=exchange.request_id, principal=principal, options=options, sink=sink)
     finally:
-        if not sink.kept:
+        if not sink.settled:
             await asyncio.shield(gateway.accounts.abandon_claim(claim))
 
 
 class _KeepingSink:
-    """The client's sink for one complete answer, which is kept before it is sent."""
+    """The client's sink for one complete answer, which is kept, or its claim given up, before it is sent: a client that
+    hears of a failure may repeat its call at once."""
 
     def __init__(self, exchange: HttpExchange, accounts: Accounts, claim: Claim) -> None:
         self._exchange = exchange
         self._accounts = accounts
         self._claim = claim
-        self.kept = False
+        self.settled = False
 
     @property
     def started(self) -> bool:
@@ -71,7 +72,7 @@ class _KeepingSink:
     async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
         headers = tuple(headers)
         if status < 500 and status != 429:
-            self.kept = True
+            self.settled = True
             pairs = [
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in headers
@@ -80,6 +81,9 @@ class _KeepingSink:
             answer = StoredAnswer(request_id=self._claim.request_id, status=status, headers=tuple(pairs), body=body)
             # Shielded: a client that leaves now has paid, and may ask for its answer again.
             await asyncio.shield(self._accounts.keep_answer(self._claim, answer))
+        else:
+            self.settled = True
+            await asyncio.shield(self._accounts.abandon_claim(self._claim))
         await self._exchange.reply(status, body, headers)
 
     async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:

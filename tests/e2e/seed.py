@@ -1,12 +1,18 @@
-"""Fills a gateway's database from JSON on standard input and prints the API key; run as a process of its own.
+"""Fills a gateway's database; run as a process of its own.
 
-{"providers": [{"name", "base_url", "kind"?, "priority"?, …model fields, "models": [name or {…}]}],
+    python -m tests.e2e.seed             fills it from the JSON on standard input, and prints the API key
+    python -m tests.e2e.seed --template  migrates it and makes an administrator, nothing else
+    python -m tests.e2e.seed --copies    fills copies of it: {"data_dir", "document"} a line, an answer a line
+
+The JSON: {"providers": [{"name", "base_url", "kind"?, "priority"?, …model fields, "models": [name or {…}]}],
  "settings": {…GatewaySettings fields}, "aliases": [{…ModelAlias fields}], "policies": [{…RoutePolicy fields}]}
 """
 
 import json
 import os
 import sys
+import traceback
+from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
@@ -14,7 +20,8 @@ import django
 
 django.setup()
 
-from django.db import transaction  # noqa: E402
+from django.contrib.auth import get_user_model  # noqa: E402
+from django.db import connections, transaction  # noqa: E402
 
 from accounts.models import ApiKey  # noqa: E402
 from providers.models import Credential, Deployment, Provider  # noqa: E402
@@ -59,9 +66,47 @@ def crowd(document: dict) -> None:
     ApiKey.objects.bulk_create([ApiKey(public_id=f"{n:016x}", name=f"k{n}", **blank) for n in range(keys)], 500)
 
 
-if __name__ == "__main__":
+def filled(document: dict) -> dict[str, str | None]:
     migrate_if_needed()
     with transaction.atomic():
-        seed(json.load(sys.stdin))
-    first = prepare(demo_base_url="http://127.0.0.1:9/v1")
-    print(json.dumps({"api_key": first.api_key}))
+        seed(document)
+    return {"api_key": prepare(demo_base_url="http://127.0.0.1:9/v1").api_key}
+
+
+def make_template() -> None:
+    migrate_if_needed()
+    # Hashing a password takes half a second, which every copy would pay at its first start.
+    get_user_model().objects.create_superuser("admin", password=os.urandom(12).hex())
+
+
+def fill_copies() -> None:
+    """Setting Django up takes two seconds; each copy is filled by a fork of this process, which has done it once."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            fill_one_copy(Path(asked["data_dir"]), asked["document"])
+        os.waitpid(child, 0)
+
+
+def fill_one_copy(data_dir: Path, document: dict) -> None:
+    status = 1
+    try:
+        connections.databases["default"]["NAME"] = data_dir / "llm_proxy.sqlite3"
+        answer: dict[str, str | None] = filled(document)
+        connections.close_all()
+        status = 0
+    except BaseException:
+        answer = {"error": traceback.format_exc()}
+    print(json.dumps(answer), flush=True)
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["--template"]:
+            make_template()
+        case ["--copies"]:
+            fill_copies()
+        case _:
+            print(json.dumps(filled(json.load(sys.stdin))))

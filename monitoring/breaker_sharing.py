@@ -33,13 +33,11 @@ LONGEST_MESSAGE = 4 * 1024 * 1024
 class BreakerSharing:
     """`open` and `aclose` run in the worker's event loop. `clock` is Unix time; `redis` is closed by who opened it."""
 
-    def __init__(
-        self, states: UpstreamStates, redis: Redis, *, clock: Callable[[], float], channel: str = CHANNEL
-    ) -> None:
+    def __init__(self, states: UpstreamStates, redis: Redis, *, clock: Callable[[], float], channel: str = "") -> None:
         self._states = states
         self._redis = redis
         self._clock = clock
-        self._channel = channel
+        self._channel = channel or channel_of(redis)
         self._me = uuid.uuid4().hex
         self._changed = asyncio.Event()
         self._dirty: set[int] = set()
@@ -128,6 +126,12 @@ class BreakerSharing:
                     logger.warning("breakers are no longer shared, Redis is away: %s", error)
                 self.up = False
             await asyncio.sleep(RETRY_S)
+
+
+def channel_of(redis: Redis) -> str:
+    """Publishing knows no databases: with their number in the name, gateways in different ones stay apart, whose
+    deployments have the same ids and nothing to do with each other."""
+    return f"{CHANNEL}:{redis.connection_pool.connection_kwargs.get('db') or 0}"
 
 
 def message(sender: str, breakers: Mapping[int, SharedBreaker]) -> bytes:

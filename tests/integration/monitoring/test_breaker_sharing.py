@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from monitoring.breaker import BreakerState, SharedBreaker
-from monitoring.breaker_sharing import BreakerSharing, message, parsed
+from monitoring.breaker_sharing import BreakerSharing, channel_of, message, parsed
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ServerFailed
 from tests.unit.routing.pools import deployment
@@ -96,6 +96,11 @@ async def test_nothing_echoes():
         version = two.states.export_breakers(time.time())[1].version
         await asyncio.sleep(0.3)
         assert one.states.export_breakers(time.time())[1].version == version
+
+
+def test_gateways_in_different_databases_of_one_redis_have_channels_of_their_own():
+    urls = ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/7")
+    assert [channel_of(Redis.from_url(url))[-2:] for url in urls] == [":0", ":0", ":7"]
 
 
 async def test_a_redis_that_is_not_there_hinders_nothing():

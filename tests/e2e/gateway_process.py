@@ -66,8 +66,9 @@ class GatewayProcess:
     seeder: ClassVar[Seeder | None] = None
     """For data directories that are copies of the session's template, and processes without settings of their own."""
 
-    def __init__(self, data_dir: Path, *, env: dict[str, str] | None = None) -> None:
+    def __init__(self, data_dir: Path, *, env: dict[str, str] | None = None, code: Path = ROOT) -> None:
         self.data_dir = data_dir
+        self.code = code
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key = ""
@@ -95,7 +96,7 @@ class GatewayProcess:
         done = subprocess.run(
             [sys.executable, *arguments],
             check=False,
-            cwd=ROOT,
+            cwd=self.code,
             env=self.env,
             input=stdin,
             capture_output=True,
@@ -120,7 +121,7 @@ class GatewayProcess:
     def start(self, *options: str) -> "GatewayProcess":
         command = [sys.executable, "manage.py", "serve", "--port", str(self.port), *options]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(command, cwd=self.code, env=self.env, stdout=log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

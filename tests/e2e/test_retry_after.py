@@ -14,7 +14,7 @@ from tests.upstreams.behaviours import Behaviour, expected_text
 from tests.upstreams.faults import FaultUpstream, Hit, fault_upstream_in_thread
 
 WAIT_S = 2.0
-FORMS = ("seconds", "float", "date", "ms")
+FORMS = ("seconds", "float", "date", "ms", "duration", "text")
 STATUSES = (429, 503)
 WITHOUT_KEY = "without key"
 SLOWER = "fault:status?status=429&retry_after=30&retry_after_form=seconds"

@@ -47,7 +47,10 @@ class Fault(enum.StrEnum):
     SHORT_BODY = "short_body"  # fewer bytes than Content-Length said, then EOF
 
 
-RETRY_AFTER_FORMS = ("seconds", "float", "date", "ms", "none", "garbage", "negative", "past_date", "reset_header")
+RETRY_AFTER_FORMS = (
+    "seconds", "float", "date", "ms", "duration", "text", "none", "garbage", "negative", "past_date", "reset_header",
+)  # fmt: skip
+"""`text` is a sentence in the error's message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,8 @@ def failing(status: int, *, retry_after: float | None = None, form: str = "secon
 def retry_after_header(behaviour: Behaviour, *, now_s: float) -> list[tuple[str, str]]:
     wait_s = behaviour.retry_after
     forms = {
+        "duration": [("retry-after", f"0m{wait_s:g}s")],
+        "text": [],
         "none": [],
         "seconds": [("retry-after", str(int(wait_s)))],
         "float": [("retry-after", f"{wait_s:.3f}")],
@@ -187,4 +192,7 @@ def completion(behaviour: Behaviour, model: str) -> dict[str, Any]:
 
 
 def error(behaviour: Behaviour) -> dict[str, Any]:
-    return {"error": {"message": behaviour.message, "type": "server_error", "param": None, "code": behaviour.code}}
+    message = behaviour.message
+    if behaviour.retry_after_form == "text":
+        message += f". Please try again in {behaviour.retry_after:g}s."
+    return {"error": {"message": message, "type": "server_error", "param": None, "code": behaviour.code}}

@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 TEST_PROCESSES ?= 3
 PARALLEL := -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test check fmt bench faults dist clean
+.PHONY: serve test check fmt bench bench-peers faults dist clean
 
 $(INSTALLED): requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +38,11 @@ fmt: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench.compare
+
+bench-peers: $(INSTALLED)
+	@# LiteLLM and, where there is npm, Portkey: into dist/peers, outside the lock.
+	test -x dist/peers/litellm/bin/litellm || $(BIN)/python -m tests.bench.peers --install
+	$(BIN)/python -m tests.bench.peers
 
 faults: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow tests

@@ -245,7 +245,9 @@ def upstream_command(port: int, rate: float, events: int) -> list[str]:
     ]
 
 
-def started_gateway(stack: ExitStack, data: Path, upstream: int) -> Contender:
+def started_gateway(
+    stack: ExitStack, data: Path, upstream: int, settings: dict[str, object] | None = None
+) -> Contender:
     """The gateway with one provider at the upstream's port, on core 0."""
     data.mkdir()
     gateway = GatewayProcess(data)
@@ -253,7 +255,7 @@ def started_gateway(stack: ExitStack, data: Path, upstream: int) -> Contender:
     model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
     url = f"http://127.0.0.1:{upstream}/v1"
     provider = {"name": "bench", "base_url": url, "max_connections": 100_000, "models": [model]}
-    gateway.seed({"providers": [provider]})
+    gateway.seed({"providers": [provider], "settings": settings or {}})
     gateway.start()
     stack.callback(gateway.stop)
     if (os.cpu_count() or 1) > 1:

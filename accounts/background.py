@@ -17,7 +17,7 @@ from accounts.key_source import Changes, KeySource
 from accounts.ledger import book, end_leases, sweep_leases
 from accounts.models import AccountChange, ApiKey
 from accounts.records import AccountsSettings
-from accounts.settlements import Settlement, replay, settlement
+from accounts.settlements import Settlement, replay, settlements
 from accounts.sql_door import SqlDoor, SqlUnavailable
 
 log = logging.getLogger("llm_proxy.accounts.background")
@@ -130,29 +130,28 @@ class Background:
 
 
 def _parsed(lines: Sequence[bytes]) -> list[Settlement]:
-    found = []
-    for line in lines:
-        try:
-            found.append(settlement(line))
-        except (ValueError, TypeError):
-            log.exception("a journal line cannot be read and was left out")
-    return found
+    try:
+        return settlements(lines)
+    except (ValueError, TypeError):
+        if len(lines) > 1:
+            return [found for line in lines for found in _parsed((line,))]
+        log.exception("a journal line cannot be read and was left out")
+        return []
 
 
-def book_or_set_aside(settlements: Sequence[Settlement], directory: Path) -> int:
+def book_or_set_aside(calls: Sequence[Settlement], directory: Path) -> int:
     """Books; what SQL cannot hold at all (a value out of range) goes into `rejected.jsonl`, by halving, so that
     one such call does not keep all others out of the ledger."""
     try:
-        return book(settlements)
+        return book(calls)
     except (DataError, IntegrityError, OverflowError, ValueError):
-        if len(settlements) > 1:
-            middle = len(settlements) // 2
-            return book_or_set_aside(settlements[:middle], directory) + book_or_set_aside(
-                settlements[middle:], directory
-            )
+        if len(calls) > 1:
+            middle = len(calls) // 2
+            halves = (calls[:middle], calls[middle:])
+            return sum(book_or_set_aside(half, directory) for half in halves)
     log.error("a call cannot be booked; it is kept in %s", directory / "rejected.jsonl")
     with (directory / "rejected.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(settlements[0]) + "\n")
+        file.write(json.dumps(calls[0]) + "\n")
     return 0
 
 
@@ -169,16 +168,15 @@ def replay_orphans(directory: Path) -> int:
 
 def _replay(orphan: Orphan) -> int:
     lines = [line for path in orphan.paths() for line in whole_lines(path.read_bytes())]
-    settlements, damaged = replay(lines)
+    calls, damaged = replay(lines)
     rows = sum(
-        book_or_set_aside(settlements[start : start + BATCH], orphan.directory)
-        for start in range(0, len(settlements), BATCH)
+        book_or_set_aside(calls[start : start + BATCH], orphan.directory) for start in range(0, len(calls), BATCH)
     )
     end_leases(worker=orphan.worker)
     orphan.delete()
     log.warning(
         "replayed the journal of worker %s: %d calls, %d new rows, %d damaged lines",
-        orphan.worker, len(settlements), rows, damaged,
+        orphan.worker, len(calls), rows, damaged,
     )  # fmt: skip
     return rows
 

@@ -139,9 +139,9 @@ def _lock_periods(period_ids: Iterable[int]) -> None:
         list(BudgetPeriod.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
-def book(settlements: Sequence[Settlement]) -> int:
+def book(calls: Sequence[Settlement]) -> int:
     """Ledger rows, roll-ups and budgets in one transaction. Idempotent by (call id, attempt); returns rows written."""
-    rows = [(item, record) for item in settlements for record in item.records]
+    rows = [(item, record) for item in calls for record in item.records]
     try:
         return _write(rows)
     except IntegrityError:
@@ -173,11 +173,14 @@ def _charges(rows: Iterable[tuple[Settlement, CallRecord]]) -> dict[tuple[int, i
     """(lease id, period id) → [nano-USD, tokens]."""
     spent: dict[tuple[int, int], list[int]] = {}
     for item, record in rows:
-        if record.final:
+        if item.bookings and record.final:
+            cost, tokens = record.cost_nano_usd or 0, record.input_tokens + record.output_tokens
             for booking in item.bookings:
-                sums = spent.setdefault(booking, [0, 0])
-                sums[0] += record.cost_nano_usd or 0
-                sums[1] += record.input_tokens + record.output_tokens
+                sums = spent.get(booking)
+                if sums is None:
+                    sums = spent[booking] = [0, 0]
+                sums[0] += cost
+                sums[1] += tokens
     return spent
 
 

@@ -11,14 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from django.db.models import QuerySet, Sum
-from django.db.models.functions import TruncDate
 
 from accounts.models import ApiKey, Team, UsageDaily, UsageHourly
 from accounts.models.usage import UsageSum
 
 GroupBy: TypeAlias = Literal["key", "team", "model", "provider", "day"]
 GROUPS: tuple[GroupBy, ...] = ("team", "key", "model", "provider", "day")
-COLUMNS = {"key": "key_id", "team": "team_id", "model": "model", "provider": "provider", "day": "day"}
+COLUMNS = {"key": "key_id", "team": "team_id", "model": "model", "provider": "provider", "day": "start_at"}
 SUMS = (
     "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
     "provider_cost_nano_usd", "unpriced",
@@ -98,11 +97,11 @@ def usage_report(
             rows = rows.filter(key_id=key_id)
         if team_id is not None:
             rows = rows.filter(team_id=team_id)
-        if group_by == "day":
-            rows = rows.annotate(day=TruncDate("start_at"))
         column = COLUMNS[group_by]
         for row in rows.order_by().values(column).annotate(**{f"sum_{name}": Sum(name) for name in SUMS}):
-            found = sums.setdefault(row[column], [0] * len(SUMS))
+            # Hours are added up to days here: the database would call Python for every row to do it (SQLite).
+            group = row[column].date() if group_by == "day" else row[column]
+            found = sums.setdefault(group, [0] * len(SUMS))
             for index, name in enumerate(SUMS):
                 found[index] += row[f"sum_{name}"]
     names = _names(group_by, sums)

@@ -1,6 +1,7 @@
 """Hourly and daily roll-ups, kept in the transaction that writes the ledger rows, so that they never disagree."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from accounts import direct_sql
@@ -14,45 +15,50 @@ SUMS = (
     "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
     "provider_cost_nano_usd", "unpriced",
 )  # fmt: skip
-PROVIDER_COST = SUMS.index("provider_cost_nano_usd")
 HOUR_S, DAY_S = 3600, 86400
 Group = tuple[int, int, int, str, str]
 
 
 def add_to_sums(rows: Iterable[tuple[Settlement, CallRecord]]) -> None:
-    hours: dict[Group, list[int]] = {}
+    groups: defaultdict[Group, list[CallRecord]] = defaultdict(list)
     for item, record in rows:
-        start = int(item.created_at) // HOUR_S * HOUR_S
-        group = (start, item.key_id or 0, item.team_id or 0, _name(record.provider, 100), _name(record.model, 200))
-        found = hours.get(group)
-        if found is None:
-            found = hours[group] = [0] * len(SUMS)
-        _add(found, record)
+        hour = int(item.created_at) // HOUR_S
+        groups[hour, item.key_id or 0, item.team_id or 0, record.provider, record.model].append(record)
+    hours: dict[Group, list[int]] = {}
     days: dict[Group, list[int]] = {}
-    for (start, *owner), amounts in hours.items():
-        found = days.setdefault((start // DAY_S * DAY_S, *owner), [0] * len(SUMS))  # type: ignore[arg-type]
-        found[:] = [one + other for one, other in zip(found, amounts, strict=True)]
+    for (hour, key_id, team_id, provider, model), records in groups.items():
+        amounts = _sums(records)
+        owner = (key_id, team_id, _name(provider, 100), _name(model, 200))
+        _add(hours, (hour * HOUR_S, *owner), amounts)
+        _add(days, (hour * HOUR_S // DAY_S * DAY_S, *owner), amounts)
     _upsert(UsageHourly, hours)
     _upsert(UsageDaily, days)
 
 
 def _name(text: str, length: int) -> str:
-    return text if len(text) <= length and "\0" not in text else text.replace("\0", "")[:length]
+    return text.replace("\0", "")[:length]
 
 
-def _add(sums: list[int], record: CallRecord) -> None:
+def _sums(records: Sequence[CallRecord]) -> list[int]:
     """Requests, errors, tokens and cost are the client's, so only of the attempt that answered. In the order of SUMS."""
-    sums[PROVIDER_COST] += record.provider_cost_nano_usd or 0
-    if not record.final:
-        return
-    sums[0] += 1
-    sums[1] += record.status >= 400
-    sums[2] += record.input_tokens
-    sums[3] += record.output_tokens
-    sums[4] += record.cached_tokens
-    sums[5] += record.reasoning_tokens
-    sums[6] += record.cost_nano_usd or 0
-    sums[8] += record.cost_nano_usd is None
+    final = [record for record in records if record.final]
+    costs = [record.cost_nano_usd for record in final]
+    return [
+        len(final),
+        sum([record.status >= 400 for record in final]),
+        sum([record.input_tokens for record in final]),
+        sum([record.output_tokens for record in final]),
+        sum([record.cached_tokens for record in final]),
+        sum([record.reasoning_tokens for record in final]),
+        sum(filter(None, costs)),
+        sum([record.provider_cost_nano_usd or 0 for record in records]),
+        costs.count(None),
+    ]
+
+
+def _add(sums: dict[Group, list[int]], group: Group, amounts: list[int]) -> None:
+    known = sums.get(group)
+    sums[group] = amounts if known is None else [one + other for one, other in zip(known, amounts, strict=True)]
 
 
 def _upsert(model: type[UsageSum], sums: dict[Group, list[int]]) -> None:

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from accounts.journal import Journal, orphans, whole_lines
-from accounts.settlements import replay, settlement
+from accounts.settlements import replay, settlements
 from tests.unit.accounts.builders import intent, record
 
 
@@ -25,7 +25,7 @@ def drain(journal: Journal) -> list[str]:
     ids = []
     while not journal.drained_up:
         batch = journal.read()
-        ids += [settlement(line).call_id for line in batch.lines]
+        ids += [settlements((line,))[0].call_id for line in batch.lines]
         journal.drained(batch)
     return ids
 
@@ -48,7 +48,7 @@ def test_every_settlement_is_read_once_and_in_order(journal):
 
 def test_a_settlement_comes_back_as_it_was(journal):
     journal.settled(owner("c"), [record(1, final=False, cost_nano_usd=0), record(2, tags="a,b", stream=True)])
-    found = settlement(journal.read().lines[0])
+    found = settlements(journal.read().lines)[0]
 
     assert found.records == (record(1, final=False, cost_nano_usd=0), record(2, tags="a,b", stream=True))
     assert (found.call_id, found.request_id, found.created_at, found.key_id, found.team_id) == owner("c")[:5]

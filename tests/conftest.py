@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_MISSING] = missing
 
 
+def pytest_unconfigure() -> None:
+    """`tests.settings` makes a data directory for each process."""
+    directory = Path(os.environ.get("PROXY_API_DATA_DIR", ""))
+    if directory.name.startswith("llm-proxy-test-"):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked slow run only when asked for; tests of absent services are skipped, or fail where required."""
     required = os.environ.get("REQUIRE_SERVICES") == "1"
@@ -49,12 +57,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "slow" in item.keywords and not slow_asked:
             item.add_marker(pytest.mark.skip("slow: runs with `make faults`"))
     if hasattr(config, "workerinput"):
-        items.sort(key=_starts_servers, reverse=True)
+        items.sort(key=_cost, reverse=True)
 
 
-def _starts_servers(item: pytest.Item) -> bool:
+def _cost(item: pytest.Item) -> int:
     """Modules that start servers go first among parallel workers: at the end, short ones fill the gaps."""
-    return item.path.relative_to(Path(__file__).parent).parts[0] in ("browser", "e2e", "security", "integration")
+    directory = item.path.relative_to(Path(__file__).parent).parts[0]
+    return {"browser": 2, "e2e": 2, "security": 2, "integration": 1}.get(directory, 0)
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  # type: ignore[no-untyped-def]

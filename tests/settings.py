@@ -16,5 +16,9 @@ from proxy_site.settings import DATA_DIR, DATABASES
 if not os.environ["DATABASE_URL"]:
     # A file, not memory: the server's threads and the test share it as they do in production.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+    # Nothing stays open behind a test.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AXES_ENABLED = False
+# Otherwise each test client begins with reading the whole list of static files.
+WHITENOISE_AUTOREFRESH = True

@@ -19,6 +19,7 @@ from unfold.widgets import (
 
 from providers.admin.form_fields import WordsField
 from providers.models import Deployment
+from routing import policy_options
 from routing.configuration.columns import managed_columns
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 
@@ -116,6 +117,14 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_context_fallbacks(self) -> list[str]:
         return self._known("context_fallbacks")
+
+    def clean_options(self) -> dict[str, Any]:
+        options = self.cleaned_data["options"]
+        if not isinstance(options, dict):
+            raise ValidationError(_("A JSON object."))
+        if wrong := list(policy_options.problems(options)):
+            raise ValidationError(_("A number of at least 0 is expected for %(names)s.") % {"names": ", ".join(wrong)})
+        return options
 
     def _known(self, field: str) -> list[str]:
         names: list[str] = self.cleaned_data[field]

@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from routing import policy_options
 from routing.configuration.columns import managed_columns
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
-from routing.strategies.balanced import Balance
 
 
 def check_names(value: Any, field: str) -> Any:
@@ -41,14 +41,10 @@ class RoutePolicySerializer(serializers.ModelSerializer[RoutePolicy]):
         return check_names(value, "context_fallbacks")
 
     def validate_options(self, value: Any) -> Any:
-        """A weight that is no number would keep every worker from building its table."""
         if not isinstance(value, dict):
             raise serializers.ValidationError("Options are a JSON object.")
-        for name, weight in value.items():
-            if name in Balance.__dataclass_fields__ and (
-                isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0
-            ):
-                raise serializers.ValidationError(f"The weight '{name}' is a number of at least 0.")
+        for name in policy_options.problems(value):
+            raise serializers.ValidationError(f"'{name}' is {policy_options.EXPECTED}.")
         return value
 
 

@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import JsonObject
-from routing.strategies import DEFAULT_STRATEGY, STRATEGIES, Balance, Strategy, strategy_named
+from routing import policy_options
+from routing.strategies import DEFAULT_STRATEGY, STRATEGIES, Strategy, strategy_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Route:
     fallbacks: tuple[str, ...] = ()
     context_fallbacks: tuple[str, ...] = ()
     sticky: bool = False
+    hedge_after_s: float = 0.0
+    """When a stream has not begun after so long, a second attempt starts beside the first; 0.0: never."""
     cache_enabled: bool | None = None
     condensation_enabled: bool | None = None
     created: int = 0
@@ -137,15 +140,11 @@ def _route(
     return Route(
         name=name,
         deployments=deployments,
-        plan_strategy=_strategy(strategy, rule.options if rule else {}),
+        plan_strategy=strategy_named(strategy, policy_options.balance(rule.options) if rule else None),
         fallbacks=fallbacks,
         context_fallbacks=rule.context_fallbacks if rule else (),
         sticky=rule.sticky if rule else False,
+        hedge_after_s=policy_options.hedge_after_s(rule.options) if rule else 0.0,
         cache_enabled=alias.cache_enabled if alias else None,
         condensation_enabled=alias.condensation_enabled if alias else None,
     )
-
-
-def _strategy(name: str, options: JsonObject) -> Strategy:
-    weights = {key: float(value) for key, value in options.items() if key in Balance.__dataclass_fields__}
-    return strategy_named(name, Balance(**weights) if weights else None)

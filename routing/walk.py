@@ -13,6 +13,7 @@ from routing.call import Call, Header
 from routing.errors import ClientFacing
 from routing.estimation import needs
 from routing.failures import Failures, failure_headers
+from routing.hedging import Hedging, Make
 from routing.plan import DrawSource, RoutePlan, could_have_served, make_plan
 from routing.retry import Failure, RetryBudget, RetryPolicy, Step, Then, what_follows
 from routing.route_query import RouteQuery
@@ -37,6 +38,7 @@ class Walk:
         self._states = states
         self._draws = DrawSource(random.random)
         self.retry_budget = RetryBudget()
+        self.hedging = Hedging(attempts, states, self.retry_budget)
 
     async def find(self, call: Call) -> Won:
         """The attempt that answers. Raises `AllFailed`."""
@@ -73,7 +75,10 @@ class Walk:
             if None not in plan.reasons or plan.panicked:
                 for name, reason in plan.exclusions().items():
                     failures.skipped(name, reason)
-            won = await _Leg(self, call, plan, failures).run()
+            leg = _Leg(self, call, plan, failures)
+            if route.hedge_after_s and call.request.stream:
+                leg.make = self.hedging.maker(plan, route.hedge_after_s, failures)
+            won = await leg.run()
             if won is not None:
                 return won
             if _overflowed(plan, failures) and routes.prefer(route.context_fallbacks):
@@ -88,7 +93,7 @@ class _Leg:
     """One plan walked to its end."""
 
     def __init__(self, walk: Walk, call: Call, plan: RoutePlan, failures: Failures) -> None:
-        self._attempts = walk._attempts
+        self.make: Make = walk._attempts.make
         self._states = walk._states
         self._budget = walk.retry_budget
         self._call = call
@@ -111,12 +116,16 @@ class _Leg:
                 continue
             try:
                 self._made += 1
-                return await self._attempts.make(self._call, deployment)
+                return await self.make(self._call, deployment)
             except CandidateUnusable as unusable:
                 self._made -= 1
                 self._failures.skipped(deployment.name, unusable.reason)
                 self._advance()
             except UpstreamError as error:
+                if (last := self._call.attempts[-1].deployment) is not deployment:
+                    # A hedge took the next place early, and failed as well.
+                    deployment, self._made = last, self._made + 1
+                    self._advance()
                 self._failures.failed(deployment.name, error)
                 if not await self._go_on(deployment, error):
                     return None

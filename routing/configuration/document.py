@@ -139,7 +139,11 @@ class PolicyEntry:
     pattern: str = key(values.PATTERN, "Models and aliases it is for; * and ? are wildcards.", default="*")
     position: int = key(Whole(), "The first match counts, in this order, then by name.", default=100)
     strategy: str = key(values.STRATEGY, "How candidates are ordered.", default="priority")
-    options: Mapping[str, Any] = key(values.FREE, "Settings of the strategy.", default=EMPTY)
+    options: Mapping[str, Any] = key(
+        values.FREE,
+        "`price`, `latency`, `errors`, `load`: the weights of `balanced`; `hedge_after`: seconds, see docs/routing.md.",
+        default=EMPTY,
+    )
     fallbacks: tuple[str, ...] = key(values.MODELS, "Names tried when the model is exhausted.", default=())
     context_fallbacks: tuple[str, ...] = key(
         values.MODELS, "Names tried when the conversation is too long.", default=()

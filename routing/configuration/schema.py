@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from accounts.keys import parse as public_id
 from providers.adapters import REGISTRY
 from providers.addresses import parse_base_url
+from routing import policy_options
 from routing.configuration.document import Configuration, KeyEntry
 from routing.configuration.kinds import WRONG, Reading
 from routing.configuration.nodes import Node
@@ -49,6 +50,7 @@ def _across(found: Configuration, reading: Reading) -> Iterator[Problem]:
     for index, key in enumerate(found.api_keys):
         yield from _key_problems(key, f"api_keys[{index}]", reading)
     yield from _team_problems(found, reading)
+    yield from _policy_problems(found, reading)
     if found.provider_registry_url and found.discovery.registry is not None:
         where = "provider_registry_url"
         yield _problem(reading, where, "discovery.registry.url as well", "one of the two")
@@ -63,6 +65,13 @@ def _team_problems(found: Configuration, reading: Reading) -> Iterator[Problem]:
             if budget.usd is None and budget.tokens is None:
                 where = f"teams.{name}.budgets[{index}]"
                 yield _problem(reading, where, "neither usd nor tokens", "an amount of at least one of them")
+
+
+def _policy_problems(found: Configuration, reading: Reading) -> Iterator[Problem]:
+    for index, policy in enumerate(found.route_policies):
+        for name in policy_options.problems(policy.options):
+            found_there = f"options.{name} = {policy.options[name]!r}"
+            yield _problem(reading, f"route_policies[{index}]", found_there, policy_options.EXPECTED)
 
 
 def _problem(reading: Reading, key: str, found: str, expected: str) -> Problem:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.calling import Caller, at_once, report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.ledger import rows_of
 from tests.upstreams.behaviours import Behaviour, Fault, expected_text
 from tests.upstreams.faults import FaultUpstream, Script, fault_upstream_in_thread
 
@@ -37,15 +38,25 @@ def server(
     slow = "fault:none?delay_s=1.5"
     small = {"model": "long", "context_window": 1000}
     large = {"model": "large", "context_window": 100_000, "tags": ["eu"]}
+    late = {"model": "hedged", "upstream_model": "fault:hang_after_headers"}
     process.seed(
         {
             "providers": [
-                {"name": "first", "base_url": f"{first.url}/v1", "models": ["m", small], "priority": 1, **breaking},
-                {"name": "second", "base_url": f"{second.url}/v1", "models": ["m", "eu", large], "priority": 2},
+                {
+                    "name": "first",
+                    "base_url": f"{first.url}/v1",
+                    "models": ["m", small, late],
+                    "priority": 1,
+                    **breaking,
+                },
+                {"name": "second", "base_url": f"{second.url}/v1", "models": ["m", large, "hedged"], "priority": 2},
                 {"name": "narrow", "base_url": f"{first.url}/v1", "max_connections": 1, "models": _full(slow)},
                 {"name": "wide", "base_url": f"{second.url}/v1", "priority": 2, "models": ["overflowing"]},
             ],
-            "policies": [{"name": "longer", "pattern": "long", "context_fallbacks": ["large"]}],
+            "policies": [
+                {"name": "longer", "pattern": "long", "context_fallbacks": ["large"]},
+                {"name": "doubled", "pattern": "hedged", "options": {"hedge_after": 0.2}},
+            ],
         }
     ).start()
     yield process
@@ -73,6 +84,31 @@ async def test_a_bad_endpoint_is_out_after_its_threshold_and_back_after_healing(
             assert time.monotonic() - healed_at < 15
             await asyncio.sleep(0.02)
     report(f"breaker: out after {THRESHOLD} failures, back {first.hits[0].received_at - healed_at:.2f} s after healing")
+
+
+async def test_a_stream_that_is_slow_to_begin_is_doubled_and_the_loser_is_cancelled_and_booked(
+    server: GatewayProcess, first: FaultUpstream
+) -> None:
+    first.forget()
+    async with Caller(server) as caller:
+        got = await caller.ask("hedged")
+        assert got.is_clean(FINE)
+        assert (got.headers["x-llm-proxy-provider"], got.headers["x-llm-proxy-attempts"]) == ("second", "2")
+        assert got.duration_s < 5, "the first token is waited for 20 s"
+        (hit,) = first.hits
+        assert hit.client_closed_at is not None
+        assert hit.client_closed_at - hit.received_at < 5
+        request_id = got.headers["x-request-id"]
+        async with caller.session.get(f"{server.url}/requests/{request_id}") as response:
+            attempts = (await response.json())["attempts"]
+    assert [(each["provider"], each["outcome"], each["then"]) for each in attempts] == [
+        ("first", "cancelled", "hedge"), ("second", "success", None),
+    ]  # fmt: skip
+    assert 0.2 <= attempts[1]["started"] - attempts[0]["started"] < 2
+    booked = await asyncio.to_thread(rows_of, server, request_id)
+    assert [(row["provider"], bool(row["final"]), row["cost_nano_usd"]) for row in booked] == [
+        ("first", False, 0), ("second", True, None),
+    ]  # fmt: skip
 
 
 async def test_a_full_provider_passes_calls_on_and_a_lone_full_one_refuses(server: GatewayProcess) -> None:

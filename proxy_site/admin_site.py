@@ -96,6 +96,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item(gettext_lazy("Budgets"), "savings", "accounts.budget"),
                 _item(gettext_lazy("Prices"), "sell", "accounts.price"),
                 _item(gettext_lazy("Usage"), "receipt_long", "accounts.usagerecord"),
+                _item(gettext_lazy("Stored prompts"), "forum", "routing.payloadrecord"),
             ],
         },
         {

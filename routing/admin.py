@@ -12,6 +12,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilt
 from providers.admin.rows import EnableActions, RowAdmin, state
 from routing.admin_forms import AliasForm, PolicyForm, SettingsForm
 from routing.admin_history import ConfigurationFileAdmin, ConfigurationRevisionAdmin
+from routing.admin_payloads import PayloadRecordAdmin
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ConfigurationRevisionAdmin",
     "GatewaySettingsAdmin",
     "ModelAliasAdmin",
+    "PayloadRecordAdmin",
     "RoutePolicyAdmin",
 ]
 

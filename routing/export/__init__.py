@@ -5,10 +5,12 @@ formats    a row as a line of OpenAI's fine-tuning format, of ShareGPT, or as it
 rules      what OpenAI demands of a fine-tuning file; pure
 seen       which lines were written already, on disk
 files      segments, checkpoints, gzip, Parquet
+archive    an export as a ZIP file that is made while it is downloaded
 exporter   the run, its manifest, and going on after an interruption
 """
 
+from routing.export.archive import archive
 from routing.export.exporter import Counts, Export, ExportFailed, Progress
 from routing.export.query import ExportQuery
 
-__all__ = ["Counts", "Export", "ExportFailed", "ExportQuery", "Progress"]
+__all__ = ["Counts", "Export", "ExportFailed", "ExportQuery", "Progress", "archive"]

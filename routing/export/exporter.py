@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ class Export:
         for path in (self._part, self._state, self._seen_path):
             path.unlink(missing_ok=True)
         rows = self._query.rows()
-        last = rows.order_by().aggregate(last=Max("id"))["last"] or 0
+        last = last_row(self._query)
         return _Checkpoint(query=asked, last=last, total=rows.filter(id__lte=last).order_by().count())
 
     def _open_seen(self, checkpoint: _Checkpoint, stack: contextlib.ExitStack) -> SeenContents | None:
@@ -147,32 +147,16 @@ class Export:
         began = self._clock()
         counts = checkpoint.counts
         for row in read(self._query, after=checkpoint.row, last=checkpoint.last):
-            counts.read += 1
             line = self._line(row, counts, seen)
-            if line is not None:
-                counts.written += 1
-                if file.add(line):
-                    self._save(checkpoint, file, seen, row.id)
+            if line is not None and file.add(line):
+                self._save(checkpoint, file, seen, row.id)
             if counts.read % TELL_EVERY == 0:
                 self._tell(self._progress(checkpoint, began))
         checkpoint.offset = file.end_segment()
         self._tell(self._progress(checkpoint, began))
 
     def _line(self, row: Row, counts: Counts, seen: SeenContents | None) -> bytes | None:
-        """None for what is skipped, which is counted."""
-        try:
-            exchange = exchange_of(row)
-            if self._query.redact:
-                request, answer = exchange
-                exchange = redact_json(request, counts.redacted), redact_json(answer, counts.redacted)
-            line = orjson.dumps(encode(self._query.format, row, exchange))
-        except Skipped as skipped:
-            counts.skipped[skipped.reason] += 1
-            return None
-        if seen is not None and not seen.is_new(content_of(self._query.format, line, exchange), row.id):
-            counts.duplicates += 1
-            return None
-        return line + b"\n"
+        return line_of(self._query, row, counts, seen)
 
     def _save(self, checkpoint: _Checkpoint, file: LineFile, seen: SeenContents | None, row: int) -> None:
         checkpoint.offset = file.end_segment()
@@ -191,15 +175,14 @@ class Export:
         if self._path.name.endswith(".parquet"):
             done = self._path.with_name(self._path.name + ".part.parquet")
             convert(self._part, done, self._query.format)
-        manifest: JsonObject = {
-            "file": self._path.name,
-            "schema": {"format": self._query.format, "version": SCHEMA_VERSION},
-            "query": self._query.render(),
-            "revision": self._revision,
-            "counts": counts.render(),
-            "bytes": done.stat().st_size,
-            "sha256": sha256(done),
-        }
+        manifest = manifest_of(
+            self._query,
+            self._path.name,
+            revision=self._revision,
+            counts=counts,
+            size=done.stat().st_size,
+            sha256=sha256(done),
+        )
         done.replace(self._path)
         _replace(
             self._path.with_name(self._path.name + ".manifest.json"), orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
@@ -209,15 +192,41 @@ class Export:
         return manifest
 
 
-def lines(query: ExportQuery) -> Iterator[bytes]:
-    """The lines of an export as they come, for a download. Duplicates are not looked for."""
-    rows = query.rows()
-    export = Export(query, Path("download.jsonl"))
-    counts = Counts()
-    for row in read(query, after=0, last=rows.order_by().aggregate(last=Max("id"))["last"] or 0):
-        line = export._line(row, counts, None)
-        if line is not None:
-            yield line
+def line_of(query: ExportQuery, row: Row, counts: Counts, seen: SeenContents | None) -> bytes | None:
+    """The line of a row, with its line feed; None for what is skipped. Either is counted."""
+    counts.read += 1
+    try:
+        exchange = exchange_of(row)
+        if query.redact:
+            request, answer = exchange
+            exchange = redact_json(request, counts.redacted), redact_json(answer, counts.redacted)
+        line = orjson.dumps(encode(query.format, row, exchange))
+    except Skipped as skipped:
+        counts.skipped[skipped.reason] += 1
+        return None
+    if seen is not None and not seen.is_new(content_of(query.format, line, exchange), row.id):
+        counts.duplicates += 1
+        return None
+    counts.written += 1
+    return line + b"\n"
+
+
+def last_row(query: ExportQuery) -> int:
+    """The number of the newest row that is there now: what comes later is not in this export."""
+    return query.rows().order_by().aggregate(last=Max("id"))["last"] or 0
+
+
+def manifest_of(query: ExportQuery, file: str, *, revision: int, counts: Counts, size: int, sha256: str) -> JsonObject:
+    """`size` in bytes; `sha256` in hexadecimal."""
+    return {
+        "file": file,
+        "schema": {"format": query.format, "version": SCHEMA_VERSION},
+        "query": query.render(),
+        "revision": revision,
+        "counts": counts.render(),
+        "bytes": size,
+        "sha256": sha256,
+    }
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -16,7 +16,6 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from routing.export import Export, ExportFailed, ExportQuery, exporter, files
-from routing.export.exporter import lines
 from routing.export.query import Row, read
 from routing.export.rules import problems
 from tests.integration.export.stored import BEGIN, answer, asked, made_up, record, store
@@ -208,11 +207,6 @@ def test_the_command_prints_its_manifest_and_refuses_other_names(mixed: None, tm
         call_command("export_dataset", str(tmp_path / "nowhere" / "c.jsonl"))
     with pytest.raises(ExportFailed):
         Export(OPENAI, tmp_path / "x")
-
-
-def test_a_download_gets_the_same_lines(mixed: None, tmp_path: Path) -> None:
-    run(tmp_path / "a.jsonl")
-    assert b"".join(lines(OPENAI)) == (tmp_path / "a.jsonl").read_bytes()
 
 
 def test_an_export_of_nothing_is_an_empty_file(tmp_path: Path) -> None:

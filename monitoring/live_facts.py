@@ -126,7 +126,10 @@ def incidents(now: datetime, *, provider_id: int | None = None, limit: int = INC
     rows = Incident.objects.filter(Q(ended_at=None) | Q(started_at__gte=now - timedelta(days=7)))
     if provider_id is not None:
         rows = rows.filter(provider_id=provider_id)
-    newest = sorted(rows[: 4 * limit], key=lambda row: (row.ended_at is not None, -row.started_at.timestamp()))
+    newest = sorted(
+        _without_echoes(list(rows[: 4 * limit]), now),
+        key=lambda row: (row.ended_at is not None, -row.started_at.timestamp()),
+    )
     return [
         {
             "name": row.name,
@@ -137,6 +140,21 @@ def incidents(now: datetime, *, provider_id: int | None = None, limit: int = INC
         }
         for row in newest[:limit]
     ]
+
+
+def _without_echoes(rows: list[Incident], now: datetime) -> list[Incident]:
+    """Without those of models whose whole provider was down at the same time."""
+    whole = [row for row in rows if row.deployment_id is None]
+
+    def is_echo(row: Incident) -> bool:
+        return row.deployment_id is not None and any(
+            other.provider_id == row.provider_id
+            and other.started_at <= (row.ended_at or now)
+            and row.started_at <= (other.ended_at or now)
+            for other in whole
+        )
+
+    return [row for row in rows if not is_echo(row)]
 
 
 def _cost_today(now: datetime) -> int:

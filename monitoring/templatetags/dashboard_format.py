@@ -1,11 +1,14 @@
 """Figures and states as the pages write them: with units, and with a word beside every colour."""
 
+import math
 from datetime import UTC, datetime
 
 from django import template
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
+
+from monitoring.views import words
 
 register = template.Library()
 NOTHING = "–"
@@ -34,9 +37,9 @@ def usd(value: float | None) -> str:
         return NOTHING
     if value == 0:
         return "$0"
-    if value < 0.0001:
-        return f"${value:.1e}"
-    return f"${formats.number_format(value, 5 if value < 0.01 else 4 if value < 1 else 2, force_grouping=True)}"
+    small = min(1 - math.floor(math.log10(value)), 9)
+    digits = small if value < 0.01 else 4 if value < 1 else 2
+    return f"${formats.number_format(value, digits, force_grouping=True)}"
 
 
 @register.filter
@@ -87,6 +90,11 @@ def breaker_word(state: str | None) -> str:
         "half_open": pgettext("breaker", "half-open"),
         "open": pgettext("breaker", "open"),
     }.get(state or "", NOTHING)
+
+
+@register.filter
+def in_words(cause: str) -> str:
+    return words.in_words(cause)
 
 
 @register.filter

@@ -73,7 +73,7 @@ def _state(present: ProviderNow | None, facts: ProviderFacts) -> dict[str, Any]:
     cause, since = cause_of(present, facts) if state in ("degraded", "unhealthy") else ("", None)
     return {
         "state": state,
-        "cause": say(cause, words.causes()) if cause else "",
+        "cause": words.in_words(cause) if cause else "",
         "since": None if since is None else _moment(since),
         "breaker": worst.breaker.value if worst is not None else None,
         "held": worst.override if worst is not None else None,
@@ -128,6 +128,7 @@ def _add(total: list[int], amounts: list[int]) -> None:
 def _with_times(incident: dict[str, Any]) -> dict[str, Any]:
     return {
         **incident,
+        "cause": words.in_words(incident["cause"]),
         "from": _moment(incident["from"]),
         "to": None if incident["to"] is None else _moment(incident["to"]),
     }

@@ -46,10 +46,13 @@ def requests(request: HttpRequest) -> HttpResponse:
     # One more than is shown tells whether there is a next page; counting all of a ledger would take seconds.
     found = list(rows.order_by("-id")[: PAGE + 1])
     shown = found[:PAGE]
+    last = shown[-1].pk if len(found) > PAGE else None
+    # Rows are numbered as they were booked, several workers' not quite in order of time.
+    shown.sort(key=lambda row: row.created_at, reverse=True)
     context = {
         "rows": with_names(shown),
         "filters": filters,
-        "next": shown[-1].pk if len(found) > PAGE else None,
+        "next": last,
         "first_page": not before,
         "providers": Provider.objects.values_list("name", flat=True),
         "keys": ApiKey.objects.values_list("pk", "name").order_by("name")[:500],

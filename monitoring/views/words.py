@@ -1,5 +1,7 @@
 """The sentences that pages put together in the browser, in the reader's language. `{name}` is filled in there."""
 
+import re
+
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -37,6 +39,34 @@ def causes() -> dict[str, str]:
     }
 
 
+def sentences() -> list[tuple[str, str]]:
+    """What breakers and checks say with figures in it: a pattern for Python and JavaScript, and its groups in words."""
+    return [
+        (r"^(\d+) failures in a row: (.+)$", _("{0} failures in a row: {1}")),
+        (r"^(\d+) of (\d+) calls failed within (\S+) s: (.+)$", _("{0} of {1} calls failed within {2} s: {3}")),
+        (r"^the trial failed: (.+)$", _("the trial failed: {0}")),
+        (r"^another worker: (.+)$", _("another worker: {0}")),
+        (r"^(\S+) cannot be reached: (.+)$", _("{0} cannot be reached: {1}")),
+        (r"^All connection attempts failed$", _("connection refused or no route")),
+        (r"^a trial was answered$", _("a trial was answered")),
+        (r"^a call was answered while open$", _("a call was answered while open")),
+        (r"^held open by an operator$", _("held open by an operator")),
+        (r"^forced closed by an operator$", _("forced closed by an operator")),
+        (r"^reset by an operator$", _("reset by an operator")),
+    ]
+
+
+def in_words(text: str) -> str:
+    """A code, or a sentence of the gateway's own, in the reader's language; anything else as it came."""
+    known = causes()
+    if text in known:
+        return known[text]
+    for pattern, sentence in sentences():
+        if found := re.match(pattern, text):
+            return sentence.format(*map(in_words, found.groups()))
+    return text
+
+
 def dashboard() -> dict[str, object]:
     return {
         "causes": causes(),
@@ -53,13 +83,15 @@ def dashboard() -> dict[str, object]:
             "unhealthy": pgettext("provider", "unavailable"),
             "unknown": pgettext("provider", "not checked yet"),
         },
+        "sentences": sentences(),
         "breakers": {
             "closed": pgettext("breaker", "closed"),
             "half_open": pgettext("breaker", "half-open"),
             "open": pgettext("breaker", "open"),
         },
-        "held": _("held open"),
-        "open_until": _("open until {time}"),
+        "held": _("breaker held open"),
+        "open_until": _("breaker open until {time}"),
+        "breaker_is": _("breaker {state}"),
         "since": _("since {time}"),
         "instead": _("{count} went to {name} instead"),
         "active": _("{count} active"),

@@ -42,7 +42,7 @@ export function timeChart(host, { series, step = 60, format, bars = false, floor
           dash: LINES[kind][1],
           width: 1.5,
           spanGaps: false,
-          points: { show: (_chart, index) => lonely(shown[index]), size: 4 },
+          points: { show: (_chart, index) => !(bars && kind === "first") && lonely(shown[index]), size: 4 },
           value: (_chart, value) => (value == null ? "–" : format(value)),
           fill: bars ? colour(LINES[kind][0]).replace("rgb(", "rgba(").replace(")", ", .18)") : undefined,
           paths: bars && kind === "first" ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined,

@@ -30,8 +30,9 @@ export function money(nanoUsd) {
   if (nanoUsd == null) return dash;
   const dollars = nanoUsd / 1e9;
   if (dollars === 0) return "$0";
-  if (dollars < 0.0001) return `$${dollars.toExponential(1)}`;
-  return `$${number(dollars, dollars < 0.01 ? 5 : dollars < 1 ? 4 : 2)}`;
+  // Two digits that say something, however small it is.
+  const small = () => Math.min(1 - Math.floor(Math.log10(dollars)), 9);
+  return `$${number(dollars, dollars < 0.01 ? small() : dollars < 1 ? 4 : 2)}`;
 }
 
 export function short(value) {

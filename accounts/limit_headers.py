@@ -26,11 +26,9 @@ def headers_of(rules: Sequence[LimitRule], verdict: Taken | Refused) -> HeaderPa
     for kind, (limit, remaining, reset) in NAMES.items():
         found = tightest.get(kind)
         if found is not None:
-            pairs += (
-                (limit, b"%d" % found.limit),
-                (remaining, b"%d" % found.remaining),
-                (reset, _duration(found.reset_s)),
-            )
+            pairs.append((limit, b"%d" % found.limit))
+            pairs.append((remaining, b"%d" % found.remaining))
+            pairs.append((reset, _duration(found.reset_s)))
     if isinstance(verdict, Refused):
         pairs += _comeback(verdict)
     return tuple(pairs) or None
@@ -60,4 +58,6 @@ def refusal_of(refused: Refused) -> str:
 
 
 def _duration(seconds: float) -> bytes:
-    return b"%dms" % ceil(seconds * 1000) if seconds < 1 else f"{seconds:.3f}".rstrip("0").rstrip(".").encode() + b"s"
+    if seconds < 1:
+        return b"%dms" % ceil(seconds * 1000)
+    return (b"%.3f" % seconds).rstrip(b"0").rstrip(b".") + b"s"

@@ -62,18 +62,32 @@ class MemoryLimitStore:
 
     def take_now(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
         now = self._clock_us()
-        fits = True
+        asked: list[tuple[LimitRule, int, SlidingWindow | None, int, int]] = []
         for rule in rules:
+            limit = self._limit(rule)
             if rule.kind == "concurrency":
-                fits = fits and len(self._running.get(rule.scope, ())) < self._limit(rule)
+                if len(self._running.get(rule.scope, ())) >= limit:
+                    return self._refusal(rules, tokens, now)
+                asked.append((rule, limit, None, 0, 1))
             else:
                 window = self._window(rule)
-                window.advance(now)
-                fits = fits and window.total + (1 if rule.kind == "requests" else tokens) <= self._limit(rule)
-        if not fits:
-            return self._refusal(rules, tokens, now)
-        buckets = tuple([self._count(rule, tokens, call_id, now) for rule in rules])
-        return Taken(tuple([self._state(rule, now) for rule in rules]), buckets)
+                bucket = window.advance(now)
+                amount = 1 if rule.kind == "requests" else tokens
+                if window.total + amount > limit:
+                    return self._refusal(rules, tokens, now)
+                asked.append((rule, limit, window, bucket, amount))
+        states, buckets = [], []
+        for rule, limit, counted, bucket, amount in asked:
+            if counted is None:
+                running = self._running.setdefault(rule.scope, set())
+                running.add(call_id)
+                states.append(RuleState(limit, limit - len(running), 0.0))
+            else:
+                counted.add_at(bucket, amount)
+                reset_us = counted.leaves_us(bucket) - now
+                states.append(RuleState(limit, limit - counted.total, reset_us / 1e6))
+            buckets.append(bucket)
+        return Taken(tuple(states), tuple(buckets))
 
     def settle(self, hold: Hold, tokens: int) -> None:
         now = self._clock_us()
@@ -122,12 +136,6 @@ class MemoryLimitStore:
             return 0 if len(self._running.get(rule.scope, ())) < limit else None
         wait = self._window(rule).wait_us(1 if rule.kind == "requests" else tokens, limit, now)
         return None if wait is None else wait / 1e6
-
-    def _count(self, rule: LimitRule, tokens: int, call_id: str, now: int) -> int:
-        if rule.kind == "concurrency":
-            self._running.setdefault(rule.scope, set()).add(call_id)
-            return 0
-        return self._window(rule).add(1 if rule.kind == "requests" else tokens, now)
 
     def _state(self, rule: LimitRule, now: int) -> RuleState:
         limit = self._limit(rule)

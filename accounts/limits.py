@@ -34,7 +34,11 @@ class SlidingWindow:
 
     def advance(self, now_us: int) -> int:
         """Forgets what has left the window and returns the current step's number."""
-        latest = self._latest = max(self._latest, now_us // self.step)
+        latest = now_us // self.step
+        if latest > self._latest:
+            self._latest = latest
+        else:
+            latest = self._latest
         counts = self._counts
         while counts and counts[0][0] < latest - STEPS:
             self.total -= counts.popleft()[1]
@@ -42,7 +46,10 @@ class SlidingWindow:
 
     def add(self, amount: int, now_us: int) -> int:
         """Counts `amount` and returns the step it was counted in."""
-        bucket = self.advance(now_us)
+        return self.add_at(self.advance(now_us), amount)
+
+    def add_at(self, bucket: int, amount: int) -> int:
+        """The same in the step that `advance` just returned."""
         counts = self._counts
         if counts and counts[-1][0] == bucket:
             counts[-1][1] += amount
@@ -71,15 +78,16 @@ class SlidingWindow:
         for bucket, count in self._counts:
             excess -= count
             if excess <= 0:
-                return self._leaves_us(bucket) - now_us
+                return self.leaves_us(bucket) - now_us
         return None
 
     def reset_us(self, now_us: int) -> int:
         """How long until everything counted has left the window."""
         self.advance(now_us)
-        return self._leaves_us(self._counts[-1][0]) - now_us if self._counts else 0
+        return self.leaves_us(self._counts[-1][0]) - now_us if self._counts else 0
 
-    def _leaves_us(self, bucket: int) -> int:
+    def leaves_us(self, bucket: int) -> int:
+        """When what was counted in `bucket` has left the window."""
         return (bucket + STEPS + 1) * self.step
 
 

@@ -4,6 +4,7 @@ upstream's own count. And a server that is killed at any moment loses nothing an
 import asyncio
 import itertools
 import json
+import os
 import random
 import secrets
 import signal
@@ -22,6 +23,8 @@ from tests.upstreams.behaviours import Behaviour, expected_text, stream_events
 from tests.upstreams.faults import FaultUpstream
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432"
+KILLS = int(os.environ.get("KILLS", "200"))
+"""Of the long round, which may be run in pieces."""
 PER_INPUT, PER_OUTPUT = 1_000, 2_000
 """Nano-USD per token."""
 PRICES = {"input_nano_usd_per_mtok": PER_INPUT * 10**6, "output_nano_usd_per_mtok": PER_OUTPUT * 10**6}
@@ -299,4 +302,4 @@ async def test_a_killed_server_loses_and_doubles_nothing(victim: GatewayProcess,
 
 @pytest.mark.slow
 async def test_two_hundred_kills_lose_and_double_nothing(victim: GatewayProcess, upstream: FaultUpstream) -> None:
-    await kill_under_load(victim, upstream, kills=200)
+    await kill_under_load(victim, upstream, kills=KILLS)

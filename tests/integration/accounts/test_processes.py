@@ -17,6 +17,8 @@ from redis import Redis
 
 ROOT = Path(__file__).resolve().parents[3]
 ESTIMATE = 1_000
+KILLS = int(os.environ.get("KILLS", "200"))
+"""Of the long round, which may be run in pieces."""
 
 
 @dataclass(frozen=True)
@@ -120,4 +122,4 @@ def test_a_killed_worker_loses_and_doubles_nothing(site):
 
 @pytest.mark.slow
 def test_two_hundred_kills_on_each_database_lose_and_double_nothing(site):
-    kill_and_replay(site, times=200)
+    kill_and_replay(site, times=KILLS)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import databases
 from tests.e2e.gateway_process import GatewayProcess, Seeder, fresh_copy
 
 # Containers often forbid writing bytecode. A suite that starts two hundred processes would compile the sources in each.
@@ -78,7 +79,7 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  #
 def migrated_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data directory with every migration applied, an administrator, and nothing else in its database."""
     shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if "PYTEST_XDIST_WORKER" in os.environ and not databases.SERVER:
         shared = shared.parent
     directory = shared / "template" / "data"
     # Whichever process comes first makes it for all; migrating takes seconds.
@@ -86,12 +87,14 @@ def migrated_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made := directory.with_name("made")).exists():
             directory.mkdir(parents=True)
+            databases.give_database(directory)
             GatewayProcess(directory).run("-m", "tests.e2e.seed", "--template")
             made.touch()
     GatewayProcess.seeder = Seeder(directory)
     yield directory
     GatewayProcess.seeder.stop()
     GatewayProcess.seeder = None
+    databases.drop_databases()
 
 
 @pytest.fixture

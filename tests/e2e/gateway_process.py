@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tests.e2e.databases import give_database, url_of
+
 ROOT = Path(__file__).resolve().parents[2]
 # A start takes three seconds of one core. Tests that run beside each other, and other people's work, share the cores.
 START_TIMEOUT_S = 90.0
@@ -22,6 +24,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _on_postgres(data_dir: Path) -> dict[str, str]:
+    """Beside a database server nothing generates secrets; those of all servers are the same."""
+    if not (url := url_of(data_dir)):
+        return {}
+    return {
+        "DATABASE_URL": url,
+        "PROXY_API_SECRET_KEY": "test-secret-key-that-is-long-enough-0123456789",
+        "PROXY_API_ENCRYPTION_KEYS": "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2tQilOHk=",
+    }
 
 
 class Seeder:
@@ -34,7 +47,7 @@ class Seeder:
     def knows(self, data_dir: Path) -> bool:
         """Only a copy has the template's secrets, with which keys are hashed and credentials encrypted."""
         ours, theirs = self._template / "secrets", data_dir / "secrets"
-        names = [file.name for file in ours.iterdir()]
+        names = [file.name for file in ours.glob("*")]
         return bool(names) and filecmp.cmpfiles(ours, theirs, names, shallow=False)[0] == names
 
     def fill(self, data_dir: Path, document: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +95,7 @@ class GatewayProcess:
             "DJANGO_SETTINGS_MODULE": "proxy_site.settings",
             "PROXY_API_ENV_FILE": "/dev/null",
             "PROXY_API_DATA_DIR": str(data_dir),
+            **_on_postgres(data_dir),
             **(env or {}),
         }
         self._own_settings = bool(env)
@@ -168,4 +182,6 @@ class GatewayProcess:
 def fresh_copy(template: Path, target: Path) -> Path:
     """A data directory that is migrated already: migrating takes seconds, copying none."""
     shutil.copytree(template, target)
+    if url_of(template):
+        give_database(target, template)
     return target

@@ -1,8 +1,6 @@
 """Prompts and answers are stored for those who have it on, without secrets, and become a data set."""
 
-import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import ledger
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
 from tests.upstreams.counting import CountingUpstream
 from tests.upstreams.servers import run_asgi
@@ -38,12 +37,9 @@ def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def rows(server: GatewayProcess, many: int) -> list[dict[str, Any]]:
-    database = next(server.data_dir.glob("*.sqlite3"))
     deadline = time.monotonic() + 20
     while True:
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            connection.row_factory = sqlite3.Row
-            found = [dict(row) for row in connection.execute("SELECT * FROM routing_payloadrecord ORDER BY id")]
+        found = ledger.query(server, "SELECT * FROM routing_payloadrecord ORDER BY id")
         if len(found) >= many or time.monotonic() > deadline:
             return found
         time.sleep(0.1)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import ledger
 from tests.e2e.calling import Caller, Got, report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
 from tests.upstreams.counting import CountingUpstream
@@ -209,16 +209,11 @@ async def test_a_hit_is_on_the_record_and_costs_nothing(server: GatewayProcess) 
 
 async def usage_rows(server: GatewayProcess, request_id: str) -> list[tuple[Any, ...]]:
     """(cache, input tokens, output tokens, cost, status) once the journal is drained."""
-    database = next(server.data_dir.glob("*.sqlite3"))
+    columns = "cache, input_tokens, output_tokens, coalesce(cost_nano_usd, 0) AS cost, status"
     for _ in range(100):
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            rows = connection.execute(
-                "SELECT cache, input_tokens, output_tokens, coalesce(cost_nano_usd, 0), status"
-                " FROM accounts_usagerecord WHERE request_id = ?",
-                (request_id,),
-            ).fetchall()
-        if rows:
-            return rows
+        statement = f"SELECT {columns} FROM accounts_usagerecord WHERE request_id = '{request_id}'"
+        if rows := ledger.query(server, statement):
+            return [tuple(row.values()) for row in rows]
         await asyncio.sleep(0.05)
     raise AssertionError(f"no usage row of {request_id}")
 

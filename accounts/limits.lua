@@ -4,8 +4,9 @@
 --   [2, key, step, bucket, difference]                            correct what was counted
 --   [3, key, call id]                                             a call has ended
 --   [4, key, call id, lease]                                      a call is still running
--- Per operation the answer is: take {1 or index-of-refusing-rule * -1, wait, then per rule: remaining, reset, bucket};
--- wait -1: never, -2: unknown. Others: {}.
+-- The answer is JSON in one string, which the client reads in a fraction of the time of nested replies: a list with, per
+-- operation: take [1 or index-of-refusing-rule * -1, wait, then per rule: remaining, reset, bucket]; wait -1: never,
+-- -2: unknown. Others: [].
 local STEPS = 60
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -96,7 +97,8 @@ local function take(operation)
     answer[#answer + 1] = state[2]
     answer[#answer + 1] = state[3]
   end
-  return answer
+  for index, number in ipairs(answer) do answer[index] = string.format('%.0f', number) end
+  return '[' .. table.concat(answer, ',') .. ']'
 end
 
 local function correct(operation)
@@ -111,7 +113,7 @@ end
 local answers = {}
 for index, operation in ipairs(cjson.decode(ARGV[1])) do
   local kind = operation[1]
-  answers[index] = {}
+  answers[index] = '[]'
   if kind == 1 then
     answers[index] = take(operation)
   elseif kind == 2 then
@@ -123,4 +125,4 @@ for index, operation in ipairs(cjson.decode(ARGV[1])) do
     redis.call('PEXPIRE', KEYS[operation[2]], math.ceil(operation[4] / 1000) + 1000)
   end
 end
-return answers
+return '[' .. table.concat(answers, ',') .. ']'

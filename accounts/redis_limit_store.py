@@ -160,11 +160,11 @@ class RedisLimitStore:
         payload = orjson.dumps(operations)
         if self._sha:
             try:
-                return await self._redis.evalsha(self._sha, len(numbers), *numbers, payload)  # type: ignore[no-any-return]
+                return orjson.loads(await self._redis.evalsha(self._sha, len(numbers), *numbers, payload))  # type: ignore[no-any-return]
             except NoScriptError:
                 self._sha = ""
         self._sha = await self._redis.script_load(self._script)
-        return await self._redis.evalsha(self._sha, len(numbers), *numbers, payload)  # type: ignore[no-any-return]
+        return orjson.loads(await self._redis.evalsha(self._sha, len(numbers), *numbers, payload))  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------------------------- outages
     def _failed(self, error: Exception) -> None:

@@ -86,7 +86,7 @@ def migrated_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     with (shared / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made := directory.with_name("made")).exists():
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, exist_ok=True)
             databases.give_database(directory)
             GatewayProcess(directory).run("-m", "tests.e2e.seed", "--template")
             made.touch()

@@ -84,6 +84,26 @@ def test_four_processes_never_exceed_one_budget_or_one_limit(postgres_url, redis
     assert list((tmp_path / "journal").iterdir()) == []
 
 
+@pytest.mark.slow
+def test_what_a_lost_machine_held_is_free_again_after_its_lease_has_expired(site, tmp_path):
+    """Its journal is gone with it, so nobody can replay it: only the lease's expiry frees what it held."""
+    (tmp_path / "lost").mkdir()
+    (tmp_path / "other").mkdir()
+    token = site.run("key", "-", str(20 * ESTIMATE), "1000000")
+    lost = site.start("hold", str(tmp_path / "lost"), token)
+    assert lost.stdout is not None
+    assert lost.stdout.readline() == "held\n"
+    alive = site.run("state")
+    assert alive["reserved"][0] >= ESTIMATE
+    lost.send_signal(signal.SIGKILL)
+    lost.communicate()
+    assert site.run("state") == alive, "a lease outlives its worker until it expires"
+
+    swept = site.run("sweep", str(tmp_path / "other"), "0.5")
+
+    assert (swept["reserved"], swept["spent"], swept["leases"]) == ([0, 0], [0, 0], 0)
+
+
 def kill_and_replay(site: Site, times: int) -> None:
     token = site.run("key", "-", str(10**15), str(10**12))
     upstream = site.data_dir / "upstream"

@@ -3,6 +3,8 @@
 calls DATA_DIR REDIS_URL PREFIX TOKEN COUNT    makes COUNT calls at once, prints what became of them as JSON
 load DATA_DIR TOKEN UPSTREAM_FILE         makes calls until it is killed; writes each one that was sent to the file
 replay DATA_DIR                           starts, replays what dead workers left, ends
+hold DATA_DIR TOKEN                       holds a call in its budget and never ends
+sweep DATA_DIR GRACE_S                    runs until nobody holds a lease, prints the state
 """
 
 import asyncio
@@ -98,6 +100,27 @@ async def replay(data_dir: str) -> None:
     await state()
 
 
+async def hold(data_dir: str, token: str) -> None:
+    accounts = await opened(data_dir)
+    accounts.configure(AccountsSettings(sql_timeout_s=30.0, lease_s=1.0))
+    principal = await accounts.authenticate(token, None)
+    admission = await accounts.admit(principal, request_id="req_held", tokens=10)
+    await accounts.reserve(admission, cost_nano_usd=ESTIMATE, tokens=10)
+    print("held", flush=True)
+    await asyncio.Event().wait()
+
+
+async def sweep(data_dir: str, grace_s: str) -> None:
+    """Its first sweep runs at its start, the next ones each half minute."""
+    accounts = Accounts(pepper=settings.KEY_PEPPER, data_dir=Path(data_dir))
+    accounts.configure(AccountsSettings(sql_timeout_s=30.0, lease_grace_s=float(grace_s)))
+    await accounts.open()
+    while await asyncio.to_thread(BudgetLease.objects.count):
+        await asyncio.sleep(0.05)
+    await accounts.aclose(timeout_s=60.0)
+    await state()
+
+
 async def state() -> None:
     print(json.dumps(await asyncio.to_thread(ledger)))
 
@@ -127,7 +150,7 @@ def make_key(requests: str, amount: str, tokens: str) -> str:
     return issued.token
 
 
-MODES = {"calls": calls, "load": load, "replay": replay, "state": state, "key": key}
+MODES = {"calls": calls, "load": load, "replay": replay, "hold": hold, "sweep": sweep, "state": state, "key": key}
 
 if __name__ == "__main__":
     asyncio.run(MODES[sys.argv[1]](*sys.argv[2:]))

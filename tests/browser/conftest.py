@@ -64,12 +64,14 @@ class Watched:
 @pytest.fixture(scope="module")
 def site(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with run_asgi(create_app()) as upstream:
-        environment = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
-        data_dir = fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("browser") / "data")
-        process = GatewayProcess(data_dir, env=environment)
+        process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("browser") / "data"))
         models = ["demo-small", "demo-large"]
-        process.seed({"providers": [{"name": "first", "base_url": f"{upstream}/v1", "models": models}]})
-        process.manage("createsuperuser", "--noinput", "--username", USER, "--email", "operator@example.com")
+        process.seed(
+            {
+                "providers": [{"name": "first", "base_url": f"{upstream}/v1", "models": models}],
+                "administrators": [{"username": USER, "password": PASSWORD}],
+            }
+        )
         process.start()
         yield Site(process, upstream)
         process.stop()

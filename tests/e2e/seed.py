@@ -5,7 +5,8 @@
     python -m tests.e2e.seed --copies    fills copies of it: {"data_dir", "document"} a line, an answer a line
 
 The JSON: {"providers": [{"name", "base_url", "kind"?, "priority"?, …model fields, "models": [name or {…}]}],
- "settings": {…GatewaySettings fields}, "aliases": [{…ModelAlias fields}], "policies": [{…RoutePolicy fields}]}
+ "settings": {…GatewaySettings fields}, "aliases": [{…ModelAlias fields}], "policies": [{…RoutePolicy fields}],
+ "administrators": [{"username", "password"}]}
 """
 
 import json
@@ -47,6 +48,8 @@ def seed(document: dict) -> None:
         ModelAlias.objects.create(**fields)
     for fields in document.get("policies", []):
         RoutePolicy.objects.create(**fields)
+    for fields in document.get("administrators", []):
+        get_user_model().objects.create_superuser(**fields)
 
 
 def crowd(document: dict) -> None:

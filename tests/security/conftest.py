@@ -15,11 +15,6 @@ MODELS = (
     "good", "status-400", "status-401", "status-403", "status-404", "status-422", "status-429", "status-500", "status-503",
     "html-200", "html-500", "redirect", "not-json", "event", "broken", "header", "cut",
 )  # fmt: skip
-STAFF = f"""
-import django; django.setup()
-from django.contrib.auth import get_user_model
-get_user_model().objects.create_superuser("auditor", password="{ADMIN_PASSWORD}")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +40,8 @@ def watched(
         }
         for name in PROVIDER_SECRETS
     ]
-    gateway.seed({"providers": providers})
-    gateway.run("-c", STAFF)
+    staff = {"username": "auditor", "password": ADMIN_PASSWORD}
+    gateway.seed({"providers": providers, "administrators": [staff]})
     gateway.start()
     yield gateway
     gateway.stop()

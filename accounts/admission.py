@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic, monotonic_ns, time
+from typing import TYPE_CHECKING
 
 from accounts import idempotency
 from accounts.authentication import KeyTable
@@ -29,11 +30,20 @@ from accounts.ledger import SqlLedger
 from accounts.limit_headers import headers_of, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable
 from accounts.records import CEILING, AccountsSettings, AttemptIntent, CallRecord, LimitRule, Principal
-from accounts.redis_limit_store import RedisLimitStore
 from accounts.sql_door import SqlDoor, SqlUnavailable
+
+if TYPE_CHECKING:
+    from accounts.redis_limit_store import RedisLimitStore
 
 log = logging.getLogger("llm_proxy.accounts.admission")
 PROGRESS_EVERY_S = 0.5
+
+
+def _shared_limits(url: str, prefix: str) -> "RedisLimitStore":
+    """Imported here: Redis' library is a tenth of a worker's memory, and most installations have none."""
+    from accounts.redis_limit_store import RedisLimitStore
+
+    return RedisLimitStore(url, prefix=prefix)
 
 
 class Admission:
@@ -85,7 +95,7 @@ class Accounts:
         self._budgets = BudgetBook(worker=self.worker, source=ledger, door=self._leases, clock=clock)
         self._journal = Journal(data_dir / "journal", self.worker)
         self._memory = MemoryLimitStore(_steady_us)
-        self._redis = RedisLimitStore(redis_url, prefix=redis_prefix) if redis_url else None
+        self._redis = _shared_limits(redis_url, redis_prefix) if redis_url else None
         self._count = 0
         self._background = Background(
             worker=self.worker,

@@ -2,6 +2,7 @@
 empties it twice a second."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ class EventRecorder:
         self._foreign = foreign
         self._write = write
         self._waiting: deque[BreakerEvent] = deque(maxlen=KEPT_WHILE_SQL_IS_DOWN)
+        self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -53,8 +55,9 @@ class EventRecorder:
     async def aclose(self) -> None:
         if self.note in self._states.hooks:
             self._states.hooks.remove(self.note)
+        self._closing.set()
         if self._task is not None:
-            self._task.cancel()
+            # Not cancelled: a write that runs in its thread would end unseen.
             await asyncio.gather(self._task, return_exceptions=True)
         await self.flush()
 
@@ -94,6 +97,8 @@ class EventRecorder:
             self._waiting.extendleft(reversed(rows))
 
     async def _keep_writing(self) -> None:
-        while True:
-            await asyncio.sleep(WRITE_EVERY_S)
+        while not self._closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_EVERY_S):
+                    await self._closing.wait()
             await self.flush()

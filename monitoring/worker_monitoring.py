@@ -10,11 +10,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING
 
 from monitoring import metrics
-from monitoring.breaker_sharing import BreakerSharing
 from monitoring.event_recorder import EventRecorder
 from monitoring.finished_call import FinishedCall
 from monitoring.health_refresher import HealthRefresher
@@ -25,7 +23,19 @@ from monitoring.tracing import Tracing
 from monitoring.traffic import Traffic
 from monitoring.upstream_state import UpstreamStates
 
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from monitoring.breaker_sharing import BreakerSharing
+
 SAMPLE_EVERY_S = 1.0
+
+
+def _sharing(states: UpstreamStates, redis: "Redis") -> "BreakerSharing":
+    """Imported here: most installations have no Redis, and its library is a tenth of a worker's memory."""
+    from monitoring.breaker_sharing import BreakerSharing
+
+    return BreakerSharing(states, redis, clock=time.time)
 
 
 class WorkerMonitoring:
@@ -38,7 +48,7 @@ class WorkerMonitoring:
         data_dir: Path,
         family: str,
         requests: RequestLog | None = None,
-        redis: Redis | None = None,
+        redis: "Redis | None" = None,
         tracing: Tracing | None = None,
         journal_backlog: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
@@ -46,7 +56,7 @@ class WorkerMonitoring:
         self.traffic = Traffic()
         self.metrics = metrics.RequestMetrics(MetricStore(data_dir / "metrics", family, gauges=GAUGES))
         self.health = HealthRefresher(states, clock=clock)
-        self.sharing = BreakerSharing(states, redis, clock=time.time) if redis is not None else None
+        self.sharing = _sharing(states, redis) if redis is not None else None
         self.events = EventRecorder(states, clock=time.time, foreign=self._foreign)
         self._states = states
         self._clock = clock

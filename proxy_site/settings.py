@@ -241,6 +241,8 @@ def database() -> dict[str, Any]:
             "ENGINE": "django_prometheus.db.backends.sqlite3",
             "NAME": DATA_DIR / "llm_proxy.sqlite3",
             "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 5, "init_command": pragmas},
+            # Opening takes longer than most of our queries. Kept by threads that go on, not by those of requests.
+            "CONN_MAX_AGE": 60,
         }
     config: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
     if "postgresql" not in str(config["ENGINE"]):

@@ -7,11 +7,10 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from channels.layers import get_channel_layer
 from django.conf import settings
-from redis.asyncio import Redis
 
 from accounts.admission import Accounts
 from accounts.records import AccountsSettings
@@ -25,13 +24,35 @@ from providers.transport import Transport
 from proxy_site.live_worker import WorkerLiveState
 from routing.config_watch import ConfigWatcher
 from routing.gateway import Gateway
-from routing.redis_answer_store import RedisAnswerStore
 from routing.table import RoutingTable
 from routing.table_refresh import TableRefresher
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from routing.answer_store import AnswerStore
 
 CLEAR_S = 5.0
 
 logger = logging.getLogger("llm_proxy.proxy_site.worker")
+
+
+def redis_client() -> "Redis | None":
+    """None without REDIS_URL; the library is a tenth of this process's memory, and is not loaded then."""
+    if not settings.REDIS_URL:
+        return None
+    from redis.asyncio import Redis
+
+    client: Redis = Redis.from_url(settings.REDIS_URL)
+    return client
+
+
+def shared_answers() -> "AnswerStore | None":
+    if not settings.REDIS_URL:
+        return None
+    from routing.redis_answer_store import RedisAnswerStore
+
+    return RedisAnswerStore(settings.REDIS_URL)
 
 
 def make_transport() -> Transport:
@@ -62,10 +83,10 @@ class Worker:
             states=self.states,
             tables=self.tables,
             accounts=self.accounts,
-            answers=RedisAnswerStore(settings.REDIS_URL) if settings.REDIS_URL else None,
+            answers=shared_answers(),
         )
         self.logs = configure_logging(level=settings.LOG_LEVEL, style=settings.LOG_FORMAT)
-        self.redis = Redis.from_url(settings.REDIS_URL) if settings.REDIS_URL else None
+        self.redis = redis_client()
         self.monitoring = WorkerMonitoring(
             self.states,
             data_dir=settings.DATA_DIR,

@@ -8,6 +8,9 @@ import sys
 def main() -> None:
     listener, ready = int(sys.argv[1]), int(sys.argv[2])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
+    from proxy_site.lean_start import set_up
+
+    set_up()
     from django.conf import settings
 
     from proxy_site.asgi import worker

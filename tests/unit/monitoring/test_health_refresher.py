@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -178,3 +179,23 @@ async def test_changes_made_by_other_workers_are_theirs_to_record(states):
     open_breaker(states)
     await recorder.flush()
     assert written == []
+
+
+async def test_closing_waits_for_the_write_that_runs(states):
+    begun, may_end, written = threading.Event(), threading.Event(), []
+
+    def slowly(rows):
+        begun.set()
+        may_end.wait(5)
+        written.extend(rows)
+
+    recorder = EventRecorder(states, clock=lambda: 0.0, write=slowly)
+    await recorder.open()
+    open_breaker(states)
+    await asyncio.to_thread(begun.wait, 5)
+    closing = asyncio.create_task(recorder.aclose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    may_end.set()
+    await closing
+    assert len(written) == 1

@@ -1,0 +1,77 @@
+"""How soon `manage.py serve` answers, what one worker takes of memory, and what it does while nobody calls."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.calling import Caller, at_once, report
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+
+START_WITHIN_S = 3.0
+MOST_MEMORY_MB = 160.0
+IDLE_SHARE = 0.03
+CHAT = {"model": "demo-small", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3}
+PAGES = ("/metrics", "/health", "/providers", "/status", "/openapi.json", "/admin/login/", "/docs", "/api/providers/")
+
+
+@pytest.fixture(scope="module")
+def server(
+    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, demo_url: str
+) -> Iterator[GatewayProcess]:
+    """On a database that exists, as at every start but the first."""
+    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("start") / "data"))
+    models = ["demo-small", "demo-large"]
+    process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": models}]}).start()
+    yield process
+    process.stop()
+
+
+def memory_mb(pid: int) -> float:
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def test_a_worker_at_work_stays_small(server: GatewayProcess) -> None:
+    fresh = memory_mb(server.pid)
+    for path in PAGES:
+        assert server.get(path)[0] == 200, path
+    async with Caller(server) as caller:
+        for stream in (False, True):
+            answers = await at_once(40, [lambda stream=stream: caller.ask("demo-small", stream=stream)] * 200)
+            assert {got.status for got in answers} == {200}
+    used = memory_mb(server.pid)
+    report(
+        f"resident memory of one worker: {fresh:.0f} MB after the start, {used:.0f} MB after 400 calls and all pages"
+    )
+    assert used <= MOST_MEMORY_MB
+
+
+@pytest.mark.slow
+def test_the_first_request_is_answered_within_three_seconds(server: GatewayProcess) -> None:
+    began = time.monotonic()
+    server.stop()
+    stopped = time.monotonic()
+    server.start()
+    assert server.post("/v1/chat/completions", CHAT)[0] == 200
+    took_s = time.monotonic() - stopped
+    report(f"start to first answer {took_s:.2f} s, {cpu_s(server.pid):.2f} s of CPU; stop {stopped - began:.2f} s")
+    assert took_s <= START_WITHIN_S
+
+
+@pytest.mark.slow
+def test_a_worker_that_nobody_calls_hardly_runs(server: GatewayProcess) -> None:
+    server.post("/v1/chat/completions", CHAT)
+    time.sleep(5)
+    before, began = cpu_s(server.pid), time.monotonic()
+    time.sleep(30)
+    share = (cpu_s(server.pid) - before) / (time.monotonic() - began)
+    report(f"an idle worker with its schedules takes {share * 100:.2f} % of a core")
+    assert share <= IDLE_SHARE

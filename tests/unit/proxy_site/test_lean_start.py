@@ -1,0 +1,37 @@
+"""What libraries would load for no use is absent while Django is set up, and there again afterwards."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from proxy_site.lean_start import NEVER_USED, OF_POSTGRESQL, _absent
+
+LOADED = f"""
+import os, sys
+os.environ["DATABASE_URL"] = sys.argv[1]
+import tests.settings
+os.environ["DJANGO_SETTINGS_MODULE"] = "proxy_site.settings"
+from proxy_site.lean_start import set_up
+set_up()
+import proxy_site.asgi, proxy_site.urls
+print(*sorted(set(sys.modules) & {{*{NEVER_USED + OF_POSTGRESQL}, "redis"}}))
+"""
+
+
+def test_a_server_on_sqlite_and_without_redis_loads_nothing_that_it_never_uses():
+    done = subprocess.run([sys.executable, "-c", LOADED, ""], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_what_was_absent_can_be_imported_afterwards():
+    with _absent(("nturl2path",)), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("nturl2path")
+    assert importlib.import_module("nturl2path").url2pathname
+
+
+def test_what_is_loaded_already_stays():
+    with _absent(("json",)):
+        assert importlib.import_module("json").loads("1") == 1
+    assert "json" in sys.modules

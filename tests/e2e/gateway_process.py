@@ -1,8 +1,10 @@
 """The real server as a process of its own, with a database of its own, for end-to-end tests."""
 
+import contextlib
 import filecmp
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,9 +23,12 @@ START_TIMEOUT_S = 90.0
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Not one of those that the kernel lends to outgoing connections: a server takes it seconds later."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _on_postgres(data_dir: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from datetime import timedelta
@@ -32,6 +31,7 @@ from accounts.provisioning import KeyOrder, create_key, revoke_key, rotate_key
 from accounts.records import CEILING, AccountsSettings
 from accounts.retention import delete_old_usage
 from accounts.usage_reports import usage_report
+from tests.e2e.gateway_process import free_port
 from tests.unit.accounts.builders import intent, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -314,9 +314,7 @@ def test_retention_deletes_old_rows_and_keeps_the_sums():
 
 @pytest.mark.redis
 async def test_a_frozen_redis_costs_one_timeout_and_shared_limits_come_back(tmp_path, redis_url):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
     server = await run(subprocess.Popen, command, stdout=subprocess.DEVNULL)
     accounts = Accounts(

@@ -68,6 +68,15 @@ def test_kubernetes_validate_takes_every_manifest() -> None:
     run("kubernetes-validate", *[path for path in K8S if path.name != "kustomization.yaml"])
 
 
+@needs("kubectl")
+def test_kustomize_builds_the_whole(tmp_path: Path) -> None:
+    shutil.copytree(DOCKER / "k8s", tmp_path / "k8s")
+    shutil.copy(DOCKER / "k8s" / "secret.example.yaml", tmp_path / "k8s" / "secret.yaml")
+    built = [each for each in yaml.safe_load_all(run("kubectl", "kustomize", tmp_path / "k8s")) if each]
+    meant = [each["kind"] for each in documents() if each["kind"] != "Kustomization"]
+    assert sorted(each["kind"] for each in built) == sorted(meant)
+
+
 @needs("systemd-analyze")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
 def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:

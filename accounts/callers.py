@@ -64,7 +64,7 @@ def identify(request: HttpRequest, key_header: str) -> Caller | None:
 
 
 def caller_of_token(token: str, client_ip: str | None) -> Caller:
-    public_id = keys.parse(token)
+    public_id = keys.identify(token, str(settings.KEY_PEPPER).encode())
     if public_id is None:
         raise InvalidApiKey("The API key is malformed.")
     try:

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError
@@ -7,6 +8,7 @@ from django.utils import timezone
 
 from accounts.callers import caller_of_token
 from accounts.errors import AccountsUnavailable
+from accounts.keys import free_form_key
 from accounts.models import ApiKey
 from accounts.provisioning import KeyOrder, create_key, revoke_key, rotate_key
 from tests.integration.api.conftest import ClientFor
@@ -34,6 +36,14 @@ def test_takes_a_key_from_the_configured_header_only(token: str, worker: FakeLiv
     worker.header = "X-Our-Key"
     assert status(token, header="X-Our-Key", form="{}") == 200
     assert status(token, header="X-API-Key", form="{}") == 401
+
+
+def test_takes_a_key_of_any_form_that_a_configuration_file_brought(worker: FakeLive, settings: Any) -> None:
+    found = free_form_key("your-own-api-key", settings.KEY_PEPPER.encode())
+    assert found is not None
+    ApiKey.objects.create(name="file", public_id=found.public_id, digest=found.digest, hint=found.hint, scopes=["read"])
+    assert status("your-own-api-key") == 200
+    assert status("your-own-api-keY") == 401
 
 
 def test_refuses_a_key_that_differs_in_one_character(token: str) -> None:

@@ -162,4 +162,5 @@ def _format_kind(body: JsonObject) -> str | None:
 
 def _media(parts: list[Any]) -> set[str]:
     kinds = {"image_url": "images", "input_audio": "audio", "file": "files"}
-    return {kinds[part["type"]] for part in parts if isinstance(part, dict) and part.get("type") in kinds}
+    named = [part.get("type") for part in parts if isinstance(part, dict)]
+    return {kinds[name] for name in named if isinstance(name, str) and name in kinds}

@@ -181,10 +181,11 @@ def _check_tool_calls(message: JsonObject, path: str) -> None:
     if not isinstance(calls, list) or not calls:
         raise wrong_type(f"{path}.tool_calls", "a non-empty array of objects", calls)
     for position, call in enumerate(calls):
-        function = call.get(call.get("type", "")) if isinstance(call, dict) else None
+        kind = call.get("type") if isinstance(call, dict) else None
+        function = call.get(kind) if isinstance(kind, str) else None
         if not isinstance(function, dict) or not isinstance(call.get("id"), str):
             raise missing(f"{path}.tool_calls[{position}].function")
-        text = function.get("arguments" if call["type"] == "function" else "input")
+        text = function.get("arguments" if kind == "function" else "input")
         if not isinstance(text, str):
             raise wrong_type(f"{path}.tool_calls[{position}].function.arguments", "a string", text)
 

@@ -9,6 +9,8 @@ from routing.errors import InvalidRequest
 MAX_MODEL_NAME = 256
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 MAX_EMBEDDING_INPUTS = 2048
+MOST = 2**53
+"""Beyond it, languages whose numbers are floats no longer count in ones, and encoders refuse."""
 
 
 def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s: int) -> ClientRequest:
@@ -67,7 +69,7 @@ def _whole_number(body: JsonObject, name: str, least: int) -> None:
         return
     # Some clients send 100.0; what is a whole number is accepted as one.
     whole = not isinstance(value, bool) and isinstance(value, int | float) and value == int(value)
-    if not whole or value < least:
+    if not whole or not least <= value <= MOST:
         raise InvalidRequest(f"'{name}' must be an integer of at least {least}.", param=name)
 
 
@@ -91,7 +93,7 @@ def _chat(body: JsonObject) -> None:
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest("'messages' is required and must be a non-empty array.", param="messages")
     for index, message in enumerate(messages):
-        if type(message) is not dict or message.get("role") not in ROLES:
+        if type(message) is not dict or type(role := message.get("role")) is not str or role not in ROLES:
             raise InvalidRequest(
                 f"'messages[{index}]' must be an object with a role: one of {', '.join(sorted(ROLES))}.",
                 param=f"messages[{index}]",

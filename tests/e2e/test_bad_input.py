@@ -1,7 +1,9 @@
 """Whatever a client sends, it gets OpenAI's error shape with a request id, and the server goes on serving."""
 
+import contextlib
 import json
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 
 from providers.demo import create_app
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.unit.routing.test_wrong_types import BODIES, places, with_other
+from tests.upstreams.faults import fault_upstream_in_thread
 from tests.upstreams.servers import run_asgi
 
 GOOD = {"model": "demo-small", "messages": [{"role": "user", "content": "hi"}]}
@@ -17,9 +21,11 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture(scope="module")
 def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with run_asgi(create_app()) as demo_url:
+    with run_asgi(create_app()) as demo_url, fault_upstream_in_thread() as lenient:
         process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("bad") / "data"))
-        process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small"]}]}).start()
+        first = {"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small"]}
+        anything = {"name": "second", "base_url": f"{lenient.url}/v1", "models": ["anything"]}
+        process.seed({"providers": [first, anything]}).start()
         yield process
         process.stop()
 
@@ -47,6 +53,11 @@ def assert_is_an_error(answer: tuple[int, dict[str, str], bytes], status: int) -
         (b'{"model":"demo-small","messages":[{"role":"user","content":NaN}]}', None),
         (b'{"model":"demo-small","model":"other","messages":[{"role":"user","content":"x"}]}', None),
         (b'{"model":"demo-small","messages":' + b"[" * 200 + b"]" * 200 + b"}", None),
+        (b'{"model":"demo-small","messages":[{"role":"user","content":"x"}],"temperature":Infinity}', None),
+        (b'{"model":"demo-small","messages":[{"role":"user","content":"x"}],"temperature":1e999}', None),
+        (b'{"model":"demo-small","messages":[{"role":"user","content":"x"}]} {}', None),
+        (b'{"model":"demo-small","messages":[{"role":"user","content":"\xed\xa0\x80"}]}', None),
+        (b"nu" + b"[" * 2_000_000, None),
         ({"messages": GOOD["messages"]}, "model"),
         ({**GOOD, "model": 7}, "model"),
         ({**GOOD, "model": "m" * 300}, "model"),
@@ -72,6 +83,73 @@ def test_a_wrong_body_is_refused_naming_the_field(server: GatewayProcess, body: 
 def test_a_body_over_the_limit_is_too_large(server: GatewayProcess) -> None:
     error = assert_is_an_error(server.post(CHAT, b" " * (8 * 1024 * 1024 + 1)), 413)
     assert error["code"] == "request_too_large"
+
+
+def test_a_body_that_grows_over_the_limit_is_too_large_as_well(server: GatewayProcess) -> None:
+    """Chunked: its size is not known beforehand."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\ntransfer-encoding: chunked"
+        raw.sendall(head.encode() + b"\r\ncontent-type: application/json\r\n\r\n")
+        # The gateway stops reading, so the end cannot be sent.
+        raw.settimeout(0.5)
+        chunk = b"%x\r\n" % (1 << 20) + b" " * (1 << 20) + b"\r\n"
+        with contextlib.suppress(OSError):
+            for _ in range(9):
+                raw.sendall(chunk)
+        raw.settimeout(20)
+        answer = raw.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"request_too_large" in answer
+
+
+def test_an_unknown_model_is_not_found(server: GatewayProcess) -> None:
+    for path, body in ((CHAT, GOOD), ("/v1/embeddings", {"input": "x"}), ("/v1/completions", {"prompt": "x"})):
+        error = assert_is_an_error(server.post(path, {**body, "model": "nobody/knows"}), 404)
+        assert (error["code"], error["param"]) == ("model_not_found", "model")
+
+
+def test_no_wrong_type_anywhere_in_a_request_is_a_mistake_of_ours(server: GatewayProcess) -> None:
+    """Over the wire; `tests/unit/routing/test_wrong_types.py` does the same for every field and provider."""
+    _, body = BODIES["the common"]
+    statuses: Counter[int] = Counter()
+    for path in places(body):
+        for other in (True, 1e300, "", [], {}, [None]):
+            wrong = with_other({**body, "model": "anything"}, path, other)
+            status, headers, answer = server.post(CHAT, wrong)
+            statuses[status] += 1
+            assert status in (200, 400, 404), (path, other, status, answer)
+            assert headers["content-type"] == "application/json"
+            assert status == 200 or set(json.loads(answer)["error"]) == {"message", "type", "param", "code"}
+    assert statuses[400] > 50
+    assert "Traceback" not in server.log.read_text()
+
+
+MAKE_KEYS = """
+import json, django
+django.setup()
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import ApiKey
+from accounts.provisioning import KeyOrder, create_key, revoke_key
+
+made = {name: create_key(KeyOrder(name=name)) for name in ("good", "revoked", "expired", "read only")}
+revoke_key(made["revoked"].key.pk)
+ApiKey.objects.filter(name="expired").update(expires_at=timezone.now() - timedelta(seconds=1))
+ApiKey.objects.filter(name="read only").update(scopes=["read"])
+print(json.dumps({name: issued.token for name, issued in made.items()}))
+"""
+
+
+def test_a_key_that_is_no_longer_good_is_refused(server: GatewayProcess) -> None:
+    made = json.loads(server.run("-c", MAKE_KEYS))
+    for name, status, code in (
+        ("revoked", 401, "invalid_api_key"),
+        ("expired", 401, "invalid_api_key"),
+        ("read only", 403, "permission_denied"),
+    ):
+        error = assert_is_an_error(server.post(CHAT, GOOD, {"authorization": f"Bearer {made[name]}"}), status)
+        assert error["code"] == code
+    assert server.post(CHAT, GOOD, {"authorization": f"Bearer {made['good']}"})[0] == 200
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "llmp-0000000000000000-" + "A" * 43, "Bearer", "ключ"])

@@ -49,7 +49,7 @@ def _refuse(call: ChatCall, provider: str) -> None:
         # Stream events carry log-probabilities of whole text chunks, which no client could line up with tokens.
         "logprobs": bool(call.logprobs and call.stream),
         "parallel_tool_calls": call.parallel_tool_calls is False and bool(call.tools),
-        "modalities": any(modality != "text" for modality in call.extra.get("modalities") or ()),
+        "modalities": call.extra.get("modalities") not in (None, [], ["text"]),
         "web_search_options": call.extra.get("web_search_options") is not None,
         "moderation": call.extra.get("moderation") is not None,
         "presence_penalty": (call.presence_penalty or 0) < 0,

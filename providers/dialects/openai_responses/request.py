@@ -53,7 +53,7 @@ ASKED: dict[str, Callable[[ChatCall], Any]] = {
     "service_tier": lambda call: call.service_tier,
     "user": lambda call: call.user,
     "parallel_tool_calls": lambda call: call.parallel_tool_calls is False,
-    "audio": lambda call: call.extra.get("audio") or "audio" in (call.extra.get("modalities") or ()),
+    "audio": lambda call: call.extra.get("audio") or call.extra.get("modalities") not in (None, [], ["text"]),
 }
 REFUSED = frozenset({"n", "stop", "logit_bias", "presence_penalty", "frequency_penalty", "audio"})
 

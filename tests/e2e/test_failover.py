@@ -54,6 +54,12 @@ FAULTS = {
     "broken event": "broken_event?after_tokens=0",
 }
 REFUSED_URL = "http://127.0.0.1:9/v1"
+GARBAGE = (
+    "rst after headers", "eof after headers", "half-close", "trickle", "trickled headers", "html with 200",
+    "no json with 200", "nothing with 200", "error body with 200", "gigantic header", "gigantic body", "not http",
+    "short body", "error event", "no finish", "broken event",
+)  # fmt: skip
+"""What comes back is something, but no answer."""
 
 
 def providers(url: str) -> list[dict[str, Any]]:
@@ -66,6 +72,9 @@ def providers(url: str) -> list[dict[str, Any]]:
         found.append({**bad, "circuit_breaker_timeout_s": 0.5, "models": [model]})
     good = [{"model": name, "upstream_model": f"good-{name}"} for name in [*FAULTS, "refused"]]
     found.append({"name": "good", "base_url": f"{url}/v1", "priority": 2, "max_connections": 1000, "models": good})
+    lone = [{"model": f"lone {name}", "upstream_model": f"fault:{FAULTS[name]}"} for name in GARBAGE]
+    alone = {"name": "alone", "base_url": f"{url}/v1", "timeout_s": TIMEOUT_S, "max_retries": 1, "models": lone}
+    found.append({**alone, "circuit_breaker_threshold": 1_000_000})
     dead = {"base_url": f"{url}/v1", "circuit_breaker_timeout_s": 1.0}
     for number in (1, 2):
         model = {"model": "outage", "upstream_model": "fault:status?status=500"}
@@ -104,6 +113,17 @@ async def test_answers_cleanly_while_one_of_two_candidates_fails_in_any_way(
         found = await at_once(32, [lambda call=call: caller.ask(call[0], stream=call[1]) for call in calls])
     unclean = [(call, got) for call, got in zip(calls, found, strict=True) if not got.is_clean(expected_text(8))]
     assert not unclean
+
+
+async def test_garbage_of_the_only_candidate_is_an_error_and_never_an_answer(server: GatewayProcess) -> None:
+    calls = [(name, stream) for name in GARBAGE for stream in (True, False)]
+    calls.remove(("short body", True))  # It breaks off behind [DONE], so nothing is missing.
+    async with Caller(server) as caller:
+        found = await at_once(4, [lambda call=call: caller.ask(f"lone {call[0]}", stream=call[1]) for call in calls])
+    for call, got in zip(calls, found, strict=True):
+        assert got.status in (502, 503, 504), (call, got)
+        assert set(got.errors[0]) == {"message", "type", "param", "code"}, (call, got)
+        assert (got.text, got.done, got.broken) == ("", False, ""), (call, got)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """One worker started by the supervisor: `python -m proxy_site.worker_process LISTENER_FD READY_FD`."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -17,7 +18,9 @@ def main() -> None:
     from proxy_site.server import GatewayServer, server_config
 
     def started() -> None:
-        os.write(ready, b"+")
+        # Where a start takes long, nobody waits for the word any more; the worker is none the worse for it.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(ready, b"+")
         os.close(ready)
 
     server = GatewayServer(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from providers.demo import create_app
 from tests.conftest import CHROMIUM
@@ -14,6 +14,8 @@ from tests.e2e.gateway_process import GatewayProcess, fresh_copy
 from tests.upstreams.servers import run_asgi
 
 USER, PASSWORD = "operator", "a-password-for-tests"
+# How long to wait for what a page shall show; no claim about its speed. A browser shares two cores with other tests.
+expect.set_options(timeout=20_000)
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 # The whole result is megabytes of what passed.
 AXE_FINDINGS = """async () => {

@@ -13,8 +13,8 @@ the upstream within milliseconds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,17 @@ class Endpoint:
         return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamRequest:
+class UpstreamRequest(NamedTuple):
     """`path` starts with `/` and may hold a query. `headers` are complete but for host and content-length."""
 
     path: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False, default=())
-    body: bytes = field(repr=False, default=b"")
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
     method: str = "POST"
+
+    def __repr__(self) -> str:
+        """Without headers and body, which hold secrets and prompts."""
+        return f"UpstreamRequest({self.method} {self.path})"
 
 
 class UpstreamResponse(Protocol):

@@ -8,7 +8,7 @@ money is nano-USD.
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -24,8 +24,7 @@ class Operation(enum.StrEnum):
     EMBEDDINGS = "embeddings"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one call. `cached_tokens` and `cache_write_tokens` are inside `input_tokens`, `reasoning_tokens` inside
     `output_tokens` (OpenAI's convention). `cost_nano_usd` is what the provider itself reported, if it did."""
 
@@ -196,11 +195,11 @@ class ChatCall:
     extra: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientRequest:
+class ClientRequest(NamedTuple):
     """A request of the data plane after validation: the client's JSON body and the facts routing needs.
 
-    `body` is OpenAI's shape and is never mutated; adapters copy what they change.
+    `body` is OpenAI's shape and is never mutated; adapters copy what they change. A named tuple, like all that is made
+    once per call: a frozen dataclass costs three times as much.
     """
 
     operation: Operation

@@ -1,6 +1,7 @@
 """Composition of one worker process: what the data plane is made of, opened and closed in one place."""
 
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from routing.answer_store import AnswerStore
 
 CLEAR_S = 5.0
+REPORT_EVERY_S = 0.01
+"""Finished calls are told to metrics, log and pages together, this often."""
 
 logger = logging.getLogger("llm_proxy.proxy_site.worker")
 
@@ -126,8 +129,10 @@ class Worker:
         await self.tables.open()
         await self.accounts.open()
         await self.monitoring.open()
-        self.gateway.settlement.reports.observe = self.monitoring.observe
-        self.gateway.settlement.reports.limited = self.monitoring.metrics.limited
+        reports = self.gateway.settlement.reports
+        reports.observe = self.monitoring.observe
+        reports.limited = self.monitoring.metrics.limited
+        reports.later = functools.partial(asyncio.get_running_loop().call_later, REPORT_EVERY_S)
         self.gateway.open()
         self.live.open()
         self.live.cache_clearers["responses"] = self._clear_answers(asyncio.get_running_loop())
@@ -152,6 +157,7 @@ class Worker:
         """In the order that loses nothing: running calls end, their usage is written, then connections close."""
         await self.config.aclose()
         await self.gateway.aclose()
+        self.gateway.settlement.reports.flush()
         await self.feed.aclose()
         await self.live.aclose()
         await self.tables.aclose()

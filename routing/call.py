@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from accounts.admission import Admission
 from accounts.records import Principal, UsageSource
-from providers.errors import UpstreamError
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.types import ClientRequest, Usage
 from routing.condensation import Receipt
@@ -38,8 +37,7 @@ class ClientSink(Protocol):
     async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
+class CallOptions(NamedTuple):
     """What a client said beside the body. `timeout_s` may only shorten the gateway's own deadline."""
 
     endpoint: str
@@ -104,26 +102,20 @@ class Call:
         self.interrupt("client_gone")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallSummary:
+class CallSummary(NamedTuple):
     """A finished call, as metrics, the log line, the ledger and the dashboard see it. Written once per request.
 
-    `usage_source` is `provider`, `counted` or `estimated`; `cost_nano_usd` is None when a price is unknown.
+    `error_type` is the word for what went wrong; `usage_source` is `provider`, `counted` or `estimated`;
+    `cost_nano_usd` is None when a price is unknown; `ended_at` is Unix time.
     """
 
     call: Call
     status: int
-    error: ClientFacing | UpstreamError | None
+    error_type: str | None
     usage: Usage
     usage_source: UsageSource
     cost_nano_usd: int | None
+    ended_at: float
     duration_s: float
     first_token_s: float | None
     finish_reason: str | None
-
-    @property
-    def error_type(self) -> str | None:
-        """The word for what went wrong, as metrics and the ledger use it."""
-        if self.error is not None:
-            return self.error.code or self.error.type
-        return "client_closed_request" if self.status == 499 else None

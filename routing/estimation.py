@@ -4,8 +4,7 @@ Two figures: a likely one (a token is about four bytes of text) for rate limits 
 of a byte-level tokenizer is at least one byte) for budgets, which must never be exceeded.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -16,8 +15,7 @@ TOKENS_PER_IMAGE = 2048
 DEFAULT_OUTPUT_TOKENS = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(NamedTuple):
     """`likely_input` and `most_input` tokens; `output` is what the client allows, None when it set no limit."""
 
     likely_input: int

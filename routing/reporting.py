@@ -13,10 +13,15 @@ Observe = Callable[[FinishedCall], None]
 
 
 class Reports:
-    """`observe` is set by composition; nothing is told before that."""
+    """`observe` is set by composition; nothing is told before that. So is `later`, which calls back a moment later:
+    then calls are reported together, several at a time. One by one, each report would find the processor's caches full
+    of the call around it, and cost three times as much.
+    """
 
     def __init__(self) -> None:
         self.observe: Observe | None = None
+        self.later: Callable[[Callable[[], None]], object] | None = None
+        self._ended: list[CallSummary] = []
         self.limited: Callable[[str], None] | None = None
         self.expecting: dict[str, Observe] = {}
         """Who waits for one certain call, by request id."""
@@ -24,6 +29,21 @@ class Reports:
     def finished(self, summary: CallSummary) -> None:
         if self.observe is None:
             return
+        ended = self._ended
+        ended.append(summary)
+        if self.later is None or self.expecting:
+            self.flush()
+        elif len(ended) == 1:
+            self.later(self.flush)
+
+    def flush(self) -> None:
+        """Tells of all that ended since the last time."""
+        ended, self._ended = self._ended, []
+        if self.observe is not None:
+            for summary in ended:
+                self._report(summary, self.observe)
+
+    def _report(self, summary: CallSummary, observe: Observe) -> None:
         call, usage = summary.call, summary.usage
         attempts = call.attempts
         last = attempts[-1] if attempts else None
@@ -35,7 +55,7 @@ class Reports:
             request_id=call.request_id,
             endpoint=call.options.endpoint,
             status=summary.status,
-            ended_at=time.time(),
+            ended_at=summary.ended_at,
             duration_s=summary.duration_s,
             provider=provider,
             deployment=deployment,
@@ -60,7 +80,7 @@ class Reports:
             finish_reason=summary.finish_reason,
             usage_source=summary.usage_source,
         )
-        self.observe(finished)
+        observe(finished)
         if self.expecting and (waiting := self.expecting.get(call.request_id)) is not None:
             waiting(finished)
 
@@ -103,4 +123,8 @@ def _overhead(call: Call, summary: CallSummary) -> float | None:
     """The time until the attempt that answered was begun, as far as no other attempt took it, and what followed its end."""
     if not call.attempts:
         return None
-    return max(summary.duration_s - sum(attempt.duration_s for attempt in call.attempts), 0.0)
+    upstream = 0.0
+    for attempt in call.attempts:
+        # One that still runs is what the client is being answered from.
+        upstream += summary.duration_s - attempt.started_at if attempt.outcome == "running" else attempt.duration_s
+    return max(summary.duration_s - upstream, 0.0)

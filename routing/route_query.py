@@ -1,7 +1,6 @@
 """What a plan must satisfy and the luck it is given. Pure values that a record keeps, so a choice can be repeated."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from providers.types import Operation
@@ -9,8 +8,7 @@ from providers.types import Operation
 NOTHING: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteQuery:
+class RouteQuery(NamedTuple):
     """`model` is the client-facing name. `needs` are capability names (`tools`, `images`, `structured_output` …).
     `input_tokens` is an estimate, 0 when unknown. A candidate must carry all `tags`. `sticky` keeps calls with the same
     text on the same deployment while it is eligible. `allowed` are the model names the caller's key may use, None for

@@ -5,19 +5,19 @@ charged; the others are recorded as provider cost.
 """
 
 import time
-from dataclasses import replace
 
 from accounts.admission import Accounts
 from accounts.pricing import cost_nano_usd, dearest
-from accounts.records import AttemptIntent, CallRecord, Rates, Tokens, UsageSource
+from accounts.records import AttemptIntent, CallRecord, Tokens, UsageSource
 from providers.adapters.base import Delivered
 from providers.errors import UpstreamError
-from providers.specs import DeploymentSpec, Prices
+from providers.specs import DeploymentSpec
 from providers.types import Usage
 from routing.attempts import Won
 from routing.call import Attempt, Call, CallSummary
 from routing.errors import ClientFacing
 from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens, measured
+from routing.rates import RateBook
 from routing.reporting import Reports
 
 NOTHING = Usage()
@@ -28,6 +28,7 @@ class Settlement:
     def __init__(self, accounts: Accounts) -> None:
         self.reports = Reports()
         self._accounts = accounts
+        self._rates = RateBook()
 
     async def reserve(self, call: Call) -> None:
         """Holds the most this call can cost at its dearest candidate; nothing for keys without a budget."""
@@ -40,7 +41,7 @@ class Settlement:
         for deployment in _reachable(call):
             most_output = output if output is not None else deployment.max_output_tokens or DEFAULT_OUTPUT_TOKENS
             tokens = max(tokens, most_input + most_output)
-            rates = _rates(deployment.prices, most_input)
+            rates = self._rates.at(deployment.prices, most_input)
             costs.append(None if rates is None else dearest(rates, most_input, most_output))
         known = [cost for cost in costs if cost is not None]
         most = None if len(known) < len(costs) else max(known, default=0)
@@ -60,7 +61,7 @@ class Settlement:
                 endpoint=call.options.endpoint,
                 stream=call.request.stream,
                 input_tokens=call.estimate.likely_input,
-                rates=_rates(deployment.prices, call.estimate.likely_input),
+                rates=self._rates.at(deployment.prices, call.estimate.likely_input),
                 revision=call.table.revision,
             ),
         )
@@ -118,7 +119,7 @@ class Settlement:
         """A mistake of ours ended a call that had reached an upstream: on the record, and free of charge."""
         if call.attempts and not call.concluded:
             call.concluded = True
-            summary = _summary(call, None, status=500, usage=NOTHING, source="estimated", error=None, finish=None)
+            summary = _summary(call, None, status=500, usage=NOTHING, source="estimated", cost=0)
             self._accounts.settle(call.admission, _records(summary, call.attempts[-1]))
 
     # ------------------------------------------------------------------------------------------------- innards
@@ -138,9 +139,17 @@ class Settlement:
             return
         call.concluded = True
         last = won.attempt if won is not None else call.attempts[-1] if call.attempts else None
-        summary = _summary(call, last, status=status, usage=usage, source=source, error=error, finish=finish)
+        cost = self._cost(usage, last.deployment) if last is not None else 0
+        summary = _summary(call, last, status=status, usage=usage, source=source, cost=cost, error=error, finish=finish)
         self._accounts.settle(call.admission, _records(summary, last))
         self.reports.finished(summary)
+
+    def _cost(self, usage: Usage, deployment: DeploymentSpec) -> int | None:
+        if usage.cost_nano_usd is not None:
+            return usage.cost_nano_usd
+        rates = self._rates.at(deployment.prices, usage.input_tokens)
+        # The fields of a usage are those of tokens, and then what the provider says about the cost.
+        return cost_nano_usd(Tokens(*usage[:5]), rates) if rates is not None else None
 
 
 def _summary(
@@ -150,20 +159,29 @@ def _summary(
     status: int,
     usage: Usage,
     source: UsageSource,
-    error: ClientFacing | UpstreamError | None,
-    finish: str | None,
+    cost: int | None,
+    error: ClientFacing | UpstreamError | None = None,
+    finish: str | None = None,
 ) -> CallSummary:
     return CallSummary(
         call=call,
         status=status,
-        error=error,
+        error_type=_error_type(status, error),
         usage=usage,
         usage_source=source,
-        cost_nano_usd=_cost(usage, last.deployment) if last is not None else 0,
+        cost_nano_usd=cost,
+        ended_at=time.time(),
         duration_s=time.monotonic() - call.started_at,
         first_token_s=last.first_token_s if last is not None else None,
         finish_reason=finish,
     )
+
+
+def _error_type(status: int, error: ClientFacing | UpstreamError | None) -> str | None:
+    """The word for what went wrong, as metrics and the ledger use it."""
+    if error is not None:
+        return error.code or error.type
+    return "client_closed_request" if status == 499 else None
 
 
 def _reachable(call: Call) -> list[DeploymentSpec]:
@@ -196,9 +214,8 @@ def _cut_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
         counted = _counted(call, won.stream.delivered_text())
         if usage.output_tokens < counted.output_tokens:
             prompt = usage.input_tokens or counted.input_tokens
-            return replace(
-                usage, input_tokens=prompt, output_tokens=counted.output_tokens, cost_nano_usd=None
-            ), "counted"
+            cut = usage._replace(input_tokens=prompt, output_tokens=counted.output_tokens, cost_nano_usd=None)
+            return cut, "counted"
     return usage, source
 
 
@@ -206,78 +223,66 @@ def _counted(call: Call, text: str) -> Usage:
     return Usage(input_tokens=measured(call.request).likely_input, output_tokens=count_tokens(text))
 
 
-def _cost(usage: Usage, deployment: DeploymentSpec) -> int | None:
-    if usage.cost_nano_usd is not None:
-        return usage.cost_nano_usd
-    rates = _rates(deployment.prices, usage.input_tokens)
-    return cost_nano_usd(_tokens(usage), rates) if rates is not None else None
-
-
-def _tokens(usage: Usage) -> Tokens:
-    return Tokens(
-        input=usage.input_tokens,
-        output=usage.output_tokens,
-        cached=usage.cached_tokens,
-        cache_write=usage.cache_write_tokens,
-        reasoning=usage.reasoning_tokens,
-    )
-
-
-def _rates(prices: Prices, input_tokens: int) -> Rates | None:
-    """None while the input or the output price is unknown."""
-    if prices.tiers:
-        prices = prices.at(input_tokens)
-    if prices.input is None or prices.output is None:
-        return None
-    return Rates(
-        input=prices.input,
-        output=prices.output,
-        cached_input=prices.cached_input,
-        cache_write=prices.cache_write,
-        reasoning=prices.reasoning,
-    )
-
-
 def _records(summary: CallSummary, last: Attempt | None) -> tuple[CallRecord, ...]:
     """One record per attempt; the last one is final and carries usage and cost."""
-    call = summary.call
     if last is None:
-        return (_record(summary, None, final=True),)
-    return tuple(_record(summary, attempt, final=attempt is last) for attempt in call.attempts)
+        return (_final(summary, None),)
+    attempts = summary.call.attempts
+    if len(attempts) == 1:
+        return (_final(summary, last),)
+    return tuple([_final(summary, each) if each is last else _failed(summary, each) for each in attempts])
 
 
-def _record(summary: CallSummary, attempt: Attempt | None, *, final: bool) -> CallRecord:
-    call, usage = summary.call, summary.usage if final else NOTHING
+def _final(summary: CallSummary, attempt: Attempt | None) -> CallRecord:
+    call, usage = summary.call, summary.usage
+    request, options = call.request, call.options
     deployment = attempt.deployment if attempt is not None else None
     first = attempt.first_token_s if attempt is not None else None
     return CallRecord(
         attempt=attempt.number if attempt is not None else 0,
-        status=summary.status if final else (attempt.status if attempt and attempt.status else 502),
+        status=summary.status,
         usage_source=summary.usage_source,
         provider=deployment.provider.name if deployment else "",
         deployment=deployment.name if deployment else "",
-        model=call.request.model,
+        model=request.model,
         upstream_model=deployment.upstream_model if deployment else "",
-        endpoint=call.options.endpoint,
-        stream=call.request.stream,
-        final=final,
+        endpoint=options.endpoint,
+        stream=request.stream,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cached_tokens=usage.cached_tokens,
         cache_write_tokens=usage.cache_write_tokens,
         reasoning_tokens=usage.reasoning_tokens,
-        cost_nano_usd=summary.cost_nano_usd if final else 0,
-        provider_cost_nano_usd=summary.cost_nano_usd if final else None,
-        error_code=_error_code(summary, attempt, final=final),
-        duration_ms=int((summary.duration_s if final or attempt is None else attempt.duration_s) * 1000),
+        cost_nano_usd=summary.cost_nano_usd,
+        provider_cost_nano_usd=summary.cost_nano_usd,
+        error_code=summary.error_type or "",
+        duration_ms=int(summary.duration_s * 1000),
+        time_to_first_token_ms=int(first * 1000) if first is not None else None,
+        cache=call.cache,
+        tags=",".join(sorted(options.tags)) if options.tags else "",
+        revision=call.table.revision,
+    )
+
+
+def _failed(summary: CallSummary, attempt: Attempt) -> CallRecord:
+    """An attempt that did not answer the client: on the record, and free of charge."""
+    call, deployment, first = summary.call, attempt.deployment, attempt.first_token_s
+    return CallRecord(
+        attempt=attempt.number,
+        status=attempt.status or 502,
+        usage_source=summary.usage_source,
+        provider=deployment.provider.name,
+        deployment=deployment.name,
+        model=call.request.model,
+        upstream_model=deployment.upstream_model,
+        endpoint=call.options.endpoint,
+        stream=call.request.stream,
+        final=False,
+        cost_nano_usd=0,
+        error_code=attempt.outcome,
+        duration_ms=int(attempt.duration_s * 1000),
         time_to_first_token_ms=int(first * 1000) if first is not None else None,
         cache=call.cache,
         tags=",".join(sorted(call.options.tags)),
         revision=call.table.revision,
     )
-
-
-def _error_code(summary: CallSummary, attempt: Attempt | None, *, final: bool) -> str:
-    if not final and attempt is not None:
-        return attempt.outcome
-    return summary.error_type or ""

@@ -11,7 +11,7 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
@@ -41,15 +41,17 @@ class Quirks:
     temperature_max: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
+class Delivered(NamedTuple):
     """A complete answer for the client. `text` is what was generated, for counting when `usage` is absent."""
 
-    body: bytes = field(repr=False)
+    body: bytes
     usage: Usage | None = None
     finish_reason: str | None = None
-    text: str = field(default="", repr=False)
-    upstream_id: str | None = None
+    text: str = ""
+
+    def __repr__(self) -> str:
+        """Without what was said."""
+        return f"Delivered({len(self.body)} bytes, {self.usage}, {self.finish_reason})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

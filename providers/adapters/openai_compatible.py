@@ -111,7 +111,6 @@ class OpenAICompatibleAdapter(Adapter):
             usage=usage,
             finish_reason=reason if isinstance(reason, str) else None,
             text="" if usage is not None else "".join(map(_choice_text, choices)),
-            upstream_id=str(answer["id"]) if answer.get("id") else None,
         )
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:

@@ -115,7 +115,6 @@ class TranslatingAdapter(Adapter):
             usage=chat.usage,
             finish_reason=chat.choices[0].finish_reason if chat.choices else None,
             text="" if chat.usage is not None else openai_chat.generated_text(chat),
-            upstream_id=chat.id or None,
         )
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:

@@ -80,9 +80,7 @@ def test_parts_of_unknown_type_are_not_shown() -> None:
 
 
 texts = st.text(min_size=1, max_size=12)
-usages = st.builds(
-    Usage, input_tokens=st.integers(0, 99), output_tokens=st.integers(0, 99), cached_tokens=st.integers(0, 9)
-)
+usages = st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 9)).map(lambda counts: Usage(*counts))
 calls = st.lists(st.builds(ToolCall, id=texts, name=texts, arguments=texts), max_size=3).map(tuple)
 
 

@@ -231,7 +231,7 @@ ANSWER = st.builds(
             citations=st.lists(st.builds(Citation, url=TEXT, title=TEXT), max_size=2).map(tuple),
         )
     ),
-    usage=st.none() | st.builds(Usage, input_tokens=st.integers(5, 9), cached_tokens=st.integers(0, 5)),
+    usage=st.none() | st.builds(lambda prompt, cached: Usage(prompt, 0, cached), st.integers(5, 9), st.integers(0, 5)),
     extra=st.just({}) | st.just({"citations": ["u"]}),
 )
 

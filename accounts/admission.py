@@ -13,7 +13,7 @@ The last four never wait and never raise. An admission that is neither settled n
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic, monotonic_ns, time
 from typing import TYPE_CHECKING
@@ -50,8 +50,8 @@ class Admission:
     """One admitted call. `headers` are the x-ratelimit response headers, or None. Changed only by `Accounts`."""
 
     __slots__ = (
-        "created_at", "headers", "held", "hold", "id", "open", "principal", "progress_at", "request_id", "sent",
-        "slices", "tokens",
+        "created_at", "headers", "held", "hold", "id", "open", "owner", "principal", "progress_at", "request_id",
+        "sent", "slices", "tokens",
     )  # fmt: skip
 
     def __init__(self, call_id: str, principal: Principal, request_id: str, tokens: int, created_at: float) -> None:
@@ -67,6 +67,7 @@ class Admission:
         self.open = True
         self.sent = False
         self.progress_at = 0.0
+        self.owner: Owner | None = None
 
 
 class Accounts:
@@ -158,9 +159,9 @@ class Accounts:
         await self._background.drain()
 
     # ------------------------------------------------------------------------------------------------ a call
-    async def authenticate(self, token: str, client_ip: str | None) -> Principal:
+    def authenticate(self, token: str, client_ip: str | None) -> Awaitable[Principal]:
         """Raises InvalidApiKey, PermissionDenied (address) or AccountsUnavailable."""
-        return await self._keys.authenticate(token, client_ip)
+        return self._keys.authenticate(token, client_ip)
 
     async def admit(self, principal: Principal, *, request_id: str, tokens: int) -> Admission:
         """Counts the call under its limits. `tokens` is the estimate: input plus at most the output allowed.
@@ -293,15 +294,19 @@ class Accounts:
 
 
 def _owner(admission: Admission) -> Owner:
-    principal = admission.principal
-    return (
-        admission.id,
-        admission.request_id,
-        admission.created_at,
-        principal.key_id,
-        principal.team_id,
-        tuple([(found.lease_id, found.period_id) for found in admission.slices]),
-    )
+    """The same for every line of a call: what its budgets hold is settled before its first attempt."""
+    owner = admission.owner
+    if owner is None:
+        principal = admission.principal
+        owner = admission.owner = (
+            admission.id,
+            admission.request_id,
+            admission.created_at,
+            principal.key_id,
+            principal.team_id,
+            tuple([(found.lease_id, found.period_id) for found in admission.slices]) if admission.slices else (),
+        )
+    return owner
 
 
 def _steady_us() -> int:

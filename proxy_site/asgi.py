@@ -7,12 +7,11 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 django.setup()
 
-from channels.routing import ProtocolTypeRouter  # noqa: E402 - Django must be set up first
-from django.conf import settings  # noqa: E402
+from django.conf import settings  # noqa: E402 - Django must be set up first
 from django.core.asgi import get_asgi_application  # noqa: E402
 
 from proxy_site.body_limit import BodyLimit  # noqa: E402
-from proxy_site.http_router import HttpRouter  # noqa: E402
+from proxy_site.http_router import HttpRouter, ProtocolRouter  # noqa: E402
 from proxy_site.roles import Role  # noqa: E402
 from proxy_site.websockets import websocket_application  # noqa: E402
 from proxy_site.worker import Lifespan, Worker  # noqa: E402
@@ -22,10 +21,8 @@ worker = Worker()
 
 role = Role(settings.ROLE)
 
-application = ProtocolTypeRouter(
-    {
-        "http": HttpRouter(data_plane=DataPlane(worker.gateway), django=BodyLimit(get_asgi_application()), role=role),
-        "websocket": websocket_application(worker, role=role),
-        "lifespan": Lifespan(worker),
-    }
+application = ProtocolRouter(
+    http=HttpRouter(data_plane=DataPlane(worker.gateway), django=BodyLimit(get_asgi_application()), role=role),
+    websocket=websocket_application(worker, role=role),
+    lifespan=Lifespan(worker),
 )

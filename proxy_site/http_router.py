@@ -9,6 +9,16 @@ from typing import Any
 from proxy_site.roles import ON_EVERY_ROLE, Role
 
 
+class ProtocolRouter:
+    """The whole program. Channels' ProtocolTypeRouter would put a coroutine of its own around every call."""
+
+    def __init__(self, **applications: Any) -> None:
+        self.applications = applications
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        return self.applications[scope["type"]](scope, receive, send)
+
+
 class HttpRouter:
     def __init__(self, *, data_plane: Any, django: Any, role: Role = Role.ALL) -> None:
         self._data_plane = not_served if role is Role.ADMIN else data_plane

@@ -193,6 +193,8 @@ def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
         "host": host,
         "port": port,
         "loop": "uvloop",
+        # Not to be guessed: the application's call returns a coroutine without being one.
+        "interface": "asgi3",
         "http": GatewayProtocol,
         "ws": "websockets-sansio",
         "ws_ping_interval": 20.0,

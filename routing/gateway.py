@@ -22,6 +22,7 @@ from routing.call import Call, CallOptions, ClientSink, Header
 from routing.condensing import Condensing
 from routing.decision_keeping import DecisionKeeper
 from routing.decisions import Decision, DecisionRing
+from routing.deployment_headers import DeploymentHeaders
 from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
 from routing.estimation import Estimate, estimate
 from routing.failures import failure_headers
@@ -57,6 +58,7 @@ class Gateway:
         self.decisions = DecisionRing()
         self.kept = DecisionKeeper()
         self.draining = False
+        self._names = DeploymentHeaders()
         self._tables = tables
         self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
         self._walk = Walk(attempts=self._attempts, states=states)
@@ -233,18 +235,8 @@ class Gateway:
         """The response headers that tell what happened; complete once an attempt has won or all have failed."""
         if not call.attempts:
             return call.head
-        deployment = call.attempts[-1].deployment
-        return (
-            *call.head,
-            (b"x-llm-proxy-provider", _header_text(deployment.provider.name)),
-            (b"x-llm-proxy-model", _header_text(deployment.upstream_model)),
-            (b"x-llm-proxy-attempts", b"%d" % len(call.attempts)),
-        )
-
-
-def _header_text(text: str) -> bytes:
-    """Header values are ASCII without control characters, whatever an upstream's model is called."""
-    return text.encode("ascii", "replace") if text.isprintable() else b"?"
+        provider, model = self._names.headers(call.attempts[-1].deployment)
+        return (*call.head, provider, model, (b"x-llm-proxy-attempts", b"%d" % len(call.attempts)))
 
 
 def _interruption_error(call: Call) -> RequestError | None:

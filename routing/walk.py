@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterator
 
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError
@@ -42,11 +41,29 @@ class Walk:
 
     async def find(self, call: Call) -> Won:
         """The attempt that answers. Raises `AllFailed`."""
+        failures = Failures()
+        route: Route | None = call.route
+        others: _Fallbacks | None = None
         self.retry_budget.request_started()
         try:
-            return await self._over_routes(call)
+            while route is not None:
+                plan = self._noted_plan(call, route, failures)
+                leg = _Leg(self, call, plan, failures)
+                if route.hedge_after_s and call.request.stream:
+                    leg.make = self.hedging.maker(plan, route.hedge_after_s, failures)
+                won = await leg.run()
+                if won is not None:
+                    return won
+                others = others or _Fallbacks(call)
+                if _overflowed(plan, failures) and others.prefer(route.context_fallbacks):
+                    failures.final = None
+                if failures.final is not None:
+                    break
+                route = others.next()
         finally:
             self.retry_budget.request_ended()
+        verdict, rest_s = failures.verdict(), self._states.rest_s(could_have_served(call.decision.plans))
+        raise AllFailed(verdict, failures.errors, failure_headers(verdict, failures.errors, rest_s))
 
     def plan(self, call: Call, route: Route) -> RoutePlan:
         request = call.request
@@ -66,27 +83,13 @@ class Walk:
             self._draws.next(route.name),
         )
 
-    async def _over_routes(self, call: Call) -> Won:
-        failures = Failures()
-        routes = _Routes(call)
-        for route in routes:
-            plan = self.plan(call, route)
-            call.decision.plans.append(plan)
-            if None not in plan.reasons or plan.panicked:
-                for name, reason in plan.exclusions().items():
-                    failures.skipped(name, reason)
-            leg = _Leg(self, call, plan, failures)
-            if route.hedge_after_s and call.request.stream:
-                leg.make = self.hedging.maker(plan, route.hedge_after_s, failures)
-            won = await leg.run()
-            if won is not None:
-                return won
-            if _overflowed(plan, failures) and routes.prefer(route.context_fallbacks):
-                failures.final = None
-            if failures.final is not None:
-                break
-        verdict, rest_s = failures.verdict(), self._states.rest_s(could_have_served(call.decision.plans))
-        raise AllFailed(verdict, failures.errors, failure_headers(verdict, failures.errors, rest_s))
+    def _noted_plan(self, call: Call, route: Route, failures: Failures) -> RoutePlan:
+        plan = self.plan(call, route)
+        call.decision.plans.append(plan)
+        if None not in plan.reasons or plan.panicked:
+            for name, reason in plan.exclusions().items():
+                failures.skipped(name, reason)
+        return plan
 
 
 class _Leg:
@@ -109,11 +112,14 @@ class _Leg:
     async def run(self) -> Won | None:
         """None when this plan is exhausted; `failures.final` is set when no other may be tried either."""
         order = self._plan.order
+        fresh = True
         while self._position < len(order):
             deployment = order[self._position]
-            if not self._same and self._lost(deployment):
+            # Nothing can have come up against the first one: the plan was made in this very turn of the event loop.
+            if not fresh and not self._same and self._lost(deployment):
                 self._advance()
                 continue
+            fresh = False
             try:
                 self._made += 1
                 return await self.make(self._call, deployment)
@@ -190,22 +196,22 @@ class _Leg:
         self._stale_retried = False
 
 
-class _Routes:
-    """The route, then its fallbacks in order and theirs, each once, as far as the key may use them."""
+class _Fallbacks:
+    """The fallbacks of the call's route in order, then theirs, each once, as far as the key may use them."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._seen: set[str] = set()
-        self._waiting = [call.route.name]
+        self._seen = {call.route.name}
+        self._waiting = list(call.route.fallbacks)
 
-    def __iter__(self) -> Iterator[Route]:
+    def next(self) -> Route | None:
         while self._waiting and len(self._seen) < FALLBACK_DEPTH:
-            name = self._waiting.pop(0)
-            route = self._usable(name)
+            route = self._usable(self._waiting.pop(0))
             if route is not None:
-                self._seen.add(name)
-                yield route
+                self._seen.add(route.name)
                 self._waiting.extend(route.fallbacks)
+                return route
+        return None
 
     def prefer(self, names: tuple[str, ...]) -> bool:
         """These come next; False when none of them can be used."""

@@ -4,7 +4,7 @@ A subclass gives its address and, where it differs, authentication, paths, quirk
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
@@ -27,7 +27,15 @@ BASE_HEADERS = (
 
 
 REMEMBERED = 1024
-"""Header tuples kept at most, one for each credential in use."""
+"""Header tuples kept at most, one for each credential in use; and as many deployments."""
+
+
+class _Known(NamedTuple):
+    """What follows from a deployment's configuration, the same for every call."""
+
+    deployment: DeploymentSpec
+    quirks: Quirks
+    paths: dict[Operation, str]
 
 
 class OpenAICompatibleAdapter(Adapter):
@@ -40,6 +48,7 @@ class OpenAICompatibleAdapter(Adapter):
 
     def __init__(self) -> None:
         self._remembered: dict[int, tuple[ProviderSpec, str, tuple[tuple[str, str], ...]]] = {}
+        self._known: dict[int, _Known] = {}
 
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
@@ -68,16 +77,28 @@ class OpenAICompatibleAdapter(Adapter):
             raise Unsupported(field=request.operation.value, provider=provider.name)
         body = dict(request.body)
         body["model"] = deployment.upstream_model
-        quirks = self.quirks_for(deployment)
+        _, quirks, paths = self._known_of(deployment)
         if request.stream:
             _ask_for_usage(body, quirks)
         if quirks is not Adapter.quirks:
             apply_quirks(body, quirks, provider.name)
         return UpstreamRequest(
-            path=self.path(request.operation, deployment),
+            path=paths.get(request.operation) or self._path(request.operation, deployment, paths),
             headers=self._headers(provider, secret),
             body=orjson.dumps(self.shape(body, request, deployment)),
         )
+
+    def _known_of(self, deployment: DeploymentSpec) -> _Known:
+        known = self._known.get(id(deployment))
+        if known is None or known.deployment is not deployment:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[id(deployment)] = _Known(deployment, self.quirks_for(deployment), {})
+        return known
+
+    def _path(self, operation: Operation, deployment: DeploymentSpec, known: dict[Operation, str]) -> str:
+        path = known[operation] = self.path(operation, deployment)
+        return path
 
     def _headers(self, provider: ProviderSpec, secret: str) -> tuple[tuple[str, str], ...]:
         """The same tuple for every call with one credential, so that the transport encodes it once. Remembered by
@@ -96,7 +117,7 @@ class OpenAICompatibleAdapter(Adapter):
     ) -> Delivered:
         answer = load_answer(body)
         choices = answer.get("data" if request.operation is Operation.EMBEDDINGS else "choices")
-        if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        if not isinstance(choices, list) or not choices or set(map(type, choices)) != {dict}:
             raise _wrong_shape(answer)
         if self.repairs and self.repair(answer):
             body = orjson.dumps(answer)

@@ -20,12 +20,13 @@ class Http1Transport:
     def __init__(self, *, resolve: Resolve = system_resolve) -> None:
         self._resolve = resolve
         self._pools: dict[Endpoint, Pool] = {}
+        self._found: dict[int, tuple[Endpoint, Pool]] = {}
+        """The same by identity: hashing an endpoint takes longer than all else that is done to find its pool."""
         self._closed = False
 
     async def send(self, endpoint: Endpoint, request: UpstreamRequest, *, timeout_s: float) -> UpstreamResponse:
-        pool = self._pools.get(endpoint)
-        if pool is None:
-            pool = self._open_pool(endpoint)
+        found = self._found.get(id(endpoint))
+        pool = found[1] if found is not None and found[0] is endpoint else self._find(endpoint)
         head = pool.heads.head(request)
         loop = pool.loop
         deadline = loop.time() + timeout_s
@@ -47,10 +48,18 @@ class Http1Transport:
     async def aclose(self) -> None:
         self._closed = True
         pools, self._pools = self._pools, {}
+        self._found.clear()
         for pool in pools.values():
             pool.close()
         # The event loop closes aborted sockets in its next turn.
         await asyncio.sleep(0)
+
+    def _find(self, endpoint: Endpoint) -> Pool:
+        pool = self._pools.get(endpoint) or self._open_pool(endpoint)
+        if len(self._found) >= UNUSED_POOLS_KEPT:
+            self._found.clear()
+        self._found[id(endpoint)] = (endpoint, pool)
+        return pool
 
     def _open_pool(self, endpoint: Endpoint) -> Pool:
         if self._closed:
@@ -59,5 +68,6 @@ class Http1Transport:
             for known, pool in list(self._pools.items()):
                 if pool.unused:
                     del self._pools[known]
+            self._found.clear()
         pool = self._pools[endpoint] = Pool(endpoint, self._resolve, asyncio.get_running_loop())
         return pool

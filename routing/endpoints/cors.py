@@ -13,8 +13,9 @@ ALLOWED_HEADERS = (
 EXPOSED_HEADERS = b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-cache, retry-after"
 
 
-def is_preflight(exchange: HttpExchange, method: str) -> bool:
-    return method == "OPTIONS" and b"access-control-request-method" in exchange.headers
+def is_preflight(exchange: HttpExchange) -> bool:
+    """Whether a request with the method OPTIONS is a browser's question."""
+    return b"access-control-request-method" in exchange.headers
 
 
 def _allowed_origin(exchange: HttpExchange, origins: Collection[str]) -> bytes | None:

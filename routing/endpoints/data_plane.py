@@ -29,6 +29,8 @@ from routing.gateway import Gateway
 logger = logging.getLogger("llm_proxy.routing.endpoints")
 
 OPERATIONS = {operation.value: operation for operation in Operation}
+PATHS = {f"/v1/{name}": name for name in OPERATIONS}
+"""Paths as they should be, which need no closer look."""
 COMPLETIONS_SCOPE = "completions"
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
 LONGEST_TAGS = 16
@@ -43,8 +45,8 @@ class DataPlane:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = HttpExchange(scope, receive, send)
         current_request_id.set(exchange.request_id)
-        if self._gateway.table.policy.cors_origins:
-            exchange.extra_headers.extend(cors_headers(exchange, self._gateway.table.policy.cors_origins))
+        if origins := self._gateway.table.policy.cors_origins:
+            exchange.extra_headers.extend(cors_headers(exchange, origins))
         try:
             await self._dispatch(exchange)
         except ClientGone:
@@ -60,8 +62,8 @@ class DataPlane:
 
     async def _dispatch(self, exchange: HttpExchange) -> None:
         method = exchange.scope["method"]
-        path = _normal_path(exchange.scope["path"])
-        if is_preflight(exchange, method):
+        path = PATHS.get(exchange.scope["path"]) or _normal_path(exchange.scope["path"])
+        if method == "OPTIONS" and is_preflight(exchange):
             headers = preflight_headers(exchange, self._gateway.table.policy)
             return await exchange.reply(204 if headers else 403, b"", headers)
         principal = await self._authenticate(exchange)
@@ -121,7 +123,10 @@ def _require(method: str, allowed: str) -> None:
 
 
 def _check_media_type(exchange: HttpExchange) -> None:
-    media_type = exchange.headers.get(b"content-type", b"application/json").decode("latin-1").split(";")[0].strip()
+    given = exchange.headers.get(b"content-type", b"application/json")
+    if given == b"application/json":
+        return
+    media_type = given.decode("latin-1").split(";")[0].strip()
     if media_type and not media_type.lower().endswith(JSON_MEDIA_TYPES):
         raise UnsupportedMediaType(f"Send application/json, not '{media_type[:100]}'.")
 
@@ -143,7 +148,7 @@ def _options(exchange: HttpExchange, operation: Operation) -> CallOptions:
         tags=_tags(tags) if tags else frozenset(),
         no_cache=no_cache,
         timeout_s=_timeout(exchange) if b"x-llm-proxy-timeout" in headers else None,
-        idempotency_key=exchange.header(b"idempotency-key"),
+        idempotency_key=exchange.header(b"idempotency-key") if b"idempotency-key" in headers else None,
     )
 
 

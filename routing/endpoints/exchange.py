@@ -64,23 +64,18 @@ class HttpExchange:
         self._receive = receive
         self._send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = self._choose_request_id()
+        offered = self.headers.get(b"x-request-id")
+        self.request_id = new_request_id() if offered is None else _request_id(offered)
         self.extra_headers: list[Header] = []
         self.began_at = time.monotonic()
         self.principal: Principal | None = None
         self.started = False
         self._body_complete = False
         extensions = scope.get("extensions")
+        # Taken out, because it knows the scope: a circle for each request would be left to the garbage collector.
         self._connection: ClientConnection | None = (
-            None if extensions is None else extensions.get("llm_proxy.connection")
+            None if extensions is None else extensions.pop("llm_proxy.connection", None)
         )
-
-    def _choose_request_id(self) -> str:
-        offered = self.headers.get(b"x-request-id")
-        if offered is not None and WELL_FORMED_REQUEST_ID.fullmatch(offered):
-            return offered.decode("ascii")
-        # Beginning with the time, so that the ledger's index of them grows at its end: twice as fast as anywhere.
-        return f"req_{time.time_ns() >> 20 << 52 | random.getrandbits(52):024x}"
 
     @property
     def client_ip(self) -> str | None:
@@ -217,6 +212,15 @@ class HttpExchange:
             await self._connection.end(frames)
         else:
             await self._send({"type": "http.response.body", "body": frames, "more_body": False})
+
+
+def new_request_id() -> str:
+    """Beginning with the time, so that the ledger's index of them grows at its end: twice as fast as anywhere."""
+    return f"req_{time.time_ns() >> 20 << 52 | random.getrandbits(52):024x}"
+
+
+def _request_id(offered: bytes) -> str:
+    return offered.decode("ascii") if WELL_FORMED_REQUEST_ID.fullmatch(offered) else new_request_id()
 
 
 def _encode(headers: Iterable[Header]) -> bytes:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import shutil
 import socket
 import sys
@@ -57,7 +58,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason))
         if "slow" in item.keywords and not slow_asked:
             item.add_marker(pytest.mark.skip("slow: runs with `make faults`"))
-    if hasattr(config, "workerinput"):
+    if seed := os.environ.get("TEST_SHUFFLE"):
+        modules = sorted({item.path for item in items})
+        random.Random(seed).shuffle(modules)
+        items.sort(key=lambda item: modules.index(item.path))
+    elif hasattr(config, "workerinput"):
         items.sort(key=_cost, reverse=True)
 
 

@@ -297,7 +297,7 @@ def conserved(victim: GatewayProcess) -> int:
 
 
 async def test_a_killed_server_loses_and_doubles_nothing(victim: GatewayProcess, upstream: FaultUpstream) -> None:
-    await kill_under_load(victim, upstream, kills=3)
+    await kill_under_load(victim, upstream, kills=2)
 
 
 @pytest.mark.slow

@@ -100,13 +100,13 @@ def run(wanted: Round, *, resolve: Resolve | None = None) -> list[Verdict]:
     traffic = recent_traffic(timezone.now() - timedelta(seconds=wanted.traffic_window_s))
     known = load_targets(names=wanted.names, ids=wanted.ids, traffic=traffic, paid=options.paid_probes)
     if not wanted.force:
-        known = _due(known)
+        known = _due(known, spread_s=_spread(wanted, known))
     if not known:
         return []
     policy = HealthPolicy(fails_down=options.fails_down, passes_up=options.passes_up, slow_s=options.slow_s)
     spend = SpendCap(usd_per_day=options.paid_probes_usd_per_day).reserve if options.paid_probes else never_spend
     timeout_s = settings.HTTP_TIMEOUT_S
-    spread_s = min(wanted.spread_s, len(known) * START_GAP_S)
+    spread_s = _spread(wanted, known)
     # So many probes run at once when every one of them takes as long as it may.
     at_once = len(known) if not spread_s else math.ceil(len(known) * timeout_s / spread_s)
     names = NameThreads()
@@ -131,10 +131,21 @@ def run(wanted: Round, *, resolve: Resolve | None = None) -> list[Verdict]:
         names.close()
 
 
-def _due(known: list[Known]) -> list[Known]:
-    fresh = HealthState.objects.filter(deployment=None, fresh_until__gt=timezone.now())
-    skipped = set(fresh.values_list("provider_id", flat=True))
-    return [each for each in known if each.target.provider.id not in skipped]
+def _spread(wanted: Round, known: Sequence[Known]) -> float:
+    return min(wanted.spread_s, len(known) * START_GAP_S)
+
+
+def _due(known: Sequence[Known], *, spread_s: float) -> list[Known]:
+    """Those whose last result will be old when their turn comes. Asked of the round's beginning, the last ones of a
+    round that takes half of the interval would still be fresh, and be left out of every second round."""
+    now = timezone.now()
+    fresh_until = dict(HealthState.objects.filter(deployment=None).values_list("provider_id", "fresh_until"))
+    due = []
+    for position, each in enumerate(known):
+        turn = now + timedelta(seconds=spread_s * position / len(known))
+        if fresh_until.get(each.target.provider.id, turn) <= turn:
+            due.append(each)
+    return due
 
 
 class NameThreads:

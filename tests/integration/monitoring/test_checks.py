@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -13,6 +14,7 @@ from django.utils import timezone
 from accounts.models import UsageRecord
 from monitoring import checks
 from monitoring.models import HealthSample, HealthState, MonitoringSettings, ProbeSpend
+from monitoring.targets import load_targets
 from providers.models import Credential, Deployment, Provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -161,6 +163,18 @@ def test_scheduled_rounds_leave_out_what_is_fresh_and_the_cache_can_be_cleared(u
     call_command("clear_cache", "health", "--json")
     assert len(checks.check_all(interval_s=0.2)) == 1
     assert len(upstream.paths) == 2
+
+
+def test_a_result_that_will_be_old_when_its_providers_turn_comes_is_no_reason_to_leave_it_out(upstream):
+    """Or the last ones of each long round would be looked at in every second one only."""
+    for number in range(10):
+        provider(f"p{number}", upstream.url)
+    checks.check_now()
+    HealthState.objects.update(fresh_until=timezone.now() + timedelta(seconds=330))
+    known = load_targets(traffic={})
+    due = checks._due(known, spread_s=600)
+    assert [each.target.provider.name for each in due] == ["p6", "p7", "p8", "p9"]
+    assert checks._due(known, spread_s=200) == []
 
 
 def test_troubled_providers_are_back_after_two_good_rounds(upstream):

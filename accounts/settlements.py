@@ -24,8 +24,9 @@ class Settlement(NamedTuple):
     records: tuple[CallRecord, ...]
 
 
-# Parsed in one go: long enough to spread a call's overhead, short enough to keep the interpreter from nobody for long.
-LINES_AT_ONCE = 100
+# Parsed in one go: enough to spread the overhead of a call, and few enough to stay in the processor's cache.
+LINES_AT_ONCE = 20
+FIELDS = len(CallRecord._fields)
 
 
 def settlements(lines: Sequence[bytes]) -> list[Settlement]:
@@ -42,7 +43,8 @@ def settlements(lines: Sequence[bytes]) -> list[Settlement]:
 
 def _record(values: Sequence[Any]) -> CallRecord:
     """Bounded: no call has more than the ceiling, whatever its upstream said."""
-    record = CallRecord(*values)
+    # A line of an older version may lack the last fields.
+    record = CallRecord._make(values) if len(values) == FIELDS else CallRecord(*values)
     cost = record.cost_nano_usd
     if record.input_tokens <= CEILING and record.output_tokens <= CEILING and (cost is None or cost <= CEILING):
         return record

@@ -121,6 +121,7 @@ def followed(step: str | None) -> str:
     return {
         "same": _("the same one again"),
         "next": _("the next candidate"),
+        "hedge": _("the next candidate beside it"),
         "condense": _("shortened, then again"),
         "stop": _("given up"),
     }.get(step or "", NOTHING)

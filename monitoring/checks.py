@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -38,6 +38,7 @@ WRITE_EVERY_S = 0.5
 START_GAP_S = 0.03
 NAME_THREADS = 64
 TROUBLED_WINDOW = timedelta(minutes=15)
+TROUBLED_AT_ONCE = 50
 TRAFFIC_WINDOW_S = 60.0
 TROUBLED_TRAFFIC_WINDOW_S = 10.0
 
@@ -79,9 +80,18 @@ def check_all(*, interval_s: float) -> list[Verdict]:
 
 
 def check_troubled() -> list[Verdict]:
-    """Providers that are not healthy, or have a breaker that opened and did not close: so they are back soon."""
-    ids = troubled_providers()
+    """Providers that are not healthy, or have a breaker that opened and did not close: so they are back soon. Of very
+    many those that were not looked at for longest: an outage of everything must not make this worker slow as well."""
+    ids = longest_unseen(troubled_providers(), most=TROUBLED_AT_ONCE)
     return run(Round(ids=ids, traffic_window_s=TROUBLED_TRAFFIC_WINDOW_S)) if ids else []
+
+
+def longest_unseen(ids: set[int], *, most: int) -> set[int]:
+    if len(ids) <= most:
+        return ids
+    seen = dict(HealthState.objects.filter(deployment=None).values_list("provider_id", "last_check_at"))
+    never = datetime.min.replace(tzinfo=UTC)
+    return set(sorted(ids, key=lambda each: seen.get(each, never))[:most])
 
 
 def troubled_providers() -> set[int]:

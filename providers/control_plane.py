@@ -2,13 +2,14 @@
 
 httpx is the client. Names are resolved and checked here, then the address itself is put into the URL, so that nothing
 can change between the check and the connect; TLS still verifies the name. Connections are not kept: one to a shared
-address that was verified for one vendor must not carry another vendor's key. Redirects and proxies of the environment
-are off. What httpx raises becomes `providers.errors` here.
+address that was verified for one vendor must not carry another vendor's key. Redirects, cookies and proxies of the
+environment are off. What httpx raises becomes `providers.errors` here.
 """
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 
 import httpx
@@ -128,6 +129,8 @@ class ControlPlaneClient:
             client = self._clients[ca_file] = httpx.AsyncClient(
                 verify=client_context(ca_file),
                 trust_env=False,
+                # By address, one vendor's cookie would be sent to another behind the same one.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 follow_redirects=False,
                 timeout=self._timeout_s,
                 limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=0),

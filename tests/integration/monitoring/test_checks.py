@@ -177,6 +177,17 @@ def test_a_result_that_will_be_old_when_its_providers_turn_comes_is_no_reason_to
     assert checks._due(known, spread_s=200) == []
 
 
+def test_of_very_many_in_trouble_those_are_looked_at_that_were_not_for_longest(upstream, monkeypatch):
+    monkeypatch.setattr(checks, "TROUBLED_AT_ONCE", 3)
+    upstream.status = 500
+    for number in range(5):
+        provider(f"p{number}", upstream.url)
+    checks.check_now()
+    looked_at = [{verdict.name for verdict in checks.check_troubled()} for _ in range(2)]
+    assert [len(names) for names in looked_at] == [3, 3]
+    assert looked_at[0] | looked_at[1] == {f"p{number}" for number in range(5)}
+
+
 def test_troubled_providers_are_back_after_two_good_rounds(upstream):
     provider("alive", upstream.url)
     upstream.status = 500

@@ -67,6 +67,18 @@ def ask(look: Callable[[ControlPlaneClient], Any]) -> Findings:
 # ----------------------------------------------------------------------------------------------------------- registry
 
 
+def test_a_cookie_is_given_back_to_nobody(source: Source, url: str):
+    source.headers = [(b"set-cookie", b"session=of-one-vendor; Path=/")]
+    source.answers["/"] = []
+
+    async def twice(client: ControlPlaneClient) -> Findings:
+        await registry.look(client, url, RULES)
+        return await registry.look(client, url, RULES)
+
+    ask(twice)
+    assert ["cookie" in headers for _, _, headers in source.asked] == [False, False]
+
+
 def test_a_registry_lists_providers(source: Source, url: str):
     source.answers["/providers.json"] = [
         {

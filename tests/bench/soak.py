@@ -210,7 +210,7 @@ def installation(directory: Path, workers: int):  # type: ignore[no-untyped-def]
         options = ("--team", "soak", "--rpm", "1000000", "--budget-usd", "100000", "--json")
         limited = json.loads(gateway.manage("create_api_key", "limited", *options))["key"]
         gateway.start("--workers", str(workers))
-        stack.callback(gateway.stop)
+        stack.callback(gateway.stop, timeout_s=120)
         yield gateway, (gateway.key, limited), Counters(postgres.url, redis.url)
 
 
@@ -261,12 +261,12 @@ def main() -> None:
         counters.start()
         run = uvloop.run(load(gateway, keys, options.rate, options.minutes * 60))
         lines = [*told(run, options.minutes), *counters.told(run.calls)]
-    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    head = f"{when}, {options.workers} workers, {options.rate:.0f} calls/s for {options.minutes:g} minutes"
-    report = "\n".join([head, *lines]) + "\n"
-    print(report)
-    if options.write:
-        options.write.write_text(report)
+        when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+        head = f"{when}, {options.workers} workers, {options.rate:.0f} calls/s for {options.minutes:g} minutes"
+        report = "\n".join([head, *lines]) + "\n"
+        print(report, flush=True)
+        if options.write:
+            options.write.write_text(report)
     if run.failures.total() > run.calls * 1e-5:
         raise SystemExit("more than 0.001 % failed")
 

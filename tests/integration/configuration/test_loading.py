@@ -10,10 +10,12 @@ from django.core.management import CommandError, call_command
 from accounts import keys
 from accounts.models import ApiKey
 from providers.models import Credential, Deployment, Provider
+from routing.configuration.loading import load_file
 from routing.configuration.problems import ConfigurationRefused
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
 from routing.table_loader import load_table
 from tests.integration.configuration.conftest import Load, dumped
+from tests.unit.routing.test_configuration_broken import BROKEN
 
 pytestmark = pytest.mark.django_db
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -129,6 +131,21 @@ def test_nothing_is_changed_when_anything_is_wrong(load: Load):
         load("rate_limit_rpm: 20\napi_keys: [{env: NO_SUCH_VARIABLE_ANYWHERE}]")
 
     assert dumped() == before
+
+
+def test_no_broken_file_changes_anything(load: Load, tmp_path: Path):
+    load("rate_limit_rpm: 10\nproviders: [{name: kept, base_url: 'http://10.0.0.1', models: [m]}]")
+    before, revisions = dumped(), ConfigurationRevision.objects.count()
+
+    for name, document, *_ in BROKEN:
+        data = document if isinstance(document, bytes) else document.encode()
+        path = tmp_path / ("config.json" if data.startswith(b"{") else "config.yaml")
+        path.write_bytes(data)
+        with pytest.raises(ConfigurationRefused):
+            load_file(str(path), prune=True)
+        assert dumped() == before, name
+
+    assert ConfigurationRevision.objects.count() == revisions
 
 
 def test_the_command_fails_with_file_line_and_remedy(tmp_path: Path):

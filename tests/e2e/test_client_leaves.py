@@ -105,7 +105,12 @@ async def assert_nothing_is_left(server: GatewayProcess, upstream: FaultUpstream
 
 
 async def test_the_upstream_call_ends_with_its_client(server: GatewayProcess, upstream: FaultUpstream) -> None:
-    late = await storm(server, upstream, 80, 10)
+    late: list[float] = []
+    # On a busy machine most clients have left before their call is under way: then more of them.
+    for _ in range(6):
+        late += await storm(server, upstream, 80, 10)
+        if len(late) > 20:
+            break
     assert len(late) > 20
     # The figure itself is the slow test's; here a busy machine gets some grace.
     assert percentile(late, 0.9) <= 0.25, late

@@ -51,8 +51,9 @@ class RetryBudget:
         if need be on credit; repeating what was never processed, or with another credential, for nothing."""
         if step.charged:
             return self.spend(now)
-        if step.then is Then.NEXT:
-            # What an outage's first moments cost is saved later; no more debt than the requests that can have made it.
+        if step.then is Then.NEXT and self.tokens > -self.in_flight:
+            # What an outage's first moments cost is saved later; no more debt than the requests that can have made it,
+            # and none is forgiven because those have ended meanwhile.
             self.tokens = max(self.tokens - 1.0, -float(self.in_flight))
         return True
 

@@ -161,6 +161,19 @@ def test_moving_on_is_always_allowed_and_saved_again_later():
     assert budget.allows(Step(then=Then.SAME, why="x", charged=True), 0)
 
 
+def test_a_debt_outlasts_the_requests_that_made_it():
+    budget = RetryBudget()
+    on = Step(then=Then.NEXT, why="x")
+    for _ in range(50):
+        budget.request_started()
+    for _ in range(60):
+        budget.allows(on, 0)
+    for _ in range(40):
+        budget.request_ended()
+    assert budget.allows(on, 0)
+    assert budget.tokens == -50
+
+
 def test_a_proxy_that_was_idle_has_its_floor_again():
     budget = RetryBudget()
     for _ in range(4):

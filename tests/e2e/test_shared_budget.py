@@ -59,14 +59,23 @@ async def test_five_hundred_calls_at_four_processes_never_exceed_one_budget(
     headers = {"authorization": f"Bearer {token}"}
     async with Caller(server) as caller:
         call = lambda: caller.ask("m", stream=False, headers=headers, max_tokens=8)  # noqa: E731
-        found = await at_once(CALLS, [call] * CALLS)
+        found, unavailable = await at_once(CALLS, [call] * CALLS), 0
+        for _ in range(20):
+            again = sum(got.status == 503 for got in found)
+            if not again:
+                break
+            # As SDKs do: a worker whose query took longer than a second has decided nothing yet.
+            unavailable += again
+            await asyncio.sleep(0.5)
+            found = [got for got in found if got.status != 503] + await at_once(CALLS, [call] * again)
     await asyncio.to_thread(server.stop, signal.SIGTERM, 40)
     answered = sum(got.status == 200 for got in found)
     codes = Counter(got.errors[0]["code"] for got in found if got.errors)
     (period,) = ledger.query(server, "SELECT * FROM accounts_budgetperiod")
     sums = ledger.totals(server)
     report(
-        f"500 calls at once, 4 server processes, one budget: {answered} answered, {dict(codes)}, spent "
+        f"500 calls at once, 4 server processes, one budget: {answered} answered, {dict(codes)}, {unavailable} asked "
+        f"again, spent "
         f"{period['spent_nano_usd']} of {AMOUNT} nano-USD, ledger {sums['cost']}, reserved {period['reserved_nano_usd']}"
     )
     assert answered + codes["insufficient_quota"] == CALLS

@@ -161,7 +161,7 @@ def gateway(scratch: Path, upstream: int) -> Peer:
 
 
 @contextlib.contextmanager
-def running(peer: Peer, scratch: Path) -> Iterator[tuple[Contender, float]]:
+def running(peer: Peer, scratch: Path, *, settle: bool = True) -> Iterator[tuple[Contender, float]]:
     """The program on core 0 and how many seconds it took to its first answer."""
     began = time.monotonic()
     with (scratch / f"{peer.name}.log").open("ab") as log:
@@ -179,7 +179,8 @@ def running(peer: Peer, scratch: Path) -> Iterator[tuple[Contender, float]]:
                 raise SystemExit(f"{peer.name} does not answer:\n{(scratch / f'{peer.name}.log').read_text()[-2000:]}")
             time.sleep(0.02)
         took = time.monotonic() - began
-        wait_until_idle(process.pid)
+        if settle:
+            wait_until_idle(process.pid)
         yield Contender(name=peer.name, pid=process.pid, port=peer.port, key=peer.key), took
     finally:
         process.send_signal(signal.SIGTERM)
@@ -321,6 +322,14 @@ def table(peers: list[Peer], results: dict[str, Figures]) -> str:
     return "\n".join(lines)
 
 
+def cold_starts(peers: list[Peer], times: int, scratch: Path) -> Iterator[str]:
+    """Seconds and CPU seconds to the first answer, in turn; files are in the machine's cache after the first."""
+    for number in range(times):
+        for peer in peers:
+            with running(peer, scratch, settle=False) as (contender, took):
+                yield f"{number} {peer.name} {peer.version}: {took:.2f} s, {cpu_seconds(contender.pid):.2f} s of CPU"
+
+
 def held(peer: Peer, options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
     """Ever more streams at once until they come late or end."""
     with running(peer, scratch) as (contender, _):
@@ -331,6 +340,17 @@ def held(peer: Peer, options: argparse.Namespace, scratch: Path) -> Iterator[Poi
             yield point
             if point.flowing < streams or not point.p99_ms <= HELD_DELAY_MS:
                 return
+
+
+def lines_of(made: list[Peer], options: argparse.Namespace, scratch: Path) -> Iterator[str]:
+    if options.cold:
+        yield from cold_starts(made, options.cold, scratch)
+        return
+    chosen = next((peer for peer in made if peer.name.lower() == options.held), None)
+    if chosen is None:
+        raise SystemExit(f"{options.held} is not installed in {options.peers}")
+    for point in held(chosen, options, scratch):
+        yield f"{chosen.name} {chosen.version}: {point}"
 
 
 def relay(scratch: Path, upstream: int) -> Peer:
@@ -347,6 +367,7 @@ def main() -> None:
     parser.add_argument("--install", action="store_true")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--cold", type=int, help="only start each so many times, in turn")
     parser.add_argument("--held", choices=["gateway", "litellm", "portkey", "bare relay"])
     parser.add_argument("--streams", type=int, nargs="+", default=[25, 50, 100, 200, 500, 1000, 2000])
     parser.add_argument("--write", type=Path, help="also write the table to this file")
@@ -364,15 +385,11 @@ def main() -> None:
         stack.enter_context(program(command, upstream, core=1))
         made = [relay(scratch, upstream), gateway(scratch, upstream)]
         made += [peer for peer in (portkey(options.peers, upstream), litellm(options.peers, scratch, upstream)) if peer]
-        if options.held:
-            chosen = next((peer for peer in made if peer.name.lower() == options.held), None)
-            if chosen is None:
-                raise SystemExit(f"{options.held} is not installed in {options.peers}")
-            os.sched_setaffinity(0, {1})
-            for point in held(chosen, options, scratch):
-                print(f"{chosen.name} {chosen.version}: {point}", flush=True)
-            return
         os.sched_setaffinity(0, {1})
+        if options.held or options.cold:
+            for line in lines_of(made, options, scratch):
+                print(line, flush=True)
+            return
         results = compare(made, options, scratch)
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -206,6 +206,7 @@ def installation(directory: Path, workers: int):  # type: ignore[no-untyped-def]
         price = {"input_nano_usd_per_mtok": 2_500_000_000, "output_nano_usd_per_mtok": 10_000_000_000}
         model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
         url = f"http://127.0.0.1:{upstream}/v1"
+        gateway.run("manage.py", "migrate", "-v", "0", timeout_s=600)
         gateway.seed({"providers": [{"name": "bench", "base_url": url, "max_connections": 1000, "models": [model]}]})
         options = ("--team", "soak", "--rpm", "1000000", "--budget-usd", "100000", "--json")
         limited = json.loads(gateway.manage("create_api_key", "limited", *options))["key"]

@@ -34,7 +34,7 @@ from pathlib import Path
 import uvloop
 
 from tests.bench.compare import BODIES, Contender, cpu_seconds, pinned, program
-from tests.bench.streams import Point, hold, memory_mb, request_to, upstream_command
+from tests.bench.streams import Point, hold, memory_mb, relay_command, request_to, upstream_command
 from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
 PEERS = ROOT / "dist" / "peers"
@@ -263,10 +263,8 @@ async def load(peer: Peer, kind: str, connections: int, seconds: float) -> Run:
     contender = Contender(name=peer.name, pid=0, port=peer.port, key=peer.key)
     request = request_to(contender, peer.headers, kind)
     run, until = Run(), time.monotonic() + seconds
-    made = [
-        await loop.create_connection(lambda: Asker(request, until, run), "127.0.0.1", peer.port)
-        for _ in range(connections)
-    ]
+    connect = lambda: loop.create_connection(lambda: Asker(request, until, run), "127.0.0.1", peer.port)  # noqa: E731
+    made = [await connect() for _ in range(connections)]
     await asyncio.wait_for(asyncio.gather(*(asker.over for _, asker in made)), seconds + 90)
     return run
 
@@ -323,7 +321,7 @@ def table(peers: list[Peer], results: dict[str, Figures]) -> str:
 
 
 def cold_starts(peers: list[Peer], times: int, scratch: Path) -> Iterator[str]:
-    """Seconds and CPU seconds to the first answer, in turn; files are in the machine's cache after the first."""
+    """Seconds and CPU seconds to the first answer, in turn."""
     for number in range(times):
         for peer in peers:
             with running(peer, scratch, settle=False) as (contender, took):
@@ -355,10 +353,8 @@ def lines_of(made: list[Peer], options: argparse.Namespace, scratch: Path) -> It
 
 def relay(scratch: Path, upstream: int) -> Peer:
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "tests.bench.relay:app", "--port", str(port), "--loop", "uvloop"]
-    command += ["--http", "httptools", "--lifespan", "off", "--no-access-log", "--log-level", "error"]
     env = {"BENCH_UPSTREAM": f"http://127.0.0.1:{upstream}/v1/chat/completions"}
-    return Peer(name="bare relay", version="", command=command, port=port, key=KEY, env=env)
+    return Peer(name="bare relay", version="", command=relay_command(port), port=port, key=KEY, env=env)
 
 
 def main() -> None:

@@ -263,10 +263,14 @@ def started_gateway(
     return Contender(name="gateway", pid=gateway.pid, port=gateway.port, key=gateway.key)
 
 
+def relay_command(port: int) -> list[str]:
+    command = [sys.executable, "-m", "uvicorn", "tests.bench.relay:app", "--port", str(port), "--loop", "uvloop"]
+    return [*command, "--http", "httptools", "--lifespan", "off", "--no-access-log", "--log-level", "error"]
+
+
 def started_relay(stack: ExitStack, upstream: int) -> Contender:
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "tests.bench.relay:app", "--port", str(port), "--loop", "uvloop"]
-    command += ["--http", "httptools", "--lifespan", "off", "--no-access-log", "--log-level", "error"]
+    command = relay_command(port)
     env = {"BENCH_UPSTREAM": f"http://127.0.0.1:{upstream}/v1/chat/completions"}
     return Contender(name="bare relay", pid=stack.enter_context(program(command, port, env)), port=port)
 

@@ -118,7 +118,7 @@ def busy_site(
             running[name] = stack.enter_context(contextlib.ExitStack())
             app = create_app(dialect, latency_ms, None, fail_rate, events_per_second=pace)
             addresses[name] = running[name].enter_context(run_asgi(app))
-        data_dir.mkdir(parents=True)
+        data_dir.mkdir(parents=True, exist_ok=True)
         gateway = GatewayProcess(data_dir, env=environment)
         gateway.seed(document(addresses))
         people = gateway.run("-c", PEOPLE, stdin=json.dumps({"user": USER, "password": PASSWORD, "teams": TEAMS}))

@@ -28,6 +28,7 @@ PAGES = (
     "/admin/accounts/budget/add/", "/admin/routing/modelalias/add/", "/admin/providers/provider/1/change/",
     "/admin/providers/provider/wizard/", "/admin/providers/provider/wizard/new/anthropic/",
     "/admin/providers/provider/wizard/1/models/", "/admin/providers/provider/wizard/1/done/",
+    "/admin/routing/payloadrecord/", "/admin/routing/payloadrecord/dataset/",
 )  # fmt: skip
 
 

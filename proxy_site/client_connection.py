@@ -48,7 +48,8 @@ class RequestConnection:
             await cycle.flow.drain()
         if cycle.disconnected:
             return
-        cycle.transport.write(b"".join((STATUS_LINE[status], self._date(), headers, self._ending(headers), body)))
+        date = _lines(cycle.default_headers)
+        cycle.transport.write(b"".join((STATUS_LINE[status], date, headers, self._ending(headers), body)))
         self._end()
 
     async def begin(self, headers: bytes) -> None:
@@ -57,7 +58,8 @@ class RequestConnection:
         if cycle.disconnected:
             return
         cycle.response_started = cycle.chunked_encoding = True
-        parts = (STATUS_LINE[200], self._date(), headers, b"transfer-encoding: chunked\r\n", self._ending(headers))
+        date = _lines(cycle.default_headers)
+        parts = (STATUS_LINE[200], date, headers, b"transfer-encoding: chunked\r\n", self._ending(headers))
         cycle.transport.write(b"".join(parts))
 
     async def write(self, data: bytes) -> None:
@@ -76,9 +78,6 @@ class RequestConnection:
         cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
         self._end()
 
-    def _date(self) -> bytes:
-        return b"".join([b"%b: %b\r\n" % header for header in self._cycle.default_headers])
-
     def _ending(self, headers: bytes) -> bytes:
         if b"\r\nconnection: close\r\n" in headers:
             self._cycle.keep_alive = False
@@ -93,3 +92,16 @@ class RequestConnection:
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
+
+
+class _Second:
+    """The server's own headers as they were written last: uvicorn makes a new list of them each second."""
+
+    headers: list[tuple[bytes, bytes]] = []
+    lines = b""
+
+
+def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    if headers is not _Second.headers:
+        _Second.headers, _Second.lines = headers, b"".join([b"%b: %b\r\n" % header for header in headers])
+    return _Second.lines

@@ -38,7 +38,6 @@ class GatewayProtocol(HttpToolsProtocol):
     headers_since: float | None = None
     paused_since: float | None = None
     idle_since = 0.0
-    """Kept up to date while the server drains only."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -75,9 +74,15 @@ class GatewayProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_response_complete(self) -> None:
-        if self.server_state.draining:  # type: ignore[attr-defined]
+        """As uvicorn's, but for its timer: the sweep closes what is idle, for a fraction of what a timer costs."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
             self.idle_since = time.monotonic()
-        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         body = b'{"error":{"message":"Invalid HTTP request.","type":"invalid_request_error","param":null,"code":null}}'
@@ -87,9 +92,14 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def overdue(self, now: float) -> bool:
         """Whether the peer sends its headers, or reads its answer, too slowly to be served on."""
-        if self.headers_since is not None and now - self.headers_since > HEADERS_DEADLINE_S:
-            return True
+        if self.headers_since is not None:
+            return now - self.headers_since > HEADERS_DEADLINE_S
         return self.paused_since is not None and now - self.paused_since > STALLED_READER_S
+
+    def unused(self, now: float) -> bool:
+        """Whether it has waited for another request for so long that it is closed."""
+        answered = self.headers_since is None and self.cycle is not None and self.cycle.response_complete
+        return answered and now - self.idle_since > self.timeout_keep_alive
 
 
 class GatewayServer(uvicorn.Server):
@@ -185,6 +195,8 @@ class GatewayServer(uvicorn.Server):
             for connection in self._connections():
                 if connection.overdue(now):
                     connection.transport.abort()
+                elif connection.unused(now):
+                    connection.transport.close()
 
 
 def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:

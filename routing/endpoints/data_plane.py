@@ -29,6 +29,7 @@ from routing.gateway import Gateway
 logger = logging.getLogger("llm_proxy.routing.endpoints")
 
 OPERATIONS = {operation.value: operation for operation in Operation}
+PATH_OF = {operation: path for path, operation in OPERATIONS.items()}
 PATHS = {f"/v1/{name}": name for name in OPERATIONS}
 """Paths as they should be, which need no closer look."""
 COMPLETIONS_SCOPE = "completions"
@@ -143,7 +144,7 @@ def _options(exchange: HttpExchange, operation: Operation) -> CallOptions:
     tags = headers.get(b"x-llm-proxy-tags")
     no_cache = b"x-llm-proxy-no-cache" in headers or b"no-store" in headers.get(b"cache-control", b"")
     return CallOptions(
-        endpoint=operation.value,
+        endpoint=PATH_OF[operation],
         client_ip=exchange.client_ip,
         tags=_tags(tags) if tags else frozenset(),
         no_cache=no_cache,

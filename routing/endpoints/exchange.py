@@ -25,6 +25,7 @@ DISCARD_DEADLINE_S = 10.0
 WELL_FORMED_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 
 JSON_TYPE: Header = (b"content-type", b"application/json")
+JSON_HEAD = b"content-type: application/json\r\ncontent-length: %b\r\nx-request-id: %b\r\n"
 STREAM_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -162,19 +163,15 @@ class HttpExchange:
     async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
         """A complete JSON response."""
         self.started = True
-        lines = [
-            JSON_TYPE,
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", self.request_id.encode("ascii")),
-            *self.extra_headers,
-            *headers,
-        ]
+        lines = [*self.extra_headers, *headers]
         if not self._body_complete and not self._body_arrived():
             # An unread rest of the body would be taken for the next request.
             lines.append(CLOSE)
+        length, request_id = b"%d" % len(body), self.request_id.encode("ascii")
         if self._connection is not None:
-            await self._connection.respond(status, _encode(lines), body)
+            await self._connection.respond(status, JSON_HEAD % (length, request_id) + _encode(lines), body)
         else:
+            lines[:0] = [JSON_TYPE, (b"content-length", length), (b"x-request-id", request_id)]
             await self._send({"type": "http.response.start", "status": status, "headers": lines})
             await self._send({"type": "http.response.body", "body": body})
 

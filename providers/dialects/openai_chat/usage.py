@@ -6,6 +6,8 @@ from typing import Any
 from providers.types import JsonObject, Usage
 
 _NANO = 1_000_000_000
+_PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
+"""A usage object without any detail, as most compatible servers send it."""
 
 
 def read_usage(raw: Any) -> Usage | None:
@@ -17,6 +19,8 @@ def read_usage(raw: Any) -> Usage | None:
     if not isinstance(raw, dict) or not raw:
         return None
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
+    if raw.keys() == _PLAIN:
+        return Usage(prompt, completion)
     input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
     cached = _count(input_details, "cached_tokens")
     reasoning = _count(output_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")

@@ -101,3 +101,14 @@ def test_the_ring_forgets_the_oldest():
     assert [decision.request_id for decision in ring] == ["req_2", "req_1"]
     assert ring.get("req_1").request_id == "req_1"
     assert len(ring) == 2
+
+
+def test_a_busy_ring_is_short_and_a_quiet_one_is_long():
+    ring = DecisionRing(size=100, busy_size=10)
+    for number in range(60):
+        ring.add(Decision(f"quiet-{number}", "m", 1, started_at=number * 2.0))
+    assert len(ring) == 60
+    for number in range(300):
+        ring.add(Decision(f"busy-{number}", "m", 1, started_at=200.0 + number / 1000))
+    assert len(ring) == 10
+    assert ring.get("busy-299") is not None

@@ -64,6 +64,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: modules.index(item.path))
     elif hasattr(config, "workerinput"):
         items.sort(key=_cost, reverse=True)
+    emptying = {item.path for item in items if _empties_the_database(item)}
+    items.sort(key=lambda item: item.path in emptying)
+
+
+def _empties_the_database(item: pytest.Item) -> bool:
+    """Whether it leaves nothing of what migrations brought: such modules come last, as pytest-django has it."""
+    mark = item.get_closest_marker("django_db")
+    return mark is not None and bool(mark.kwargs.get("transaction"))
 
 
 def _cost(item: pytest.Item) -> int:

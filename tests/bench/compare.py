@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
@@ -57,6 +57,7 @@ class Contender:
     pid: int
     port: int
     key: str = "sk-none"
+    model: str = "gpt-4o"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +97,9 @@ def pinned(core: int, command: list[str]) -> list[str]:
 
 def load(contender: Contender, kind: str, connections: int, seconds: int, directory: Path) -> str:
     script = directory / f"{kind}.lua"
+    body = BODIES[kind].replace("gpt-4o", contender.model)
     script.write_text(
-        f"wrk.method = 'POST'\nwrk.body = [==[{BODIES[kind]}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
+        f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
         f"wrk.headers['Authorization'] = 'Bearer {contender.key}'\n"
     )
     url = f"http://127.0.0.1:{contender.port}/v1/chat/completions"
@@ -163,14 +165,22 @@ def contenders(stack: ExitStack, directory: Path) -> list[Contender]:
     gateway = GatewayProcess(data)
     price = {"input_nano_usd_per_mtok": 2_500_000_000, "output_nano_usd_per_mtok": 10_000_000_000}
     model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
-    base_url = f"http://127.0.0.1:{upstream}/v1"
-    gateway.seed({"providers": [{"name": "bench", "base_url": base_url, "max_connections": 1000, "models": [model]}]})
+    provider = {"base_url": f"http://127.0.0.1:{upstream}/v1", "max_connections": 1000}
+    anthropic = {**provider, "name": "other", "kind": "anthropic", "models": [{**model, "model": "claude-bench"}]}
+    gateway.seed({"providers": [{**provider, "name": "bench", "models": [model]}, anthropic]})
+    limits = ["--rpm", "1000000000", "--tpm", "1000000000000", "--budget-usd", "100000"]
+    limited = gateway.manage("create_api_key", "limited", *limits).split()[0]
     gateway.start()
     stack.callback(gateway.stop)
     if (os.cpu_count() or 1) > 1:
         subprocess.run(["taskset", "-acp", "0", str(gateway.pid)], check=True, stdout=subprocess.DEVNULL)
-    found.append(Contender(name="gateway", pid=gateway.pid, port=gateway.port, key=gateway.key))
-    return found
+    ours = Contender(name="gateway", pid=gateway.pid, port=gateway.port, key=gateway.key)
+    return [
+        *found,
+        ours,
+        replace(ours, name="gateway, limited and budgeted key", key=limited),
+        replace(ours, name="gateway, translated from Anthropic", model="claude-bench"),
+    ]
 
 
 def table(results: dict[tuple[str, str], list[Run]], names: list[str]) -> str:
@@ -208,7 +218,7 @@ def main() -> None:
                     run = measure(contender, kind, options.connections, options.seconds, Path(name))
                     results.setdefault((contender.name, kind), []).append(run)
                     print(
-                        f"{contender.name:12} {kind:7} {run.cpu_us:7.0f} µs  {run.requests} requests  p50 {run.p50}",
+                        f"{contender.name:36} {kind:7} {run.cpu_us:7.0f} µs  {run.requests} requests  p50 {run.p50}",
                         flush=True,
                     )
     text = table(results, [contender.name for contender in found])

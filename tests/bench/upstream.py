@@ -1,8 +1,9 @@
-"""A very fast upstream of OpenAI's dialect for measuring: any POST is answered, with a stream when the body asks for one.
+"""A very fast upstream for measuring: any POST is answered, with a stream when the body asks for one.
 
     python -m tests.bench.upstream PORT [EVENTS] [DELAY_S]
 
-A raw asyncio protocol, so that what is measured is the proxy. EVENTS content events make EVENTS + 4 events in all.
+A raw asyncio protocol, so that what is measured is the proxy. It speaks OpenAI's dialect, and Anthropic's at `/messages`.
+EVENTS content events make EVENTS + 4 events in all.
 """
 
 import asyncio
@@ -28,16 +29,24 @@ def delta(content: dict, finish: str | None = None) -> bytes:
     return chunked(orjson.dumps({**HEAD, "object": "chat.completion.chunk", "choices": [choice]}))
 
 
+def named(event: dict) -> bytes:
+    """A server-sent event as Anthropic writes it."""
+    block = b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+    return b"%x\r\n%b\r\n" % (len(block), block)
+
+
+def whole(answer: dict) -> bytes:
+    body = orjson.dumps(answer)
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
 class Answers:
     def __init__(self, events: int, delay_s: float) -> None:
         usage = {"prompt_tokens": 20, "completion_tokens": events, "total_tokens": 20 + events}
         message = {"role": "assistant", "content": "Hello! How can I help you today? " * 8}
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-        answer = orjson.dumps({**HEAD, "object": "chat.completion", "choices": [choice], "usage": usage})
         self.delay_s = delay_s
-        self.whole = (
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer
-        )
+        self.whole = whole({**HEAD, "object": "chat.completion", "choices": [choice], "usage": usage})
         self.pieces = [
             delta({"role": "assistant", "content": ""}),
             *[delta({"content": f" word{number}"}) for number in range(events)],
@@ -47,9 +56,35 @@ class Answers:
         ]
 
 
+class AnthropicAnswers(Answers):
+    def __init__(self, events: int, delay_s: float) -> None:
+        message = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-bench",
+            "stop_sequence": None,
+        }
+        usage = {"input_tokens": 20, "output_tokens": events}
+        text = {"type": "text", "text": "Hello! How can I help you today? " * 8}
+        self.delay_s = delay_s
+        self.whole = whole({**message, "content": [text], "stop_reason": "end_turn", "usage": usage})
+        begun = {**message, "content": [], "stop_reason": None, "usage": {"input_tokens": 20, "output_tokens": 1}}
+        stopped = {"stop_reason": "end_turn", "stop_sequence": None}
+        texts = [{"type": "text_delta", "text": f" word{number}"} for number in range(events)]
+        self.pieces = [
+            named({"type": "message_start", "message": begun}),
+            named({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            *[named({"type": "content_block_delta", "index": 0, "delta": delta}) for delta in texts],
+            named({"type": "content_block_stop", "index": 0})
+            + named({"type": "message_delta", "delta": stopped, "usage": {"output_tokens": events}}),
+            named({"type": "message_stop"}),
+        ]
+
+
 class Upstream(asyncio.Protocol):
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
+    def __init__(self, answers: Answers, anthropic: Answers) -> None:
+        self.openai, self.anthropic = answers, anthropic
         self.buffer = b""
         self.streams: set[asyncio.Task[None]] = set()
 
@@ -59,18 +94,20 @@ class Upstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         while (body := self.next_body()) is not None:
+            answers = self.anthropic if self.path.endswith(b"/messages") else self.openai
             if b'"stream":true' in body or b'"stream": true' in body:
-                task = asyncio.get_running_loop().create_task(self.stream())
+                task = asyncio.get_running_loop().create_task(self.stream(answers))
                 self.streams.add(task)
                 task.add_done_callback(self.streams.discard)
             else:
-                self.transport.write(self.answers.whole)  # type: ignore[attr-defined]
+                self.transport.write(answers.whole)  # type: ignore[attr-defined]
 
     def next_body(self) -> bytes | None:
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
             return None
         head = self.buffer[:end].lower()
+        self.path = head.split(b" ", 2)[1]
         at = head.find(b"content-length:")
         length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
         if len(self.buffer) < end + 4 + length:
@@ -78,20 +115,21 @@ class Upstream(asyncio.Protocol):
         body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
         return body
 
-    async def stream(self) -> None:
+    async def stream(self, answers: Answers) -> None:
         transport = self.transport
         transport.write(STREAM_HEAD)  # type: ignore[attr-defined]
-        for piece in self.answers.pieces:
+        for piece in answers.pieces:
             if transport.is_closing():
                 return
             transport.write(piece)  # type: ignore[attr-defined]
-            await asyncio.sleep(self.answers.delay_s)
+            await asyncio.sleep(answers.delay_s)
         transport.write(b"0\r\n\r\n")  # type: ignore[attr-defined]
 
 
 async def main(port: int, events: int, delay_s: float) -> None:
-    answers = Answers(events, delay_s)
-    server = await asyncio.get_running_loop().create_server(lambda: Upstream(answers), "127.0.0.1", port, backlog=4096)
+    answers, anthropic = Answers(events, delay_s), AnthropicAnswers(events, delay_s)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Upstream(answers, anthropic), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.calling import Caller, at_once, report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
 from tests.e2e.ledger import rows_of
+from tests.transport.wire import eventually
 from tests.upstreams.behaviours import Behaviour, Fault, expected_text
 from tests.upstreams.faults import FaultUpstream, Script, fault_upstream_in_thread
 
@@ -95,6 +96,7 @@ async def test_a_stream_that_is_slow_to_begin_is_doubled_and_the_loser_is_cancel
         assert got.is_clean(FINE)
         assert (got.headers["x-llm-proxy-provider"], got.headers["x-llm-proxy-attempts"]) == ("second", "2")
         assert got.duration_s < 5, "the first token is waited for 20 s"
+        assert await eventually(lambda: first.hits[0].client_closed_at is not None)
         (hit,) = first.hits
         assert hit.client_closed_at is not None
         assert hit.client_closed_at - hit.received_at < 5

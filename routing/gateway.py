@@ -7,6 +7,7 @@ what is charged, and `providers.adapters.base` for dialects.
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 
 from accounts.admission import Accounts, Admission
 from accounts.records import Principal
@@ -108,7 +109,7 @@ class Gateway:
         self.decisions.add(call.decision)
         unwatch = sink.watch(call.client_gone)
         try:
-            await self._answer(call)
+            await self._way(call)
         except asyncio.CancelledError:
             await self._interrupted(call)
         finally:
@@ -155,18 +156,17 @@ class Gateway:
             decision=Decision(request_id, request.model, table.revision, time.time(), admission.principal.tenant),
         )
 
-    async def _answer(self, call: Call) -> None:
+    def _way(self, call: Call) -> Awaitable[None]:
+        """Through the cache, where it is on."""
         call.head = (*(call.admission.headers or ()), (b"x-llm-proxy-revision", b"%d" % call.table.revision))
         if stores_payload(call):
             self.payloads.listen(call)
-        if concerns(call):
-            await self.cache.answer(call, self._run)
-        else:
-            await self._run(call)
+        return self.cache.answer(call, self._run) if concerns(call) else self._run(call)
 
     async def _run(self, call: Call) -> None:
         try:
-            await self.settlement.reserve(call)
+            if call.principal.budgets:
+                await self.settlement.reserve(call)
             call.won = won = await self.condensing.find(call)
         except AllFailed as failed:
             self.settlement.failed(call, failed.verdict)

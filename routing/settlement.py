@@ -31,9 +31,7 @@ class Settlement:
         self._rates = RateBook()
 
     async def reserve(self, call: Call) -> None:
-        """Holds the most this call can cost at its dearest candidate; nothing for keys without a budget."""
-        if not call.principal.budgets:
-            return
+        """Holds the most this call can cost at its dearest candidate, in each budget of its key."""
         most_input = call.estimate.most_input
         output = call.estimate.output
         costs: list[int | None] = []

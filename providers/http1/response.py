@@ -15,6 +15,9 @@ class Http1Response:
 
     __slots__ = ("_connection", "_now", "_release", "headers", "status")
 
+    _plain = True
+    """Whether what arrives is the body itself."""
+
     def __init__(self, connection: Connection, release: Callable[[Connection], None], now: Callable[[], float]) -> None:
         self._connection: Connection | None = connection
         self._release = release
@@ -38,6 +41,14 @@ class Http1Response:
         return connection.take()
 
     async def read(self, *, limit: int, timeout_s: float) -> bytes:
+        connection = self._connection
+        if self._plain and connection is not None and connection.complete:
+            # The usual case of a short answer: it arrived together with its head.
+            data = connection.take()
+            if len(data) <= limit:
+                return data
+            self.close()
+            raise BadAnswer(f"The answer is longer than {limit} bytes.")
         deadline = self._now() + timeout_s
         pieces: list[bytes] = []
         size = 0
@@ -60,6 +71,8 @@ class InflatingResponse(Http1Response):
     """For an upstream that compresses although it was asked not to."""
 
     __slots__ = ("_decoder",)
+
+    _plain = False
 
     def __init__(
         self,

@@ -67,7 +67,11 @@ class DataPlane:
         if method == "OPTIONS" and is_preflight(exchange):
             headers = preflight_headers(exchange, self._gateway.table.policy)
             return await exchange.reply(204 if headers else 403, b"", headers)
-        principal = await self._authenticate(exchange)
+        token = exchange.bearer(self._gateway.table.policy.api_key_header)
+        principal = await self._gateway.accounts.authenticate(token or "", exchange.client_ip)
+        if COMPLETIONS_SCOPE not in principal.scopes:
+            raise PermissionDenied("This key lacks the scope 'completions'.")
+        exchange.principal = principal
         operation = OPERATIONS.get(path)
         if operation is not None:
             _require(method, "POST")
@@ -89,14 +93,6 @@ class DataPlane:
             duration_s=time.monotonic() - exchange.began_at,
             principal=exchange.principal,
         )
-
-    async def _authenticate(self, exchange: HttpExchange) -> Principal:
-        token = exchange.bearer(self._gateway.table.policy.api_key_header)
-        principal = await self._gateway.accounts.authenticate(token or "", exchange.client_ip)
-        if COMPLETIONS_SCOPE not in principal.scopes:
-            raise PermissionDenied("This key lacks the scope 'completions'.")
-        exchange.principal = principal
-        return principal
 
     async def _complete(self, exchange: HttpExchange, operation: Operation, principal: Principal) -> None:
         _check_media_type(exchange)

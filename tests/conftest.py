@@ -8,8 +8,10 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.e2e import databases
 from tests.e2e.gateway_process import GatewayProcess, Seeder, fresh_copy
@@ -72,6 +74,18 @@ def _empties_the_database(item: pytest.Item) -> bool:
     """Whether it leaves nothing of what migrations brought: such modules come last, as pytest-django has it."""
     mark = item.get_closest_marker("django_db")
     return mark is not None and bool(mark.kwargs.get("transaction"))
+
+
+class _OneBrowserAtATime(LoadFileScheduling):
+    """Modules are the pieces that are handed out, but for those that drive Chromium, which are one: three of it at once
+    on two cores would have every page wait for the others."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return _OneBrowserAtATime(config, log)
 
 
 def _cost(item: pytest.Item) -> int:

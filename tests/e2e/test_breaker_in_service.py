@@ -106,7 +106,8 @@ async def test_a_stream_that_is_slow_to_begin_is_doubled_and_the_loser_is_cancel
     assert [(each["provider"], each["outcome"], each["then"]) for each in attempts] == [
         ("first", "cancelled", "hedge"), ("second", "success", None),
     ]  # fmt: skip
-    assert 0.2 <= attempts[1]["started"] - attempts[0]["started"] < 2
+    # Timers may be a moment early.
+    assert 0.19 < attempts[1]["started"] - attempts[0]["started"] < 2
     booked = await asyncio.to_thread(rows_of, server, request_id)
     assert [(row["provider"], bool(row["final"]), row["cost_nano_usd"]) for row in booked] == [
         ("first", False, 0), ("second", True, None),

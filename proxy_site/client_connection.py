@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from routing.endpoints.exchange import header_lines
+
 if TYPE_CHECKING:
     from proxy_site.server import GatewayProtocol
 
@@ -103,5 +105,5 @@ class _Second:
 
 def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
     if headers is not _Second.headers:
-        _Second.headers, _Second.lines = headers, b"".join([b"%b: %b\r\n" % header for header in headers])
+        _Second.headers, _Second.lines = headers, header_lines(headers)
     return _Second.lines

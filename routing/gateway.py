@@ -14,6 +14,7 @@ from accounts.records import Principal
 from monitoring.upstream_state import UpstreamStates
 from providers.adapters.base import ClientStream, Delivered
 from providers.errors import StreamTruncated, UpstreamError
+from providers.identity_cache import IdentityCache
 from providers.transport import Transport
 from providers.types import ClientRequest
 from routing.active_calls import ActiveCalls
@@ -23,7 +24,7 @@ from routing.call import Call, CallOptions, ClientSink, Header
 from routing.condensing import Condensing
 from routing.decision_keeping import DecisionKeeper
 from routing.decisions import Decision, DecisionRing
-from routing.deployment_headers import DeploymentHeaders
+from routing.deployment_headers import deployment_headers
 from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
 from routing.estimation import Estimate, estimate
 from routing.failures import failure_headers
@@ -59,7 +60,7 @@ class Gateway:
         self.decisions = DecisionRing()
         self.kept = DecisionKeeper()
         self.draining = False
-        self._names = DeploymentHeaders()
+        self._names = IdentityCache(deployment_headers)
         self._tables = tables
         self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
         self._walk = Walk(attempts=self._attempts, states=states)
@@ -235,7 +236,7 @@ class Gateway:
         """The response headers that tell what happened; complete once an attempt has won or all have failed."""
         if not call.attempts:
             return call.head
-        provider, model = self._names.headers(call.attempts[-1].deployment)
+        provider, model = self._names.get(call.attempts[-1].deployment)
         return (*call.head, provider, model, (b"x-llm-proxy-attempts", b"%d" % len(call.attempts)))
 
 

@@ -266,23 +266,16 @@ def _final(summary: CallSummary, attempt: Attempt | None) -> CallRecord:
 
 def _failed(summary: CallSummary, attempt: Attempt) -> CallRecord:
     """An attempt that did not answer the client: on the record, and free of charge."""
-    call, deployment, first = summary.call, attempt.deployment, attempt.first_token_s
-    return CallRecord(
-        attempt=attempt.number,
+    return _final(summary, attempt)._replace(
         status=attempt.status or 502,
-        usage_source=summary.usage_source,
-        provider=deployment.provider.name,
-        deployment=deployment.name,
-        model=call.request.model,
-        upstream_model=deployment.upstream_model,
-        endpoint=call.options.endpoint,
-        stream=call.request.stream,
         final=False,
+        input_tokens=0,
+        output_tokens=0,
+        cached_tokens=0,
+        cache_write_tokens=0,
+        reasoning_tokens=0,
         cost_nano_usd=0,
+        provider_cost_nano_usd=None,
         error_code=attempt.outcome,
         duration_ms=int(attempt.duration_s * 1000),
-        time_to_first_token_ms=int(first * 1000) if first is not None else None,
-        cache=call.cache,
-        tags=",".join(sorted(call.options.tags)),
-        revision=call.table.revision,
     )

@@ -4,7 +4,8 @@ A subclass gives its address and, where it differs, authentication, paths, quirk
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar
 
 import orjson
 
@@ -14,6 +15,7 @@ from providers.dialects import upstream_errors
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
 from providers.errors import BadAnswer, ServerFailed, Unsupported, UpstreamError
+from providers.identity_cache import IdentityCache
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, JsonObject, Operation
@@ -27,15 +29,7 @@ BASE_HEADERS = (
 
 
 REMEMBERED = 1024
-"""Header tuples kept at most, one for each credential in use; and as many deployments."""
-
-
-class _Known(NamedTuple):
-    """What follows from a deployment's configuration, the same for every call."""
-
-    deployment: DeploymentSpec
-    quirks: Quirks
-    paths: dict[Operation, str]
+"""Header tuples kept at most, one for each credential in use."""
 
 
 class OpenAICompatibleAdapter(Adapter):
@@ -48,7 +42,8 @@ class OpenAICompatibleAdapter(Adapter):
 
     def __init__(self) -> None:
         self._remembered: dict[int, tuple[ProviderSpec, str, tuple[tuple[str, str], ...]]] = {}
-        self._known: dict[int, _Known] = {}
+        self._quirks = IdentityCache(self.quirks_for)
+        self._paths = {each: IdentityCache(partial(self.path, each)) for each in self.operations}
 
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
@@ -77,28 +72,16 @@ class OpenAICompatibleAdapter(Adapter):
             raise Unsupported(field=request.operation.value, provider=provider.name)
         body = dict(request.body)
         body["model"] = deployment.upstream_model
-        _, quirks, paths = self._known_of(deployment)
+        quirks = self._quirks.get(deployment)
         if request.stream:
             _ask_for_usage(body, quirks)
         if quirks is not Adapter.quirks:
             apply_quirks(body, quirks, provider.name)
         return UpstreamRequest(
-            path=paths.get(request.operation) or self._path(request.operation, deployment, paths),
+            path=self._paths[request.operation].get(deployment),
             headers=self._headers(provider, secret),
             body=orjson.dumps(self.shape(body, request, deployment)),
         )
-
-    def _known_of(self, deployment: DeploymentSpec) -> _Known:
-        known = self._known.get(id(deployment))
-        if known is None or known.deployment is not deployment:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            known = self._known[id(deployment)] = _Known(deployment, self.quirks_for(deployment), {})
-        return known
-
-    def _path(self, operation: Operation, deployment: DeploymentSpec, known: dict[Operation, str]) -> str:
-        path = known[operation] = self.path(operation, deployment)
-        return path
 
     def _headers(self, provider: ProviderSpec, secret: str) -> tuple[tuple[str, str], ...]:
         """The same tuple for every call with one credential, so that the transport encodes it once. Remembered by

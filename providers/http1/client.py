@@ -7,6 +7,7 @@ from providers.errors import ConnectFailed
 from providers.http1.connection import NEVER
 from providers.http1.pool import Pool
 from providers.http1.response import response_on
+from providers.identity_cache import IdentityCache
 from providers.resolution import Resolve, system_resolve
 from providers.transport import Endpoint, UpstreamRequest, UpstreamResponse
 
@@ -20,13 +21,11 @@ class Http1Transport:
     def __init__(self, *, resolve: Resolve = system_resolve) -> None:
         self._resolve = resolve
         self._pools: dict[Endpoint, Pool] = {}
-        self._found: dict[int, tuple[Endpoint, Pool]] = {}
-        """The same by identity: hashing an endpoint takes longer than all else that is done to find its pool."""
+        self._found = IdentityCache(self._find, size=UNUSED_POOLS_KEPT)
         self._closed = False
 
     async def send(self, endpoint: Endpoint, request: UpstreamRequest, *, timeout_s: float) -> UpstreamResponse:
-        found = self._found.get(id(endpoint))
-        pool = found[1] if found is not None and found[0] is endpoint else self._find(endpoint)
+        pool = self._found.get(endpoint)
         head = pool.heads.head(request)
         loop = pool.loop
         deadline = loop.time() + timeout_s
@@ -55,11 +54,7 @@ class Http1Transport:
         await asyncio.sleep(0)
 
     def _find(self, endpoint: Endpoint) -> Pool:
-        pool = self._pools.get(endpoint) or self._open_pool(endpoint)
-        if len(self._found) >= UNUSED_POOLS_KEPT:
-            self._found.clear()
-        self._found[id(endpoint)] = (endpoint, pool)
-        return pool
+        return self._pools.get(endpoint) or self._open_pool(endpoint)
 
     def _open_pool(self, endpoint: Endpoint) -> Pool:
         if self._closed:

@@ -29,7 +29,6 @@ from routing.gateway import Gateway
 logger = logging.getLogger("llm_proxy.routing.endpoints")
 
 OPERATIONS = {operation.value: operation for operation in Operation}
-PATH_OF = {operation: path for path, operation in OPERATIONS.items()}
 PATHS = {f"/v1/{name}": name for name in OPERATIONS}
 """Paths as they should be, which need no closer look."""
 COMPLETIONS_SCOPE = "completions"
@@ -72,10 +71,9 @@ class DataPlane:
         if COMPLETIONS_SCOPE not in principal.scopes:
             raise PermissionDenied("This key lacks the scope 'completions'.")
         exchange.principal = principal
-        operation = OPERATIONS.get(path)
-        if operation is not None:
+        if path in OPERATIONS:
             _require(method, "POST")
-            return await self._complete(exchange, operation, principal)
+            return await self._complete(exchange, path, principal)
         if path == "models":
             _require(method, "GET")
             return await exchange.reply_json(200, list_models(self._gateway.table, principal))
@@ -94,10 +92,10 @@ class DataPlane:
             principal=exchange.principal,
         )
 
-    async def _complete(self, exchange: HttpExchange, operation: Operation, principal: Principal) -> None:
+    async def _complete(self, exchange: HttpExchange, path: str, principal: Principal) -> None:
         _check_media_type(exchange)
         body = await exchange.body()
-        request, options = _decode(operation, body), _options(exchange, operation)
+        request, options = _decode(OPERATIONS[path], body), _options(exchange, path)
         if options.idempotency_key is not None and not request.stream:
             await answer_once(self._gateway, exchange, request, body=body, principal=principal, options=options)
             return
@@ -135,17 +133,17 @@ def _decode(operation: Operation, body: bytes) -> ClientRequest:
         raise InvalidRequest(f"The body is not acceptable JSON: {error}", code="invalid_json") from None
 
 
-def _options(exchange: HttpExchange, operation: Operation) -> CallOptions:
+def _options(exchange: HttpExchange, endpoint: str) -> CallOptions:
     headers = exchange.headers
     tags = headers.get(b"x-llm-proxy-tags")
     no_cache = b"x-llm-proxy-no-cache" in headers or b"no-store" in headers.get(b"cache-control", b"")
     return CallOptions(
-        endpoint=PATH_OF[operation],
+        endpoint=endpoint,
         client_ip=exchange.client_ip,
         tags=_tags(tags) if tags else frozenset(),
         no_cache=no_cache,
         timeout_s=_timeout(exchange) if b"x-llm-proxy-timeout" in headers else None,
-        idempotency_key=exchange.header(b"idempotency-key") if b"idempotency-key" in headers else None,
+        idempotency_key=exchange.header(b"idempotency-key"),
     )
 
 

@@ -169,7 +169,7 @@ class HttpExchange:
             lines.append(CLOSE)
         length, request_id = b"%d" % len(body), self.request_id.encode("ascii")
         if self._connection is not None:
-            await self._connection.respond(status, JSON_HEAD % (length, request_id) + _encode(lines), body)
+            await self._connection.respond(status, JSON_HEAD % (length, request_id) + header_lines(lines), body)
         else:
             lines[:0] = [JSON_TYPE, (b"content-length", length), (b"x-request-id", request_id)]
             await self._send({"type": "http.response.start", "status": status, "headers": lines})
@@ -194,7 +194,7 @@ class HttpExchange:
         self.started = True
         lines = [*STREAM_HEADERS, (b"x-request-id", self.request_id.encode("ascii")), *self.extra_headers, *headers]
         if self._connection is not None:
-            await self._connection.begin(_encode(lines))
+            await self._connection.begin(header_lines(lines))
         else:
             await self._send({"type": "http.response.start", "status": 200, "headers": lines})
 
@@ -220,7 +220,8 @@ def _request_id(offered: bytes) -> str:
     return offered.decode("ascii") if WELL_FORMED_REQUEST_ID.fullmatch(offered) else new_request_id()
 
 
-def _encode(headers: Iterable[Header]) -> bytes:
+def header_lines(headers: Iterable[Header]) -> bytes:
+    """As HTTP writes them, each with its line end."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 

@@ -71,8 +71,8 @@ class _KeepingSink:
 
     async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
         headers = tuple(headers)
+        self.settled = True
         if status < 500 and status != 429:
-            self.settled = True
             pairs = [
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in headers
@@ -82,7 +82,6 @@ class _KeepingSink:
             # Shielded: a client that leaves now has paid, and may ask for its answer again.
             await asyncio.shield(self._accounts.keep_answer(self._claim, answer))
         else:
-            self.settled = True
             await asyncio.shield(self._accounts.abandon_claim(self._claim))
         await self._exchange.reply(status, body, headers)
 

@@ -147,16 +147,13 @@ class Export:
         began = self._clock()
         counts = checkpoint.counts
         for row in read(self._query, after=checkpoint.row, last=checkpoint.last):
-            line = self._line(row, counts, seen)
+            line = line_of(self._query, row, counts, seen)
             if line is not None and file.add(line):
                 self._save(checkpoint, file, seen, row.id)
             if counts.read % TELL_EVERY == 0:
                 self._tell(self._progress(checkpoint, began))
         checkpoint.offset = file.end_segment()
         self._tell(self._progress(checkpoint, began))
-
-    def _line(self, row: Row, counts: Counts, seen: SeenContents | None) -> bytes | None:
-        return line_of(self._query, row, counts, seen)
 
     def _save(self, checkpoint: _Checkpoint, file: LineFile, seen: SeenContents | None, row: int) -> None:
         checkpoint.offset = file.end_segment()

@@ -1,11 +1,13 @@
 """Upstreams for end-to-end tests: the demo provider and the scripted fault upstream, each on a real socket."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from providers.demo import create_app
 from tests.e2e.gateway_process import GatewayProcess
+from tests.e2e.private_servers import PrivateServer, private_redis
 from tests.upstreams.servers import run_asgi
 
 
@@ -13,6 +15,12 @@ from tests.upstreams.servers import run_asgi
 def demo_url() -> Iterator[str]:
     with run_asgi(create_app()) as url:
         yield url
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[PrivateServer]:
+    with private_redis(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

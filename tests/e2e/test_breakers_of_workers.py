@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.calling import Caller, percentile, report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
-from tests.e2e.private_servers import PrivateServer, private_redis
+from tests.e2e.private_servers import PrivateServer
 from tests.upstreams.behaviours import Behaviour, Fault, expected_text
 from tests.upstreams.faults import FaultUpstream, Script
 
@@ -34,12 +34,6 @@ async def bad() -> AsyncIterator[FaultUpstream]:
 async def good() -> AsyncIterator[FaultUpstream]:
     async with FaultUpstream() as upstream:
         yield upstream
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[PrivateServer]:
-    with private_redis(tmp_path) as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,17 +2,15 @@
 file changes nothing, and no request fails or sees half a change."""
 
 import json
-import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy, shared_redis
 
 CHAT = "/v1/chat/completions"
 KEY = "a-key-of-the-file"
@@ -136,13 +134,7 @@ def test_a_hundred_changes_under_load_on_three_workers(migrated_data_dir: Path, 
         return json.dumps({"api_keys": [KEY], "providers": [provider], "model_aliases": alias})
 
     path.write_text(version(0))
-    redis = f"redis://127.0.0.1:6379/{os.environ.get('TEST_REDIS_DB', '9')}"
-    env = {
-        "PROXY_API_CONFIG": str(path),
-        "UPSTREAM_KEY": "sk-up",
-        "REDIS_URL": redis,
-        "PROXY_API_REDIS_PREFIX": f"test-{uuid.uuid4().hex[:8]}",
-    }
+    env = {"PROXY_API_CONFIG": str(path), "UPSTREAM_KEY": "sk-up", **shared_redis()}
     gateway = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path / "data"), env=env)
     gateway.key = KEY
     gateway.start("--workers", "3")

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.e2e.calling import Caller
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy, shared_redis
 from tests.integration.websocket.conftest import MAKE_PEOPLE, Door
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis]
@@ -25,9 +23,8 @@ WORKERS, PAGES, CALLS = 3, 9, 240
 def workers(
     migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, demo_url: str
 ) -> Iterator[GatewayProcess]:
-    redis = f"redis://127.0.0.1:6379/{os.environ.get('TEST_REDIS_DB', '9')}"
-    env = {"REDIS_URL": redis, "PROXY_API_REDIS_PREFIX": f"test-{uuid.uuid4().hex[:8]}"}
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("live") / "data"), env=env)
+    directory = fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("live") / "data")
+    process = GatewayProcess(directory, env=shared_redis())
     price = {"input_nano_usd_per_mtok": 10**9, "output_nano_usd_per_mtok": 2 * 10**9}
     models = [{"model": name, **price} for name in ("demo-small", "demo-large")]
     process.seed(

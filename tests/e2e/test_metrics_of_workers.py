@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import statistics
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.calling import report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy, shared_redis
 
 WORKERS = 3
 MOST_SERIES = 2000
@@ -27,9 +26,8 @@ SERIES = re.compile(r"^[a-z]", re.MULTILINE)
 def workers(
     migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, demo_url: str
 ) -> Iterator[GatewayProcess]:
-    redis = f"redis://127.0.0.1:6379/{os.environ.get('TEST_REDIS_DB', '9')}"
-    env = {"REDIS_URL": redis, "PROXY_API_REDIS_PREFIX": f"test-{uuid.uuid4().hex[:8]}"}
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("counted") / "data"), env=env)
+    directory = fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("counted") / "data")
+    process = GatewayProcess(directory, env=shared_redis())
     process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small"]}]})
     process.start("--workers", str(WORKERS))
     yield process

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import ledger
 from tests.e2e.calling import Caller, Got, at_once, percentile, report
 from tests.e2e.gateway_process import GatewayProcess
-from tests.e2e.private_servers import PrivateServer, private_postgres, private_redis
+from tests.e2e.private_servers import PrivateServer, private_postgres
 from tests.upstreams.behaviours import expected_text
 from tests.upstreams.faults import FaultUpstream
 
@@ -28,12 +28,6 @@ async def upstream() -> AsyncIterator[FaultUpstream]:
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[PrivateServer]:
     with private_postgres(tmp_path / "postgres") as server:
-        yield server
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[PrivateServer]:
-    with private_redis(tmp_path) as server:
         yield server
 
 

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from routing.export import Export, ExportFailed, ExportQuery, exporter, files
+from routing.export.exporter import line_of
 from routing.export.query import Row, read
 from routing.export.rules import problems
 from tests.integration.export.stored import BEGIN, answer, asked, made_up, record, store
@@ -103,20 +104,21 @@ class Interrupted(Exception):
 @pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz", "parquet"])
 @pytest.mark.parametrize("after", [3, 60, 120, 333])
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(
-    mixed: None, small_segments: None, tmp_path: Path, suffix: str, after: int
+    mixed: None, small_segments: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, after: int
 ) -> None:
     query = ExportQuery(format="raw", dedupe=True, redact=True)
     whole = run(tmp_path / f"whole.{suffix}", query)
     path = tmp_path / f"broken.{suffix}"
 
-    class Failing(Export):
-        def _line(self, row: Row, *rest: Any) -> bytes | None:
-            if row.request_id == f"req_{after:08}":
-                raise Interrupted
-            return super()._line(row, *rest)
+    def failing(query: ExportQuery, row: Row, *rest: Any) -> bytes | None:
+        if row.request_id == f"req_{after:08}":
+            raise Interrupted
+        return line_of(query, row, *rest)
 
-    with pytest.raises(Interrupted):
-        Failing(query, path).run()
+    with monkeypatch.context() as patched:
+        patched.setattr(exporter, "line_of", failing)
+        with pytest.raises(Interrupted):
+            Export(query, path).run()
     assert not path.exists()
     again = Export(query, path)
     manifest = again.run()

@@ -19,6 +19,7 @@ from accounts.models import AccountChange, ApiKey
 from accounts.records import AccountsSettings
 from accounts.settlements import Settlement, replay, settlements
 from accounts.sql_door import SqlDoor, SqlUnavailable
+from accounts.task_ending import end
 
 log = logging.getLogger("llm_proxy.accounts.background")
 TICK_S = 1.0
@@ -66,9 +67,7 @@ class Background:
         ]
 
     async def stop(self, *, timeout_s: float) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         try:
             async with asyncio.timeout(timeout_s):
                 await self.drain()

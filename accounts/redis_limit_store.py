@@ -22,6 +22,7 @@ from accounts.limit_store import Hold, Refused, StoreUnavailable, Taken
 from accounts.limits import RuleState, step_us
 from accounts.outages import PROBE_EVERY_S, Breaker
 from accounts.records import LimitRule
+from accounts.task_ending import end
 
 log = logging.getLogger("llm_proxy.accounts.redis_limit_store")
 SCRIPT = (Path(__file__).parent / "limits.lua").read_text(encoding="utf-8")
@@ -65,10 +66,7 @@ class RedisLimitStore:
         if self._pump is not None:
             with contextlib.suppress(StoreUnavailable):
                 await self._pump
-        for task in (self._renewal, self._probe):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await end([task for task in (self._renewal, self._probe) if task is not None])
         await self._redis.aclose()
 
     async def take(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:

@@ -17,6 +17,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from accounts.task_ending import end
 from monitoring.breaker import BreakerChange, Override, SharedBreaker
 from monitoring.deployment_state import UpstreamEvent
 from monitoring.upstream_state import UpstreamStates
@@ -57,9 +58,7 @@ class BreakerSharing:
     async def aclose(self) -> None:
         if self._on_event in self._states.hooks:
             self._states.hooks.remove(self._on_event)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def adopt(self, message: bytes) -> None:
         """Takes over what another worker says; what is not such a message is ignored."""

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from django.db import DatabaseError
 
+from accounts.task_ending import end
 from monitoring import live
 from monitoring.live import ProviderNow
 from monitoring.live_facts import LiveFacts, ProviderFacts, read_facts
@@ -91,9 +92,7 @@ class LiveFeed:
 
     async def aclose(self) -> None:
         _current[:] = []
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     # ------------------------------------------------------------------------------------------------- readers
 

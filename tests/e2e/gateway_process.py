@@ -159,7 +159,7 @@ class GatewayProcess:
                 time.sleep(0.05)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 20) -> int:
         if self._process is None or self._process.poll() is not None:
             return 0 if self._process is None else self._process.returncode
         self._process.send_signal(number)

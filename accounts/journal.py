@@ -35,6 +35,8 @@ READ_BYTES = 512 * 1024
 ATTEMPT, PROGRESS, SETTLED, RELEASED = b"apsr"
 
 Bookings = tuple[tuple[int, int], ...]
+Position = tuple[int, int]
+"""A file's sequence number and an offset in it."""
 Owner = tuple[str, str, float, int, int | None, Bookings]
 
 
@@ -108,6 +110,14 @@ class Journal:
     @property
     def drained_up(self) -> bool:
         return not self._unwritten and self._read_sequence == self._sequence and self._read_offset == self._size
+
+    def end(self) -> Position:
+        """Up to where it is written now."""
+        self._write_the_unwritten()
+        return self._sequence, self._size
+
+    def drained_to(self, end: Position) -> bool:
+        return (self._read_sequence, self._read_offset) >= end
 
     def read(self) -> Batch:
         """The next lines after what was `drained`; may hold no settlement although it moves the position."""

@@ -138,6 +138,42 @@ def test_what_a_full_disk_refuses_is_kept_and_written_later(tmp_path, room):
     journal.close()
 
 
+def test_a_drain_has_an_end_although_calls_go_on(journal):
+    for call in "abc":
+        journal.settled(owner(call), [record()])
+    end, late = journal.end(), iter(range(1_000))
+    drained = []
+    while not journal.drained_to(end):
+        journal.settled(owner(f"late{next(late)}"), [record()])
+        batch = journal.read()
+        drained += [item.call_id for item in settlements(batch.lines)]
+        journal.drained(batch)
+    assert drained[:3] == ["a", "b", "c"]
+    assert drain(journal)
+
+
+def test_a_drain_does_not_wait_for_a_disk_that_refuses(tmp_path):
+    left = [300]
+
+    def write(file: int, data: bytes) -> int:
+        if left[0] < len(data):
+            raise OSError(errno.ENOSPC, "no space left")
+        left[0] -= len(data)
+        return os.write(file, data)
+
+    journal = Journal(tmp_path, "w1", segment_bytes=300, write=write)
+    journal.open()
+    for call in "ab":
+        journal.settled(owner(call), [record()])
+    end = journal.end()
+    batch = journal.read()
+    assert [item.call_id for item in settlements(batch.lines)] == ["a"]
+    journal.drained(batch)
+    assert journal.drained_to(end)
+    assert not journal.drained_up
+    journal.close()
+
+
 def test_a_line_longer_than_a_file_gets_a_file_of_its_own(journal, tmp_path):
     journal.settled(owner("c" * 2_000), [record()])
     journal.settled(owner("d"), [record()])

@@ -1,6 +1,7 @@
 """The x-ratelimit response headers and the sentence of a refusal. Pure."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 
 from accounts.errors import HeaderPairs
@@ -19,16 +20,18 @@ def headers_of(rules: Sequence[LimitRule], verdict: Taken | Refused) -> HeaderPa
     A refusal also says when to come back, in whole seconds rounded up and in milliseconds."""
     tightest: dict[str, RuleState] = {}
     for rule, state in zip(rules, verdict.states, strict=True):
-        held = tightest.get(rule.kind)
-        if held is None or state.remaining < held.remaining:
-            tightest[rule.kind] = state
+        kind = rule.kind
+        if kind not in tightest or state.remaining < tightest[kind].remaining:
+            tightest[kind] = state
     pairs: list[tuple[bytes, bytes]] = []
-    for kind, (limit, remaining, reset) in NAMES.items():
-        found = tightest.get(kind)
-        if found is not None:
-            pairs.append((limit, b"%d" % found.limit))
-            pairs.append((remaining, b"%d" % found.remaining))
-            pairs.append((reset, _duration(found.reset_s)))
+    for kind, (limit_name, remaining_name, reset_name) in NAMES.items():
+        if kind in tightest:
+            limit, remaining, reset_s = tightest[kind]
+            pairs += (
+                (limit_name, b"%d" % limit),
+                (remaining_name, b"%d" % remaining),
+                (reset_name, _duration(ceil(reset_s * 1000))),
+            )
     if isinstance(verdict, Refused):
         pairs += _comeback(verdict)
     return tuple(pairs) or None
@@ -57,7 +60,9 @@ def refusal_of(refused: Refused) -> str:
     return f"Rate limit reached: {what}. Try again in {refused.retry_after_s:.3f} s."
 
 
-def _duration(seconds: float) -> bytes:
-    if seconds < 1:
-        return b"%dms" % ceil(seconds * 1000)
-    return (b"%.3f" % seconds).rstrip(b"0").rstrip(b".") + b"s"
+@lru_cache(maxsize=16)
+def _duration(milliseconds: int) -> bytes:
+    """Remembered because the windows of one call mostly end together."""
+    if milliseconds < 1000:
+        return b"%dms" % milliseconds
+    return (b"%d.%03d" % divmod(milliseconds, 1000)).rstrip(b"0").rstrip(b".") + b"s"

@@ -61,7 +61,8 @@ class Decision:
         return all(recompute(plan) == plan for plan in self.plans)
 
     def render(self) -> JsonObject:
-        """The JSON of `GET /requests/{id}` and `GET /routes/explain`: the last plan, earlier ones under `before`."""
+        """The JSON of `GET /requests/{id}` and `GET /routes/explain`: the last plan, earlier ones under `before`. `model` is
+        the name that was asked for, `route` the one that a plan was made for: another one after a fallback."""
         rendered = [render_plan(plan) for plan in self.plans]
         last = rendered[-1] if rendered else {"strategy": None, "candidates": [], "order": []}
         return {
@@ -80,6 +81,7 @@ def render_plan(plan: RoutePlan) -> JsonObject:
     terms = _terms(plan)
     return {
         "model": query.model,
+        "route": query.model,
         "strategy": plan.strategy.name,
         "candidates": [
             _render_candidate(candidate, reason, terms.get(candidate.deployment.id, {}))

@@ -5,6 +5,7 @@ charged; the others are recorded as provider cost.
 """
 
 import time
+from collections.abc import Sequence
 
 from accounts.admission import Accounts
 from accounts.pricing import cost_nano_usd, dearest
@@ -182,8 +183,10 @@ def _error_type(status: int, error: ClientFacing | UpstreamError | None) -> str 
     return "client_closed_request" if status == 499 else None
 
 
-def _reachable(call: Call) -> list[DeploymentSpec]:
+def _reachable(call: Call) -> Sequence[DeploymentSpec]:
     """Every deployment that may answer: the route's, and those of its fallbacks."""
+    if not call.route.fallbacks and not call.route.context_fallbacks:
+        return call.route.deployments
     found: list[DeploymentSpec] = []
     seen: set[str] = set()
     waiting = [call.route]

@@ -90,7 +90,8 @@ def _plan(plan: Mapping[str, Any], causes: Mapping[str, str]) -> dict[str, Any]:
     ]
     candidates.sort(key=lambda each: (each["position"] is None, each["position"] or 0))
     return {
-        "model": plan["model"],
+        # Decisions kept by an earlier version have no `route`.
+        "model": plan.get("route", plan["model"]),
         "strategy": plan.get("strategy"),
         "term_names": term_names,
         "candidates": candidates,

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-import uuid
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,9 +79,9 @@ class Seeder:
 
 
 def shared_redis() -> dict[str, str]:
-    """The environment of a gateway on the machine's own Redis, in a corner of its own."""
-    url = f"redis://127.0.0.1:6379/{os.environ.get('TEST_REDIS_DB', '9')}"
-    return {"REDIS_URL": url, "PROXY_API_REDIS_PREFIX": f"test-{uuid.uuid4().hex[:8]}"}
+    """The environment of a gateway on the machine's own Redis, in a database that no other test process uses."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    return {"REDIS_URL": f"redis://127.0.0.1:6379/{9 + process % 6}"}
 
 
 class GatewayProcess:

@@ -52,6 +52,16 @@ def test_renders_what_the_contract_promises():
     assert shown["draws"] == {"uniform": 0.25, "ramp": 0.5, "turn": 3}
 
 
+def test_after_a_fallback_each_plan_names_the_route_it_was_made_for():
+    decision = Decision("req_1", "asked-for", 7)
+    for route in ("asked-for", "fallback"):
+        made = plan(CHEAP)
+        decision.plans.append(made._replace(query=made.query._replace(model=route)))
+    shown = decision.render()
+    assert (shown["model"], shown["route"]) == ("asked-for", "fallback")
+    assert [(each["model"], each["route"]) for each in shown["before"]] == [("asked-for", "asked-for")]
+
+
 def test_never_shows_secrets_or_the_callers_name():
     decision = Decision("req_1", "m", 7)
     decision.plans.append(plan(CHEAP, UNPRICED, sticky="alice"))

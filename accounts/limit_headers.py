@@ -20,9 +20,9 @@ def headers_of(rules: Sequence[LimitRule], verdict: Taken | Refused) -> HeaderPa
     A refusal also says when to come back, in whole seconds rounded up and in milliseconds."""
     tightest: dict[str, RuleState] = {}
     for rule, state in zip(rules, verdict.states, strict=True):
-        kind = rule.kind
-        if kind not in tightest or state.remaining < tightest[kind].remaining:
-            tightest[kind] = state
+        held = tightest.get(rule.kind)
+        if held is None or state.remaining < held.remaining:
+            tightest[rule.kind] = state
     pairs: list[tuple[bytes, bytes]] = []
     for kind, (limit_name, remaining_name, reset_name) in NAMES.items():
         if kind in tightest:

@@ -23,6 +23,8 @@ from accounts.task_ending import end
 
 log = logging.getLogger("llm_proxy.accounts.background")
 TICK_S = 1.0
+# A revoked key must open no door a second later, and reading what changed takes its time too.
+FOLLOW_S = 0.7
 DRAIN_S = 0.9
 SLOW_TICK_S = 30.0
 BATCH = 2_000
@@ -60,7 +62,7 @@ class Background:
 
     def start(self) -> None:
         self._tasks = [
-            asyncio.create_task(self._every(TICK_S, self._follow), name="accounts-follow"),
+            asyncio.create_task(self._every(FOLLOW_S, self._follow), name="accounts-follow"),
             asyncio.create_task(self._every(TICK_S, self._renew), name="accounts-renew"),
             asyncio.create_task(self._every(DRAIN_S, self.drain), name="accounts-drain"),
             asyncio.create_task(self._every(SLOW_TICK_S, self._housekeeping, at_once=True), name="accounts-slow"),

@@ -1,0 +1,79 @@
+"""A revoked key opens no worker's door a second later, on connections that were open all the time."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.calling import report
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy, shared_redis
+
+WORKERS = 3
+CONNECTIONS = 24
+"""So many that each worker has some: the kernel spreads them."""
+WITHIN_S = 1.0
+REVOKE = """
+import sys, time
+import django
+django.setup()
+from accounts.provisioning import find_key, revoke_key
+revoke_key(find_key(sys.argv[1]).pk)
+print(time.monotonic())
+"""
+
+
+@pytest.fixture(scope="module")
+def workers(
+    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, demo_url: str
+) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(
+        fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("revoked") / "data"), env=shared_redis()
+    )
+    process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small"]}]})
+    process.start("--workers", str(WORKERS))
+    yield process
+    process.stop()
+
+
+async def last_success(gateway: GatewayProcess, key: str, statuses: set[str]) -> float:
+    """One connection that asks on and on; when it sent the last request that was let through."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    body = json.dumps({"model": "demo-small", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1})
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    last = 0.0
+    while True:
+        sent = time.monotonic()
+        writer.write((head + body).encode())
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"content-length: (\d+)", answer, re.IGNORECASE)
+        assert length, answer
+        await reader.readexactly(int(length[1]))
+        statuses.add(answer.split()[1])
+        if "200" not in answer.split()[1]:
+            writer.close()
+            return last
+        last = sent
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.redis
+async def test_a_revoked_key_is_refused_by_every_worker_within_a_second(workers: GatewayProcess) -> None:
+    latest = []
+    for number in range(3):
+        key = (await asyncio.to_thread(workers.manage, "create_api_key", f"leaves {number}")).split()[0]
+        statuses: set[str] = set()
+        callers = [asyncio.create_task(last_success(workers, key, statuses)) for _ in range(CONNECTIONS)]
+        printed = await asyncio.to_thread(workers.run, "-c", REVOKE, f"leaves {number}")
+        async with asyncio.timeout(10):
+            last = max(await asyncio.gather(*callers))
+        assert statuses == {"200", "401"}
+        latest.append(last - float(printed.split()[-1]))
+    report(f"revocation with {WORKERS} workers: last call let through {max(latest):.2f} s after it, of {latest}")
+    assert max(latest) <= WITHIN_S

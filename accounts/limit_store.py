@@ -91,18 +91,18 @@ class MemoryLimitStore:
         return Taken(tuple(states), tuple(buckets))
 
     def settle(self, hold: Hold, tokens: int) -> None:
-        now = self._clock_us()
-        for rule, bucket in zip(hold.rules, hold.buckets, strict=True):
+        difference = tokens - hold.tokens
+        for place, rule in enumerate(hold.rules):
             if rule.kind == "concurrency":
                 running = self._running.get(rule.scope)
                 if running is not None:
                     running.discard(hold.call_id)
                     if not running:
                         del self._running[rule.scope]
-            elif rule.kind == "tokens" and tokens != hold.tokens:
-                window = self._windows.get((rule.scope, rule.kind, rule.window_s))
+            elif difference and rule.kind == "tokens":
+                window = self._windows.get((rule.scope, "tokens", rule.window_s))
                 if window is not None:
-                    window.correct(bucket, tokens - hold.tokens, now)
+                    window.correct(hold.buckets[place], difference, self._clock_us())
 
     def cancel(self, hold: Hold) -> None:
         self.settle(hold, 0)

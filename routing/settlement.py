@@ -5,7 +5,7 @@ charged; the others are recorded as provider cost.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from accounts.admission import Accounts
 from accounts.pricing import cost_nano_usd, dearest
@@ -31,20 +31,20 @@ class Settlement:
         self._accounts = accounts
         self._rates = RateBook()
 
-    async def reserve(self, call: Call) -> None:
+    def reserve(self, call: Call) -> Awaitable[None]:
         """Holds the most this call can cost at its dearest candidate, in each budget of its key."""
-        most_input = call.estimate.most_input
-        output = call.estimate.output
-        costs: list[int | None] = []
-        tokens = 0
+        _, most_input, output = call.estimate
+        most, tokens = 0, 0
+        known = True
         for deployment in _reachable(call):
             most_output = output if output is not None else deployment.max_output_tokens or DEFAULT_OUTPUT_TOKENS
             tokens = max(tokens, most_input + most_output)
             rates = self._rates.at(deployment.prices, most_input)
-            costs.append(None if rates is None else dearest(rates, most_input, most_output))
-        known = [cost for cost in costs if cost is not None]
-        most = None if len(known) < len(costs) else max(known, default=0)
-        await self._accounts.reserve(call.admission, cost_nano_usd=most, tokens=tokens)
+            if rates is None:
+                known = False
+            else:
+                most = max(most, dearest(rates, most_input, most_output))
+        return self._accounts.reserve(call.admission, cost_nano_usd=most if known else None, tokens=tokens)
 
     def started(self, call: Call, attempt: Attempt) -> None:
         """Before anything is sent upstream: enough is written down to book the attempt should this process die."""

@@ -64,6 +64,10 @@ def crowd(document: dict) -> None:
         owner = Provider.objects.create(name="crowded", base_url=url, priority=9)
         rows += [Deployment(provider=owner, model=f"idle-model-{n}", upstream_model="x") for n in range(extra)]
     Deployment.objects.bulk_create(rows, 500)
+
+
+def crowd_of_keys(document: dict) -> None:
+    """After the first key was made: where there are keys, no start makes one."""
     keys = document.get("idle_keys", 0)
     blank = {"digest": "0" * 64, "hint": "none", "scopes": ["completions"]}
     ApiKey.objects.bulk_create([ApiKey(public_id=f"{n:016x}", name=f"k{n}", **blank) for n in range(keys)], 500)
@@ -73,7 +77,9 @@ def filled(document: dict) -> dict[str, str | None]:
     migrate_if_needed()
     with transaction.atomic():
         seed(document)
-    return {"api_key": prepare(demo_base_url="http://127.0.0.1:9/v1").api_key}
+    answer = {"api_key": prepare(demo_base_url="http://127.0.0.1:9/v1").api_key}
+    crowd_of_keys(document)
+    return answer
 
 
 def make_template() -> None:

@@ -22,6 +22,9 @@ class AnswerStore(Protocol):
     async def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
         """In the order of the keys; expired ones are not there."""
 
+    def at_hand(self, key: bytes) -> CachedAnswer | None:
+        """What can be told without waiting; None says nothing about what `get` will find."""
+
     async def put(self, answers: Sequence[tuple[bytes, CachedAnswer]], *, ttl_s: float, max_entries: int) -> None:
         """Keeps them for `ttl_s` seconds; beyond `max_entries` the least recently used leave."""
 
@@ -50,6 +53,9 @@ class MemoryAnswerStore:
     async def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
         now = self._clock()
         return [self._get(key, now) for key in keys]
+
+    def at_hand(self, key: bytes) -> CachedAnswer | None:
+        return self._get(key, self._clock())
 
     def _get(self, key: bytes, now: float) -> CachedAnswer | None:
         found = self._entries.get(key)

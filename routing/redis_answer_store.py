@@ -82,6 +82,10 @@ class RedisAnswerStore:
             found += [None] * len(some) if stored is None else [_decoded(each) for each in stored]
         return found
 
+    def at_hand(self, key: bytes) -> CachedAnswer | None:
+        """Nothing is kept here."""
+        return None
+
     async def put(self, answers: Sequence[tuple[bytes, CachedAnswer]], *, ttl_s: float, max_entries: int) -> None:
         for start in range(0, len(answers), _AT_ONCE):
             some = answers[start : start + _AT_ONCE]

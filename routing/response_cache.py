@@ -101,6 +101,10 @@ class ResponseCache:
         key = cache_key(
             call.request, tenant=call.principal.tenant, revision=call.table.revision, tags=call.options.tags
         )
+        at_hand = _for_tenant(self.store.at_hand(key), call)
+        if at_hand is not None:
+            await self._replay(call, at_hand)
+            return
         flight = self._flights.get(key)
         found = None if flight is None else await self._follow(call, key, flight)
         if found is not None:

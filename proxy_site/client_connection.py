@@ -50,6 +50,9 @@ class RequestConnection:
             await cycle.flow.drain()
         if cycle.disconnected:
             return
+        if cycle.scope["method"] == "HEAD":
+            # Its body would be taken for the next answer.
+            body = b""
         date = _lines(cycle.default_headers)
         cycle.transport.write(b"".join((STATUS_LINE[status], date, headers, self._ending(headers), body)))
         self._end()

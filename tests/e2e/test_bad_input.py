@@ -173,6 +173,17 @@ def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess)
     assert_is_an_error(server.get("/v1/nothing"), 404)
 
 
+def test_the_answer_to_a_head_request_has_no_body_that_the_next_answer_would_follow(server: GatewayProcess) -> None:
+    headers = f"host: x\r\nauthorization: Bearer {server.key}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(f"HEAD /v1/models HTTP/1.1\r\n{headers}\r\n".encode())
+        head = client.recv(65536)
+        assert head.startswith(b"HTTP/1.1 405 ")
+        assert head.endswith(b"\r\n\r\n")
+        client.sendall(f"GET /v1/models HTTP/1.1\r\n{headers}connection: close\r\n\r\n".encode())
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_wrong_content_type_is_refused(server: GatewayProcess) -> None:
     assert_is_an_error(server.post(CHAT, GOOD, {"content-type": "text/plain"}), 415)
 

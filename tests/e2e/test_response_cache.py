@@ -222,14 +222,20 @@ KEYS = """
 import django, json, sys
 django.setup()
 from accounts.provisioning import KeyOrder, create_key
-print(json.dumps([create_key(KeyOrder(name="k", team=team)).token for team in sys.argv[1:]]))
+from routing.table_loader import current_revision
+tokens = [create_key(KeyOrder(name="k", team=team)).token for team in sys.argv[1:]]
+print(json.dumps([current_revision(), tokens]))
 """
 
 
 @pytest.fixture(scope="module")
 def keys(server: GatewayProcess) -> list[str]:
-    """Keys of the teams red, blue, and red once more."""
-    return json.loads(server.run("-c", KEYS, "red", "blue", "red"))
+    """Keys of the teams red, blue, and red once more; known to the server, as nothing is kept beyond a revision."""
+    revision, tokens = json.loads(server.run("-c", KEYS, "red", "blue", "red"))
+    question = {"model": next(iter(MODELS)), "messages": [{"role": "user", "content": "which revision"}]}
+    while server.post("/v1/chat/completions", question)[1]["x-llm-proxy-revision"] != str(revision):
+        time.sleep(0.05)
+    return tokens
 
 
 async def test_no_tenant_ever_gets_anothers_answer(

@@ -18,7 +18,7 @@ from proxy_site.client_connection import RequestConnection
 
 HEADERS_DEADLINE_S = 10.0
 STALLED_READER_S = 30.0
-WRITE_BUFFER_BYTES = 512 * 1024
+WRITE_BUFFER_BYTES = 128 * 1024
 SWEEP_INTERVAL_S = 1.0
 LAME_DUCK_S = 2.0
 """A draining server answers one more request on each open connection that it gets within this time, because a client

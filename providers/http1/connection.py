@@ -16,7 +16,7 @@ HEADER_LIMIT_BYTES: Final = 64 * 1024
 """For the header block, and for whatever else may stand between two pieces of the body: interim answers, chunk
 extensions, trailers."""
 
-READ_AHEAD_BYTES: Final = 256 * 1024
+READ_AHEAD_BYTES: Final = 64 * 1024
 """What may lie unread here before the socket is paused; one read of the event loop may come on top."""
 
 WRITE_STEP_BYTES: Final = 64 * 1024

@@ -143,7 +143,8 @@ async def check_that_nothing_leaked(transport, server, endpoint):
     server.script = answer_each(OK)
     seen = await asyncio.gather(*[outcome(transport, endpoint, timeout_s=5) for _ in range(40)])
     assert {found.body or found.error for found in seen} == {b"ok"}
-    assert server.open <= endpoint.max_connections
+    # The server hears of a connection that was aborted a moment later than the pool, which has opened another one by then.
+    assert await eventually(lambda: server.open <= endpoint.max_connections)
 
 
 async def test_callers_that_leave_at_random_moments_leak_nothing(transport, server):

@@ -113,7 +113,9 @@ async def test_stalled_readers_cost_little_memory_and_are_cut(server: GatewayPro
     for client in clients:
         client.close()
     each = grown / STALLED
-    report(f"stalled readers: {STALLED} of a 7 MB stream each, {each:.2f} MB each, the last cut after {cut_after:.0f} s")
+    report(
+        f"stalled readers: {STALLED} of a 7 MB stream each, {each:.2f} MB each, the last cut after {cut_after:.0f} s"
+    )
     assert each <= 1
     assert 30 <= cut_after < 45
 

@@ -1,5 +1,6 @@
 """`/playground/`: a model tried in the browser before any code is written, over the WebSocket door of the gateway."""
 
+import time
 from typing import Any
 
 from django.conf import settings
@@ -9,8 +10,12 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from monitoring import live
 from providers.models import Deployment
 from routing.models import ModelAlias
+from routing.table_loader import current_revision
+
+FOLLOWED_WITHIN_S = 2.0
 
 
 def _is_staff(user: Any) -> bool:
@@ -19,11 +24,19 @@ def _is_staff(user: Any) -> bool:
 
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
+    _wait_for_this_worker()
     models = choices()
     return render(request, "playground/playground.html", {"models": models, "words": _words()})
 
 
 playground = user_passes_test(_is_staff, login_url=settings.LOGIN_URL)(page)
+
+
+def _wait_for_this_worker() -> None:
+    """Whoever has just added a model would be told that there is none of that name, if it were offered before it is known."""
+    state, deadline = live.current(), time.monotonic() + FOLLOWED_WITHIN_S
+    while state is not None and state.conditions().revision < current_revision() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def choices() -> dict[str, list[dict[str, Any]]]:

@@ -344,8 +344,7 @@ async def test_a_slow_caller_slows_the_upstream_down(transport, server, endpoint
     first = await response.chunk(2)
     assert 0 < len(first) <= 1024 * 1024
     async with asyncio.timeout(10):
-        # The kernels' own buffers are emptied first.
-        while written == before:
+        while written == before:  # the kernels' own buffers are emptied first
             await response.chunk(2)
     response.close()
 

@@ -69,7 +69,7 @@ class Background:
         ]
 
     async def stop(self, *, timeout_s: float) -> None:
-        await end(self._tasks)
+        await end(*self._tasks)
         try:
             async with asyncio.timeout(timeout_s):
                 await self.drain()
@@ -85,8 +85,8 @@ class Background:
         """Books everything that was settled before the call. Raises SqlUnavailable."""
         async with self._draining:
             # Not what is settled meanwhile: under load it would run after it in ever smaller batches, at thrice the cost.
-            end = self._journal.end()
-            while not self._journal.drained_to(end):
+            until = self._journal.end()
+            while not self._journal.drained_to(until):
                 batch = self._journal.read()
                 if batch.lines:
                     await self._book(batch.lines)

@@ -66,7 +66,7 @@ class RedisLimitStore:
         if self._pump is not None:
             with contextlib.suppress(StoreUnavailable):
                 await self._pump
-        await end([task for task in (self._renewal, self._probe) if task is not None])
+        await end(self._renewal, self._probe)
         await self._redis.aclose()
 
     async def take(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:

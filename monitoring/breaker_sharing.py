@@ -58,7 +58,7 @@ class BreakerSharing:
     async def aclose(self) -> None:
         if self._on_event in self._states.hooks:
             self._states.hooks.remove(self._on_event)
-        await end(self._tasks)
+        await end(*self._tasks)
 
     def adopt(self, message: bytes) -> None:
         """Takes over what another worker says; what is not such a message is ignored."""

@@ -7,6 +7,7 @@ from typing import Any
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from accounts.task_ending import end
 from monitoring import live, live_feed
 from monitoring.live_feed import LiveFeed
 
@@ -38,9 +39,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._send(await feed.snapshot())
 
     async def disconnect(self, code: int) -> None:
-        if self._sender is not None:
-            self._sender.cancel()
-            await asyncio.gather(self._sender, return_exceptions=True)
+        await end(self._sender)
         raise StopConsumer
 
     async def _keep_sending(self, feed: LiveFeed) -> None:

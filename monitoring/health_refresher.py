@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
+from accounts.task_ending import end
 from monitoring.deployment_state import DeploymentState, Health
 from monitoring.models import HealthState, OperatorRequest
 from monitoring.recovery import RecoveryWatch
@@ -109,9 +110,7 @@ class HealthRefresher:
         self._task = asyncio.create_task(self._watch(), name="health-refresher")
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     def nudge(self) -> None:
         """Somebody wrote results: look now."""

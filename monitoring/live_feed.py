@@ -92,7 +92,7 @@ class LiveFeed:
 
     async def aclose(self) -> None:
         _current[:] = []
-        await end(self._tasks)
+        await end(*self._tasks)
 
     # ------------------------------------------------------------------------------------------------- readers
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accounts.task_ending import end
 from monitoring import metrics
 from monitoring.event_recorder import EventRecorder
 from monitoring.finished_call import FinishedCall
@@ -76,9 +77,7 @@ class WorkerMonitoring:
         self._sampler = asyncio.create_task(self._sample(), name="gauge-sampler")
 
     async def aclose(self) -> None:
-        if self._sampler is not None:
-            self._sampler.cancel()
-            await asyncio.gather(self._sampler, return_exceptions=True)
+        await end(self._sampler)
         await self.health.aclose()
         if self.sharing is not None:
             await self.sharing.aclose()

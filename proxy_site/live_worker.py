@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import DatabaseError
 
+from accounts.task_ending import end
 from monitoring import live
 from monitoring.deployment_state import UpstreamSnapshot
 from monitoring.live import Conditions, ProviderNow
@@ -48,9 +49,7 @@ class WorkerLiveState:
 
     async def aclose(self) -> None:
         live.install(None)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     # ------------------------------------------------------------------------------------------------- questions
 

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from accounts.task_ending import end
 from proxy_site.client_connection import RequestConnection
 
 HEADERS_DEADLINE_S = 10.0
@@ -143,9 +144,7 @@ class GatewayServer(uvicorn.Server):
             self._on_drain()
         await self._drain(shared_listener=sockets is not None)
         await super().shutdown(sockets=sockets)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await end(self._sweeper)
         # A drained shutdown is a success, not a death by signal: uvicorn would raise the signal again.
         self._captured_signals.clear()
 

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -258,15 +257,24 @@ def database() -> dict[str, Any]:
 DATABASES = {"default": database()}
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-CHANNEL_LAYERS: dict[str, Any] = {
-    "default": {
+
+
+def channel_layer() -> dict[str, Any]:
+    if not REDIS_URL:
+        return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    # Imported here: most installations have no Redis.
+    from redis.connection import parse_url
+
+    # Messages reach every database of a server: gateways in different ones must not hear each other.
+    database = parse_url(REDIS_URL).get("db") or 0  # type: ignore[no-untyped-call]
+    prefix = f"llm_proxy_ws.{database}"
+    return {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # Messages reach every database of a server: gateways in different ones must not hear each other.
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": f"llm_proxy_ws.{urlsplit(REDIS_URL).path.strip('/') or '0'}"},
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": prefix},
     }
-    if REDIS_URL
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-}
+
+
+CHANNEL_LAYERS: dict[str, Any] = {"default": channel_layer()}
 
 # ------------------------------------------------------------------------------------------------------ background work
 CELERY_BROKER_URL = REDIS_URL or "memory://"

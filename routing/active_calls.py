@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 
+from accounts.task_ending import end
 from routing.call import Call
 
 SWEEP_INTERVAL_S = 0.1
@@ -52,10 +53,7 @@ class ActiveCalls:
         """Waits for what is running, up to the drain deadline, then interrupts the rest and waits for it to end."""
         while self._calls and (self.drain_deadline is None or time.monotonic() < self.drain_deadline + 5):
             await asyncio.sleep(0.05)
-        tasks = [task for task in (self._sweeper, *self._comments) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._sweeper, *self._comments)
 
     async def _sweep(self) -> None:
         for sweep in itertools.count():

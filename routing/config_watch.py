@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from django.db import DatabaseError, close_old_connections
 
+from accounts.task_ending import end
 from routing.configuration.loading import load_if_changed, read_file
 from routing.configuration.problems import ConfigurationRefused
 
@@ -86,9 +87,7 @@ class ConfigWatcher:
             self._task = asyncio.create_task(self._watch(), name="config-watcher")
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _watch(self) -> None:
         loaded: Stamp | None = None

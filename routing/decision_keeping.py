@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from django.db import DatabaseError, close_old_connections
 
+from accounts.task_ending import end
 from routing.decisions import Decision
 from routing.models import RouteDecisionRecord
 
@@ -58,9 +59,7 @@ class DecisionKeeper:
         self._task = asyncio.create_task(self._run(), name="decision-keeper")
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         await self._flush()
 
     def finished(self, decision: Decision) -> None:

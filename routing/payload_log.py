@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import DatabaseError, close_old_connections
 
+from accounts.task_ending import end
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.types import JsonObject, Operation
 from routing.call import Call, Header
@@ -85,9 +86,7 @@ class PayloadLog:
             self._task = asyncio.create_task(self._run(), name="payload-log")
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         await self._flush()
 
     async def _run(self) -> None:

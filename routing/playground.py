@@ -34,8 +34,8 @@ playground = user_passes_test(_is_staff, login_url=settings.LOGIN_URL)(page)
 
 def _wait_for_this_worker() -> None:
     """Whoever has just added a model would be told that there is none of that name, if it were offered before it is known."""
-    state, deadline = live.current(), time.monotonic() + FOLLOWED_WITHIN_S
-    while state is not None and state.conditions().revision < current_revision() and time.monotonic() < deadline:
+    state, wanted, deadline = live.current(), current_revision(), time.monotonic() + FOLLOWED_WITHIN_S
+    while state is not None and state.conditions().revision < wanted and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

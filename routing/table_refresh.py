@@ -7,6 +7,7 @@ from time import time
 
 from django.db import DatabaseError
 
+from accounts.task_ending import end
 from routing.deployment_prices import outdated
 from routing.table import EMPTY_TABLE, RoutingTable
 from routing.table_loader import poll_revision, poll_table
@@ -41,9 +42,7 @@ class TableRefresher:
         self._task = asyncio.create_task(self._watch(), name="table-refresher")
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     def nudge(self) -> None:
         """A change was announced: look now."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.calling import Caller, Got, report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy, shared_redis
 from tests.upstreams.behaviours import expected_text
 from tests.upstreams.faults import FaultUpstream
 
@@ -18,7 +18,6 @@ MODELS = [
     {"model": "endless", "upstream_model": "fault:none?tokens=1000&interval_s=0.1"},
     {"model": "short", "upstream_model": "fault:none?tokens=5&interval_s=0.05"},
 ]
-REDIS = "redis://127.0.0.1:6379/9"
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ async def load(caller: Caller, until: asyncio.Event, found: list[Got]) -> None:
 
 async def roll(server: GatewayProcess, clients: int, restarts: int) -> list[Got]:
     """Every answer that clients got while the workers were replaced."""
-    server.env["REDIS_URL"] = REDIS
+    server.env.update(shared_redis())
     server.start("--workers", "2")
     found: list[Got] = []
     async with Caller(server) as caller:

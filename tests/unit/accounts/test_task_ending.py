@@ -22,10 +22,11 @@ async def test_a_task_that_loses_a_cancellation_ends_all_the_same():
     tasks = [asyncio.create_task(loop()), asyncio.create_task(failing())]
     await asyncio.sleep(0)
     async with asyncio.timeout(5):
-        await end(tasks)
+        await end(*tasks)
     assert lost == 1
     assert all(task.done() for task in tasks)
 
 
 async def test_without_tasks_there_is_nothing_to_wait_for():
-    await end([])
+    await end()
+    await end(None)

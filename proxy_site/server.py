@@ -210,7 +210,7 @@ def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
         "ws": "websockets-sansio",
         "ws_ping_interval": 20.0,
         "ws_max_size": 8 * 1024 * 1024,
-        # Messages are small; a page costs more CPU compressed than it saves, and each socket two dictionaries of memory.
+        # Messages are small: compressing them would save little, and costs each socket two dictionaries of memory.
         "ws_per_message_deflate": False,
         "lifespan": "on",
         # Forwarded addresses are for those who configure which proxies to trust.

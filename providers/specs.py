@@ -70,7 +70,11 @@ class ProviderSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentSpec:
-    """One model at one provider. `capabilities` are the names of `providers.capabilities`; unknown sizes are None."""
+    """One model at one provider. `capabilities` are the names of `providers.capabilities`; unknown sizes are None.
+
+    `tier` is the priority that counts, its own or else its provider's, 1 before 2; `traffic_weight` is its own weight
+    times its provider's. Both are kept because every request compares them for every candidate.
+    """
 
     id: int
     provider: ProviderSpec
@@ -85,6 +89,13 @@ class DeploymentSpec:
     weight: int = 1
     tags: frozenset[str] = frozenset()
     options: JsonObject = field(default_factory=dict)
+    tier: int = field(init=False, repr=False, compare=False)
+    traffic_weight: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = self.priority
+        object.__setattr__(self, "tier", self.provider.priority if own is None else own)
+        object.__setattr__(self, "traffic_weight", self.weight * self.provider.weight)
 
     @property
     def name(self) -> str:

@@ -55,23 +55,39 @@ class RoutePlan(NamedTuple):
 def make_plan(query: RouteQuery, candidates: Sequence[Candidate], strategy: Strategy, draws: Draws) -> RoutePlan:
     """`candidates` in their configured order, which breaks ties. An empty order means that nobody may serve this."""
     candidates = tuple(candidates)
-    # The cheap questions are asked here, because this loop is most of what a plan costs; the others by `unfit`.
-    demanding = query.needs or query.tags or query.allowed is not None
     tokens = query.input_tokens + (query.max_output_tokens or 0)
+    if query.needs or query.tags or query.allowed is not None or not _all_may_serve(candidates, tokens, draws.ramp):
+        return _careful_plan(query, candidates, strategy, draws)
+    order = candidates if len(candidates) < 2 else _arranged(query, candidates, strategy, draws)
+    found = tuple([candidate[0] for candidate in order])
+    # The class's own constructor costs twice as much.
+    return tuple.__new__(RoutePlan, (query, candidates, strategy, draws, (None,) * len(candidates), found, 0))
+
+
+def _all_may_serve(candidates: Sequence[Candidate], tokens: int, ramp: float) -> bool:
+    """Whether nothing speaks against anybody, as on nearly every request: then most of what a plan costs is saved."""
+    for deployment, bar, _, _, _, _, share in candidates:
+        if bar is not None or share <= ramp:
+            return False
+        window = deployment.context_window
+        if window is not None and tokens > window:
+            return False
+    return True
+
+
+def _careful_plan(query: RouteQuery, candidates: tuple[Candidate, ...], strategy: Strategy, draws: Draws) -> RoutePlan:
     sound: list[Candidate] = []
     ramping: list[Candidate] = []
     yielding: list[Candidate] = []
     reasons: list[str | None] = []
     for candidate in candidates:
-        deployment, bar, yields, _, _, _, ramp = candidate
-        window = deployment.context_window
-        if (demanding or (window is not None and tokens > window)) and (reason := unfit(query, deployment)):
+        if reason := unfit(query, candidate.deployment):
             reasons.append(reason)
             continue
-        reasons.append(bar)
-        if bar is None:
-            (sound if ramp > draws.ramp else ramping).append(candidate)
-        elif yields:
+        reasons.append(candidate.bar)
+        if candidate.bar is None:
+            (sound if candidate.ramp > draws.ramp else ramping).append(candidate)
+        elif candidate.yields:
             yielding.append(candidate)
     if len(sound) > 1:
         sound = _arranged(query, sound, strategy, draws)
@@ -80,9 +96,8 @@ def make_plan(query: RouteQuery, candidates: Sequence[Candidate], strategy: Stra
         panicked = _add_the_others(query, strategy, draws, sound, ramping, yielding)
         if panicked:
             reasons = [None if each in yielding else reason for each, reason in zip(candidates, reasons, strict=True)]
-    order = tuple([candidate[0] for candidate in sound])
-    # The class's own constructor costs twice as much.
-    return tuple.__new__(RoutePlan, (query, candidates, strategy, draws, tuple(reasons), order, panicked))
+    order = tuple([candidate.deployment for candidate in sound])
+    return RoutePlan(query, candidates, strategy, draws, tuple(reasons), order, panicked)
 
 
 def recompute(plan: RoutePlan) -> RoutePlan:
@@ -139,9 +154,9 @@ def _add_the_others(
     return ejected
 
 
-def _arranged(query: RouteQuery, group: list[Candidate], strategy: Strategy, draws: Draws) -> list[Candidate]:
+def _arranged(query: RouteQuery, group: Sequence[Candidate], strategy: Strategy, draws: Draws) -> list[Candidate]:
     if len(group) == 1:
-        return group
+        return list(group)
     if query.sticky is not None:
         return sticky_order(query.sticky, group, tiered=strategy.tiered)
     return strategy.order(query, group, draws)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from monitoring.upstream_state import Candidate
-from routing.strategies.base import tier_of, weight_of
 
 _MASK = (1 << 64) - 1
 
@@ -16,14 +15,14 @@ def sticky_order(key: str, candidates: Sequence[Candidate], *, tiered: bool) -> 
     seed = int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
     def rank(candidate: Candidate) -> tuple[int, float]:
-        return tier_of(candidate) if tiered else 0, _distance(seed, candidate)
+        return candidate.deployment.tier if tiered else 0, _distance(seed, candidate)
 
     return sorted(candidates, key=rank)
 
 
 def _distance(seed: int, candidate: Candidate) -> float:
     """-ln(u) / weight with u uniform in (0, 1]: the smallest wins in proportion to weight (rendezvous)."""
-    weight = weight_of(candidate)
+    weight = candidate.deployment.traffic_weight
     if weight <= 0:
         return float("inf")
     return -math.log(((_mix(seed ^ _mix(candidate.deployment.id)) >> 11) + 1) / (1 << 53)) / weight

@@ -27,17 +27,6 @@ class Strategy(Protocol):
         there is one. Called when a record is read, never while a request waits."""
 
 
-def tier_of(candidate: Candidate) -> int:
-    """1 comes before 2. A deployment's own priority wins over its provider's."""
-    deployment = candidate.deployment
-    return deployment.provider.priority if deployment.priority is None else deployment.priority
-
-
-def weight_of(candidate: Candidate) -> int:
-    deployment = candidate.deployment
-    return deployment.weight * deployment.provider.weight
-
-
 def weighted_order(candidates: Sequence[Candidate], uniform: float) -> list[Candidate]:
     """Drawn without replacement, each pick in proportion to its weight among those left; weight 0 comes last.
 
@@ -45,7 +34,9 @@ def weighted_order(candidates: Sequence[Candidate], uniform: float) -> list[Cand
     attempts are hardly ever made; behind them the configured order stands.
     """
     left = list(candidates)
-    weights = [each[0].weight * each[0].provider.weight for each in left]
+    weights = [each[0].traffic_weight for each in left]
+    if weights[0] and weights.count(weights[0]) == len(weights):
+        return _evenly(left, uniform)
     total = sum(weights)
     ordered: list[Candidate] = []
     while len(ordered) < DRAWN_PLACES and len(left) > 1 and total > 0:
@@ -63,8 +54,19 @@ def weighted_order(candidates: Sequence[Candidate], uniform: float) -> list[Cand
     return ordered + left
 
 
+def _evenly(left: list[Candidate], uniform: float) -> list[Candidate]:
+    """The same where all weigh the same."""
+    ordered: list[Candidate] = []
+    for count in range(len(left), max(len(left) - DRAWN_PLACES, 1), -1):
+        point = uniform * count
+        index = int(point)
+        uniform = point - index
+        ordered.append(left.pop(index))
+    return ordered + left
+
+
 def _weightless(candidate: Candidate) -> bool:
-    return weight_of(candidate) == 0
+    return candidate.deployment.traffic_weight == 0
 
 
 def by_score(candidates: Sequence[Candidate], scores: Sequence[Score], uniform: float) -> list[Candidate]:

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from monitoring.upstream_state import Candidate
 from routing.route_query import Draws, RouteQuery
-from routing.strategies.base import Strategy, Terms, by_score, weight_of
+from routing.strategies.base import Strategy, Terms, by_score
 
 
 def score(candidate: Candidate) -> float:
     """Calls running once this one has joined them, per unit of weight; weight 0 only when nothing else is left."""
-    weight = weight_of(candidate)
+    weight = candidate.deployment.traffic_weight
     return (candidate.outstanding + 1) / weight if weight > 0 else float("inf")
 
 
@@ -22,5 +22,6 @@ class LeastBusy(Strategy):
 
     def terms(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Terms]:
         return [
-            {"score": score(each), "outstanding": each.outstanding, "weight": weight_of(each)} for each in candidates
+            {"score": score(each), "outstanding": each.outstanding, "weight": each.deployment.traffic_weight}
+            for each in candidates
         ]

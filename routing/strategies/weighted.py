@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from monitoring.upstream_state import Candidate
 from routing.route_query import Draws, RouteQuery
-from routing.strategies.base import Strategy, Terms, weight_of, weighted_order
+from routing.strategies.base import Strategy, Terms, weighted_order
 
 
 class Weighted(Strategy):
@@ -15,5 +15,6 @@ class Weighted(Strategy):
         return weighted_order(candidates, draws.uniform)
 
     def terms(self, query: RouteQuery, candidates: Sequence[Candidate], draws: Draws) -> list[Terms]:
-        total = sum(map(weight_of, candidates)) or 1
-        return [{"weight": weight_of(each), "share": weight_of(each) / total} for each in candidates]
+        weights = [candidate.deployment.traffic_weight for candidate in candidates]
+        total = sum(weights) or 1
+        return [{"weight": weight, "share": weight / total} for weight in weights]

@@ -170,7 +170,11 @@ class Accounts:
             raise AccountsUnavailable("Usage cannot be recorded at the moment.", retry_after_s=5)
         self._count += 1
         admission = Admission(
-            f"{self.worker}{self._count:x}", principal, request_id, min(tokens, CEILING), self._clock()
+            f"{self.worker}{self._count:x}",
+            principal,
+            request_id,
+            tokens if tokens < CEILING else CEILING,
+            self._clock(),
         )
         if principal.limits:
             await self._take(admission, principal.limits)
@@ -205,6 +209,8 @@ class Accounts:
             return
         admission.open = False
         self._journal.settled(_owner(admission), records)
+        if not admission.slices and admission.hold is None:
+            return
         cost = tokens = 0
         for record in records:
             if record.final:
@@ -283,7 +289,7 @@ class Accounts:
             raise RateLimitExceeded(
                 refusal_of(verdict), retry_after_s=verdict.retry_after_s, headers=headers_of(rules, verdict) or ()
             )
-        admission.hold = Hold(store, admission.id, rules, verdict.buckets, admission.tokens)
+        admission.hold = tuple.__new__(Hold, (store, admission.id, rules, verdict.buckets, admission.tokens))
         admission.headers = headers_of(rules, verdict)
 
     def _sql_changed(self, up: bool) -> None:

@@ -89,9 +89,10 @@ class Slice:
         return self.granted_tokens - self.held_tokens - self.spent_tokens
 
     def covers(self, cost: int, tokens: int) -> bool:
+        # Every call asks this: the sums are written out, because a property costs more than what it adds up.
         rule = self.rule
-        return (rule.amount_nano_usd is None or self.free_nano >= cost) and (
-            rule.tokens is None or self.free_tokens >= tokens
+        return (rule.amount_nano_usd is None or self.granted_nano - self.held_nano - self.spent_nano >= cost) and (
+            rule.tokens is None or self.granted_tokens - self.held_tokens - self.spent_tokens >= tokens
         )
 
     def is_beyond(self, cost: int, tokens: int) -> bool:
@@ -113,14 +114,14 @@ class Slice:
         self.held_tokens -= held_tokens
         self.spent_nano += cost
         self.spent_tokens += tokens
-        self.granted_nano = max(self.granted_nano, self.held_nano + self.spent_nano)
-        self.granted_tokens = max(self.granted_tokens, self.held_tokens + self.spent_tokens)
+        nano, count = self.held_nano + self.spent_nano, self.held_tokens + self.spent_tokens
+        if nano > self.granted_nano:
+            self.granted_nano = nano
+        if count > self.granted_tokens:
+            self.granted_tokens = count
 
     def runs_low(self) -> bool:
-        rule = self.rule
-        return (rule.amount_nano_usd is not None and self.free_nano < self.low_nano) or (
-            rule.tokens is not None and self.free_tokens < self.low_tokens
-        )
+        return not self.covers(self.low_nano, self.low_tokens)
 
     def receive(self, grant: Grant, asked_nano: int, asked_tokens: int) -> None:
         if self.lease_id not in {0, grant.lease_id}:
@@ -205,8 +206,10 @@ class BudgetBook:
         raise AccountsUnavailable("The budget could not be reserved in time.")
 
     def settle(self, slices: Sequence[Slice], held: tuple[int, int], spent: tuple[int, int]) -> None:
+        held_cost, held_tokens = held
+        cost, tokens = spent
         for found in slices:
-            found.settle(*held, *spent)
+            found.settle(held_cost, held_tokens, cost, tokens)
 
     async def tick(self, *, give_all_back: bool = False) -> None:
         """Once a second: gives back what is unused, renews what is used. Raises SqlUnavailable."""

@@ -27,11 +27,9 @@ def headers_of(rules: Sequence[LimitRule], verdict: Taken | Refused) -> HeaderPa
     for kind, (limit_name, remaining_name, reset_name) in NAMES.items():
         if kind in tightest:
             limit, remaining, reset_s = tightest[kind]
-            pairs += (
-                (limit_name, b"%d" % limit),
-                (remaining_name, b"%d" % remaining),
-                (reset_name, _duration(ceil(reset_s * 1000))),
-            )
+            pairs.append((limit_name, b"%d" % limit))
+            pairs.append((remaining_name, b"%d" % remaining))
+            pairs.append((reset_name, _duration(ceil(reset_s * 1000))))
     if isinstance(verdict, Refused):
         pairs += _comeback(verdict)
     return tuple(pairs) or None

@@ -62,15 +62,16 @@ class MemoryLimitStore:
 
     def take_now(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
         now = self._clock_us()
+        parts, windows = self.parts, self._windows
         asked: list[tuple[LimitRule, int, SlidingWindow | None, int, int]] = []
         for rule in rules:
-            limit = self._limit(rule)
+            limit = rule.limit if parts == 1 else divided(rule.limit, parts)
             if rule.kind == "concurrency":
                 if len(self._running.get(rule.scope, ())) >= limit:
                     return self._refusal(rules, tokens, now)
                 asked.append((rule, limit, None, 0, 1))
             else:
-                window = self._window(rule)
+                window = windows.get((rule.scope, rule.kind, rule.window_s)) or self._window(rule)
                 bucket = window.advance(now)
                 amount = 1 if rule.kind == "requests" else tokens
                 if window.total + amount > limit:
@@ -85,10 +86,10 @@ class MemoryLimitStore:
             else:
                 counted.add_at(bucket, amount)
                 reset_us = counted.leaves_us(bucket) - now
-                # The class's own constructor costs twice as much.
+                # Here and below: the class's own constructor costs twice as much.
                 states.append(tuple.__new__(RuleState, (limit, limit - counted.total, reset_us / 1e6)))
             buckets.append(bucket)
-        return Taken(tuple(states), tuple(buckets))
+        return tuple.__new__(Taken, (tuple(states), tuple(buckets)))
 
     def settle(self, hold: Hold, tokens: int) -> None:
         difference = tokens - hold.tokens

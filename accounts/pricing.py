@@ -11,6 +11,8 @@ def cost_nano_usd(tokens: Tokens, rates: Rates) -> int:
     Cached and cache-write tokens are taken out of the input and priced on their own, reasoning tokens out of the
     output, so that nothing is paid twice; a provider that reports more parts than the whole is paid for the parts.
     """
+    if not (tokens.cached or tokens.cache_write or tokens.reasoning):
+        return -(-(tokens.input * rates.input + tokens.output * rates.output) // PER)
     cached = _or(rates.cached_input, rates.input)
     written = _or(rates.cache_write, rates.input)
     reasoning = _or(rates.reasoning, rates.output)
@@ -28,8 +30,13 @@ def cost_nano_usd(tokens: Tokens, rates: Rates) -> int:
 
 def dearest(rates: Rates, input_tokens: int, output_tokens: int) -> int:
     """Upper bound of a call's cost: every input token at the dearest input price, every output token likewise."""
-    price_in = max(rates.input, _or(rates.cached_input, 0), _or(rates.cache_write, 0))
-    price_out = max(rates.output, _or(rates.reasoning, 0))
+    price_in, price_out, cached, written, reasoning = rates.input, rates.output, *rates[2:]
+    if cached is not None and cached > price_in:
+        price_in = cached
+    if written is not None and written > price_in:
+        price_in = written
+    if reasoning is not None and reasoning > price_out:
+        price_out = reasoning
     return -(-(input_tokens * price_in + output_tokens * price_out) // PER)
 
 

@@ -68,7 +68,8 @@ def json_line(call: FinishedCall, level: str) -> bytes:
         "provider": call.provider,
         "model": call.model,
         "tokens": call.input_tokens + call.output_tokens,
-        "duration": round(call.duration_s, 4),
+        # `round` would take three times as long.
+        "duration": int(call.duration_s * 1e4) / 1e4,
         "status_code": call.status,
         "endpoint": call.endpoint,
         "stream": call.stream,
@@ -77,7 +78,7 @@ def json_line(call: FinishedCall, level: str) -> bytes:
         "team": call.team,
         "deployment": call.deployment,
         "attempts": len(call.attempts),
-        "time_to_first_token": None if call.first_token_s is None else round(call.first_token_s, 4),
+        "time_to_first_token": None if call.first_token_s is None else int(call.first_token_s * 1e4) / 1e4,
         "input_tokens": call.input_tokens,
         "output_tokens": call.output_tokens,
         "cached_tokens": call.cached_tokens,
@@ -87,7 +88,7 @@ def json_line(call: FinishedCall, level: str) -> bytes:
         "trace_id": call.trace_id,
     }
     if call.overhead_s is not None:
-        fields["overhead"] = round(call.overhead_s, 5)
+        fields["overhead"] = int(call.overhead_s * 1e5) / 1e5
     if call.error_type is not None:
         fields["error_type"] = call.error_type
     if call.condensed is not None:

@@ -35,7 +35,7 @@ class CandidateUnusable(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Won:
     """The attempt whose answer goes to the client. Exactly one of `delivered` and `stream` is set; a `stream` comes
     with its open `response` and the `frames` that are ready to be sent."""
@@ -71,11 +71,7 @@ class Attempts:
         if credential is None:
             slots.release()
             raise CandidateUnusable("no_credential")
-        won = Won(
-            attempt=self._record(call, deployment, credential),
-            flight=self._states.on_start(deployment, credential),
-            slots=slots,
-        )
+        won = Won(self._record(call, deployment, credential), self._states.on_start(deployment, credential), slots)
         try:
             await self._send(call, won, credential)
         except UpstreamError as raised:
@@ -92,12 +88,8 @@ class Attempts:
 
     @staticmethod
     def _record(call: Call, deployment: DeploymentSpec, credential: CredentialSpec | None) -> Attempt:
-        attempt = Attempt(
-            number=len(call.attempts) + 1,
-            deployment=deployment,
-            credential=credential,
-            started_at=time.monotonic() - call.started_at,
-        )
+        began = time.monotonic() - call.started_at
+        attempt = Attempt(len(call.attempts) + 1, deployment, credential, began)
         call.attempts.append(attempt)
         return attempt
 
@@ -106,7 +98,9 @@ class Attempts:
         request = call.request
         adapter = adapter_for(deployment.provider.kind)
         prepared = adapter.prepare(request, deployment, credential.secret)
-        timeout_s = min(_patience(call, deployment), max(call.deadline - time.monotonic(), 0.001))
+        timeout_s, left_s = _patience(call, deployment), call.deadline - time.monotonic()
+        if left_s < timeout_s:
+            timeout_s = max(left_s, 0.001)
         self._announce(call, won.attempt)
         response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)
         won.response = response

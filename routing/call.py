@@ -48,7 +48,7 @@ class CallOptions(NamedTuple):
     idempotency_key: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Attempt:
     """One try at one deployment. `started_at` and `first_token_s` are seconds since the call began; `outcome` is
     `success` or the error's reason; `then` what followed."""
@@ -65,7 +65,7 @@ class Attempt:
     then: str | None = None
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Call:
     """The only mutable thing of the pipeline. Clock values are `time.monotonic()` seconds."""
 
@@ -80,11 +80,11 @@ class Call:
     sink: ClientSink
     started_at: float
     deadline: float
-    task: "asyncio.Task[object] | None" = None
+    written_at: float
     decision: Decision
+    task: "asyncio.Task[object] | None" = None
     attempts: list[Attempt] = field(default_factory=list)
     interrupted: Interruption | None = None
-    written_at: float = 0.0
     head: tuple[Header, ...] = ()
     concluded: bool = False
     won: "Won | None" = None

@@ -139,23 +139,16 @@ class Gateway:
     ) -> Call:
         table, route = found
         now = time.monotonic()
-        patience = min(options.timeout_s or table.policy.request_timeout_s, table.policy.request_timeout_s)
+        patience = table.policy.request_timeout_s
+        if options.timeout_s is not None and options.timeout_s < patience:
+            patience = options.timeout_s
+        principal = admission.principal
+        decision = Decision(request_id, request.model, table.revision, time.time(), principal.tenant)
+        # By position: with a keyword for each it would take twice as long.
         return Call(
-            request=request,
-            request_id=request_id,
-            principal=admission.principal,
-            admission=admission,
-            table=table,
-            route=route,
-            options=options,
-            estimate=size,
-            sink=sink,
-            started_at=now,
-            deadline=now + patience,
-            written_at=now,
-            task=asyncio.current_task(),
-            decision=Decision(request_id, request.model, table.revision, time.time(), admission.principal.tenant),
-        )
+            request, request_id, principal, admission, table, route, options, size, sink, now, now + patience, now,
+            decision, asyncio.current_task(),
+        )  # fmt: skip
 
     def _way(self, call: Call) -> Awaitable[None]:
         """Through the cache, where it is on."""

@@ -41,7 +41,10 @@ class RetryBudget:
 
     def request_started(self) -> None:
         self.in_flight += 1
-        self.tokens = min(self.tokens + self.ratio, max(self.floor, self.ratio * self.in_flight))
+        tokens, most = self.tokens + self.ratio, self.ratio * self.in_flight
+        if most < self.floor:
+            most = self.floor
+        self.tokens = tokens if tokens < most else most
 
     def request_ended(self) -> None:
         self.in_flight -= 1

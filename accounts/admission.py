@@ -22,12 +22,13 @@ from accounts import idempotency
 from accounts.authentication import KeyTable
 from accounts.background import Background
 from accounts.budgets import BudgetBook, LeaseSource, Slice
-from accounts.errors import AccountsUnavailable, HeaderPairs, RateLimitExceeded
+from accounts.errors import AccountsUnavailable, RateLimitExceeded
+from accounts.header_lines import HeaderLines
 from accounts.idempotency import Claim, StoredAnswer
 from accounts.journal import Journal, Owner
 from accounts.key_source import KeySource, SqlKeySource
 from accounts.ledger import SqlLedger
-from accounts.limit_headers import headers_of, refusal_of
+from accounts.limit_headers import rate_lines, refusal_headers, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable
 from accounts.records import CEILING, AccountsSettings, AttemptIntent, CallRecord, LimitRule, Principal
 from accounts.sql_door import SqlDoor, SqlUnavailable
@@ -47,7 +48,7 @@ def _shared_limits(url: str, prefix: str) -> "RedisLimitStore":
 
 
 class Admission:
-    """One admitted call. `headers` are the x-ratelimit response headers, or None. Changed only by `Accounts`."""
+    """One admitted call. `headers` are the x-ratelimit response headers. Changed only by `Accounts`."""
 
     __slots__ = (
         "created_at", "headers", "held", "hold", "id", "open", "owner", "principal", "progress_at", "request_id",
@@ -60,7 +61,7 @@ class Admission:
         self.request_id = request_id
         self.tokens = tokens
         self.created_at = created_at
-        self.headers: HeaderPairs | None = None
+        self.headers: HeaderLines = b""
         self.hold: Hold | None = None
         self.slices: tuple[Slice, ...] = ()
         self.held = (0, 0)
@@ -287,10 +288,10 @@ class Accounts:
                 verdict = self._memory.take_now(rules, tokens=admission.tokens, call_id=admission.id)
         if isinstance(verdict, Refused):
             raise RateLimitExceeded(
-                refusal_of(verdict), retry_after_s=verdict.retry_after_s, headers=headers_of(rules, verdict) or ()
+                refusal_of(verdict), retry_after_s=verdict.retry_after_s, headers=refusal_headers(rules, verdict)
             )
         admission.hold = tuple.__new__(Hold, (store, admission.id, rules, verdict.buckets, admission.tokens))
-        admission.headers = headers_of(rules, verdict)
+        admission.headers = rate_lines(rules, verdict.states)
 
     def _sql_changed(self, up: bool) -> None:
         if up:

@@ -10,7 +10,7 @@ AccessDenied
 
 from typing import Any, ClassVar
 
-HeaderPairs = tuple[tuple[bytes, bytes], ...]
+from accounts.header_lines import HeaderPairs
 
 NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
 

@@ -4,35 +4,36 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
 
-from accounts.errors import HeaderPairs
-from accounts.limit_store import Refused, Taken
+from accounts.header_lines import HeaderLines, HeaderPairs, header_pairs
+from accounts.limit_store import Refused
 from accounts.limits import RuleState
 from accounts.records import LimitRule
 
-NAMES = {
-    kind: tuple(f"x-ratelimit-{part}-{kind}".encode() for part in ("limit", "remaining", "reset"))
-    for kind in ("requests", "tokens")
-}
+
+def rate_lines(rules: Sequence[LimitRule], states: Sequence[RuleState]) -> HeaderLines:
+    """Of the tightest rule of each kind; `reset` is the time until all of it is available again, as `12ms` or `4.2s`."""
+    requests: RuleState | None = None
+    tokens: RuleState | None = None
+    for rule, state in zip(rules, states, strict=True):
+        if rule.kind == "requests":
+            if requests is None or state.remaining < requests.remaining:
+                requests = state
+        elif rule.kind == "tokens" and (tokens is None or state.remaining < tokens.remaining):
+            tokens = state
+    return (b"" if requests is None else _of("requests", requests)) + (b"" if tokens is None else _of("tokens", tokens))
 
 
-def headers_of(rules: Sequence[LimitRule], verdict: Taken | Refused) -> HeaderPairs | None:
-    """Of the tightest rule of each kind; `reset` is the time until all of it is available again, as `12ms` or `4.2s`.
-    A refusal also says when to come back, in whole seconds rounded up and in milliseconds."""
-    tightest: dict[str, RuleState] = {}
-    for rule, state in zip(rules, verdict.states, strict=True):
-        held = tightest.get(rule.kind)
-        if held is None or state.remaining < held.remaining:
-            tightest[rule.kind] = state
-    pairs: list[tuple[bytes, bytes]] = []
-    for kind, (limit_name, remaining_name, reset_name) in NAMES.items():
-        if kind in tightest:
-            limit, remaining, reset_s = tightest[kind]
-            pairs.append((limit_name, b"%d" % limit))
-            pairs.append((remaining_name, b"%d" % remaining))
-            pairs.append((reset_name, _duration(ceil(reset_s * 1000))))
-    if isinstance(verdict, Refused):
-        pairs += _comeback(verdict)
-    return tuple(pairs) or None
+def _of(kind: str, state: RuleState) -> HeaderLines:
+    limit, remaining, reset_s = state
+    return (
+        f"x-ratelimit-limit-{kind}: {limit}\r\nx-ratelimit-remaining-{kind}: {remaining}\r\n"
+        f"x-ratelimit-reset-{kind}: {_duration(ceil(reset_s * 1000))}\r\n"
+    ).encode()
+
+
+def refusal_headers(rules: Sequence[LimitRule], refused: Refused) -> HeaderPairs:
+    """The same, and when to come back: in whole seconds rounded up and in milliseconds."""
+    return (*header_pairs(rate_lines(rules, refused.states)), *_comeback(refused))
 
 
 def _comeback(refused: Refused) -> HeaderPairs:
@@ -59,8 +60,9 @@ def refusal_of(refused: Refused) -> str:
 
 
 @lru_cache(maxsize=16)
-def _duration(milliseconds: int) -> bytes:
+def _duration(milliseconds: int) -> str:
     """Remembered because the windows of one call mostly end together."""
     if milliseconds < 1000:
-        return b"%dms" % milliseconds
-    return (b"%d.%03d" % divmod(milliseconds, 1000)).rstrip(b"0").rstrip(b".") + b"s"
+        return f"{milliseconds}ms"
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds}.{rest:03d}".rstrip("0").rstrip(".") + "s"

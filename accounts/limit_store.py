@@ -66,25 +66,27 @@ class MemoryLimitStore:
         asked: list[tuple[LimitRule, int, SlidingWindow | None, int, int]] = []
         for rule in rules:
             limit = rule.limit if parts == 1 else divided(rule.limit, parts)
-            if rule.kind == "concurrency":
+            kind = rule.kind
+            if kind == "concurrency":
                 if len(self._running.get(rule.scope, ())) >= limit:
                     return self._refusal(rules, tokens, now)
                 asked.append((rule, limit, None, 0, 1))
             else:
-                window = windows.get((rule.scope, rule.kind, rule.window_s)) or self._window(rule)
-                bucket = window.advance(now)
-                amount = 1 if rule.kind == "requests" else tokens
-                if window.total + amount > limit:
+                window = windows.get((rule.scope, kind, rule.window_s)) or self._window(rule)
+                amount = 1 if kind == "requests" else tokens
+                bucket = window.step_for(amount, limit, now)
+                if bucket is None:
                     return self._refusal(rules, tokens, now)
                 asked.append((rule, limit, window, bucket, amount))
-        states, buckets = [], []
+        states: list[RuleState] = []
+        buckets: list[int] = []
         for rule, limit, counted, bucket, amount in asked:
             if counted is None:
                 running = self._running.setdefault(rule.scope, set())
                 running.add(call_id)
                 states.append(RuleState(limit, limit - len(running), 0.0))
             else:
-                counted.add_at(bucket, amount)
+                counted.count(bucket, amount)
                 reset_us = counted.leaves_us(bucket) - now
                 # Here and below: the class's own constructor costs twice as much.
                 states.append(tuple.__new__(RuleState, (limit, limit - counted.total, reset_us / 1e6)))
@@ -92,18 +94,20 @@ class MemoryLimitStore:
         return tuple.__new__(Taken, (tuple(states), tuple(buckets)))
 
     def settle(self, hold: Hold, tokens: int) -> None:
-        difference = tokens - hold.tokens
-        for place, rule in enumerate(hold.rules):
-            if rule.kind == "concurrency":
+        _, call_id, rules, buckets, estimated = hold
+        difference = tokens - estimated
+        for rule, bucket in zip(rules, buckets, strict=True):
+            kind = rule.kind
+            if kind == "concurrency":
                 running = self._running.get(rule.scope)
                 if running is not None:
-                    running.discard(hold.call_id)
+                    running.discard(call_id)
                     if not running:
                         del self._running[rule.scope]
-            elif difference and rule.kind == "tokens":
-                window = self._windows.get((rule.scope, "tokens", rule.window_s))
+            elif difference and kind == "tokens":
+                window = self._windows.get((rule.scope, kind, rule.window_s))
                 if window is not None:
-                    window.correct(hold.buckets[place], difference, self._clock_us())
+                    window.correct(bucket, difference)
 
     def cancel(self, hold: Hold) -> None:
         self.settle(hold, 0)

@@ -44,23 +44,25 @@ class SlidingWindow:
             self.total -= counts.popleft()[1]
         return latest
 
-    def add(self, amount: int, now_us: int) -> int:
-        """Counts `amount` and returns the step it was counted in."""
-        return self.add_at(self.advance(now_us), amount)
+    def step_for(self, amount: int, limit: int, now_us: int) -> int | None:
+        """The step in which to `count` this amount now; None when it does not fit."""
+        latest = now_us // self.step
+        if latest != self._latest:
+            # Within one step nothing leaves the window.
+            latest = self.advance(now_us)
+        return latest if self.total + amount <= limit else None
 
-    def add_at(self, bucket: int, amount: int) -> int:
-        """The same in the step that `advance` just returned."""
+    def count(self, bucket: int, amount: int) -> None:
+        """In the step that `step_for` has just named."""
         counts = self._counts
         if counts and counts[-1][0] == bucket:
             counts[-1][1] += amount
         else:
             counts.append([bucket, amount])
         self.total += amount
-        return bucket
 
-    def correct(self, bucket: int, difference: int, now_us: int) -> None:
+    def correct(self, bucket: int, difference: int) -> None:
         """Changes what was counted in `bucket`, if that is still in the window."""
-        self.advance(now_us)
         for entry in reversed(self._counts):
             if entry[0] == bucket:
                 entry[1] += difference

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from routing.endpoints.exchange import header_lines
+from accounts.header_lines import header_lines
 
 if TYPE_CHECKING:
     from proxy_site.server import GatewayProtocol

@@ -1,11 +1,12 @@
 """One call on its way through the gateway: its request, its client, and what has happened to it so far."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from accounts.admission import Admission
+from accounts.header_lines import HeaderLines
 from accounts.records import Principal, UsageSource
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.types import ClientRequest, Usage
@@ -18,7 +19,6 @@ from routing.table import Route, RoutingTable
 if TYPE_CHECKING:
     from routing.attempts import Won
 
-Header = tuple[bytes, bytes]
 Interruption = Literal["client_gone", "deadline", "shutdown"]
 
 
@@ -30,11 +30,11 @@ class ClientSink(Protocol):
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         """Calls `gone` should the client leave; the returned callable ends that."""
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None: ...
-    async def start(self, headers: Iterable[Header]) -> None: ...
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None: ...
+    async def start(self, headers: HeaderLines) -> None: ...
     async def write(self, frames: bytes) -> None: ...
     async def finish(self, frames: bytes = b"") -> None: ...
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None: ...
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None: ...
 
 
 class CallOptions(NamedTuple):
@@ -85,7 +85,7 @@ class Call:
     task: "asyncio.Task[object] | None" = None
     attempts: list[Attempt] = field(default_factory=list)
     interrupted: Interruption | None = None
-    head: tuple[Header, ...] = ()
+    head: HeaderLines = b""
     concluded: bool = False
     won: "Won | None" = None
     cache: str = ""

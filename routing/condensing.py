@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from accounts.header_lines import HeaderLines, header_lines
 from providers.types import JsonObject, Operation
 from routing.attempts import Won
-from routing.call import Call, Header
+from routing.call import Call
 from routing.condensation import (
     CondensationPolicy,
     Condensed,
@@ -41,7 +42,7 @@ Summarise = Callable[[Call, Sequence[JsonObject], CondensationPolicy], Awaitable
 class _Progress:
     """`head` are the call's headers without a receipt; `original` what the client sent."""
 
-    head: tuple[Header, ...]
+    head: HeaderLines
     original: list[JsonObject]
     before: int
     steps: tuple[str, ...] = ()
@@ -177,7 +178,7 @@ def _apply(call: Call, messages: list[JsonObject], progress: _Progress) -> None:
     call.estimate = estimate(call.request)
     call.condensed = Receipt(before=progress.before, after=call.estimate.likely_input, steps=progress.steps)
     call.decision.condensed = call.condensed.render()
-    call.head = (*progress.head, (HEADER, call.condensed.header))
+    call.head = progress.head + header_lines([(HEADER, call.condensed.header)])
 
 
 def _too_long(call: Call, failed: AllFailed, plans: int, attempts: int) -> TooLong | None:

@@ -1,16 +1,13 @@
 """The response headers that tell which deployment answered."""
 
+from accounts.header_lines import HeaderLines
 from providers.specs import DeploymentSpec
 
-Header = tuple[bytes, bytes]
 
-
-def deployment_headers(deployment: DeploymentSpec) -> tuple[Header, Header]:
+def deployment_headers(deployment: DeploymentSpec) -> HeaderLines:
     """Provider and model."""
-    return (
-        (b"x-llm-proxy-provider", _text(deployment.provider.name)),
-        (b"x-llm-proxy-model", _text(deployment.upstream_model)),
-    )
+    provider, model = _text(deployment.provider.name), _text(deployment.upstream_model)
+    return b"x-llm-proxy-provider: %b\r\nx-llm-proxy-model: %b\r\n" % (provider, model)
 
 
 def _text(text: str) -> bytes:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
+from accounts.header_lines import HeaderLines
 from providers.errors import RateLimited, UpstreamError, UpstreamTimeout
 from routing.errors import ClientFacing, NoProviderAvailable
 
 LONGEST_REASON = 200
 UNAVAILABLE = "All providers are currently unavailable"
 
-Header = tuple[bytes, bytes]
-NO_RETRY: Header = (b"x-should-retry", b"false")
+NO_RETRY: HeaderLines = b"x-should-retry: false\r\n"
 
 
 class Failures:
@@ -43,7 +43,7 @@ class Failures:
 
 def failure_headers(
     error: ClientFacing, errors: Iterable[UpstreamError] = (), rest_s: float | None = None
-) -> tuple[Header, ...]:
+) -> HeaderLines:
     """The gateway has retried already, so a client's own retries would only multiply the load. A rate limit says when
     to come back: at the earliest time any of the upstreams named. So does 503 when everybody who could answer rests:
     `rest_s` is the time until the first of them may be called again, None unless all of them rest."""
@@ -51,5 +51,5 @@ def failure_headers(
     if rest_s is not None and not waits:
         waits.append(rest_s)
     if error.status in (429, 503) and waits:
-        return (NO_RETRY, (b"retry-after", b"%d" % max(1, -int(-min(waits) // 1))))
-    return (NO_RETRY,)
+        return NO_RETRY + b"retry-after: %d\r\n" % max(1, -int(-min(waits) // 1))
+    return NO_RETRY

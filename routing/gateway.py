@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable
 
 from accounts.admission import Accounts, Admission
+from accounts.header_lines import HeaderLines
 from accounts.records import Principal
 from monitoring.upstream_state import UpstreamStates
 from providers.adapters.base import ClientStream, Delivered
@@ -20,7 +21,7 @@ from providers.types import ClientRequest
 from routing.active_calls import ActiveCalls
 from routing.answer_store import AnswerStore
 from routing.attempts import Attempts, Won, idle_timeout, read_to_end
-from routing.call import Call, CallOptions, ClientSink, Header
+from routing.call import Call, CallOptions, ClientSink
 from routing.condensing import Condensing
 from routing.decision_keeping import DecisionKeeper
 from routing.decisions import Decision, DecisionRing
@@ -40,6 +41,7 @@ from routing.walk import AllFailed, Walk
 logger = logging.getLogger("llm_proxy.routing.gateway")
 
 DONE_FRAME = b"data: [DONE]\n\n"
+ONE_ATTEMPT: HeaderLines = b"x-llm-proxy-attempts: 1\r\n"
 
 
 class Gateway:
@@ -152,7 +154,7 @@ class Gateway:
 
     def _way(self, call: Call) -> Awaitable[None]:
         """Through the cache, where it is on."""
-        call.head = (*(call.admission.headers or ()), (b"x-llm-proxy-revision", b"%d" % call.table.revision))
+        call.head = call.admission.headers + b"x-llm-proxy-revision: %d\r\n" % call.table.revision
         if stores_payload(call):
             self.payloads.listen(call)
         return self.cache.answer(call, self._run) if concerns(call) else self._run(call)
@@ -164,7 +166,7 @@ class Gateway:
             call.won = won = await self.condensing.find(call)
         except AllFailed as failed:
             self.settlement.failed(call, failed.verdict)
-            await call.sink.fail(failed.verdict, (*self._head(call), *failed.headers))
+            await call.sink.fail(failed.verdict, self._head(call) + failed.headers)
             return
         try:
             if won.delivered is not None:
@@ -223,14 +225,14 @@ class Gateway:
         error = _interruption_error(call)
         self.settlement.interrupted(call, status=error.status if error else 499, error=error)
         if error is not None:
-            await call.sink.fail(error, (*self._head(call), *failure_headers(error)))
+            await call.sink.fail(error, self._head(call) + failure_headers(error))
 
-    def _head(self, call: Call) -> tuple[Header, ...]:
+    def _head(self, call: Call) -> HeaderLines:
         """The response headers that tell what happened; complete once an attempt has won or all have failed."""
         if not call.attempts:
             return call.head
-        provider, model = self._names.get(call.attempts[-1].deployment)
-        return (*call.head, provider, model, (b"x-llm-proxy-attempts", b"%d" % len(call.attempts)))
+        names, attempts = self._names.get(call.attempts[-1].deployment), len(call.attempts)
+        return call.head + names + (ONE_ATTEMPT if attempts == 1 else b"x-llm-proxy-attempts: %d\r\n" % attempts)
 
 
 def _interruption_error(call: Call) -> RequestError | None:

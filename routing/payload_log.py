@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import DatabaseError, close_old_connections
 
+from accounts.header_lines import HeaderLines
 from accounts.task_ending import end
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.types import JsonObject, Operation
-from routing.call import Call, Header
+from routing.call import Call
 from routing.condensation import switched_on
 from routing.errors import ClientFacing, error_body
 from routing.models import PayloadRecord
@@ -114,7 +115,7 @@ class PayloadRecorder(PassingSink):
         self._frames: list[bytes] = []
         self._bytes = 0
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         self._note(status, body)
         await self._inner.reply(status, body, headers)
 
@@ -127,7 +128,7 @@ class PayloadRecorder(PassingSink):
         self._note(200, b"".join(self._frames), streamed=True)
         await self._inner.finish(frames)
 
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         self._note(error.status, orjson.dumps(error_body(error)))
         await self._inner.fail(error, headers)
 

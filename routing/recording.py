@@ -1,10 +1,11 @@
 """Writes down what a client is answered, on its way to the client."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from accounts.header_lines import HeaderLines
 from providers.types import Operation, Usage
 from routing.cached_answers import LARGEST_BYTES, CachedAnswer, of_body, of_stream
-from routing.call import Call, ClientSink, Header
+from routing.call import Call, ClientSink
 from routing.errors import ClientFacing
 from routing.estimation import count_tokens
 
@@ -26,10 +27,10 @@ class PassingSink:
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         return self._inner.watch(gone)
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         await self._inner.reply(status, body, headers)
 
-    async def start(self, headers: Iterable[Header]) -> None:
+    async def start(self, headers: HeaderLines) -> None:
         await self._inner.start(headers)
 
     async def write(self, frames: bytes) -> None:
@@ -38,7 +39,7 @@ class PassingSink:
     async def finish(self, frames: bytes = b"") -> None:
         await self._inner.finish(frames)
 
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         await self._inner.fail(error, headers)
 
 
@@ -53,7 +54,7 @@ class AnswerRecorder(PassingSink):
         self._frames: list[bytes] | None = []
         self._bytes = 0
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         if status == 200:
             call = self._call
             kept = of_body(body, tenant=call.principal.tenant, chat=_is_chat(call)) if is_regular(call) else None
@@ -70,7 +71,7 @@ class AnswerRecorder(PassingSink):
             self._land(self._stream_answer(b"".join(self._frames)))
         await self._inner.finish(frames)
 
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         self._frames = None
         await self._inner.fail(error, headers)
 

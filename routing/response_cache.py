@@ -31,9 +31,9 @@ FOLLOWING_S = 60.0
 """How long a request waits for an equal one, in all, before it goes by itself."""
 DEFAULT_TTL_S = 300.0
 
-HIT = (b"x-llm-proxy-cache", b"hit")
-MISS = (b"x-llm-proxy-cache", b"miss")
-BYPASS = (b"x-llm-proxy-cache", b"bypass")
+HIT = b"x-llm-proxy-cache: hit\r\n"
+MISS = b"x-llm-proxy-cache: miss\r\n"
+BYPASS = b"x-llm-proxy-cache: bypass\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class ResponseCache:
         """Answers the call from the cache, or by `run`."""
         if call.options.no_cache:
             call.cache = "bypass"
-            call.head = (*call.head, BYPASS)
+            call.head = call.head + BYPASS
             await run(call)
             return
         key = cache_key(
@@ -140,7 +140,7 @@ class ResponseCache:
                 await self._replay(call, found)
                 return
             call.cache = "miss"
-            call.head = (*call.head, MISS)
+            call.head = call.head + MISS
             call.sink = AnswerRecorder(call, flight.land)
             await run(call)
         finally:
@@ -184,7 +184,7 @@ class ResponseCache:
     def _hit(self, call: Call) -> None:
         """Booked, for nothing, before it is sent."""
         call.cache = "hit"
-        call.head = (*call.head, HIT)
+        call.head = call.head + HIT
         self._settlement.cached(call)
 
 

@@ -4,15 +4,15 @@
                                              or     {"type": "error", "id": …, "error": {…}, "request_id": …}
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
+from accounts.header_lines import HeaderLines
 from monitoring.finished_call import FinishedCall
 from providers.dialects.json_limits import loads_strict
 from providers.dialects.sse import BlockSplitter
-from routing.call import Header
 from routing.errors import ClientFacing, error_body
 
 DATA = b"data: "
@@ -51,7 +51,7 @@ class SocketSink:
 
     # ------------------------------------------------------------------------------------------------- the sink
 
-    async def start(self, headers: Iterable[Header]) -> None:
+    async def start(self, headers: HeaderLines) -> None:
         self.started = True
 
     async def write(self, frames: bytes) -> None:
@@ -63,7 +63,7 @@ class SocketSink:
         await self.write(frames)
         await self.done()
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         """An answer that came whole, as one from a cache does."""
         self.started = True
         if status < 400:
@@ -72,7 +72,7 @@ class SocketSink:
         else:
             await self._error(loads_strict(body))
 
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         await self._error(error_body(error))
 
     async def done(self, *, cancelled: bool = False) -> None:

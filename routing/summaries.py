@@ -3,15 +3,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from accounts.errors import AccessDenied
+from accounts.header_lines import HeaderLines
 from providers.types import ClientRequest, JsonObject, Operation
-from routing.call import Call, CallOptions, Header
+from routing.call import Call, CallOptions
 from routing.condensation.policy import CondensationPolicy
 from routing.condensation.transcript import summary_body
 from routing.errors import ClientFacing, RequestError
@@ -81,11 +82,11 @@ class _Collector:
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         if status == 200:
             self._body = body
 
-    async def start(self, headers: Iterable[Header]) -> None:
+    async def start(self, headers: HeaderLines) -> None:
         """Never streams."""
 
     async def write(self, frames: bytes) -> None:
@@ -94,5 +95,5 @@ class _Collector:
     async def finish(self, frames: bytes = b"") -> None:
         """Never streams."""
 
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         logger.info("no summary: %s", error.message)

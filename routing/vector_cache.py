@@ -1,17 +1,18 @@
 """Embeddings are cached for each input by itself: of a list, only what is new goes upstream."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 
+from accounts.header_lines import HeaderLines
 from providers.errors import BadAnswer
 from providers.types import JsonObject
 from routing.answer_store import AnswerStore
 from routing.cache_key import embedding_inputs, embedding_keys
 from routing.cached_answers import CachedAnswer
-from routing.call import Call, Header
+from routing.call import Call
 from routing.estimation import estimate
 from routing.recording import PassingSink, is_regular
 
@@ -58,7 +59,7 @@ class VectorCache:
             await call.sink.reply(200, body, call.head)
             return
         call.cache = "miss"
-        call.head = (*call.head, (b"x-llm-proxy-cache", b"miss"))
+        call.head = call.head + b"x-llm-proxy-cache: miss\r\n"
         call.sink = recorder = _VectorRecorder(call, asked, land)
         if not asked.is_all_new:
             smaller = {**call.request.body, "input": list(asked.missing.values())}
@@ -92,7 +93,7 @@ class _VectorRecorder(PassingSink):
         self._land = land
         self.fresh: list[tuple[bytes, CachedAnswer]] = []
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         whole = self._whole(body) if status == 200 else body
         if whole is None:
             await self._inner.fail(BadAnswer("The provider answered with the wrong number of embeddings."))

@@ -4,11 +4,12 @@ import asyncio
 import random
 import time
 
+from accounts.header_lines import HeaderLines
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError
 from providers.specs import DeploymentSpec
 from routing.attempts import Attempts, CandidateUnusable, Won
-from routing.call import Call, Header
+from routing.call import Call
 from routing.errors import ClientFacing
 from routing.estimation import needs
 from routing.failures import Failures, failure_headers
@@ -24,7 +25,7 @@ FALLBACK_DEPTH = 8
 class AllFailed(Exception):
     """No candidate answered. `verdict` and `headers` are for the client, `errors` are the upstreams' own."""
 
-    def __init__(self, verdict: ClientFacing, errors: list[UpstreamError], headers: tuple[Header, ...]) -> None:
+    def __init__(self, verdict: ClientFacing, errors: list[UpstreamError], headers: HeaderLines) -> None:
         super().__init__(str(verdict))
         self.verdict = verdict
         self.errors = errors

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from routing.endpoints.exchange import Header, HttpExchange
+from accounts.header_lines import HeaderLines, header_lines
+from routing.endpoints.exchange import HttpExchange
 from routing.table import GatewayPolicy
 
 ALLOWED_HEADERS = (
@@ -28,23 +29,27 @@ def _allowed_origin(exchange: HttpExchange, origins: Collection[str]) -> bytes |
     return origin if origin.decode("latin-1") in origins else None
 
 
-def cors_headers(exchange: HttpExchange, origins: Collection[str]) -> list[Header]:
+def cors_headers(exchange: HttpExchange, origins: Collection[str]) -> HeaderLines:
     origin = _allowed_origin(exchange, origins)
     if origin is None:
-        return []
-    return [
-        (b"access-control-allow-origin", origin),
-        (b"vary", b"origin"),
-        (b"access-control-expose-headers", EXPOSED_HEADERS),
-    ]
+        return b""
+    return header_lines(
+        [
+            (b"access-control-allow-origin", origin),
+            (b"vary", b"origin"),
+            (b"access-control-expose-headers", EXPOSED_HEADERS),
+        ]
+    )
 
 
-def preflight_headers(exchange: HttpExchange, policy: GatewayPolicy) -> list[Header]:
+def preflight_headers(exchange: HttpExchange, policy: GatewayPolicy) -> HeaderLines:
     """Empty when the origin is not allowed."""
     if _allowed_origin(exchange, policy.cors_origins) is None:
-        return []
-    return [
-        (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-        (b"access-control-allow-headers", f"{ALLOWED_HEADERS}, {policy.api_key_header}".encode("latin-1")),
-        (b"access-control-max-age", b"600"),
-    ]
+        return b""
+    return header_lines(
+        [
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", f"{ALLOWED_HEADERS}, {policy.api_key_header}".encode("latin-1")),
+            (b"access-control-max-age", b"600"),
+        ]
+    )

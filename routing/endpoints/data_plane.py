@@ -5,6 +5,7 @@ import time
 from urllib.parse import unquote
 
 from accounts.errors import AccessDenied, PermissionDenied
+from accounts.header_lines import header_lines
 from accounts.records import Principal
 from monitoring.logs import current_request_id
 from providers.dialects.json_limits import JsonRefusedError, loads_strict
@@ -47,14 +48,14 @@ class DataPlane:
         exchange = HttpExchange(scope, receive, send)
         current_request_id.set(exchange.request_id)
         if origins := self._gateway.table.policy.cors_origins:
-            exchange.extra_headers.extend(cors_headers(exchange, origins))
+            exchange.extra_headers += cors_headers(exchange, origins)
         try:
             await self._dispatch(exchange)
         except ClientGone:
             logger.debug("client left before its request was complete", extra={"request_id": exchange.request_id})
         except (AccessDenied, RequestError) as error:
             self._report(exchange, error)
-            await exchange.fail(error, error.headers)
+            await exchange.fail(error, header_lines(error.headers))
         except Exception:
             logger.exception("request failed inside the gateway", extra={"request_id": exchange.request_id})
             failure = InternalError("The gateway failed to process this request.")

@@ -4,11 +4,12 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
 
+from accounts.header_lines import HeaderLines, header_pairs
 from accounts.records import Principal
 from providers.types import JsonObject
 from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body
@@ -16,7 +17,6 @@ from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 BODY_DEADLINE_S = 60.0
@@ -24,15 +24,14 @@ DISCARD_LIMIT_BYTES = 64 * 1024 * 1024
 DISCARD_DEADLINE_S = 10.0
 WELL_FORMED_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 
-JSON_TYPE: Header = (b"content-type", b"application/json")
-JSON_HEAD = b"content-type: application/json\r\ncontent-length: %b\r\nx-request-id: %b\r\n"
-STREAM_HEADERS: tuple[Header, ...] = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    # nginx and HAProxy would otherwise collect a stream before passing it on.
-    (b"x-accel-buffering", b"no"),
+# Without x-accel-buffering nginx and HAProxy would collect a stream before passing it on.
+STREAM_HEAD = (
+    "content-type: text/event-stream; charset=utf-8\r\n"
+    "cache-control: no-cache\r\n"
+    "x-accel-buffering: no\r\n"
+    "x-request-id: "
 )
-CLOSE: Header = (b"connection", b"close")
+CLOSE: HeaderLines = b"connection: close\r\n"
 
 
 class ClientConnection(Protocol):
@@ -67,7 +66,7 @@ class HttpExchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         offered = self.headers.get(b"x-request-id")
         self.request_id = new_request_id() if offered is None else _request_id(offered)
-        self.extra_headers: list[Header] = []
+        self.extra_headers: HeaderLines = b""
         self.began_at = time.monotonic()
         self.principal: Principal | None = None
         self.started = False
@@ -160,28 +159,27 @@ class HttpExchange:
 
     # ------------------------------------------------------------------------------------------------- writing
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         """A complete JSON response."""
         self.started = True
-        lines = [*self.extra_headers, *headers]
+        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {self.request_id}\r\n"
+        lines = head.encode() + self.extra_headers + headers
         if not self._body_complete and not self._body_arrived():
             # An unread rest of the body would be taken for the next request.
-            lines.append(CLOSE)
-        length, request_id = b"%d" % len(body), self.request_id.encode("ascii")
+            lines += CLOSE
         if self._connection is not None:
-            await self._connection.respond(status, JSON_HEAD % (length, request_id) + header_lines(lines), body)
+            await self._connection.respond(status, lines, body)
         else:
-            lines[:0] = [JSON_TYPE, (b"content-length", length), (b"x-request-id", request_id)]
-            await self._send({"type": "http.response.start", "status": status, "headers": lines})
+            await self._send({"type": "http.response.start", "status": status, "headers": header_pairs(lines)})
             await self._send({"type": "http.response.body", "body": body})
 
     def _body_arrived(self) -> bool:
         return self._connection is not None and self._connection.complete_body() is not None
 
-    async def reply_json(self, status: int, payload: JsonObject, headers: Iterable[Header] = ()) -> None:
+    async def reply_json(self, status: int, payload: JsonObject, headers: HeaderLines = b"") -> None:
         await self.reply(status, orjson.dumps(payload), headers)
 
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         """The error in OpenAI's shape: as the response, or as the last event of a stream that has begun."""
         if self.started:
             await self.write(b"data: " + orjson.dumps(error_body(error)) + b"\n\n")
@@ -189,14 +187,14 @@ class HttpExchange:
         else:
             await self.reply(error.status, orjson.dumps(error_body(error)), headers)
 
-    async def start(self, headers: Iterable[Header]) -> None:
+    async def start(self, headers: HeaderLines) -> None:
         """Commits status 200 and the headers of a stream."""
         self.started = True
-        lines = [*STREAM_HEADERS, (b"x-request-id", self.request_id.encode("ascii")), *self.extra_headers, *headers]
+        lines = f"{STREAM_HEAD}{self.request_id}\r\n".encode() + self.extra_headers + headers
         if self._connection is not None:
-            await self._connection.begin(header_lines(lines))
+            await self._connection.begin(lines)
         else:
-            await self._send({"type": "http.response.start", "status": 200, "headers": lines})
+            await self._send({"type": "http.response.start", "status": 200, "headers": header_pairs(lines)})
 
     async def write(self, frames: bytes) -> None:
         if self._connection is not None:
@@ -218,11 +216,6 @@ def new_request_id() -> str:
 
 def _request_id(offered: bytes) -> str:
     return offered.decode("ascii") if WELL_FORMED_REQUEST_ID.fullmatch(offered) else new_request_id()
-
-
-def header_lines(headers: Iterable[Header]) -> bytes:
-    """As HTTP writes them, each with its line end."""
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def _ignore(_: object) -> None:

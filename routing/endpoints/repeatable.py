@@ -1,20 +1,21 @@
 """Calls with an `Idempotency-Key`: the first one is answered and its answer kept, a repetition gets the same again, free."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import orjson
 
 from accounts.admission import Accounts
+from accounts.header_lines import HeaderLines, header_lines, header_pairs
 from accounts.idempotency import Claim, StoredAnswer
 from accounts.records import Principal
 from providers.types import ClientRequest
-from routing.call import CallOptions, Header
+from routing.call import CallOptions
 from routing.endpoints.exchange import HttpExchange
 from routing.errors import ClientFacing, error_body
 from routing.gateway import Gateway
 
-REPLAYED: Header = (b"idempotent-replayed", b"true")
+REPLAYED: HeaderLines = b"idempotent-replayed: true\r\n"
 # What a limit had left then says nothing about now.
 FORGOTTEN = b"x-ratelimit-"
 
@@ -39,7 +40,7 @@ async def answer_once(
     stored = await gateway.accounts.claim(claim)
     if stored is not None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in stored.headers]
-        return await exchange.reply(stored.status, stored.body, [*headers, REPLAYED])
+        return await exchange.reply(stored.status, stored.body, header_lines(headers) + REPLAYED)
     sink = _KeepingSink(exchange, gateway.accounts, claim)
     try:
         await gateway.answer(request, request_id=exchange.request_id, principal=principal, options=options, sink=sink)
@@ -69,13 +70,12 @@ class _KeepingSink:
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         return self._exchange.watch(gone)
 
-    async def reply(self, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
-        headers = tuple(headers)
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         self.settled = True
         if status < 500 and status != 429:
             pairs = [
                 (name.decode("latin-1"), value.decode("latin-1"))
-                for name, value in headers
+                for name, value in header_pairs(headers)
                 if not name.startswith(FORGOTTEN)
             ]
             answer = StoredAnswer(request_id=self._claim.request_id, status=status, headers=tuple(pairs), body=body)
@@ -85,10 +85,10 @@ class _KeepingSink:
             await asyncio.shield(self._accounts.abandon_claim(self._claim))
         await self._exchange.reply(status, body, headers)
 
-    async def fail(self, error: ClientFacing, headers: Iterable[Header] = ()) -> None:
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         await self.reply(error.status, orjson.dumps(error_body(error)), headers)
 
-    async def start(self, headers: Iterable[Header]) -> None:
+    async def start(self, headers: HeaderLines) -> None:
         await self._exchange.start(headers)
 
     async def write(self, frames: bytes) -> None:

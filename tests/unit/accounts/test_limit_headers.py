@@ -1,5 +1,6 @@
-from accounts.limit_headers import headers_of, refusal_of
-from accounts.limit_store import Refused, Taken
+from accounts.header_lines import header_pairs
+from accounts.limit_headers import rate_lines, refusal_headers, refusal_of
+from accounts.limit_store import Refused
 from accounts.limits import RuleState
 from accounts.records import LimitRule
 
@@ -11,7 +12,7 @@ RUNNING = LimitRule(scope="key:1", kind="concurrency", limit=2)
 
 def test_headers_show_the_tightest_rule_of_each_kind():
     states = (RuleState(10, 9, 6.0), RuleState(100, 3, 0.0121), RuleState(1000, 900, 61.5), RuleState(2, 1, 0.0))
-    headers = dict(headers_of((KEY, TEAM, TOKENS, RUNNING), Taken(states, (0, 0, 0, 0))))
+    headers = dict(header_pairs(rate_lines((KEY, TEAM, TOKENS, RUNNING), states)))
 
     assert headers == {
         b"x-ratelimit-limit-requests": b"100",
@@ -24,12 +25,12 @@ def test_headers_show_the_tightest_rule_of_each_kind():
 
 
 def test_a_key_with_only_a_concurrency_limit_has_no_rate_headers():
-    assert headers_of((RUNNING,), Taken((RuleState(2, 1, 0.0),), (0,))) is None
+    assert rate_lines((RUNNING,), (RuleState(2, 1, 0.0),)) == b""
 
 
 def test_a_refusal_says_when_to_come_back():
     refused = Refused(KEY, 2.0501, (RuleState(10, 0, 60.0),))
-    headers = dict(headers_of((KEY,), refused))
+    headers = dict(refusal_headers((KEY,), refused))
 
     assert headers[b"retry-after"] == b"3"
     assert headers[b"retry-after-ms"] == b"2051"
@@ -39,12 +40,12 @@ def test_a_refusal_says_when_to_come_back():
 def test_a_call_larger_than_the_limit_is_told_not_to_retry():
     refused = Refused(TOKENS, None, (RuleState(1000, 1000, 0.0),))
 
-    assert (b"x-should-retry", b"false") in headers_of((TOKENS,), refused)
+    assert (b"x-should-retry", b"false") in refusal_headers((TOKENS,), refused)
     assert "alone is larger" in refusal_of(refused)
 
 
 def test_too_many_at_once_is_worth_a_retry():
     refused = Refused(RUNNING, None, (RuleState(2, 0, 0.0),))
 
-    assert headers_of((RUNNING,), refused) == ((b"retry-after", b"1"),)
+    assert refusal_headers((RUNNING,), refused) == ((b"retry-after", b"1"),)
     assert "2 running" in refusal_of(refused)

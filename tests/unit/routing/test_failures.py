@@ -24,8 +24,8 @@ UNAVAILABLE = NoProviderAvailable("All providers are currently unavailable.")
     ],
 )
 def test_when_to_come_back_is_told_as_far_as_it_is_known(error, errors, rest_s, told):
-    rest = () if told is None else ((b"retry-after", told),)
-    assert failure_headers(error, errors, rest_s) == (NO_RETRY, *rest)
+    rest = b"" if told is None else b"retry-after: %b\r\n" % told
+    assert failure_headers(error, errors, rest_s) == NO_RETRY + rest
 
 
 def test_one_failure_speaks_for_itself_and_many_are_listed():

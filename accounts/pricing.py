@@ -3,6 +3,7 @@
 from accounts.records import Rates, Tokens
 
 PER = 1_000_000
+NO_PARTS = [0, 0, 0]
 
 
 def cost_nano_usd(tokens: Tokens, rates: Rates) -> int:
@@ -11,8 +12,9 @@ def cost_nano_usd(tokens: Tokens, rates: Rates) -> int:
     Cached and cache-write tokens are taken out of the input and priced on their own, reasoning tokens out of the
     output, so that nothing is paid twice; a provider that reports more parts than the whole is paid for the parts.
     """
-    if not (tokens.cached or tokens.cache_write or tokens.reasoning):
-        return -(-(tokens.input * rates.input + tokens.output * rates.output) // PER)
+    given, made, *parts = tokens
+    if parts == NO_PARTS:
+        return -(-(given * rates[0] + made * rates[1]) // PER)
     cached = _or(rates.cached_input, rates.input)
     written = _or(rates.cache_write, rates.input)
     reasoning = _or(rates.reasoning, rates.output)

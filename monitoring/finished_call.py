@@ -1,5 +1,6 @@
 """A finished call in plain values: what metrics, the log line, the live page and traces are told, once per call."""
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 NO_PROVIDER = "none"
@@ -22,14 +23,16 @@ class FinishedAttempt(NamedTuple):
     first_token_s: float | None = None
 
 
-class FinishedCall(NamedTuple):
+@dataclass(slots=True)
+class FinishedCall:
     """`provider` and `deployment` are those that answered or were tried last; `model` is a configured name or `other`.
 
     Tokens follow OpenAI's convention: `cached_tokens` and `cache_write_tokens` are inside `input_tokens`,
     `reasoning_tokens` inside `output_tokens`. `overhead_s` is the time spent in the gateway itself. `cache` is `hit`,
     `miss`, `bypass` or None when no cache was asked. `trace_id` is 32 hexadecimal digits. `ended_at` is Unix time.
 
-    A named tuple because one is made per call: a frozen dataclass of this size takes three times as long.
+    Nobody changes it. It is not frozen because one is made per call, which would take five times as long, and no named
+    tuple because some sixty fields are read of each, at a tenth of the price.
     """
 
     request_id: str

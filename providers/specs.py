@@ -72,8 +72,9 @@ class ProviderSpec:
 class DeploymentSpec:
     """One model at one provider. `capabilities` are the names of `providers.capabilities`; unknown sizes are None.
 
-    `tier` is the priority that counts, its own or else its provider's, 1 before 2; `traffic_weight` is its own weight
-    times its provider's. Both are kept because every request compares them for every candidate.
+    `name` is `provider/model`, unique, as decision records and headers show it. `tier` is the priority that counts, its
+    own or else its provider's, 1 before 2; `traffic_weight` is its own weight times its provider's. These three are
+    worked out once, because every request reads them for every candidate.
     """
 
     id: int
@@ -89,15 +90,12 @@ class DeploymentSpec:
     weight: int = 1
     tags: frozenset[str] = frozenset()
     options: JsonObject = field(default_factory=dict)
+    name: str = field(init=False, repr=False, compare=False)
     tier: int = field(init=False, repr=False, compare=False)
     traffic_weight: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.provider.name}/{self.upstream_model}")
         own = self.priority
         object.__setattr__(self, "tier", self.provider.priority if own is None else own)
         object.__setattr__(self, "traffic_weight", self.weight * self.provider.weight)
-
-    @property
-    def name(self) -> str:
-        """`provider/model`, unique, as decision records and headers show it."""
-        return f"{self.provider.name}/{self.upstream_model}"

@@ -195,11 +195,12 @@ class ChatCall:
     extra: JsonObject = field(default_factory=dict)
 
 
-class ClientRequest(NamedTuple):
+@dataclass(slots=True)
+class ClientRequest:
     """A request of the data plane after validation: the client's JSON body and the facts routing needs.
 
-    `body` is OpenAI's shape and is never mutated; adapters copy what they change. A named tuple, like all that is made
-    once per call: a frozen dataclass costs three times as much.
+    Nobody changes it; adapters copy what they change of `body`, which is OpenAI's shape. Not frozen, like all that is
+    made once per call, because that would take five times as long.
     """
 
     operation: Operation

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from accounts.admission import Admission
 from accounts.header_lines import HeaderLines
@@ -37,8 +37,9 @@ class ClientSink(Protocol):
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None: ...
 
 
-class CallOptions(NamedTuple):
-    """What a client said beside the body. `timeout_s` may only shorten the gateway's own deadline."""
+@dataclass(slots=True)
+class CallOptions:
+    """What a client said beside the body; nobody changes it. `timeout_s` may only shorten the gateway's own deadline."""
 
     endpoint: str
     client_ip: str | None = None
@@ -102,8 +103,10 @@ class Call:
         self.interrupt("client_gone")
 
 
-class CallSummary(NamedTuple):
-    """A finished call, as metrics, the log line, the ledger and the dashboard see it. Written once per request.
+@dataclass(slots=True)
+class CallSummary:
+    """A finished call, as metrics, the log line, the ledger and the dashboard see it. Made once per request, and then
+    not changed.
 
     `error_type` is the word for what went wrong; `usage_source` is `provider`, `counted` or `estimated`;
     `cost_nano_usd` is None when a price is unknown; `ended_at` is Unix time.

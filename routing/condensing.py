@@ -163,7 +163,7 @@ class Condensing:
 
 def _begin(call: Call) -> _Progress:
     """From here on the conversation is measured message by message."""
-    call.request = call.request._replace(size_bytes=0)
+    call.request = replace(call.request, size_bytes=0)
     call.estimate = estimate(call.request)
     return _Progress(head=call.head, original=list(call.request.body["messages"]), before=call.estimate.likely_input)
 
@@ -174,7 +174,7 @@ def _fits(call: Call, found: TooLong) -> bool:
 
 def _apply(call: Call, messages: list[JsonObject], progress: _Progress) -> None:
     """The call goes on with these messages, and says so."""
-    call.request = call.request._replace(body={**call.request.body, "messages": messages})
+    call.request = replace(call.request, body={**call.request.body, "messages": messages})
     call.estimate = estimate(call.request)
     call.condensed = Receipt(before=progress.before, after=call.estimate.likely_input, steps=progress.steps)
     call.decision.condensed = call.condensed.render()

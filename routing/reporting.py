@@ -51,36 +51,36 @@ class Reports:
             (last.deployment.provider.name, last.deployment.name) if last is not None else ("none", "")
         )
         principal = call.principal
-        # Here and below: the class's own constructor costs twice as much, and with keywords four times.
-        finished = tuple.__new__(
-            FinishedCall,
-            (
-                call.request_id,
-                call.options.endpoint,
-                summary.status,
-                summary.ended_at,
-                summary.duration_s,
-                provider,
-                deployment,
-                call.request.model,
-                call.request.stream,
-                summary.error_type,
-                *usage[:5],
-                summary.cost_nano_usd,
-                summary.first_token_s,
-                _overhead(call, summary),
-                tuple([_attempt(attempt) for attempt in attempts]),
-                call.cache or None,
-                call.condensed.result if call.condensed is not None else None,
-                principal.key_id,
-                principal.name,
-                principal.team or None,
-                call.table.revision,
-                summary.finish_reason,
-                summary.usage_source,
-                None,
-                None,
-            ),
+        given, made, cached, written, reasoning, _ = usage
+        # By position: with a keyword for each of 27 fields it would take three times as long.
+        finished = FinishedCall(
+            call.request_id,
+            call.options.endpoint,
+            summary.status,
+            summary.ended_at,
+            summary.duration_s,
+            provider,
+            deployment,
+            call.request.model,
+            call.request.stream,
+            summary.error_type,
+            given,
+            made,
+            cached,
+            written,
+            reasoning,
+            summary.cost_nano_usd,
+            summary.first_token_s,
+            _overhead(call, summary),
+            tuple([_attempt(attempt) for attempt in attempts]),
+            call.cache or None,
+            call.condensed.result if call.condensed is not None else None,
+            principal.key_id,
+            principal.name,
+            principal.team or None,
+            call.table.revision,
+            summary.finish_reason,
+            summary.usage_source,
         )
         observe(finished)
         if self.expecting and (waiting := self.expecting.get(call.request_id)) is not None:
@@ -111,6 +111,7 @@ class Reports:
 
 def _attempt(attempt: Attempt) -> FinishedAttempt:
     deployment = attempt.deployment
+    # The class's own constructor costs twice as much.
     return tuple.__new__(
         FinishedAttempt,
         (

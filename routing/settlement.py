@@ -169,10 +169,7 @@ def _summary(
     error_type = None if error is None and status == 200 else _error_type(status, error)
     first = last.first_token_s if last is not None else None
     duration_s = time.monotonic() - call.started_at
-    # Here and below: the class's own constructor costs twice as much, and with keywords four times.
-    return tuple.__new__(
-        CallSummary, (call, status, error_type, usage, source, cost, time.time(), duration_s, first, finish)
-    )
+    return CallSummary(call, status, error_type, usage, source, cost, time.time(), duration_s, first, finish)
 
 
 def _error_type(status: int, error: ClientFacing | UpstreamError | None) -> str | None:
@@ -238,6 +235,7 @@ def _final(summary: CallSummary, attempt: Attempt | None) -> CallRecord:
     request, options = call.request, call.options
     deployment = attempt.deployment if attempt is not None else None
     first = attempt.first_token_s if attempt is not None else None
+    # By position: with keywords it would take three times as long.
     return tuple.__new__(
         CallRecord,
         (

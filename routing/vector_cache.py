@@ -1,7 +1,7 @@
 """Embeddings are cached for each input by itself: of a list, only what is new goes upstream."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
@@ -63,7 +63,7 @@ class VectorCache:
         call.sink = recorder = _VectorRecorder(call, asked, land)
         if not asked.is_all_new:
             smaller = {**call.request.body, "input": list(asked.missing.values())}
-            call.request = call.request._replace(body=smaller, size_bytes=0)
+            call.request = replace(call.request, body=smaller, size_bytes=0)
             call.estimate = estimate(call.request)
         await run(call)
         if recorder.fresh:

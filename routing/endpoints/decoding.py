@@ -39,11 +39,8 @@ def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s:
     # `in` would first try each of these words as a number, and take twice as long.
     find = raw.find
     has_media = find(b'"image_url"') >= 0 or find(b'"input_audio"') >= 0 or find(b'"file"') >= 0
-    # The class's own constructor costs twice as much.
-    return tuple.__new__(
-        ClientRequest,
-        (operation, model, body, stream, include_usage, received_at_s, len(raw), has_media),
-    )
+    # By position: with keywords it would take twice as long.
+    return ClientRequest(operation, model, body, stream, include_usage, received_at_s, len(raw), has_media)
 
 
 def _kind(kind: type, article: str) -> Check:

@@ -8,7 +8,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.task_ending import end
-from monitoring import live, live_feed
+from monitoring import live_feed
 from monitoring.live_feed import LiveFeed
 
 SERVICE_RESTART = 1012
@@ -17,12 +17,14 @@ STALLED_READER_S = 30.0
 
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """Whoever may open it was decided before (`proxy_site.websockets`). Frames are sent by one task of its own, which
-    waits for a slow reader and then skips to the present."""
+    waits for a slow reader and then skips to the present. Each second it asks whether that task has waited too long:
+    a timer for each frame would cost more than the frame."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._news = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
+        self._sending_since: float | None = None
 
     async def connect(self) -> None:
         feed = live_feed.current()
@@ -43,14 +45,14 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         raise StopConsumer
 
     async def _keep_sending(self, feed: LiveFeed) -> None:
-        unsubscribe = feed.subscribe(self._news.set)
+        unsubscribe = feed.subscribe(self._wake)
         try:
             await self._send(await feed.snapshot())
             number = feed.number
             while True:
                 await self._news.wait()
                 self._news.clear()
-                if _draining():
+                if feed.draining:
                     await self.close(SERVICE_RESTART)
                     return
                 frame = feed.frame(number + 1)
@@ -62,14 +64,16 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         finally:
             unsubscribe()
 
-    async def _send(self, frame: bytes) -> None:
-        began = time.monotonic()
-        async with asyncio.timeout(STALLED_READER_S):
-            await self.send(text_data=frame.decode())
-        if time.monotonic() - began > 1:
-            self._news.set()
+    def _wake(self) -> None:
+        """Each second."""
+        self._news.set()
+        since = self._sending_since
+        if since is not None and time.monotonic() - since > STALLED_READER_S and self._sender is not None:
+            self._sender.cancel()
 
-
-def _draining() -> bool:
-    state = live.current()
-    return state is None or state.conditions().draining
+    async def _send(self, frame: str) -> None:
+        self._sending_since = time.monotonic()
+        try:
+            await self.base_send({"type": "websocket.send", "text": frame})
+        finally:
+            self._sending_since = None

@@ -45,9 +45,10 @@ class UpstreamEvent(NamedTuple):
     change: BreakerChange | CredentialChange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class UpstreamSnapshot:
-    """A deployment's state for status pages. `bar` is why plans leave it out now; times of failure are seconds since 1970,
+    """A deployment's state for status pages; nobody changes it. Not frozen because the live page makes one of each every
+    second. `bar` is why plans leave it out now; times of failure are seconds since 1970,
     `opens_in_s` until an OPEN breaker lets a trial through."""
 
     deployment_id: int

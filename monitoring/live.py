@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from monitoring.deployment_state import Health, UpstreamSnapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ProviderNow:
-    """A provider as this worker sees it. `models` are the names that clients use, sorted."""
+    """A provider as this worker sees it; like its snapshots, made each second and changed by nobody. `models` are the
+    names that clients use, sorted."""
 
     id: int
     name: str

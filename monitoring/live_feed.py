@@ -76,8 +76,10 @@ class LiveFeed:
         self._fixed: dict[int, Card] = {}
         self._cards: dict[int, Card] = {}
         self._incidents: tuple[dict[str, Any], ...] = ()
-        self._frame = b""
-        self._snapshot: tuple[int, bytes] = (-1, b"")
+        self._frame = ""
+        self._snapshot: tuple[int, str] = (-1, "")
+        self.draining = False
+        """Whether this worker sends its readers to another one, as of the last second."""
         self._looked_at = -1
         self._making = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,11 +103,11 @@ class LiveFeed:
         self._readers.add(wake)
         return lambda: self._readers.discard(wake)
 
-    def frame(self, number: int) -> bytes | None:
+    def frame(self, number: int) -> str | None:
         """What changed in second `number`; None when that is not the newest, and the reader needs a snapshot."""
         return self._frame if number == self.number and self._frame else None
 
-    async def snapshot(self) -> bytes:
+    async def snapshot(self) -> str:
         """Everything as of the newest second, as JSON; made at most once a second."""
         async with self._making:
             if self._looked_at != self.number and self._clock() - self._facts_at >= FACTS_EVERY_S:
@@ -114,10 +116,10 @@ class LiveFeed:
             if self._looked_at != self.number:
                 self._look()
             if self._snapshot[0] != self.number:
-                self._snapshot = (self.number, orjson.dumps(self._whole()))
+                self._snapshot = (self.number, orjson.dumps(self._whole()).decode())
             return self._snapshot[1]
 
-    def snapshot_from_thread(self) -> bytes:
+    def snapshot_from_thread(self) -> str:
         """The same for a view, which runs in a thread of its own."""
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(self.snapshot(), self._loop).result(ANSWER_S)
@@ -143,11 +145,12 @@ class LiveFeed:
         self.window.close(mine.at)
         self.number += 1
         if not self._readers:
-            self._frame = b""
+            self._frame = ""
             return
         if self._clock() - self._facts_at >= FACTS_EVERY_S:
             await self._refresh_facts()
-        self._frame = orjson.dumps(self._changed(), option=orjson.OPT_NON_STR_KEYS)
+        # Text once for all, because every reader's socket takes text.
+        self._frame = orjson.dumps(self._changed(), option=orjson.OPT_NON_STR_KEYS).decode()
         for wake in tuple(self._readers):
             wake()
 
@@ -247,13 +250,15 @@ class LiveFeed:
 
     def _head(self) -> dict[str, Any]:
         state = live.current()
+        conditions = state.conditions() if state is not None else None
+        self.draining = conditions is None or conditions.draining
         return {
             "n": self.number,
             "t": round(self._clock(), 1),
             "figures": list(self.window.figures()),
             "cost": self._facts.cost_today_nano_usd + self.window.cost_nano_usd - self._cost_at_facts,
             "active": self._all_running().total(),
-            "stale_config": state.conditions().stale if state is not None else False,
+            "stale_config": conditions is not None and conditions.stale,
         }
 
     # ------------------------------------------------------------------------------------------------ other workers

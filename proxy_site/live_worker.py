@@ -16,7 +16,9 @@ from monitoring import live
 from monitoring.deployment_state import UpstreamSnapshot
 from monitoring.live import Conditions, ProviderNow
 from monitoring.models import OperatorRequest
+from providers.identity_cache import IdentityCache
 from routing.explanation import explain
+from routing.table import RoutingTable
 
 if TYPE_CHECKING:
     from proxy_site.worker import Worker
@@ -39,6 +41,7 @@ class WorkerLiveState:
         self._worker = worker
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._models = IdentityCache(_models, size=1)
         self._sql_up_at = time.monotonic()
         self.cache_clearers: dict[str, Callable[[], int]] = {}
 
@@ -89,10 +92,7 @@ class WorkerLiveState:
     def _providers(self) -> tuple[ProviderNow, ...]:
         worker = self._worker
         table = worker.tables.current
-        models: dict[int, set[str]] = {}
-        for route in table.routes.values():
-            for spec in route.deployments:
-                models.setdefault(spec.provider.id, set()).add(spec.model)
+        models = self._models.get(table)
         snapshots: dict[int, list[UpstreamSnapshot]] = {}
         for snapshot in worker.states.snapshots(time.time()):
             snapshots.setdefault(snapshot.provider_id, []).append(snapshot)
@@ -103,7 +103,7 @@ class WorkerLiveState:
                 kind=spec.kind,
                 demo=spec.demo,
                 health=worker.states.provider(spec).health,
-                models=tuple(sorted(models.get(spec.id, ()))),
+                models=models.get(spec.id, ()),
                 deployments=tuple(snapshots.get(spec.id, ())),
             )
             for spec in sorted(table.providers.values(), key=lambda spec: (spec.priority, spec.name))
@@ -157,3 +157,12 @@ def _running() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _models(table: RoutingTable) -> dict[int, tuple[str, ...]]:
+    """The names that clients use, by provider id."""
+    found: dict[int, set[str]] = {}
+    for route in table.routes.values():
+        for spec in route.deployments:
+            found.setdefault(spec.provider.id, set()).add(spec.model)
+    return {provider: tuple(sorted(names)) for provider, names in found.items()}

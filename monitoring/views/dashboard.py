@@ -17,7 +17,7 @@ EMPTY = orjson.dumps(
         "type": "snapshot", "n": 0, "t": 0, "figures": [0, 0, None, None, 0, 0, 0], "cost": 0, "active": 0, "step": 5,
         "series": [], "providers": [], "recent": [], "incidents": [],
     }
-)  # fmt: skip
+).decode()  # fmt: skip
 
 MODULES = tuple(
     f"js/{name}.js"
@@ -56,6 +56,6 @@ def history_json(request: HttpRequest) -> JsonResponse:
     return JsonResponse(gateway_history(found, now=timezone.now()))
 
 
-def _snapshot() -> bytes:
+def _snapshot() -> str:
     feed = live_feed.current()
     return feed.snapshot_from_thread() if feed is not None else EMPTY

@@ -38,7 +38,6 @@ class EmbeddedWork:
 
     def start(self) -> None:
         """Returns at once; the schedule begins within a second or two."""
-        self._app.loader.import_default_modules()
         for thread in self._threads:
             thread.start()
 
@@ -70,6 +69,7 @@ class _Restarted(threading.Thread):
 
     def run(self) -> None:
         self._app.set_current()
+        self._app.loader.import_default_modules()
         while not self._stopping.is_set():
             try:
                 self.work()

@@ -5,6 +5,7 @@ httpx brings a command line (rich, Pygments), structlog a bridge to Twisted, Dja
 worker's memory and of its start.
 """
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,22 @@ OF_POSTGRESQL = ("psycopg",)
 
 
 def set_up() -> None:
-    """In place of `django.setup()`, which does nothing when it is called afterwards."""
+    """In place of `django.setup()`, which does nothing when it is called afterwards. Until `started`, the garbage
+    collector rests: all that a start makes is there to stay, and looking through it again and again was a sixth of it."""
+    gc.disable()
     import django
     from django.conf import settings
 
     engine = settings.DATABASES["default"]["ENGINE"]
     with _absent(NEVER_USED if "postgresql" in engine else NEVER_USED + OF_POSTGRESQL):
         django.setup()
+
+
+def started() -> None:
+    """The process begins to serve. What is there now stays, so the collector need not look at it any more, not even once:
+    that would take a tenth of a second, and finds next to nothing."""
+    gc.freeze()
+    gc.enable()
 
 
 @contextmanager

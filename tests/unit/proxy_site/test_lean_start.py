@@ -38,3 +38,20 @@ def test_what_is_loaded_already_stays():
     with _absent(("json",)):
         assert importlib.import_module("json").loads("1") == 1
     assert "json" in sys.modules
+
+
+RESTS = """
+import gc, tests.settings, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "proxy_site.settings"
+from proxy_site.lean_start import set_up
+set_up()
+from proxy_site.worker import _settle_memory
+print(gc.isenabled())
+_settle_memory()
+print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+
+
+def test_the_garbage_collector_rests_until_the_process_serves():
+    done = subprocess.run([sys.executable, "-c", RESTS], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.split() == ["False", "True", "True"], done.stderr

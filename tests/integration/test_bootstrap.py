@@ -16,14 +16,16 @@ def planned() -> bool:
 
 
 def test_a_migrated_database_needs_nothing():
-    assert _all_applied() and not planned()
+    assert _all_applied()
+    assert not planned()
 
 
 @pytest.mark.parametrize("app", ["routing", "accounts", "axes", "django_celery_beat"])
 def test_a_single_missing_migration_is_noticed(app):
     applied = sorted(name for label, name in MigrationRecorder(connection).applied_migrations() if label == app)
     MigrationRecorder(connection).record_unapplied(app, applied[-1])
-    assert planned() and not _all_applied()
+    assert planned()
+    assert not _all_applied()
 
 
 def test_a_database_of_a_later_version_needs_nothing():

@@ -1,12 +1,12 @@
 """The live state of one deployment and one provider, and what routing sees of it at one instant. `now` is given."""
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from monitoring.breaker import Breaker, BreakerChange, BreakerState, Override
 from monitoring.credential_state import CredentialChange, CredentialPool
 from monitoring.slots import Slots
 from providers.specs import DeploymentSpec, ProviderSpec
+from providers.values import value
 
 Health: TypeAlias = Literal["unknown", "healthy", "degraded", "unhealthy"]
 
@@ -45,10 +45,9 @@ class UpstreamEvent(NamedTuple):
     change: BreakerChange | CredentialChange
 
 
-@dataclass(slots=True, kw_only=True)
+@value
 class UpstreamSnapshot:
-    """A deployment's state for status pages; nobody changes it. Not frozen because the live page makes one of each every
-    second. `bar` is why plans leave it out now; times of failure are seconds since 1970,
+    """A deployment's state for status pages. `bar` is why plans leave it out now; times of failure are seconds since 1970,
     `opens_in_s` until an OPEN breaker lets a trial through."""
 
     deployment_id: int

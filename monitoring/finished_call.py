@@ -1,7 +1,8 @@
 """A finished call in plain values: what metrics, the log line, the live page and traces are told, once per call."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+from providers.values import positional_value
 
 NO_PROVIDER = "none"
 """The `provider` of calls that reached none: refused, answered from the cache, or without a candidate."""
@@ -23,7 +24,7 @@ class FinishedAttempt(NamedTuple):
     first_token_s: float | None = None
 
 
-@dataclass(slots=True)
+@positional_value
 class FinishedCall:
     """`provider` and `deployment` are those that answered or were tried last; `model` is a configured name or `other`.
 
@@ -31,8 +32,7 @@ class FinishedCall:
     `reasoning_tokens` inside `output_tokens`. `overhead_s` is the time spent in the gateway itself. `cache` is `hit`,
     `miss`, `bypass` or None when no cache was asked. `trace_id` is 32 hexadecimal digits. `ended_at` is Unix time.
 
-    Nobody changes it. It is not frozen because one is made per call, which would take five times as long, and no named
-    tuple because some sixty fields are read of each, at a tenth of the price.
+    No named tuple, because some sixty fields are read of each: an attribute takes a tenth of the time.
     """
 
     request_id: str

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from monitoring.deployment_state import Health, UpstreamSnapshot
+from providers.values import value
 
 
-@dataclass(slots=True, kw_only=True)
+@value
 class ProviderNow:
-    """A provider as this worker sees it; like its snapshots, made each second and changed by nobody. `models` are the
-    names that clients use, sorted."""
+    """A provider as this worker sees it. `models` are the names that clients use, sorted."""
 
     id: int
     name: str

@@ -7,8 +7,10 @@ money is nano-USD.
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, NamedTuple, TypeAlias
+
+from providers.values import positional_value, value
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -43,13 +45,13 @@ class Usage(NamedTuple):
 # ---------------------------------------------------------------------------------------------------- what is asked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TextPart:
     text: str
     cache_control: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ImagePart:
     """`url` is https or a data URI."""
 
@@ -57,7 +59,7 @@ class ImagePart:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AudioPart:
     """`data` is base64."""
 
@@ -65,7 +67,7 @@ class AudioPart:
     format: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FilePart:
     """`data` is a data URI or base64, as the client sent it."""
 
@@ -74,12 +76,12 @@ class FilePart:
     filename: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RefusalPart:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OpaquePart:
     """A content part of a type this version does not know: passed on within a dialect, refused across dialects."""
 
@@ -89,7 +91,7 @@ class OpaquePart:
 Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | RefusalPart | OpaquePart
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ToolCall:
     """`arguments` is the model's JSON text, which may be invalid JSON; free text when `custom`."""
 
@@ -99,7 +101,7 @@ class ToolCall:
     custom: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ReasoningBlock:
     """Reasoning to be replayed unchanged: text with its signature, or an opaque encrypted block.
 
@@ -112,7 +114,7 @@ class ReasoningBlock:
     encrypted: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Message:
     role: Role
     parts: tuple[Part, ...] = ()
@@ -127,7 +129,7 @@ class Message:
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Tool:
     """A function the model may call; `custom_format` is set for OpenAI's free-text custom tools.
 
@@ -144,7 +146,7 @@ class Tool:
     extra: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ToolChoice:
     """`name` is set when `mode` is `tool`; `allowed` when the choice is limited to some tools."""
 
@@ -154,7 +156,7 @@ class ToolChoice:
     custom: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResponseFormat:
     """`schema` is JSON Schema, for `json_schema` only."""
 
@@ -165,7 +167,7 @@ class ResponseFormat:
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ChatCall:
     """A chat completion asked for, in typed form. Absent means None or empty; `extra` holds fields without a type."""
 
@@ -195,12 +197,11 @@ class ChatCall:
     extra: JsonObject = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@positional_value
 class ClientRequest:
     """A request of the data plane after validation: the client's JSON body and the facts routing needs.
 
-    Nobody changes it; adapters copy what they change of `body`, which is OpenAI's shape. Not frozen, like all that is
-    made once per call, because that would take five times as long.
+    `body` is OpenAI's shape; adapters copy what they change of it.
     """
 
     operation: Operation
@@ -219,7 +220,7 @@ class ClientRequest:
 # -------------------------------------------------------------------------------------------------- what is answered
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Citation:
     url: str
     title: str = ""
@@ -227,7 +228,7 @@ class Citation:
     end_index: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Choice:
     index: int = 0
     text: str | None = None
@@ -239,7 +240,7 @@ class Choice:
     logprobs: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ChatAnswer:
     """`extra` holds provider fields that clients know by their own name, such as `citations` or `search_results`."""
 
@@ -251,7 +252,7 @@ class ChatAnswer:
     extra: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EmbeddingsAnswer:
     vectors: tuple[tuple[float, ...], ...]
     model: str
@@ -261,26 +262,26 @@ class EmbeddingsAnswer:
 # ---------------------------------------------------------------------------------------------------- stream events
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class StreamStart:
     id: str
     model: str
     created: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class TextDelta:
     text: str
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class RefusalDelta:
     text: str
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class ReasoningDelta:
     """Reasoning text to show."""
 
@@ -288,7 +289,7 @@ class ReasoningDelta:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class ReasoningDone:
     """A whole reasoning block with its signature, for replay; its text was already sent as deltas."""
 
@@ -296,7 +297,7 @@ class ReasoningDone:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class ToolCallStart:
     """`index` counts the calls of one answer 0, 1, 2 …; it is not the upstream's block index."""
 
@@ -307,52 +308,52 @@ class ToolCallStart:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class ToolCallDelta:
     index: int
     arguments: str
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class CitationFound:
     citation: Citation
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class ExtraFields:
     """Provider fields to be merged into the top level of the next chunk (`citations`, `search_results`)."""
 
     fields: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class Finish:
     reason: FinishReason
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class UsageReport:
     """Cumulative: a later report replaces an earlier one."""
 
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class Heartbeat:
     """A ping or comment: keeps the connection alive, carries nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class StreamFailed:
     """An error event inside the stream; nothing follows it."""
 
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
+@positional_value
 class StreamEnd:
     """The upstream said that the stream is complete; nothing follows it."""
 

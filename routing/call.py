@@ -10,6 +10,7 @@ from accounts.header_lines import HeaderLines
 from accounts.records import Principal, UsageSource
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.types import ClientRequest, Usage
+from providers.values import positional_value
 from routing.condensation import Receipt
 from routing.decisions import Decision
 from routing.errors import ClientFacing
@@ -37,9 +38,9 @@ class ClientSink(Protocol):
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None: ...
 
 
-@dataclass(slots=True)
+@positional_value
 class CallOptions:
-    """What a client said beside the body; nobody changes it. `timeout_s` may only shorten the gateway's own deadline."""
+    """What a client said beside the body. `timeout_s` may only shorten the gateway's own deadline."""
 
     endpoint: str
     client_ip: str | None = None
@@ -103,10 +104,9 @@ class Call:
         self.interrupt("client_gone")
 
 
-@dataclass(slots=True)
+@positional_value
 class CallSummary:
-    """A finished call, as metrics, the log line, the ledger and the dashboard see it. Made once per request, and then
-    not changed.
+    """A finished call, as metrics, the log line, the ledger and the dashboard see it. Made once per request.
 
     `error_type` is the word for what went wrong; `usage_source` is `provider`, `counted` or `estimated`;
     `cost_nano_usd` is None when a price is unknown; `ended_at` is Unix time.

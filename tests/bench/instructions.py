@@ -1,6 +1,6 @@
 """How many instructions of the processor a call takes: the same number on a busy machine as on a quiet one.
 
-    python -m tests.bench.instructions [--calls 400] [--stream]
+    python -m tests.bench.instructions [--calls 400] [--stream] [--only TEXT]
 
 CPU time on a shared host moves by a fifth from minute to minute, which hides what a change of one part in fifty does. So
 the gateway's path is run under valgrind's callgrind and its instructions are counted, from the bytes of the request to the
@@ -104,9 +104,9 @@ def count(on: bool) -> None:
     subprocess.run(["callgrind_control", "-i", "on" if on else "off", str(os.getpid())], check=True, **NOBODY)
 
 
-async def inside(case: str, key: str, calls: int, kind: str) -> None:
+async def inside(case: str, key: str, calls: int, kind: str, model: str) -> None:
     """Runs under valgrind, in the gateway's environment."""
-    body = BODIES[kind].encode()
+    body = BODIES[kind].replace("gpt-4o", model).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
     request = head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
     relay = case == "relay"
@@ -146,9 +146,9 @@ async def gateway_protocol() -> Callable[[], HttpToolsProtocol]:
     return lambda: GatewayProtocol(config=config, server_state=state, app_state={})
 
 
-def instructions(case: str, key: str, calls: int, kind: str, env: dict[str, str]) -> float:
+def instructions(case: str, key: str, calls: int, kind: str, model: str, env: dict[str, str]) -> float:
     tool = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null"]
-    command = [*tool, sys.executable, "-m", "tests.bench.instructions", "--inside", case, key, str(calls), kind]
+    command = [*tool, sys.executable, "-m", "tests.bench.instructions", "--inside", case, key, str(calls), kind, model]
     env = {**env, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     found = re.search(r"Collected : (\d+)", done.stderr)
@@ -164,7 +164,9 @@ def seeded(data: Path, upstream: int, *, candidates: int = 1, cached: bool = Fal
     price = {"input_nano_usd_per_mtok": 2_500_000_000, "output_nano_usd_per_mtok": 10_000_000_000}
     model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
     provider = {"base_url": f"http://127.0.0.1:{upstream}/v1", "max_connections": 1000, "models": [model]}
+    translated = {**provider, "name": "other", "kind": "anthropic", "models": [{**model, "model": "claude-bench"}]}
     document: dict[str, Any] = {"providers": [{**provider, "name": f"bench{n}"} for n in range(candidates)]}
+    document["providers"].append(translated)
     if cached:
         document["settings"] = {"response_cache": {"enabled": True, "ttl": 3600}}
     gateway.seed(document)
@@ -175,11 +177,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=400)
     parser.add_argument("--stream", action="store_true", help="streams of 54 events instead of whole answers")
-    parser.add_argument("--inside", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--only", help="only cases with this in their name")
+    parser.add_argument("--inside", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        case, key, calls, kind = options.inside
-        uvloop.run(inside(case, key, int(calls), kind))
+        case, key, calls, kind, model = options.inside
+        uvloop.run(inside(case, key, int(calls), kind, model))
         return
     if not shutil.which("valgrind"):
         raise SystemExit("this needs valgrind (Debian package valgrind)")
@@ -191,15 +194,18 @@ def main() -> None:
         cached, _ = seeded(Path(name) / "cached", upstream, cached=True)
         relay_env = {**os.environ, "BENCH_UPSTREAM": f"http://127.0.0.1:{upstream}/v1/chat/completions"}
         cases = [
-            ("relay", "bare relay", "sk-none", relay_env),
-            ("gateway", "gateway", one.key, one.env),
-            ("gateway", "gateway, ten candidates", ten.key, ten.env),
-            ("gateway", "gateway, limited and budgeted key", limited, one.env),
-            ("gateway", "gateway, answer from the cache", cached.key, cached.env),
+            ("relay", "bare relay", "sk-none", "gpt-4o", relay_env),
+            ("gateway", "gateway", one.key, "gpt-4o", one.env),
+            ("gateway", "gateway, ten candidates", ten.key, "gpt-4o", ten.env),
+            ("gateway", "gateway, limited and budgeted key", limited, "gpt-4o", one.env),
+            ("gateway", "gateway, answer from the cache", cached.key, "gpt-4o", cached.env),
+            ("gateway", "gateway, translated from Anthropic", one.key, "claude-bench", one.env),
         ]
         relay = 0.0
-        for case, title, key, env in cases:
-            found = instructions(case, key, options.calls, kind, env)
+        for case, title, key, model, env in cases:
+            if options.only and options.only not in title:
+                continue
+            found = instructions(case, key, options.calls, kind, model, env)
             relay = relay or found
             print(f"{title:36} {found:10,.0f} instructions per {kind}  {found / relay:.2f} ×", flush=True)
 

@@ -1,0 +1,23 @@
+"""Values that cross boundaries: immutable to the type checker, plain objects with slots when they run.
+
+A frozen dataclass writes each of its fields through a function call that its own guard makes necessary: five times what
+it takes to make one without. What is made for every call or event cannot afford that, and nothing here is changed by
+code that was never checked. Long-lived values, such as specs and rules, are frozen at run time as well.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeVar, dataclass_transform
+
+Value = TypeVar("Value")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def value(cls: type[Value]) -> type[Value]:
+    """Made with keywords."""
+    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def positional_value(cls: type[Value]) -> type[Value]:
+    """Made by position where it is made often: a keyword for each field would double the price."""
+    return dataclass(slots=True, unsafe_hash=True)(cls)

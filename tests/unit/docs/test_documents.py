@@ -15,6 +15,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 READMES = (ROOT / "README.md", ROOT / "README.pt-BR.md")
 OTHERS = [path for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md") if (path := ROOT / name).exists()]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PICTURE = re.compile(r'\b(?:src|srcset)="([^"]+)"')
 PART = re.compile(r"(?<![\w/.-])(?:tests|docker|docs|routing|monitoring|providers|accounts|proxy_site)/[\w./-]*\w")
 
 
@@ -42,7 +43,8 @@ def page_names(entry: object) -> set[str]:
 
 @pytest.mark.parametrize("path", [*PAGES, *READMES, *OTHERS], ids=name)
 def test_links_lead_somewhere(path: Path) -> None:
-    for target in LINK.findall(prose(path)):
+    text = prose(path)
+    for target in LINK.findall(text) + PICTURE.findall(text):
         if re.match(r"[a-z]+:", target):
             continue
         file, _, anchor = target.partition("#")

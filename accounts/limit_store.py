@@ -62,18 +62,16 @@ class MemoryLimitStore:
 
     def take_now(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
         now = self._clock_us()
-        parts, windows = self.parts, self._windows
         asked: list[tuple[LimitRule, int, SlidingWindow | None, int, int]] = []
         for rule in rules:
-            limit = rule.limit if parts == 1 else divided(rule.limit, parts)
-            kind = rule.kind
-            if kind == "concurrency":
+            limit = self._limit(rule)
+            if rule.kind == "concurrency":
                 if len(self._running.get(rule.scope, ())) >= limit:
                     return self._refusal(rules, tokens, now)
                 asked.append((rule, limit, None, 0, 1))
             else:
-                window = windows.get((rule.scope, kind, rule.window_s)) or self._window(rule)
-                amount = 1 if kind == "requests" else tokens
+                window = self._window(rule)
+                amount = 1 if rule.kind == "requests" else tokens
                 bucket = window.step_for(amount, limit, now)
                 if bucket is None:
                     return self._refusal(rules, tokens, now)

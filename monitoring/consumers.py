@@ -38,7 +38,8 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Anything a page says means that it woke up and wants to see everything: `{"type": "snapshot"}`."""
         feed = live_feed.current()
         if feed is not None:
-            await self._send(await feed.snapshot())
+            async with asyncio.timeout(STALLED_READER_S):
+                await self._put(await feed.snapshot())
 
     async def disconnect(self, code: int) -> None:
         await end(self._sender)
@@ -74,6 +75,9 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _send(self, frame: str) -> None:
         self._sending_since = time.monotonic()
         try:
-            await self.base_send({"type": "websocket.send", "text": frame})
+            await self._put(frame)
         finally:
             self._sending_since = None
+
+    async def _put(self, frame: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": frame})

@@ -18,7 +18,7 @@ from django.db import DatabaseError
 
 from accounts.task_ending import end
 from monitoring import live
-from monitoring.live import ProviderNow
+from monitoring.live import Conditions, ProviderNow
 from monitoring.live_facts import LiveFacts, ProviderFacts, read_facts
 from monitoring.live_page import IDLE, Card, changes, fixed_part, quick_part, slow_part
 from monitoring.live_sharing import GROUP, SecondReader, WorkerSecond
@@ -78,8 +78,7 @@ class LiveFeed:
         self._incidents: tuple[dict[str, Any], ...] = ()
         self._frame = ""
         self._snapshot: tuple[int, str] = (-1, "")
-        self.draining = False
-        """Whether this worker sends its readers to another one, as of the last second."""
+        self._conditions: Conditions | None = None
         self._looked_at = -1
         self._making = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,6 +101,11 @@ class LiveFeed:
         """`wake` is called each second; the returned callable ends that."""
         self._readers.add(wake)
         return lambda: self._readers.discard(wake)
+
+    @property
+    def draining(self) -> bool:
+        """Whether this worker sends its readers to another one, as of the newest second that was looked at."""
+        return self._conditions is None or self._conditions.draining
 
     def frame(self, number: int) -> str | None:
         """What changed in second `number`; None when that is not the newest, and the reader needs a snapshot."""
@@ -194,6 +198,7 @@ class LiveFeed:
         """Brings the cards up to date; True when the set of providers is another one."""
         self._looked_at = self.number
         state = live.current()
+        self._conditions = state.conditions() if state is not None else None
         self._providers = state.providers() if state is not None else ()
         now, figures, running = self._clock(), self.window.by_provider(), self._all_running()
         fixed, cards = {}, {}
@@ -249,16 +254,13 @@ class LiveFeed:
         return frame
 
     def _head(self) -> dict[str, Any]:
-        state = live.current()
-        conditions = state.conditions() if state is not None else None
-        self.draining = conditions is None or conditions.draining
         return {
             "n": self.number,
             "t": round(self._clock(), 1),
             "figures": list(self.window.figures()),
             "cost": self._facts.cost_today_nano_usd + self.window.cost_nano_usd - self._cost_at_facts,
             "active": self._all_running().total(),
-            "stale_config": conditions is not None and conditions.stale,
+            "stale_config": self._conditions is not None and self._conditions.stale,
         }
 
     # ------------------------------------------------------------------------------------------------ other workers

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -61,18 +62,12 @@ def timestamp(at: float) -> str:
     return _Second.text + _MILLISECONDS[int((at - second) * 1000)]
 
 
-_texts: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
-"""The two runs of words in a line, which are the same for all calls of one key for one model that end the same way."""
-_TEXTS_KEPT = 1024
-
-
 def json_line(call: FinishedCall, level: str) -> bytes:
     """Most of a line is the same as in others, so only its numbers are encoded anew: half of what all of it takes."""
-    what = (
+    before, behind = _words(
         call.status, call.provider, call.model, call.endpoint, call.stream, call.key_id, call.key_name, call.team,
         call.deployment,
     )  # fmt: skip
-    before, behind = _texts.get(what) or _remember(what, call)
     first, cost = call.first_token_s, call.cost_nano_usd
     fields: dict[str, Any] = {
         "request_id": call.request_id,
@@ -105,21 +100,30 @@ def json_line(call: FinishedCall, level: str) -> bytes:
     return b"".join((began, before, orjson.dumps(fields)[1:-1], behind))
 
 
-def _remember(what: tuple[Any, ...], call: FinishedCall) -> tuple[bytes, bytes]:
-    before = {"logger": LOGGER_NAME, "message": message_of(call.status), "provider": call.provider, "model": call.model}
+@lru_cache(maxsize=1024)
+def _words(
+    status: int,
+    provider: str,
+    model: str,
+    endpoint: str,
+    stream: bool,
+    key_id: Any,
+    key_name: str,
+    team: Any,
+    deployment: str,
+) -> tuple[bytes, bytes]:
+    """The two runs of words in a line, which are the same for all calls of one key for one model that end the same way."""
+    before = {"logger": LOGGER_NAME, "message": message_of(status), "provider": provider, "model": model}
     behind = {
-        "status_code": call.status,
-        "endpoint": call.endpoint,
-        "stream": call.stream,
-        "key_id": call.key_id,
-        "key_name": call.key_name,
-        "team": call.team,
-        "deployment": call.deployment,
+        "status_code": status,
+        "endpoint": endpoint,
+        "stream": stream,
+        "key_id": key_id,
+        "key_name": key_name,
+        "team": team,
+        "deployment": deployment,
     }
-    if len(_texts) >= _TEXTS_KEPT:
-        _texts.clear()
-    texts = _texts[what] = (orjson.dumps(before)[1:-1] + b",", b"," + orjson.dumps(behind)[1:] + b"\n")
-    return texts
+    return orjson.dumps(before)[1:-1] + b",", b"," + orjson.dumps(behind)[1:] + b"\n"
 
 
 def console_line(call: FinishedCall, level: str) -> bytes:

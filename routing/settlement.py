@@ -166,7 +166,7 @@ def _summary(
     error: ClientFacing | UpstreamError | None = None,
     finish: str | None = None,
 ) -> CallSummary:
-    error_type = None if error is None and status == 200 else _error_type(status, error)
+    error_type = _error_type(status, error)
     first = last.first_token_s if last is not None else None
     duration_s = time.monotonic() - call.started_at
     return CallSummary(call, status, error_type, usage, source, cost, time.time(), duration_s, first, finish)

@@ -141,7 +141,7 @@ def _options(exchange: HttpExchange, endpoint: str) -> CallOptions:
     caching = headers.get(b"cache-control")
     no_cache = b"x-llm-proxy-no-cache" in headers or (caching is not None and b"no-store" in caching)
     timeout_s = _timeout(exchange) if b"x-llm-proxy-timeout" in headers else None
-    key = exchange.header(b"idempotency-key") if b"idempotency-key" in headers else None
+    key = exchange.header(b"idempotency-key")
     return CallOptions(endpoint, exchange.client_ip, _tags(tags) if tags else NO_TAGS, no_cache, timeout_s, key)
 
 

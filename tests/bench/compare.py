@@ -31,6 +31,15 @@ MESSAGES = (
     '[{"role":"system","content":"You are a helpful assistant."},'
     '{"role":"user","content":"Hello there, tell me something nice."}]'
 )
+MODEL = {
+    "model": "gpt-4o",
+    "context_window": 128_000,
+    "max_output_tokens": 16_384,
+    "input_nano_usd_per_mtok": 2_500_000_000,
+    "output_nano_usd_per_mtok": 10_000_000_000,
+}
+LIMITS = ("--rpm", "1000000000", "--tpm", "1000000000000", "--budget-usd", "100000")
+"""Of a key that is counted everywhere and stopped nowhere."""
 BODIES = {
     "chat": '{"model":"gpt-4o","messages":' + MESSAGES + ',"max_tokens":100}',
     "stream": '{"model":"gpt-4o","stream":true,"messages":' + MESSAGES + ',"max_tokens":100}',
@@ -163,13 +172,10 @@ def contenders(stack: ExitStack, directory: Path) -> list[Contender]:
     data = directory / "data"
     data.mkdir()
     gateway = GatewayProcess(data)
-    price = {"input_nano_usd_per_mtok": 2_500_000_000, "output_nano_usd_per_mtok": 10_000_000_000}
-    model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
     provider = {"base_url": f"http://127.0.0.1:{upstream}/v1", "max_connections": 1000}
-    anthropic = {**provider, "name": "other", "kind": "anthropic", "models": [{**model, "model": "claude-bench"}]}
-    gateway.seed({"providers": [{**provider, "name": "bench", "models": [model]}, anthropic]})
-    limits = ["--rpm", "1000000000", "--tpm", "1000000000000", "--budget-usd", "100000"]
-    limited = gateway.manage("create_api_key", "limited", *limits).split()[0]
+    anthropic = {**provider, "name": "other", "kind": "anthropic", "models": [{**MODEL, "model": "claude-bench"}]}
+    gateway.seed({"providers": [{**provider, "name": "bench", "models": [MODEL]}, anthropic]})
+    limited = gateway.manage("create_api_key", "limited", *LIMITS).split()[0]
     gateway.start()
     stack.callback(gateway.stop)
     if (os.cpu_count() or 1) > 1:

@@ -33,7 +33,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench.compare import BODIES, Contender, cpu_seconds, pinned, program
+from tests.bench.compare import BODIES, MODEL, Contender, cpu_seconds, pinned, program
 from tests.bench.streams import Point, hold, memory_mb, relay_command, request_to, upstream_command
 from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
@@ -146,10 +146,8 @@ def gateway(scratch: Path, upstream: int) -> Peer:
     data = scratch / "data"
     data.mkdir()
     process = GatewayProcess(data)
-    price = {"input_nano_usd_per_mtok": 2_500_000_000, "output_nano_usd_per_mtok": 10_000_000_000}
-    model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
     url = f"http://127.0.0.1:{upstream}/v1"
-    process.seed({"providers": [{"name": "bench", "base_url": url, "max_connections": 100_000, "models": [model]}]})
+    process.seed({"providers": [{"name": "bench", "base_url": url, "max_connections": 100_000, "models": [MODEL]}]})
     return Peer(
         name="gateway",
         version=subprocess.check_output(["git", "describe", "--always"], cwd=ROOT, text=True).strip(),

@@ -36,7 +36,7 @@ import psycopg
 import uvloop
 from redis import Redis
 
-from tests.bench.compare import BODIES, process_tree, program
+from tests.bench.compare import BODIES, MODEL, process_tree, program
 from tests.e2e.gateway_process import GatewayProcess, free_port
 from tests.e2e.private_servers import private_postgres, private_redis
 
@@ -203,11 +203,9 @@ def installation(directory: Path, workers: int):  # type: ignore[no-untyped-def]
             "PROXY_API_ENCRYPTION_KEYS": "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2tQilOHk=",
         }
         gateway = GatewayProcess(directory / "data", env=environment)
-        price = {"input_nano_usd_per_mtok": 2_500_000_000, "output_nano_usd_per_mtok": 10_000_000_000}
-        model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
         url = f"http://127.0.0.1:{upstream}/v1"
         gateway.run("manage.py", "migrate", "-v", "0", timeout_s=600)
-        gateway.seed({"providers": [{"name": "bench", "base_url": url, "max_connections": 1000, "models": [model]}]})
+        gateway.seed({"providers": [{"name": "bench", "base_url": url, "max_connections": 1000, "models": [MODEL]}]})
         options = ("--team", "soak", "--rpm", "1000000", "--budget-usd", "100000", "--json")
         limited = json.loads(gateway.manage("create_api_key", "limited", *options))["key"]
         gateway.start("--workers", str(workers))

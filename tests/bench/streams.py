@@ -22,7 +22,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench.compare import BODIES, Contender, cpu_seconds, process_tree, program
+from tests.bench.compare import BODIES, MODEL, Contender, cpu_seconds, process_tree, program
 from tests.e2e.gateway_process import GatewayProcess, free_port
 
 TICK_S = 0.002
@@ -251,10 +251,8 @@ def started_gateway(
     """The gateway with one provider at the upstream's port, on core 0."""
     data.mkdir()
     gateway = GatewayProcess(data)
-    price = {"input_nano_usd_per_mtok": 2_500_000_000, "output_nano_usd_per_mtok": 10_000_000_000}
-    model = {"model": "gpt-4o", "context_window": 128_000, "max_output_tokens": 16_384, **price}
     url = f"http://127.0.0.1:{upstream}/v1"
-    provider = {"name": "bench", "base_url": url, "max_connections": 100_000, "models": [model]}
+    provider = {"name": "bench", "base_url": url, "max_connections": 100_000, "models": [MODEL]}
     gateway.seed({"providers": [provider], "settings": settings or {}})
     gateway.start()
     stack.callback(gateway.stop)

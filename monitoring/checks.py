@@ -40,7 +40,9 @@ NAME_THREADS = 64
 TROUBLED_WINDOW = timedelta(minutes=15)
 TROUBLED_AT_ONCE = 50
 TRAFFIC_WINDOW_S = 60.0
-TROUBLED_TRAFFIC_WINDOW_S = 10.0
+TROUBLED_TRAFFIC_WINDOW_S = 5.0
+"""What calls said since the round before. Who is back needs two passes in a row, and a call that failed speaks against the
+first as long as it is in this window: twice the time between two rounds kept some out for more than 15 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

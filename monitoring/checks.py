@@ -25,11 +25,12 @@ from monitoring.health import CheckResult, HealthPolicy
 from monitoring.health_cache import fresh_s
 from monitoring.health_history import Finding, TargetKey, Verdict, record
 from monitoring.models import BreakerEvent, HealthState, HealthStatus, MonitoringSettings
-from monitoring.passive import Recent, Traffic, recent_traffic
+from monitoring.passive import Recent, Traffic, recent_traffic, since_opening
 from monitoring.probe_spend import SpendCap
 from monitoring.probes import Prober, never_spend
 from monitoring.targets import Known, load_targets
 from providers.control_plane import ControlPlaneClient
+from providers.models import Deployment
 from providers.resolution import Resolve
 
 logger = logging.getLogger("llm_proxy.monitoring.checks")
@@ -42,7 +43,7 @@ TROUBLED_AT_ONCE = 50
 TRAFFIC_WINDOW_S = 60.0
 TROUBLED_TRAFFIC_WINDOW_S = 5.0
 """What calls said since the round before. Who is back needs two passes in a row, and a call that failed speaks against the
-first as long as it is in this window: twice the time between two rounds kept some out for more than 15 s."""
+first as long as it is in this window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +99,35 @@ def longest_unseen(ids: set[int], *, most: int) -> set[int]:
 
 def troubled_providers() -> set[int]:
     ill = HealthState.objects.filter(status__in=(HealthStatus.DEGRADED, HealthStatus.UNHEALTHY), provider__enabled=True)
-    found = set(ill.values_list("provider_id", flat=True))
-    latest: dict[int | None, tuple[int, str]] = {}
+    return set(ill.values_list("provider_id", flat=True)) | {each.provider_id for each in open_breakers()}
+
+
+def open_breakers() -> list[BreakerEvent]:
+    """The last event of each breaker that opened lately and did not close, the oldest first."""
+    latest: dict[int | None, BreakerEvent] = {}
     events = BreakerEvent.objects.filter(at__gte=timezone.now() - TROUBLED_WINDOW, kind="breaker").order_by("at", "pk")
-    for deployment_id, provider_id, after in events.values_list("deployment_id", "provider_id", "after"):
-        latest[deployment_id] = (provider_id, after)
-    return found | {provider_id for provider_id, after in latest.values() if after != "closed"}
+    for event in events.only("at", "provider_id", "provider_name", "deployment_id", "after"):
+        latest.pop(event.deployment_id, None)
+        latest[event.deployment_id] = event
+    return [event for event in latest.values() if event.after != "closed"]
+
+
+def telling_traffic(since: datetime) -> Recent:
+    """What calls say of now: not those of before a breaker opened, of which just the last ones failed."""
+    opened: dict[tuple[str, str], float] = {}
+    events = open_breakers()
+    deployments = Deployment.objects.in_bulk([each.deployment_id for each in events if each.deployment_id])
+    for event in events:
+        opened[event.provider_name, ""] = event.at.timestamp()
+        if deployment := deployments.get(event.deployment_id or 0):
+            opened[event.provider_name, f"{event.provider_name}/{deployment.upstream_model}"] = event.at.timestamp()
+    return since_opening(recent_traffic(since), opened)
 
 
 def run(wanted: Round, *, resolve: Resolve | None = None) -> list[Verdict]:
     """Loads, probes, writes. Runs an event loop of its own: call it from a thread that has none."""
     options = MonitoringSettings.load()
-    traffic = recent_traffic(timezone.now() - timedelta(seconds=wanted.traffic_window_s))
+    traffic = telling_traffic(timezone.now() - timedelta(seconds=wanted.traffic_window_s))
     known = load_targets(names=wanted.names, ids=wanted.ids, traffic=traffic, paid=options.paid_probes)
     if not wanted.force:
         known = _due(known, spread_s=_spread(wanted, known))

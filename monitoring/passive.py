@@ -1,5 +1,6 @@
 """What real calls say about providers and deployments, read from the ledger: evidence that costs nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -75,6 +76,14 @@ def recent_traffic(since: datetime) -> Recent:
         found[provider, deployment] = one
         found[provider, ""] = _added(found.get((provider, ""), Traffic()), one)
     return found
+
+
+def since_opening(traffic: Recent, opened: Mapping[tuple[str, str], float]) -> Recent:
+    """Without those whose breaker opened (Unix time) after their last success. A breaker lets no more calls through, so
+    that what is known of them is old: it would speak for an upstream that has just died, and against one that is back."""
+    return {
+        key: each for key, each in traffic.items() if key not in opened or (each.last_success_at or 0) > opened[key]
+    }
 
 
 def _added(one: Traffic, other: Traffic) -> Traffic:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 PASSES = 2
 MOST = 64
+ONE_LOOK_S = 1.0
+"""A round writes a result for the provider and one for each deployment: passes so close together are one look."""
 
 
 @dataclass(slots=True)
@@ -35,10 +37,13 @@ class RecoveryWatch:
         watched = watched or self._watched.setdefault(deployment_id, _Watched())
         if at <= watched.checked_at:
             return False
+        same_look = at - watched.checked_at < ONE_LOOK_S
         watched.checked_at = at
         if not passed:
             # It was down as probes see it, so the next passes mean something.
             watched.passes, watched.needed = 0, PASSES
+            return False
+        if same_look:
             return False
         watched.passes += 1
         if watched.passes < watched.needed:

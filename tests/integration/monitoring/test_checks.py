@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import UsageRecord
 from monitoring import checks
-from monitoring.models import HealthSample, HealthState, MonitoringSettings, ProbeSpend
+from monitoring.models import BreakerEvent, HealthSample, HealthState, MonitoringSettings, ProbeSpend
 from monitoring.targets import load_targets
 from providers.models import Credential, Deployment, Provider
 
@@ -234,6 +234,37 @@ def test_calls_that_all_fail_speak_louder_than_a_list(upstream):
     checks.check_now()
     checks.check_now()
     assert {state.status for state in HealthState.objects.all()} == {"healthy"}
+
+
+def opened(row: Provider, deployment: Deployment, *, seconds_ago: float) -> None:
+    BreakerEvent.objects.create(
+        at=timezone.now() - timedelta(seconds=seconds_ago),
+        provider_id=row.pk,
+        provider_name=row.name,
+        deployment_id=deployment.pk,
+        after="open",
+    )
+
+
+def test_calls_from_before_a_breaker_opened_prove_nothing(upstream):
+    died = provider("died", upstream.url)
+    deployment = Deployment.objects.create(provider=died, model="gpt-4", upstream_model="gpt-4")
+    use(died, 200, count=9)
+    use(died, 502, "server_error", count=5)
+    opened(died, deployment, seconds_ago=0)
+    upstream.status = 500
+    assert [(each.result.passed, each.result.evidence) for each in checks.check_troubled()] == [(False, "models")]
+    upstream.status = 200
+    UsageRecord.objects.filter(status=200).delete()
+    assert {(each.result.passed, each.result.evidence) for each in checks.check_troubled()} == {(True, "models")}
+
+
+def test_calls_that_succeed_after_a_breaker_opened_count(upstream):
+    busy = provider("busy", upstream.url)
+    deployment = Deployment.objects.create(provider=busy, model="gpt-4", upstream_model="gpt-4")
+    opened(busy, deployment, seconds_ago=3)
+    use(busy, 200, count=9)
+    assert {each.result.evidence for each in checks.check_troubled()} == {"traffic"}
 
 
 def test_paid_probes_stop_at_the_cap_of_the_day(upstream):

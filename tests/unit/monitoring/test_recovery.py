@@ -20,6 +20,21 @@ def test_a_result_counts_once():
     assert not any(watch.checked(1, at=5, passed=True, opened=True) for _ in range(10))
 
 
+def test_results_of_one_look_count_once():
+    watch = RecoveryWatch()
+    assert not watch.checked(1, at=5.00, passed=True, opened=True)
+    assert not watch.checked(1, at=5.01, passed=True, opened=True)
+    assert watch.checked(1, at=10.00, passed=True, opened=True)
+
+
+def test_of_one_look_a_failure_counts_whatever_came_first():
+    watch = RecoveryWatch()
+    assert not watch.checked(1, at=5.00, passed=True, opened=True)
+    assert not watch.checked(1, at=5.01, passed=False, opened=True)
+    assert not watch.checked(1, at=10.00, passed=True, opened=True)
+    assert watch.checked(1, at=15.00, passed=True, opened=True)
+
+
 def test_passes_that_prove_nothing_lose_their_say():
     watch = RecoveryWatch()
     needed = [passes_until_trial(watch, at=1000.0 * n) for n in range(7)]

@@ -63,6 +63,8 @@ def test_a_dead_server_is_a_stale_banner_and_its_return_is_noticed(
     page = open_page("/dashboard/")
     expect(page.locator("#link")).to_have_text("live")
     watched.allowed |= {"WebSocket connection", "ERR_CONNECTION_REFUSED", "Failed to load resource"}
+    check = page.locator(".provider-card").get_by_role("button", name="Check now")
+    check.focus()
 
     site.process.stop()
     expect(page.locator("#stale")).to_contain_text("Stale since")
@@ -70,6 +72,8 @@ def test_a_dead_server_is_a_stale_banner_and_its_return_is_noticed(
     site.process.start()
     expect(page.locator("#link")).to_have_text("live", timeout=30_000)
     expect(page.locator("#stale")).to_be_hidden()
+    # The new snapshot changes what a card says and leaves the card where the operator is.
+    expect(check).to_be_focused()
 
 
 def test_buttons_of_a_card_check_and_the_provider_page_holds_and_releases(open_page: Open, site: Site) -> None:

@@ -6,6 +6,8 @@ import { cause, CLASSES, find, words, WORST_FIRST } from "./page.js";
 const SPARK_POINTS = 30;
 const cards = new Map();
 
+const withSpark = (data) => ({ ...data, spark: data.spark ?? [] });
+
 function makeCard(data) {
   const address = `providers/${data.id}/`;
   const state = element("span", { class: "state" });
@@ -34,7 +36,7 @@ function makeCard(data) {
     element("div", { class: "facts-line" }, breaker, checked),
     element("div", { class: "actions" }, check, reset, result),
   );
-  const card = { data: { ...data, spark: data.spark ?? [] }, node, state, breaker, rps, first, errors, active, why, spark, cells, up, models, checked, result, reset };
+  const card = { data: withSpark(data), node, state, breaker, rps, first, errors, active, why, spark, cells, up, models, checked, result, reset };
   const act = async (button, action) => {
     button.disabled = true;
     setText(result, words.checking);
@@ -120,14 +122,29 @@ find("provider-filter").addEventListener("input", arrange);
 
 export const providers = () => [...cards.values()].map((card) => card.data);
 
+// What is written once, when a card is made.
+const fixed = (data) => JSON.stringify([data.name, data.demo, data.priority, data.models, data.more]);
+
+// A snapshot comes with every connection: who presses a button just then must not press it on a card that is gone.
+function keptCard(data) {
+  const card = cards.get(data.id);
+  if (!card || fixed(card.data) !== fixed(data)) return null;
+  card.data = withSpark(data);
+  return card;
+}
+
+function replacedCard(data) {
+  const card = makeCard(data);
+  cards.get(data.id)?.node.replaceWith(card.node);
+  cards.set(data.id, card);
+  return card;
+}
+
 export function showProviders(all) {
   const gone = new Set(cards.keys());
   for (const data of all) {
     gone.delete(data.id);
-    const old = cards.get(data.id);
-    const card = makeCard(data);
-    if (old) old.node.replaceWith(card.node);
-    cards.set(data.id, card);
+    const card = keptCard(data) ?? replacedCard(data);
     drawCard(card);
     drawSpark(card);
   }
@@ -135,7 +152,6 @@ export function showProviders(all) {
     cards.get(id).node.remove();
     cards.delete(id);
   }
-  arrangement = "";
   arrange();
   drawTimes();
 }

@@ -35,9 +35,15 @@ class EmbeddedWork:
         self._threads: list[_Restarted] = [_WorkerThread(self._app, threads)]
         if beat:
             self._threads.append(_BeatThread(self._app))
+        self._starting: threading.Thread | None = None
 
     def start(self) -> None:
         """Returns at once; the schedule begins within a second or two."""
+        self._starting = threading.Thread(target=self._begin, name="celery-start", daemon=True)
+        self._starting.start()
+
+    def _begin(self) -> None:
+        # In one thread: two that import the same modules at once may see half of them.
         self._app.loader.import_default_modules()
         for thread in self._threads:
             thread.start()
@@ -50,7 +56,7 @@ class EmbeddedWork:
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Running tasks may finish within `timeout_s`. True when everything ended; threads are daemons in any case."""
         self.ask_to_stop()
-        for thread in self._threads:
+        for thread in [self._starting, *self._threads] if self._starting is not None else self._threads:
             if thread.is_alive():
                 thread.join(timeout_s)
         return not any(thread.is_alive() for thread in self._threads)

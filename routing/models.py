@@ -131,6 +131,9 @@ class ConfigurationRevision(models.Model):
         editable=False,
         help_text=_("[{model, pk, before}]: what rolling back restores; secrets encrypted."),
     )
+    # Also the database's default: a process of the version before may still write here during an upgrade.
+    changes_answers = models.BooleanField(default=True, db_default=True, editable=False)
+    """Whether a cached answer is old by it. Who may call, how much and at what price makes none old."""
 
     class Meta:
         ordering = ["-pk"]

@@ -99,7 +99,7 @@ class ResponseCache:
             await run(call)
             return
         key = cache_key(
-            call.request, tenant=call.principal.tenant, revision=call.table.revision, tags=call.options.tags
+            call.request, tenant=call.principal.tenant, revision=call.table.answers_revision, tags=call.options.tags
         )
         at_hand = _for_tenant(self.store.at_hand(key), call)
         if at_hand is not None:

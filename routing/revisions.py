@@ -37,6 +37,8 @@ CONFIGURATION_MODELS: tuple[type[models.Model], ...] = (
     Budget,
 )
 """Parents before their children: the order in which rows are brought back."""
+NO_ANSWER_DEPENDS_ON = frozenset(map(label_of, (Team, Price, Limit, Budget)))
+"""A revision of these alone leaves cached answers as good as they were."""
 
 _LOCK_NUMBER = 7_256_310_001
 _state = threading.local()
@@ -141,6 +143,7 @@ def _take_turn() -> None:
 def _write(collected: _Collected) -> None:
     row = collected.revision or _new_row(collected)
     row.changes, row.difference, row.undo = collected.changes, collected.difference, collected.undo
+    row.changes_answers = any(each["model"] not in NO_ANSWER_DEPENDS_ON for each in collected.difference)
     row.save()
     collected.revision = row
 

@@ -84,6 +84,8 @@ class RoutingTable:
     """When another price comes into force, in epoch seconds."""
     catalogue_size: int = 0
     """How many models the price catalogue had been asked for when the prices were read."""
+    answers_revision: int = 0
+    """The newest revision that may have changed what is answered."""
 
     def route(self, name: str) -> Route | None:
         return self.routes.get(name)
@@ -101,6 +103,7 @@ def build_table(
     policy: GatewayPolicy = GatewayPolicy(),
     prices_until: float = float("inf"),
     catalogue_size: int = 0,
+    answers_revision: int = 0,
 ) -> RoutingTable:
     """Resolves names once, so that a request only looks one up. An alias hides a model of the same name; its targets
     are looked up among models and `provider/model` names, and unknown targets lead nowhere."""
@@ -124,6 +127,7 @@ def build_table(
         listed=tuple(routes[name] for name in sorted(plain)),
         prices_until=prices_until,
         catalogue_size=catalogue_size,
+        answers_revision=answers_revision,
     )
 
 

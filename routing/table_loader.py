@@ -35,6 +35,11 @@ def current_revision() -> int:
     return newest or 0
 
 
+def _answers_revision() -> int:
+    newest = ConfigurationRevision.objects.filter(changes_answers=True).order_by("-pk")
+    return newest.values_list("pk", flat=True).first() or 0
+
+
 def load_table() -> RoutingTable:
     """Reads revision and configuration in one transaction, so that they belong together."""
     outermost = not connection.in_atomic_block
@@ -43,7 +48,7 @@ def load_table() -> RoutingTable:
             # READ COMMITTED would let a change committed between two of the queries show by half.
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        revision = current_revision()
+        revision, answers_revision = current_revision(), _answers_revision()
         row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
         deployments = load_deployments(
             breaker_threshold=row.circuit_breaker_threshold,
@@ -55,6 +60,7 @@ def load_table() -> RoutingTable:
         policies = [_policy(policy) for policy in RoutePolicy.objects.filter(enabled=True)]
     return build_table(
         revision=revision,
+        answers_revision=answers_revision,
         deployments=priced(deployments, prices, now),
         aliases=aliases,
         policies=policies,

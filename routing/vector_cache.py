@@ -72,7 +72,9 @@ class VectorCache:
     async def _look_up(self, call: Call) -> _Asked:
         tenant = call.principal.tenant
         inputs = embedding_inputs(call.request.body)
-        keys = embedding_keys(call.request, inputs, tenant=tenant, revision=call.table.revision, tags=call.options.tags)
+        keys = embedding_keys(
+            call.request, inputs, tenant=tenant, revision=call.table.answers_revision, tags=call.options.tags
+        )
         found = await self._store.get(keys)
         known = {
             key: orjson.loads(answer.data)

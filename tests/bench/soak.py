@@ -1,11 +1,15 @@
 """Three workers over PostgreSQL and Redis under a steady load: failures, memory and descriptors, and what the stores carry.
 
-    python -m tests.bench.soak [--minutes 30] [--rate 100] [--workers 3] [--write FILE]
+    python -m tests.bench.soak [--minutes 30] [--rate 100] [--workers 3] [--warm-minutes 0] [--write FILE]
 
 Calls leave at a fixed rate whether or not answers come: seven in ten are chats, three are streams of 24 events over 0.4 s; a
 key with a request limit (Redis) and a budget (SQL) makes half of them, one without limits the other half. PostgreSQL and
 Redis are servers of this run's own, so that what they count is this run's: statements of pg_stat_statements, commands of
 Redis, each by the calls made in the same time.
+
+`--warm-minutes` of twice the rate come before, uncounted: what a worker keeps on purpose (statistics, buffers, the
+allocator's arenas) fills with the number of calls, and not with time. Descriptors are told without the clients' own
+connections: a client that opens twenty at once keeps them, and that is its affair.
 
 Memory's growth is the slope of a straight line, by least squares, through the means of each minute after the first third
 (warm-up); minutes and not samples, because neighbouring samples are not independent. Its 95 % confidence interval says
@@ -45,6 +49,8 @@ STREAMS_IN_TEN = 3
 SAMPLE_EVERY_S = 5.0
 ANSWER_WITHIN_S = 60.0
 LATE_S = 1.0
+WARM_FACTOR = 2
+ESTABLISHED = "01"
 T_95 = {3: 3.18, 4: 2.78, 5: 2.57, 8: 2.31, 10: 2.23, 15: 2.13, 18: 2.10, 28: 2.05}
 """Student's t for a two-sided 95 % interval, by degrees of freedom; between two, the wider is taken."""
 
@@ -93,13 +99,28 @@ def slope(points: Sequence[tuple[float, float]]) -> Slope:
     return Slope(per_hour=found.slope, plus_minus=t * math.sqrt(rest / freedom / spread))
 
 
-def sample(pid: int, at_s: float) -> Sample:
+def sample(pid: int, port: int, at_s: float) -> Sample:
     memory, descriptors = {}, {}
+    clients = sockets_of_clients(port)
     for member in process_tree(pid):
         status = Path(f"/proc/{member}/status").read_text()
         memory[member] = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-        descriptors[member] = len(os.listdir(f"/proc/{member}/fd"))
+        descriptors[member] = sum(opened not in clients for opened in targets(Path(f"/proc/{member}/fd")))
     return Sample(at_s=at_s, memory_mb=memory, descriptors=descriptors)
+
+
+def sockets_of_clients(port: int) -> set[str]:
+    """The accepted connections of a listening port, as /proc/<pid>/fd names them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == ESTABLISHED}
+
+
+def targets(directory: Path) -> list[str]:
+    found = []
+    for name in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(directory / name))
+    return found
 
 
 async def call(session: aiohttp.ClientSession, url: str, key: str, stream: bool, run: Run) -> None:
@@ -122,7 +143,7 @@ async def load(gateway: GatewayProcess, keys: Sequence[str], rate: float, second
     url = f"{gateway.url}/v1/chat/completions"
     timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
-        watcher = asyncio.create_task(watch(gateway.pid, began, run))
+        watcher = asyncio.create_task(watch(gateway, began, run))
         for number in range(int(rate * seconds)):
             wait = began + number / rate - time.monotonic()
             await asyncio.sleep(max(wait, 0))
@@ -139,10 +160,10 @@ async def load(gateway: GatewayProcess, keys: Sequence[str], rate: float, second
     return run
 
 
-async def watch(pid: int, began: float, run: Run) -> None:
+async def watch(gateway: GatewayProcess, began: float, run: Run) -> None:
     while True:
         await asyncio.sleep(SAMPLE_EVERY_S)
-        run.samples.append(sample(pid, time.monotonic() - began))
+        run.samples.append(sample(gateway.pid, gateway.port, time.monotonic() - began))
 
 
 class Counters:
@@ -252,16 +273,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=100, help="calls per second")
     parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--warm-minutes", type=float, default=0)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, installation(Path(name), options.workers) as (gateway, keys, counters):
         wait_until_ready(gateway)
         uvloop.run(load(gateway, keys, options.rate, 5))
+        warm = uvloop.run(load(gateway, keys, WARM_FACTOR * options.rate, options.warm_minutes * 60))
         counters.start()
         run = uvloop.run(load(gateway, keys, options.rate, options.minutes * 60))
         lines = [*told(run, options.minutes), *counters.told(run.calls)]
         when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
         head = f"{when}, {options.workers} workers, {options.rate:.0f} calls/s for {options.minutes:g} minutes"
+        head += f", after {warm.calls} calls"
         report = "\n".join([head, *lines]) + "\n"
         print(report, flush=True)
         if options.write:

@@ -199,6 +199,25 @@ async def test_who_the_end_user_is_does_not_matter(server: GatewayProcess) -> No
     assert (await ask(server, "same for all", user="b")).headers["x-llm-proxy-cache"] == "hit"
 
 
+async def test_a_new_key_leaves_the_answers_and_a_new_alias_empties_the_cache(server: GatewayProcess) -> None:
+    async def asked_under_another_revision_than(before: Got) -> Got:
+        async with asyncio.timeout(30):
+            while True:
+                got = await ask(server, "still good")
+                if got.headers["x-llm-proxy-revision"] != before.headers["x-llm-proxy-revision"]:
+                    return got
+                await asyncio.sleep(0.1)
+
+    first = await ask(server, "still good")
+    server.manage("create_api_key", "newcomer", "--team", "newcomers", "--rpm", "5", "--budget-usd", "1")
+    second = await asked_under_another_revision_than(first)
+    assert second.headers["x-llm-proxy-cache"] == "hit"
+    create = "from routing.models import ModelAlias; ModelAlias.objects.create(name='new', targets=['plain'])"
+    server.manage("shell", "-c", create)
+    third = await asked_under_another_revision_than(second)
+    assert third.headers["x-llm-proxy-cache"] == "miss"
+
+
 async def test_a_hit_is_on_the_record_and_costs_nothing(server: GatewayProcess) -> None:
     await ask(server, "booked", headers={"x-request-id": "booked-1"})
     await ask(server, "booked", headers={"x-request-id": "booked-2"})

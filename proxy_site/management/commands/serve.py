@@ -76,16 +76,18 @@ class Command(BaseCommand):
         if first.demo:
             demo.start()
         self._announce(first, host=host, port=port, as_json=options["json"])
-        if role is not Role.GATEWAY and (settings.EMBEDDED or not settings.REDIS_URL):
-            # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
-            work.start()
+        # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
+        with_work = role is not Role.GATEWAY and (settings.EMBEDDED or not settings.REDIS_URL)
         try:
             if workers == 1:
-                run_single(host=host, port=port, on_drain=work.ask_to_stop)
+                start = work.start if with_work else _nothing
+                run_single(host=host, port=port, on_started=start, on_drain=work.ask_to_stop)
             else:
                 from proxy_site.supervisor import run_workers
 
                 started()
+                if with_work:
+                    work.start()
                 run_workers(host=host, port=port, workers=workers, role=role)
         finally:
             work.stop()
@@ -126,8 +128,9 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def run_single(*, host: str, port: int, on_drain: Callable[[], object]) -> None:
-    """One process: the server in the main thread. `on_drain` is called when draining begins."""
+def run_single(*, host: str, port: int, on_started: Callable[[], None], on_drain: Callable[[], object]) -> None:
+    """One process: the server in the main thread. `on_started` is called when it listens, `on_drain` when draining
+    begins."""
     from proxy_site.asgi import worker
 
     worker.on_drain.append(on_drain)
@@ -135,9 +138,14 @@ def run_single(*, host: str, port: int, on_drain: Callable[[], object]) -> None:
     GatewayServer(
         server_config(host=host, port=port),
         on_drain=worker.drain,
+        on_started=on_started,
         is_busy=worker.is_busy,
         drain_timeout_s=settings.DRAIN_TIMEOUT_S,
     ).run()
+
+
+def _nothing() -> None:
+    """To be done when the server listens, where no scheduled work runs in its process."""
 
 
 def _refuse_sharing_nothing(workers: int, role: Role) -> None:

@@ -11,7 +11,7 @@ from providers.models import Credential, Deployment, Provider
 from routing.models import ConfigurationRevision, ModelAlias
 from routing.revisions import one_revision
 from routing.rollback import RollbackRefused, roll_back
-from routing.table_loader import current_revision
+from routing.table_loader import current_revision, load_table
 from tests.integration.configuration.conftest import Load, dumped
 
 # Each save its own transaction, as in the admin: the tests' usual outer transaction would make all of them one revision.
@@ -164,6 +164,25 @@ def test_saving_without_a_change_is_no_revision():
     credential.save(update_fields=["last_worked_at"])
 
     assert current_revision() == number
+
+
+def test_who_may_call_changes_no_answer():
+    def newest_changes_answers() -> bool:
+        return ConfigurationRevision.objects.get(pk=current_revision()).changes_answers
+
+    team = Team.objects.create(name="red")
+    assert not newest_changes_answers()
+    provider = Provider.objects.create(name="a", base_url="http://10.0.0.1")
+    assert newest_changes_answers()
+    with transaction.atomic():
+        Budget.objects.create(scope="team", team=team, amount_nano_usd=1)
+        provider.base_url = "http://10.0.0.2"
+        provider.save()
+    assert newest_changes_answers()
+    assert load_table().answers_revision == current_revision()
+    Budget.objects.get().delete()
+    assert not newest_changes_answers()
+    assert load_table().answers_revision == current_revision() - 1
 
 
 def test_a_page_of_the_admin_is_one_revision_with_its_author(client: Client):

@@ -159,8 +159,8 @@ def gateway(scratch: Path, upstream: int) -> Peer:
 
 
 @contextlib.contextmanager
-def running(peer: Peer, scratch: Path, *, settle: bool = True) -> Iterator[tuple[Contender, float]]:
-    """The program on core 0 and how many seconds it took to its first answer."""
+def running(peer: Peer, scratch: Path, *, settle: bool = True, kind: str = "chat") -> Iterator[tuple[Contender, float]]:
+    """The program on core 0 and how many seconds it took to its first answer. `kind` is what the upstream can answer."""
     began = time.monotonic()
     with (scratch / f"{peer.name}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -172,7 +172,7 @@ def running(peer: Peer, scratch: Path, *, settle: bool = True) -> Iterator[tuple
             start_new_session=True,
         )
     try:
-        while not answers(peer):
+        while not answers(peer, kind):
             if process.poll() is not None or time.monotonic() - began > 120:
                 raise SystemExit(f"{peer.name} does not answer:\n{(scratch / f'{peer.name}.log').read_text()[-2000:]}")
             time.sleep(0.02)
@@ -198,11 +198,11 @@ def wait_until_idle(pid: int) -> None:
             return
 
 
-def answers(peer: Peer) -> bool:
+def answers(peer: Peer, kind: str) -> bool:
     given = {"Authorization": f"Bearer {peer.key}", "Content-Type": "application/json", **peer.headers}
     connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=10)
     try:
-        connection.request("POST", "/v1/chat/completions", BODIES["chat"], given)
+        connection.request("POST", "/v1/chat/completions", BODIES[kind], given)
         return connection.getresponse().status == 200
     except OSError:
         return False
@@ -328,7 +328,7 @@ def cold_starts(peers: list[Peer], times: int, scratch: Path) -> Iterator[str]:
 
 def held(peer: Peer, options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
     """Ever more streams at once until they come late or end."""
-    with running(peer, scratch) as (contender, _):
+    with running(peer, scratch, kind="stream") as (contender, _):
         for streams in options.streams:
             point = uvloop.run(
                 hold(contender, streams, options.seconds, headers=peer.headers, ramp_s=8, to_the_end=False)

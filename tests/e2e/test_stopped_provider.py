@@ -146,6 +146,8 @@ async def test_calls_take_it_out_within_a_second_and_probes_bring_it_back(
 
         began = time.monotonic()
         await until(answers, within_s=BACK_WITHIN_S)
+        # The first page after a start waits for what the start left to be loaded behind it.
+        await is_unhealthy()
         upstreams["first"].kill()
         out_s = await until(is_unhealthy, within_s=10)
         await asyncio.sleep(down_s)

@@ -46,6 +46,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_GET
 def live_json(request: HttpRequest) -> HttpResponse:
     """The same figures for pages that cannot keep a WebSocket."""
+    if live_feed.current() is None:
+        # This process is about to end: an empty page would say that there are no providers.
+        return HttpResponse(status=503, headers={"Cache-Control": "no-store", "Retry-After": "5"})
     return HttpResponse(_snapshot(), content_type="application/json", headers={"Cache-Control": "no-store"})
 
 

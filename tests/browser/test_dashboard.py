@@ -63,8 +63,6 @@ def test_a_dead_server_is_a_stale_banner_and_its_return_is_noticed(
     page = open_page("/dashboard/")
     expect(page.locator("#link")).to_have_text("live")
     watched.allowed |= {"WebSocket connection", "ERR_CONNECTION_REFUSED", "Failed to load resource"}
-    check = page.locator(".provider-card").get_by_role("button", name="Check now")
-    check.focus()
 
     site.process.stop()
     expect(page.locator("#stale")).to_contain_text("Stale since")
@@ -72,7 +70,23 @@ def test_a_dead_server_is_a_stale_banner_and_its_return_is_noticed(
     site.process.start()
     expect(page.locator("#link")).to_have_text("live", timeout=30_000)
     expect(page.locator("#stale")).to_be_hidden()
-    # The new snapshot changes what a card says and leaves the card where the operator is.
+
+
+def test_a_snapshot_changes_what_a_card_says_and_leaves_it_to_whoever_is_on_it(open_page: Open) -> None:
+    page = open_page("/dashboard/")
+    received: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda text: received.append(str(text))))
+    page.reload()
+    expect(page.locator("#link")).to_have_text("live")
+    check = page.locator(".provider-card").get_by_role("button", name="Check now")
+    check.focus()
+    received.clear()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    deadline = time.monotonic() + 15
+    while not any('"type":"snapshot"' in text for text in received) and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert any('"type":"snapshot"' in text for text in received), received
+    page.wait_for_timeout(300)
     expect(check).to_be_focused()
 
 

@@ -40,7 +40,11 @@ async def test_requests_reach_every_open_page_as_one_frame_a_second(door: Door) 
         seen, again = await asyncio.gather(frames(one, 3), frames(other, 3))
 
     assert [frame["n"] for frame in seen] == list(range(first["n"] + 1, first["n"] + 4))
-    assert [frame["figures"] for frame in seen] == [frame["figures"] for frame in again]
+    # The other page may have come a second later.
+    figures = {frame["n"]: frame["figures"] for frame in again}
+    both = [frame for frame in seen if frame["n"] in figures]
+    assert len(both) >= 2
+    assert [frame["figures"] for frame in both] == [figures[frame["n"]] for frame in both]
     assert round(seen[-1]["figures"][0] * min(seen[-1]["n"], 60)) == 30
     assert max(len(frame.get("recent", [])) for frame in seen) <= 10
     card = {key: value for frame in seen for key, value in frame.get("providers", {}).get("1", {}).items()}

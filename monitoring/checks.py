@@ -28,7 +28,7 @@ from monitoring.models import BreakerEvent, HealthState, HealthStatus, Monitorin
 from monitoring.passive import Recent, Traffic, recent_traffic, since_opening
 from monitoring.probe_spend import SpendCap
 from monitoring.probes import Prober, never_spend
-from monitoring.targets import Known, load_targets
+from monitoring.targets import Known, ledger_name, load_targets
 from providers.control_plane import ControlPlaneClient
 from providers.models import Deployment
 from providers.resolution import Resolve
@@ -120,7 +120,7 @@ def telling_traffic(since: datetime) -> Recent:
     for event in events:
         opened[event.provider_name, ""] = event.at.timestamp()
         if deployment := deployments.get(event.deployment_id or 0):
-            opened[event.provider_name, f"{event.provider_name}/{deployment.upstream_model}"] = event.at.timestamp()
+            opened[event.provider_name, ledger_name(event.provider_name, deployment)] = event.at.timestamp()
     return since_opening(recent_traffic(since), opened)
 
 

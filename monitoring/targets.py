@@ -33,6 +33,10 @@ class Known(NamedTuple):
     deployments: tuple[DeploymentName, ...]
 
 
+def ledger_name(provider: str, deployment: Deployment) -> str:
+    return f"{provider}/{deployment.upstream_model}"
+
+
 def load_targets(
     *, names: Collection[str] = (), ids: Collection[int] | None = None, traffic: Recent, paid: bool = False
 ) -> list[Known]:
@@ -55,9 +59,7 @@ def load_targets(
             cheapest=_cheapest(own, provider) if paid else None,
             traffic=traffic.get((row.name, "")),
         )
-        known = tuple(
-            DeploymentName(each.pk, f"{row.name}/{each.model}", f"{row.name}/{each.upstream_model}") for each in own
-        )
+        known = tuple(DeploymentName(each.pk, f"{row.name}/{each.model}", ledger_name(row.name, each)) for each in own)
         found.append(Known(target, known))
     return found
 

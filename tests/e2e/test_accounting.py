@@ -8,6 +8,7 @@ import os
 import random
 import secrets
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -266,7 +267,9 @@ def compare(victim: GatewayProcess, upstream: FaultUpstream, answered: set[str],
     def booked(rows: list[ledger.Row]) -> "Counter[str]":
         return Counter(row["request_id"] for row in rows)
 
-    rows = ledger.rows_when(victim, lambda rows: not sent - booked(rows))
+    ledger.rows_when(victim, lambda rows: not sent - booked(rows))
+    spent = conserved(victim)
+    rows = ledger.rows(victim)
     count = booked(rows)
     assert not sent - count, f"lost: {sent - count}"
     # The process may die between the journal's line and the first byte on the wire: booked as estimated, never twice.
@@ -279,7 +282,6 @@ def compare(victim: GatewayProcess, upstream: FaultUpstream, answered: set[str],
         row = by_mark[mark]
         assert (row["usage_source"], row["input_tokens"], row["output_tokens"]) == ("provider", 5, 8), row
     sums = ledger.totals(victim)
-    spent = conserved(victim)
     assert spent == sums["cost"]
     report(
         f"kill -9 of the server under load, {kills} times: {len(sent)} calls at the upstream, {sums['requests']} in the "
@@ -287,13 +289,23 @@ def compare(victim: GatewayProcess, upstream: FaultUpstream, answered: set[str],
     )
 
 
+BUDGET = """SELECT spent_nano_usd AS spent, reserved_nano_usd AS reserved,
+    (SELECT COALESCE(SUM(amount_nano_usd - settled_nano_usd), 0) FROM accounts_budgetlease) AS held,
+    (SELECT COUNT(*) FROM accounts_budgetlease) AS leases FROM accounts_budgetperiod"""
+
+
 def conserved(victim: GatewayProcess) -> int:
-    """What the budget spent, once dead workers' leases are taken back: reserved is exactly what the living one holds."""
-    (period,) = ledger.query(victim, "SELECT * FROM accounts_budgetperiod")
-    leases = ledger.query(victim, "SELECT * FROM accounts_budgetlease")
-    assert period["reserved_nano_usd"] == sum(row["amount_nano_usd"] - row["settled_nano_usd"] for row in leases)
-    assert len(leases) <= 1, "a dead worker still holds a lease"
-    return int(period["spent_nano_usd"])
+    """What the budget spent. In every instant reserved is exactly what leases hold, also while those of the dead are
+    taken back, which follows the booking of what they spent."""
+    deadline = time.monotonic() + 10
+    while True:
+        # One statement sees one instant.
+        (budget,) = ledger.query(victim, BUDGET)
+        assert budget["reserved"] == budget["held"]
+        if budget["leases"] <= 1:
+            return int(budget["spent"])
+        assert time.monotonic() < deadline, "a dead worker still holds a lease"
+        time.sleep(0.05)
 
 
 async def test_a_killed_server_loses_and_doubles_nothing(victim: GatewayProcess, upstream: FaultUpstream) -> None:

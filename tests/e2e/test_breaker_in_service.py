@@ -36,7 +36,7 @@ def server(
 ) -> Iterator[GatewayProcess]:
     process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("breaker") / "data"))
     breaking = {"circuit_breaker_threshold": THRESHOLD, "circuit_breaker_timeout_s": 1.0}
-    slow = "fault:none?delay_s=1.5"
+    full = {"model": "overflowing", "upstream_model": "fault:none?delay_s=1.5"}
     small = {"model": "long", "context_window": 1000}
     large = {"model": "large", "context_window": 100_000, "tags": ["eu"]}
     late = {"model": "hedged", "upstream_model": "fault:hang_after_headers"}
@@ -51,7 +51,14 @@ def server(
                     **breaking,
                 },
                 {"name": "second", "base_url": f"{second.url}/v1", "models": ["m", large, "hedged"], "priority": 2},
-                {"name": "narrow", "base_url": f"{first.url}/v1", "max_connections": 1, "models": _full(slow)},
+                {"name": "narrow", "base_url": f"{first.url}/v1", "max_connections": 1, "models": [full]},
+                # Nobody else's: a stream's slot is free only once its body has ended, a moment after the client's answer.
+                {
+                    "name": "lone",
+                    "base_url": f"{first.url}/v1",
+                    "max_connections": 1,
+                    "models": [{**full, "model": "full"}],
+                },
                 {"name": "wide", "base_url": f"{second.url}/v1", "priority": 2, "models": ["overflowing"]},
             ],
             "policies": [
@@ -62,10 +69,6 @@ def server(
     ).start()
     yield process
     process.stop()
-
-
-def _full(upstream_model: str) -> list[dict[str, str]]:
-    return [{"model": name, "upstream_model": f"{upstream_model}&message={name}"} for name in ("overflowing", "full")]
 
 
 async def test_a_bad_endpoint_is_out_after_its_threshold_and_back_after_healing(

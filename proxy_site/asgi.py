@@ -8,10 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402 - Django must be set up first
-from django.core.asgi import get_asgi_application  # noqa: E402
 
-from proxy_site.body_limit import BodyLimit  # noqa: E402
 from proxy_site.http_router import HttpRouter, ProtocolRouter  # noqa: E402
+from proxy_site.late_pages import LatePages, django_pages  # noqa: E402
 from proxy_site.roles import Role  # noqa: E402
 from proxy_site.websockets import websocket_application  # noqa: E402
 from proxy_site.worker import Lifespan, Worker  # noqa: E402
@@ -19,10 +18,12 @@ from routing.endpoints.data_plane import DataPlane  # noqa: E402
 
 worker = Worker()
 
+pages = LatePages(django_pages)
+
 role = Role(settings.ROLE)
 
 application = ProtocolRouter(
-    http=HttpRouter(data_plane=DataPlane(worker.gateway), django=BodyLimit(get_asgi_application()), role=role),
+    http=HttpRouter(data_plane=DataPlane(worker.gateway), django=pages, role=role),
     websocket=websocket_application(worker, role=role),
     lifespan=Lifespan(worker),
 )

@@ -9,6 +9,7 @@ task here is due again at its next tick.
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -37,13 +38,14 @@ class EmbeddedWork:
             self._threads.append(_BeatThread(self._app))
         self._starting: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Returns at once; the schedule begins within a second or two."""
-        self._starting = threading.Thread(target=self._begin, name="celery-start", daemon=True)
+    def start(self, after: Callable[[], object] = bool) -> None:
+        """Returns at once; the schedule begins within a second or two, and not before `after` has returned."""
+        self._starting = threading.Thread(target=self._begin, args=[after], name="celery-start", daemon=True)
         self._starting.start()
 
-    def _begin(self) -> None:
-        # In one thread: two that import the same modules at once may see half of them.
+    def _begin(self, after: Callable[[], object]) -> None:
+        # One after the other: two threads that import the same modules at once may see half of them.
+        after()
         self._app.loader.import_default_modules()
         for thread in self._threads:
             thread.start()

@@ -1,17 +1,17 @@
-"""Sets Django up without what libraries import only because it happens to be installed.
+"""Sets Django up without what no request of `/v1` needs.
 
 httpx brings a command line (rich, Pygments), structlog a bridge to Twisted, Django REST framework a test client
-(requests), unfold widgets for PostgreSQL's own fields (psycopg). A server uses none of that, and it is a fifth of a
-worker's memory and of its start.
+(requests), unfold widgets for PostgreSQL's own fields (psycopg), only because they happen to be installed. A server uses
+none of that, and it is a fifth of a worker's memory and of its start. The admin is loaded with the other pages, once the
+process listens (see `late_pages`).
 """
 
 import gc
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 NEVER_USED = ("rich", "pygments", "twisted", "requests")
 OF_POSTGRESQL = ("psycopg",)
+ADMIN, ADMIN_LATER = "django.contrib.admin", "django.contrib.admin.apps.SimpleAdminConfig"
 
 
 def set_up() -> None:
@@ -21,9 +21,17 @@ def set_up() -> None:
     import django
     from django.conf import settings
 
-    engine = settings.DATABASES["default"]["ENGINE"]
-    with _absent(NEVER_USED if "postgresql" in engine else NEVER_USED + OF_POSTGRESQL):
-        django.setup()
+    _hide(NEVER_USED)
+    if "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
+        _hide(OF_POSTGRESQL)
+    settings.INSTALLED_APPS = [ADMIN_LATER if app == ADMIN else app for app in settings.INSTALLED_APPS]
+    django.setup()
+
+
+def _hide(names: tuple[str, ...]) -> None:
+    """From here on, importing one of these fails in this process as if it were not installed."""
+    for name in names:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type] # None there is Python's own way to say so
 
 
 def started() -> None:
@@ -31,15 +39,3 @@ def started() -> None:
     that would take a tenth of a second, and finds next to nothing."""
     gc.freeze()
     gc.enable()
-
-
-@contextmanager
-def _absent(names: tuple[str, ...]) -> Iterator[None]:
-    """Importing one of these fails as if it were not installed; afterwards whoever asks for it gets it."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None there is Python's own way to say so
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]

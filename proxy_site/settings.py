@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,6 @@ INSTALLED_APPS = [
     "simple_history",
     "axes",
     "channels",
-    "ninja",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -190,7 +190,8 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# ninja's files for /docs: as an installed app it would be imported before the first answer, and pydantic with it.
+STATICFILES_DIRS = [BASE_DIR / "static", Path(find_spec("ninja").origin).parent / "static"]  # type: ignore[union-attr,arg-type]
 STATIC_ROOT = DATA_DIR / "staticfiles"
 STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True

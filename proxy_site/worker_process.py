@@ -14,7 +14,7 @@ def main() -> None:
     set_up()
     from django.conf import settings
 
-    from proxy_site.asgi import worker
+    from proxy_site.asgi import pages, worker
     from proxy_site.server import GatewayServer, server_config
 
     def started() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
         with contextlib.suppress(BrokenPipeError):
             os.write(ready, b"+")
         os.close(ready)
+        pages.begin()
 
     server = GatewayServer(
         server_config(host="", port=0),

@@ -5,7 +5,6 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -80,8 +79,7 @@ class Command(BaseCommand):
         with_work = role is not Role.GATEWAY and (settings.EMBEDDED or not settings.REDIS_URL)
         try:
             if workers == 1:
-                start = work.start if with_work else _nothing
-                run_single(host=host, port=port, on_started=start, on_drain=work.ask_to_stop)
+                run_single(host=host, port=port, work=work if with_work else None)
             else:
                 from proxy_site.supervisor import run_workers
 
@@ -128,24 +126,24 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def run_single(*, host: str, port: int, on_started: Callable[[], None], on_drain: Callable[[], object]) -> None:
-    """One process: the server in the main thread. `on_started` is called when it listens, `on_drain` when draining
-    begins."""
-    from proxy_site.asgi import worker
+def run_single(*, host: str, port: int, work: EmbeddedWork | None) -> None:
+    """One process: the server in the main thread. When it listens it loads its pages, and then its scheduled work."""
+    from proxy_site.asgi import pages, worker
 
-    worker.on_drain.append(on_drain)
+    def listening() -> None:
+        pages.begin()
+        if work is not None:
+            work.start(after=pages.join)
 
+    if work is not None:
+        worker.on_drain.append(work.ask_to_stop)
     GatewayServer(
         server_config(host=host, port=port),
         on_drain=worker.drain,
-        on_started=on_started,
+        on_started=listening,
         is_busy=worker.is_busy,
         drain_timeout_s=settings.DRAIN_TIMEOUT_S,
     ).run()
-
-
-def _nothing() -> None:
-    """To be done when the server listens, where no scheduled work runs in its process."""
 
 
 def _refuse_sharing_nothing(workers: int, role: Role) -> None:

@@ -17,6 +17,7 @@ COALESCE_S = 0.05
 BUFFER_BYTES = 16 * 1024 * 1024
 FILE_BYTES = 20 * 1024 * 1024
 FILES_KEPT = 5
+FLUSH_S = 2.0
 
 
 class LineWriter:
@@ -56,8 +57,14 @@ class LineWriter:
             self._start()
             self._wake.set()
 
-    def flush(self) -> None:
-        """Writes what is waiting, in the caller's own thread."""
+    def flush(self, timeout_s: float = FLUSH_S) -> None:
+        """Returns when all that is waiting was written, or after `timeout_s`: a program whose lines nobody reads any more
+        must still be able to end."""
+        writing = threading.Thread(target=self._write_waiting, name="log-flush", daemon=True)
+        writing.start()
+        writing.join(timeout_s)
+
+    def _write_waiting(self) -> None:
         with self._writing:
             # Only what is there now: others go on appending.
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
@@ -95,7 +102,7 @@ class LineWriter:
             self._wake.wait()
             pause.wait(COALESCE_S)
             self._wake.clear()
-            self.flush()
+            self._write_waiting()
 
 
 def write_all(descriptor: int) -> Callable[[bytes], None]:

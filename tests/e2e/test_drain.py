@@ -1,6 +1,8 @@
 """Stopping and restarting under load: running streams finish, nobody new is invited, and the exit is an orderly one."""
 
 import asyncio
+import os
+import select
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.calling import Caller, Got, report
+from tests.e2e.calling import Caller, Got, at_once, report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy, shared_redis
 from tests.upstreams.behaviours import expected_text
 from tests.upstreams.faults import FaultUpstream
@@ -54,6 +56,24 @@ async def test_running_streams_finish_while_readiness_is_gone(server: GatewayPro
         found = await asyncio.gather(*running)
     assert all(got.is_clean(expected_text(20)) for got in found), found
     assert await exit_code == 0
+
+
+async def test_it_ends_in_order_though_nobody_reads_its_log(server: GatewayProcess) -> None:
+    os.mkfifo(server.log)
+    pipe = os.open(server.log, os.O_RDWR)
+    try:
+        server.start()
+        async with Caller(server) as caller:
+            calls_since_it_is_full = 0
+            while calls_since_it_is_full < 100:
+                answers = await at_once(20, [lambda: caller.ask("short", stream=False)] * 20)
+                assert {got.status for got in answers} == {200}
+                if not select.select([], [pipe], [], 0)[1]:
+                    calls_since_it_is_full += 20
+        assert await stopped(server, 15) == 0
+    finally:
+        server.kill()
+        os.close(pipe)
 
 
 async def test_a_stream_over_the_drain_deadline_ends_with_an_error_event(

@@ -334,6 +334,27 @@ def test_a_full_disk_or_closed_terminal_ends_nothing():
     writer.close()
 
 
+def test_a_reader_that_stands_still_does_not_keep_a_program_from_ending():
+    goes_on = threading.Event()
+    written: list[bytes] = []
+
+    def stuck(data: bytes) -> None:
+        goes_on.wait(20)
+        written.append(data)
+
+    writer = LineWriter(stuck)
+    writer.write(b"first\n")
+    time.sleep(0.2)
+    writer.write(b"second\n")
+    began = time.monotonic()
+    writer.flush(0.1)
+    assert time.monotonic() - began < 5
+    assert written == []
+    goes_on.set()
+    writer.close()
+    assert b"".join(written) == b"first\nsecond\n"
+
+
 def test_a_file_is_rotated_and_only_so_many_are_kept(tmp_path):
     file = RotatingFile(tmp_path / "proxy.log", max_bytes=100, kept=2)
     for number in range(10):

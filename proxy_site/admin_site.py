@@ -141,7 +141,6 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first_steps() -> list[dict[str, Any]]:
-    used = ApiKey.objects.filter(last_used_at__isnull=False).exists()
     return [
         {
             "done": Provider.objects.exclude(source="demo").exists(),
@@ -158,7 +157,7 @@ def _first_steps() -> list[dict[str, Any]]:
             "permission": "accounts.add_apikey",
         },
         {
-            "done": used,
+            "done": UsageHourly.objects.exists(),
             "text": _("Send the first call"),
             "help": _("From any OpenAI library, or right here in the playground."),
             "link": "/playground/",

@@ -14,8 +14,17 @@ TAGS_HELP = _("Words, separated by commas or lines; a request asks for them with
 PER_MTOK = _("US dollars per million tokens; empty means unknown, 0 means free.")
 
 
+KIND_LABELS = {"openai": _("OpenAI or compatible")}
+"""Those that are more than a name."""
+
+
+def kind_label(kind: str) -> str:
+    adapter = REGISTRY.get(kind)
+    return str(KIND_LABELS.get(kind) or (adapter.label if adapter else kind))
+
+
 def kind_choices() -> list[tuple[str, str]]:
-    return sorted(((kind, adapter.label) for kind, adapter in REGISTRY.items()), key=lambda choice: choice[1].lower())
+    return sorted(((kind, kind_label(kind)) for kind in REGISTRY), key=lambda choice: choice[1].lower())
 
 
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -16,7 +16,14 @@ from unfold.decorators import action
 
 from providers.adapters import REGISTRY
 from providers.admin.credential import state_of
-from providers.admin.forms import CredentialForm, DeploymentForm, PriorityForm, ProviderForm, kind_choices
+from providers.admin.forms import (
+    CredentialForm,
+    DeploymentForm,
+    PriorityForm,
+    ProviderForm,
+    kind_choices,
+    kind_label,
+)
 from providers.admin.rows import EnableActions, in_file, state
 from providers.admin.wizard import wizard_urls
 from providers.models import Credential, Deployment, Provider
@@ -115,8 +122,7 @@ class ProviderAdmin(EnableActions):
 
     @display(description=_("kind"), ordering="kind")
     def kind_label(self, row: Provider) -> str:
-        adapter = REGISTRY.get(row.kind)
-        return adapter.label if adapter else row.kind
+        return kind_label(row.kind)
 
     @display(description=_("state"))
     def status(self, row: Provider) -> str:

@@ -11,6 +11,9 @@ function colour(name) {
   return found;
 }
 
+// Pixels that the longest label takes, so that amounts of many digits are not cut off.
+const room = (labels) => Math.max(64, 14 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
+
 const LINES = { first: ["--accent", []], second: ["--muted", [4, 3]], bad: ["--bad", [4, 3]] };
 
 // `series`: [{ label, kind, format }]; `data`: [times, values, values]. Returns what replaces the data or the theme.
@@ -33,7 +36,7 @@ export function timeChart(host, { series, step = 60, format, bars = false, floor
       legend: { live: true },
       padding: [8, 12, 0, 0],
       scales: { x: { range: (_chart, low, high) => (bars ? [low - step / 2, high + step / 2] : [low, high]) }, y: { range: (_chart, _low, high) => [0, Math.max(high ?? 0, floor) * 1.08] } },
-      axes: [{ ...axis, space: 70, values: (_chart, values) => values.map(timeLabel) }, { ...axis, size: 64, values: (_chart, values) => values.map((value) => format(value)) }],
+      axes: [{ ...axis, space: 70, values: (_chart, values) => values.map(timeLabel) }, { ...axis, size: (_chart, labels) => room(labels), values: (_chart, values) => values.map((value) => format(value)) }],
       series: [
         { label: "", value: (_chart, at) => (at == null ? "–" : `${day().format(at * 1000)} ${step >= 86400 ? "" : hour.format(at * 1000)}`) },
         ...series.map(({ label, kind }) => ({

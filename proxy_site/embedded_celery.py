@@ -1,6 +1,6 @@
 """Celery worker and beat as threads of the server's process, over the in-memory broker: the embedded default.
 
-    work = EmbeddedWork(); work.start(); …; work.stop()
+    work = EmbeddedWork(); work.start(); …; work.finish()
 
 `WorkController` and `beat.Service` are what Celery's own commands are made of; they are semi-internal, hence the upper
 bound on Celery's version and an integration test. Tasks queued in memory are lost at exit, which is harmless: every
@@ -9,6 +9,7 @@ task here is due again at its next tick.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -51,17 +52,25 @@ class EmbeddedWork:
             thread.start()
 
     def ask_to_stop(self) -> None:
-        """Returns at once: call it when draining begins, and `stop` at its end."""
+        """Returns at once: call it when draining begins, and `finish` at its end."""
         for thread in reversed(self._threads):
             thread.ask_to_stop()
 
     def stop(self, timeout_s: float = 10.0) -> bool:
-        """Running tasks may finish within `timeout_s`. True when everything ended; threads are daemons in any case."""
+        """For a process that goes on: waits until the threads are gone. True when they are."""
         self.ask_to_stop()
         for thread in [self._starting, *self._threads] if self._starting is not None else self._threads:
             if thread.is_alive():
                 thread.join(timeout_s)
         return not any(thread.is_alive() for thread in self._threads)
+
+    def finish(self, timeout_s: float = 10.0) -> None:
+        """For a process that is about to end: running tasks may finish and beat writes down what it has started. A worker
+        that only waits for tasks would take two seconds to notice, and ends with the process."""
+        self.ask_to_stop()
+        until = time.monotonic() + timeout_s
+        while any(thread.busy for thread in self._threads) and time.monotonic() < until:
+            time.sleep(0.02)
 
     @property
     def alive(self) -> bool:
@@ -95,6 +104,11 @@ class _Restarted(threading.Thread):
     def ask_to_stop(self) -> None:
         self._stopping.set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether the process should not end yet."""
+        return self.is_alive()
+
 
 class _WorkerThread(_Restarted):
     def __init__(self, app: Celery, concurrency: int) -> None:
@@ -120,6 +134,10 @@ class _WorkerThread(_Restarted):
         super().ask_to_stop()
         # The consumer's loop looks at this flag once a second and ends warmly.
         worker_state.should_stop = 0  # type: ignore[assignment]
+
+    @property
+    def busy(self) -> bool:
+        return self.is_alive() and bool(worker_state.reserved_requests)
 
 
 class _BeatThread(_Restarted):

@@ -88,7 +88,7 @@ class Command(BaseCommand):
                     work.start()
                 run_workers(host=host, port=port, workers=workers, role=role)
         finally:
-            work.stop()
+            work.finish()
             demo.stop()
 
     def _announce(self, first: FirstStart, *, host: str, port: int, as_json: bool) -> None:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from celery import shared_task
+from celery.worker import state as worker_state
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from monitoring.logs import current_request_id
@@ -19,6 +20,13 @@ seen: list[tuple[str, str]] = []
 @shared_task(name="tests.note")
 def note(text: str = "scheduled") -> None:
     seen.append((text, current_request_id.get()))
+
+
+@shared_task(name="tests.slow")
+def slow(seconds: float) -> None:
+    note("slow begins")
+    time.sleep(seconds)
+    note("slow ends")
 
 
 @shared_task(name="tests.fail")
@@ -78,6 +86,25 @@ def test_it_can_be_started_again_after_a_stop(work):
     note.delay("second life")
     until(lambda: seen)
     assert again.stop()
+
+
+def test_an_ending_process_waits_for_a_running_task_and_for_no_idle_worker(work):
+    work.start()
+    until(lambda: work.alive)
+    slow.delay(1.5)
+    until(lambda: seen)
+    work.finish()
+    assert [text for text, _ in seen] == ["slow begins", "slow ends"]
+    assert not worker_state.reserved_requests
+
+
+def test_an_ending_process_waits_for_no_idle_worker(work):
+    schedule("tests.note")
+    work.start()
+    until(lambda: len(seen) >= 2)
+    work.finish()
+    assert {"celery-worker", "celery-beat"} & {thread.name for thread in threading.enumerate()} == {"celery-worker"}
+    assert PeriodicTask.objects.get(name="test tests.note").total_run_count >= 2
 
 
 def test_stopping_what_never_started_is_nothing():

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -13,6 +14,8 @@ KNOWN_BAD_SECRETS = frozenset(
     {"changeme", "change-me", "secret", "default", "password", "django-insecure", "your-secret-key"}
 )
 SHORTEST_SECRET = 32
+ON = frozenset({"true", "on", "ok", "y", "yes", "1"})
+OFF = frozenset({"false", "off", "n", "no", "0"})
 
 
 def from_file_or_environment(name: str, default: str = "") -> str:
@@ -26,6 +29,49 @@ def from_file_or_environment(name: str, default: str = "") -> str:
                 f"{name}_FILE points to {path}, which cannot be read: {error.strerror}."
             ) from error
     return os.environ.get(name, default)
+
+
+def whole_number(name: str, *, default: int, least: int = 0, most: int = 2**31 - 1) -> int:
+    """NAME as a whole number; empty counts as not set."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.removeprefix("-").isdecimal() or not least <= int(text) <= most:
+        raise ImproperlyConfigured(f"{name} is '{text}'; it must be a whole number from {least} to {most}.")
+    return int(text)
+
+
+def seconds(name: str, *, default: float, most: float = 86_400.0) -> float:
+    """NAME as a number of seconds above 0; empty counts as not set."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= most:
+        raise ImproperlyConfigured(f"{name} is '{text}'; it must be a number of seconds above 0, at most {most:.0f}.")
+    return number
+
+
+def switch(name: str, *, default: bool = False) -> bool:
+    """NAME as yes or no; empty counts as not set. A word that is neither is refused: taken for `no`, it would leave a
+    protection off that somebody believes to be on."""
+    text = os.environ.get(name, "").strip().lower()
+    if not text:
+        return default
+    if text not in ON and text not in OFF:
+        raise ImproperlyConfigured(f"{name} is '{text}'; it must be true or false.")
+    return text in ON
+
+
+def one_of(name: str, choices: Collection[str], *, default: str) -> str:
+    """NAME as one of these words; empty counts as not set."""
+    text = os.environ.get(name, "").strip() or default
+    if text not in choices:
+        raise ImproperlyConfigured(f"{name} is '{text}'; it must be one of {', '.join(sorted(choices))}.")
+    return text
 
 
 def required_secret(name: str, *, data_dir: Path, embedded: bool, kind: str = "text") -> str:

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
-from proxy_site.environment import from_file_or_environment, required_secret
+from proxy_site.environment import from_file_or_environment, one_of, required_secret, seconds, switch, whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -22,13 +22,13 @@ environ.Env.read_env(os.environ.get("PROXY_API_ENV_FILE", str(BASE_DIR / ".env")
 # --------------------------------------------------------------------------------------------------- the process
 VERSION = "0.1.0"
 HOST = env.str("PROXY_API_HOST", default="127.0.0.1")
-PORT = env.int("PROXY_API_PORT", default=8000)
+PORT = whole_number("PROXY_API_PORT", default=8000, least=1, most=65535)
 DATA_DIR = Path(env.str("PROXY_API_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 CONFIG_FILE = env.str("PROXY_API_CONFIG", default="")
 DATABASE_URL = from_file_or_environment("DATABASE_URL")
 REDIS_URL = from_file_or_environment("REDIS_URL")
 EMBEDDED = not DATABASE_URL
-DEBUG = env.bool("PROXY_API_DEBUG", default=False)
+DEBUG = switch("PROXY_API_DEBUG")
 
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
@@ -44,7 +44,7 @@ ENCRYPTION_KEYS = [
 # Client keys are stored as HMACs under this pepper: a leaked database alone opens no door.
 KEY_PEPPER = hmac.digest(SECRET_KEY.encode(), b"llm-proxy client key pepper v1", hashlib.sha256).hex()
 METRICS_TOKEN = from_file_or_environment("PROXY_API_METRICS_TOKEN")
-METRICS_PUBLIC = env.bool("PROXY_API_METRICS_PUBLIC", default=False)
+METRICS_PUBLIC = switch("PROXY_API_METRICS_PUBLIC")
 
 # Providers registered from the environment at start; the values go nowhere but into requests.
 PROVIDER_KINDS_IN_ENVIRONMENT = (
@@ -88,12 +88,12 @@ SET_IN_ENVIRONMENT = frozenset(
 )
 
 # ---------------------------------------------------------------------------------------------- control-plane numbers
-HEALTH_CHECK_INTERVAL_S = env.int("HEALTH_CHECK_INTERVAL", default=60)
-HEALTH_CHECK_CACHE_TTL_S = env.int("HEALTH_CHECK_CACHE_TTL", default=30)
-PROVIDER_DISCOVERY_INTERVAL_S = env.int("PROVIDER_DISCOVERY_INTERVAL", default=300)
-HTTP_MAX_CONNECTIONS = env.int("HTTP_MAX_CONNECTIONS", default=100)
-HTTP_MAX_KEEPALIVE = env.int("HTTP_MAX_KEEPALIVE", default=20)
-HTTP_TIMEOUT_S = env.float("HTTP_TIMEOUT", default=5.0)
+HEALTH_CHECK_INTERVAL_S = whole_number("HEALTH_CHECK_INTERVAL", default=60, least=1)
+HEALTH_CHECK_CACHE_TTL_S = whole_number("HEALTH_CHECK_CACHE_TTL", default=30)
+PROVIDER_DISCOVERY_INTERVAL_S = whole_number("PROVIDER_DISCOVERY_INTERVAL", default=300, least=1)
+HTTP_MAX_CONNECTIONS = whole_number("HTTP_MAX_CONNECTIONS", default=100, least=1)
+HTTP_MAX_KEEPALIVE = whole_number("HTTP_MAX_KEEPALIVE", default=20)
+HTTP_TIMEOUT_S = seconds("HTTP_TIMEOUT", default=5.0)
 # What Kubernetes puts into every pod: the address of its API server, for discovery.
 KUBERNETES_API_URL = (
     "https://{}:{}".format(
@@ -104,15 +104,15 @@ KUBERNETES_API_URL = (
     if "KUBERNETES_SERVICE_HOST" in os.environ
     else ""
 )
-UPSTREAM_CLIENT = env.str("PROXY_API_UPSTREAM_CLIENT", default="lean")
-WORKERS = env.int("PROXY_API_WORKERS", default=1)
+UPSTREAM_CLIENT = one_of("PROXY_API_UPSTREAM_CLIENT", {"lean", "aiohttp"}, default="lean")
+WORKERS = whole_number("PROXY_API_WORKERS", default=1, least=1)
 # What this process serves: all, gateway or admin (see proxy_site.roles). `serve --role` sets it.
-ROLE = env.str("PROXY_API_ROLE", default="all")
+ROLE = one_of("PROXY_API_ROLE", {"all", "gateway", "admin"}, default="all")
 # Set by the supervisor for the workers it starts.
-SUPERVISOR_PID = env.int("PROXY_API_SUPERVISOR_PID", default=0)
-DRAIN_TIMEOUT_S = env.float("PROXY_API_DRAIN_TIMEOUT", default=30.0)
+SUPERVISOR_PID = whole_number("PROXY_API_SUPERVISOR_PID", default=0)
+DRAIN_TIMEOUT_S = seconds("PROXY_API_DRAIN_TIMEOUT", default=30.0)
 # Days that single ledger rows are kept; 0 keeps them for good. Their sums by hour and day stay.
-USAGE_RETENTION_DAYS = env.int("PROXY_API_USAGE_RETENTION_DAYS", default=400)
+USAGE_RETENTION_DAYS = whole_number("PROXY_API_USAGE_RETENTION_DAYS", default=400)
 
 # ------------------------------------------------------------------------------------------------------ Django itself
 ALLOWED_HOSTS = env.list("PROXY_API_ALLOWED_HOSTS", default=["*"])
@@ -215,14 +215,12 @@ CSRF_FAILURE_VIEW = "proxy_site.error_pages.csrf_failure"
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("PROXY_API_SECURE_COOKIES", default=False)
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("PROXY_API_BEHIND_TLS_PROXY", default=False) else None
-)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = switch("PROXY_API_SECURE_COOKIES")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if switch("PROXY_API_BEHIND_TLS_PROXY") else None
 # Both are for the pages of people: clients of the API and probes are not redirected.
-SECURE_SSL_REDIRECT = env.bool("PROXY_API_SSL_REDIRECT", default=False)
+SECURE_SSL_REDIRECT = switch("PROXY_API_SSL_REDIRECT")
 SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|health|metrics)$"]
-SECURE_HSTS_SECONDS = env.int("PROXY_API_HSTS_SECONDS", default=0)
+SECURE_HSTS_SECONDS = whole_number("PROXY_API_HSTS_SECONDS", default=0)
 # Subdomains and preload lists: what else lives under a domain is for its owner to decide, not for this program.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
@@ -249,7 +247,7 @@ def database() -> dict[str, Any]:
     if "postgresql" not in str(config["ENGINE"]):
         raise ImproperlyConfigured("DATABASE_URL must be a postgres:// address (SQLite is the default without it).")
     config["ENGINE"] = "django_prometheus.db.backends.postgresql"
-    pool = {"min_size": 1, "max_size": env.int("PROXY_API_DATABASE_POOL", default=8), "timeout": 5}
+    pool = {"min_size": 1, "max_size": whole_number("PROXY_API_DATABASE_POOL", default=8, least=1), "timeout": 5}
     config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool, "connect_timeout": 3}
     config["CONN_MAX_AGE"] = 0
     return config
@@ -313,7 +311,7 @@ SPECTACULAR_SETTINGS = {
 
 # ------------------------------------------------------------------------------------------------------------ logging
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-LOG_FORMAT = env.str("LOG_FORMAT", default="json")
+LOG_FORMAT = one_of("LOG_FORMAT", {"json", "console"}, default="json")
 LOGGING_CONFIG = None
 
 _BLUE = ("97% .014 255", "93.2% .032 256", "88.2% .059 254", "80.9% .105 252", "72% .14 255", "62.3% .19 260",

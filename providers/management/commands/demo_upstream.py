@@ -10,6 +10,7 @@ import uvicorn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from providers.demo import DIALECTS, create_app
+from providers.management.arguments import port_or_any
 
 GRACE_S = 5
 
@@ -36,7 +37,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-        parser.add_argument("--port", type=int, default=9100, help="port to listen on, 0 for any free one (9100)")
+        parser.add_argument(
+            "--port", type=port_or_any, default=9100, help="port to listen on, 0 for any free one (9100)"
+        )
         parser.add_argument("--dialect", choices=sorted(DIALECTS), default="openai", help="wire format (openai)")
         parser.add_argument("--latency-ms", type=float, default=0.0, help="time before an answer begins, milliseconds")
         parser.add_argument("--tokens", type=int, help="length of a plain answer in tokens (as long as the echo)")

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from providers.management.arguments import port_number
 from proxy_site.bootstrap import FirstStart, migrate_if_needed, prepare
 from proxy_site.embedded import DemoUpstream
 from proxy_site.embedded_celery import EmbeddedWork
@@ -44,7 +45,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", help=f"Address to listen on ({settings.HOST}, or the configuration file's).")
         parser.add_argument(
-            "--port", type=int, help=f"Port to listen on ({settings.PORT}, or the configuration file's)."
+            "--port", type=port_number, help=f"Port to listen on ({settings.PORT}, or the configuration file's)."
         )
         parser.add_argument("--workers", type=int, default=1, help="Processes that serve; more than 1 needs Redis.")
         parser.add_argument(

@@ -1,0 +1,74 @@
+"""A setting of the environment that cannot be meant is refused by name, with what it must be; never guessed, and never a
+stack trace."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from proxy_site import environment
+
+ROOT = Path(__file__).resolve().parents[3]
+READ = [
+    (
+        environment.whole_number,
+        {"default": 7, "least": 1, "most": 9},
+        [("", 7), (" 9 ", 9), ("1", 1)],
+        ["0", "10", "x", "1.5", "-1", "²"],
+    ),
+    (
+        environment.seconds,
+        {"default": 5.0},
+        [("", 5.0), ("0.5", 0.5), ("30", 30.0)],
+        ["0", "-1", "nan", "inf", "1e9", "ten"],
+    ),
+    (
+        environment.switch,
+        {},
+        [("", False), ("yes", True), ("TRUE", True), ("0", False), ("Off", False)],
+        ["ture", "2", "none"],
+    ),
+    (environment.one_of, {"choices": {"a", "b"}, "default": "a"}, [("", "a"), ("b", "b")], ["c", "A"]),
+]
+
+
+@pytest.mark.parametrize(("read", "options", "good", "bad"), READ, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_value_is_read_or_refused_by_its_name(monkeypatch, read, options, good, bad):
+    monkeypatch.delenv("A_SETTING", raising=False)
+    assert read("A_SETTING", **options) == good[0][1]
+    for text, value in good:
+        monkeypatch.setenv("A_SETTING", text)
+        assert read("A_SETTING", **options) == value
+    for text in bad:
+        monkeypatch.setenv("A_SETTING", text)
+        with pytest.raises(ImproperlyConfigured, match=f"A_SETTING is '{text}'"):
+            read("A_SETTING", **options)
+
+
+def serve(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PROXY_API", "DATABASE", "REDIS"))
+    }
+    env = {**kept, "PROXY_API_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "proxy_site.settings", **more}
+    command = [sys.executable, "manage.py", "serve", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "said"),
+    [
+        ([], {"PROXY_API_PORT": "70000"}, "PROXY_API_PORT is '70000'; it must be a whole number from 1 to 65535."),
+        ([], {"PROXY_API_SECURE_COOKIES": "ture"}, "PROXY_API_SECURE_COOKIES is 'ture'; it must be true or false."),
+        ([], {"DATABASE_URL": "postgres://x/y"}, "PROXY_API_SECRET_KEY is not set."),
+        (["--port", "70000"], {}, "'70000' is not a port, a number from 1 to 65535"),
+        (["--host", "nowhere.invalid"], {}, "Cannot listen on nowhere.invalid:8000"),
+    ],
+)
+def test_a_start_that_cannot_be_meant_is_one_sentence(tmp_path, arguments, more, said):
+    done = serve(tmp_path, *arguments, **more)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -74,6 +74,26 @@ def one_of(name: str, choices: Collection[str], *, default: str) -> str:
     return text
 
 
+def data_directory(name: str, *, default: Path) -> Path:
+    """NAME as a directory, made if need be, that this process can write to."""
+    path = Path(os.environ.get(name, "").strip() or default).resolve()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is {path}, which cannot be made: {error.strerror}.") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"{name} is {path}, where this user cannot write.")
+    return path
+
+
+def redis_address(name: str) -> str:
+    """NAME as the URL of a Redis; empty without one."""
+    url = from_file_or_environment(name)
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(f"{name} must begin with redis://, rediss:// or unix://.")
+    return url
+
+
 def required_secret(name: str, *, data_dir: Path, embedded: bool, kind: str = "text") -> str:
     """A secret from the environment; in the embedded default, one generated once into the data directory (0600)."""
     value = from_file_or_environment(name)

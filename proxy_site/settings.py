@@ -13,7 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
-from proxy_site.environment import from_file_or_environment, one_of, required_secret, seconds, switch, whole_number
+from proxy_site.environment import (
+    data_directory,
+    from_file_or_environment,
+    one_of,
+    redis_address,
+    required_secret,
+    seconds,
+    switch,
+    whole_number,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -23,14 +32,12 @@ environ.Env.read_env(os.environ.get("PROXY_API_ENV_FILE", str(BASE_DIR / ".env")
 VERSION = "0.1.0"
 HOST = env.str("PROXY_API_HOST", default="127.0.0.1")
 PORT = whole_number("PROXY_API_PORT", default=8000, least=1, most=65535)
-DATA_DIR = Path(env.str("PROXY_API_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR = data_directory("PROXY_API_DATA_DIR", default=BASE_DIR / "var")
 CONFIG_FILE = env.str("PROXY_API_CONFIG", default="")
 DATABASE_URL = from_file_or_environment("DATABASE_URL")
-REDIS_URL = from_file_or_environment("REDIS_URL")
+REDIS_URL = redis_address("REDIS_URL")
 EMBEDDED = not DATABASE_URL
 DEBUG = switch("PROXY_API_DEBUG")
-
-DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 # ------------------------------------------------------------------------------------------------------- secrets
 SECRET_KEY = required_secret("PROXY_API_SECRET_KEY", data_dir=DATA_DIR, embedded=EMBEDDED)

@@ -48,12 +48,12 @@ def test_a_value_is_read_or_refused_by_its_name(monkeypatch, read, options, good
             read("A_SETTING", **options)
 
 
-def serve(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PROXY_API", "DATABASE", "REDIS"))
     }
     env = {**kept, "PROXY_API_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "proxy_site.settings", **more}
-    command = [sys.executable, "manage.py", "serve", *arguments]
+    command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -63,12 +63,22 @@ def serve(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedP
         ([], {"PROXY_API_PORT": "70000"}, "PROXY_API_PORT is '70000'; it must be a whole number from 1 to 65535."),
         ([], {"PROXY_API_SECURE_COOKIES": "ture"}, "PROXY_API_SECURE_COOKIES is 'ture'; it must be true or false."),
         ([], {"DATABASE_URL": "postgres://x/y"}, "PROXY_API_SECRET_KEY is not set."),
+        ([], {"REDIS_URL": "localhost:6379"}, "REDIS_URL must begin with redis://, rediss:// or unix://."),
+        ([], {"PROXY_API_DATA_DIR": "/proc/nowhere"}, "PROXY_API_DATA_DIR is /proc/nowhere, which cannot be made"),
         (["--port", "70000"], {}, "'70000' is not a port, a number from 1 to 65535"),
         (["--host", "nowhere.invalid"], {}, "Cannot listen on nowhere.invalid:8000"),
     ],
 )
 def test_a_start_that_cannot_be_meant_is_one_sentence(tmp_path, arguments, more, said):
-    done = serve(tmp_path, *arguments, **more)
+    done = manage(tmp_path, "serve", *arguments, **more)
     assert done.returncode != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_before_there_are_tables_says_what_to_run(tmp_path):
+    done = manage(tmp_path, "usage_report")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "run `manage.py migrate`, or `manage.py serve` once" in done.stderr
+    assert "Traceback" in manage(tmp_path, "usage_report", "--traceback").stderr

@@ -30,7 +30,8 @@ environ.Env.read_env(os.environ.get("PROXY_API_ENV_FILE", str(BASE_DIR / ".env")
 
 # --------------------------------------------------------------------------------------------------- the process
 VERSION = "0.1.0"
-HOST = env.str("PROXY_API_HOST", default="127.0.0.1")
+# Empty, it would mean every address.
+HOST = env.str("PROXY_API_HOST", default="") or "127.0.0.1"
 PORT = whole_number("PROXY_API_PORT", default=8000, least=1, most=65535)
 DATA_DIR = data_directory("PROXY_API_DATA_DIR", default=BASE_DIR / "var")
 CONFIG_FILE = env.str("PROXY_API_CONFIG", default="")
@@ -91,7 +92,7 @@ SET_IN_ENVIRONMENT = frozenset(
         "HEALTH_CHECK_CACHE_TTL",
         "PROVIDER_DISCOVERY_INTERVAL",
     )
-    if name in os.environ
+    if os.environ.get(name, "").strip()
 )
 
 # ---------------------------------------------------------------------------------------------- control-plane numbers
@@ -122,7 +123,7 @@ DRAIN_TIMEOUT_S = seconds("PROXY_API_DRAIN_TIMEOUT", default=30.0)
 USAGE_RETENTION_DAYS = whole_number("PROXY_API_USAGE_RETENTION_DAYS", default=400)
 
 # ------------------------------------------------------------------------------------------------------ Django itself
-ALLOWED_HOSTS = env.list("PROXY_API_ALLOWED_HOSTS", default=["*"])
+ALLOWED_HOSTS = env.list("PROXY_API_ALLOWED_HOSTS", default=[]) or ["*"]
 CSRF_TRUSTED_ORIGINS = env.list("PROXY_API_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "proxy_site.urls"
 ASGI_APPLICATION = "proxy_site.asgi.application"

@@ -76,6 +76,21 @@ def test_a_start_that_cannot_be_meant_is_one_sentence(tmp_path, arguments, more,
     assert "Traceback" not in done.stderr
 
 
+EMPTY = """
+from django.conf import settings
+print(settings.HOST, settings.PORT, settings.ALLOWED_HOSTS, settings.LOG_FORMAT, sorted(settings.SET_IN_ENVIRONMENT))
+"""
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(tmp_path):
+    """Compose files pass variables on that nobody has given a value. An empty host would listen on every address."""
+    names = ("PROXY_API_HOST", "PROXY_API_PORT", "PROXY_API_ALLOWED_HOSTS", "LOG_FORMAT", "LOG_LEVEL")
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "proxy_site.settings", "PROXY_API_DATA_DIR": str(tmp_path)}
+    env.update(dict.fromkeys(names, ""))
+    done = subprocess.run([sys.executable, "-c", EMPTY], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "127.0.0.1 8000 ['*'] json []"
+
+
 def test_a_command_before_there_are_tables_says_what_to_run(tmp_path):
     done = manage(tmp_path, "usage_report")
     assert done.returncode == 1

@@ -24,7 +24,7 @@ from accounts.task_ending import end
 log = logging.getLogger("llm_proxy.accounts.background")
 TICK_S = 1.0
 # A revoked key must open no door a second later, and reading what changed takes its time too.
-FOLLOW_S = 0.7
+FOLLOW_S = 0.5
 DRAIN_S = 0.9
 SLOW_TICK_S = 30.0
 BATCH = 2_000

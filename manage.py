@@ -8,11 +8,11 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     from django.core.exceptions import ImproperlyConfigured
-    from django.db.utils import OperationalError, ProgrammingError
+    from django.db import DatabaseError
 
     try:
         run(sys.argv)
-    except (ImproperlyConfigured, OperationalError, ProgrammingError) as error:
+    except (ImproperlyConfigured, DatabaseError) as error:
         if "--traceback" in sys.argv:
             raise
         sys.exit(sentence(error))

@@ -2,13 +2,14 @@
 
 import secrets
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.keys import new_key
@@ -17,6 +18,7 @@ from providers.adapters import REGISTRY
 from providers.models import Credential, Deployment, Provider, Source
 
 ADMIN_USERNAME = "admin"
+QUIETLY = {"verbosity": 0, "interactive": False}
 DEMO_NAME = "demo"
 DEMO_MODELS = ("demo-small", "demo-large")
 DEMO_EMBEDDING_MODEL = "demo-embedding"
@@ -45,13 +47,18 @@ class FirstStart:
 
 
 def migrate_if_needed() -> None:
-    from django.core.management import call_command
-
+    """In a child process: what migrations load and build takes 80 MB, which this process would keep for its whole life."""
     if _all_applied():
         return
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", verbosity=0, interactive=False)
+    # Neither a connection nor a pool's threads may be shared with a child.
+    connection.close()
+    if hasattr(connection, "close_pool"):
+        connection.close_pool()
+    migration = get_context("fork").Process(target=call_command, args=("migrate",), kwargs=QUIETLY, name="migration")
+    migration.start()
+    migration.join()
+    if migration.exitcode:
+        raise CommandError("The database could not be migrated; the reason is above.")
 
 
 def _all_applied() -> bool:

@@ -1,8 +1,10 @@
 """How soon `manage.py serve` answers, what one worker takes of memory, and what it does while nobody calls."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,27 @@ async def test_a_worker_at_work_stays_small(server: GatewayProcess) -> None:
         f"resident memory of one worker: {fresh:.0f} MB after the start, {used:.0f} MB after 400 calls and all pages"
     )
     assert used <= MOST_MEMORY_MB
+
+
+def test_the_very_first_start_keeps_nothing_of_its_migrations(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    process = GatewayProcess(tmp_path / "data").start()
+    try:
+        assert process.get("/readyz")[0] == 200
+        used = memory_mb(process.pid)
+    finally:
+        process.stop()
+    report(f"resident memory after the very first start: {used:.0f} MB")
+    assert used <= MOST_MEMORY_MB
+
+
+def test_a_database_that_cannot_be_migrated_keeps_the_process_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / "llm_proxy.sqlite3")) as database:
+        database.execute("CREATE TABLE accounts_apikey (somebody_elses INTEGER)")
+    process = GatewayProcess(tmp_path / "data")
+    with pytest.raises(AssertionError, match="The database could not be migrated"):
+        process.start()
 
 
 @pytest.mark.slow

@@ -8,13 +8,9 @@ process listens (see `late_pages`).
 
 import gc
 import sys
-from contextlib import suppress
-from ctypes import CDLL
 
 NEVER_USED = ("rich", "pygments", "twisted", "requests")
 OF_POSTGRESQL = ("psycopg",)
-M_ARENA_MAX = -8
-"""Of glibc's malloc.h."""
 ADMIN, ADMIN_LATER = "django.contrib.admin", "django.contrib.admin.apps.SimpleAdminConfig"
 
 
@@ -22,7 +18,6 @@ def set_up() -> None:
     """In place of `django.setup()`, which does nothing when it is called afterwards. Until `started`, the garbage
     collector rests: all that a start makes is there to stay, and looking through it again and again was a sixth of it."""
     gc.disable()
-    _share_one_arena()
     import django
     from django.conf import settings
 
@@ -31,13 +26,6 @@ def set_up() -> None:
         _hide(OF_POSTGRESQL)
     settings.INSTALLED_APPS = [ADMIN_LATER if app == ADMIN else app for app in settings.INSTALLED_APPS]
     django.setup()
-
-
-def _share_one_arena() -> None:
-    """glibc gives each thread a heap of its own, and what one thread frees no other can use: the ledger's thread alone grew
-    a worker by a megabyte an hour. Python's lock keeps threads apart anyway."""
-    with suppress(AttributeError, OSError):  # another C library
-        CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def _hide(names: tuple[str, ...]) -> None:

@@ -23,7 +23,7 @@ LIMIT_MS = 300
 
 NUMBERS = {
     "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})",
-    "postgresql": "WITH numbers(n) AS (SELECT generate_series(0, {last}))",
+    "postgresql": "WITH numbers(n) AS (SELECT generate_series(0::bigint, {last}))",
 }
 MOMENT = {
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now', '-{days} days', (n * {days} * 86400.0 / {rows}) || ' seconds')",

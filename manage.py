@@ -8,12 +8,13 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     from django.core.exceptions import ImproperlyConfigured
-    from django.db import DatabaseError
+    from django.db import DatabaseError, DataError, IntegrityError
 
     try:
         run(sys.argv)
     except (ImproperlyConfigured, DatabaseError) as error:
-        if "--traceback" in sys.argv:
+        # A value that the database refuses is no operator's mistake.
+        if "--traceback" in sys.argv or isinstance(error, DataError | IntegrityError):
             raise
         sys.exit(sentence(error))
 
@@ -34,7 +35,8 @@ def sentence(error: Exception) -> str:
     if isinstance(error, ImproperlyConfigured):
         return f"The environment is not in order: {error}"
     told = " ".join(str(error).split())
-    if told.startswith("no such table") or "does not exist" in told:
+    # Tables and columns, as SQLite and PostgreSQL miss them.
+    if told.startswith(("no such ", "relation ", "column ")):
         return (
             f"The database has no tables yet, or old ones ({told}): run `manage.py migrate`, or `manage.py serve` once."
         )

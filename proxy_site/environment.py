@@ -31,9 +31,14 @@ def from_file_or_environment(name: str, default: str = "") -> str:
     return os.environ.get(name, default)
 
 
+def given(name: str) -> str:
+    """What NAME is set to. A variable that is set to nothing is not set: compose files pass such on."""
+    return os.environ.get(name, "").strip()
+
+
 def whole_number(name: str, *, default: int, least: int = 0, most: int = 2**31 - 1) -> int:
-    """NAME as a whole number; empty counts as not set."""
-    text = os.environ.get(name, "").strip()
+    """NAME as a whole number."""
+    text = given(name)
     if not text:
         return default
     if not text.removeprefix("-").isdecimal() or not least <= int(text) <= most:
@@ -42,8 +47,8 @@ def whole_number(name: str, *, default: int, least: int = 0, most: int = 2**31 -
 
 
 def seconds(name: str, *, default: float, most: float = 86_400.0) -> float:
-    """NAME as a number of seconds above 0; empty counts as not set."""
-    text = os.environ.get(name, "").strip()
+    """NAME as a number of seconds above 0."""
+    text = given(name)
     if not text:
         return default
     try:
@@ -56,9 +61,9 @@ def seconds(name: str, *, default: float, most: float = 86_400.0) -> float:
 
 
 def switch(name: str, *, default: bool = False) -> bool:
-    """NAME as yes or no; empty counts as not set. A word that is neither is refused: taken for `no`, it would leave a
+    """NAME as yes or no. A word that is neither is refused: taken for `no`, it would leave a
     protection off that somebody believes to be on."""
-    text = os.environ.get(name, "").strip().lower()
+    text = given(name).lower()
     if not text:
         return default
     if text not in ON and text not in OFF:
@@ -67,8 +72,8 @@ def switch(name: str, *, default: bool = False) -> bool:
 
 
 def one_of(name: str, choices: Collection[str], *, default: str) -> str:
-    """NAME as one of these words; empty counts as not set."""
-    text = os.environ.get(name, "").strip() or default
+    """NAME as one of these words."""
+    text = given(name) or default
     if text not in choices:
         raise ImproperlyConfigured(f"{name} is '{text}'; it must be one of {', '.join(sorted(choices))}.")
     return text
@@ -76,7 +81,7 @@ def one_of(name: str, choices: Collection[str], *, default: str) -> str:
 
 def data_directory(name: str, *, default: Path) -> Path:
     """NAME as a directory, made if need be, that this process can write to."""
-    path = Path(os.environ.get(name, "").strip() or default).resolve()
+    path = Path(given(name) or default).resolve()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

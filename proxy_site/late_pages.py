@@ -1,4 +1,4 @@
-"""Django's handler, loaded once the process listens: `/v1` needs neither the admin nor the other APIs, and they are a third
+"""Django's handler, loaded once the process listens: `/v1` needs neither the admin nor the other APIs, and they are a quarter
 of a start."""
 
 import gc

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from proxy_site.environment import (
     data_directory,
     from_file_or_environment,
+    given,
     one_of,
     redis_address,
     required_secret,
@@ -23,6 +24,7 @@ from proxy_site.environment import (
     switch,
     whole_number,
 )
+from proxy_site.roles import Role
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -31,7 +33,7 @@ environ.Env.read_env(os.environ.get("PROXY_API_ENV_FILE", str(BASE_DIR / ".env")
 # --------------------------------------------------------------------------------------------------- the process
 VERSION = "0.1.0"
 # Empty, it would mean every address.
-HOST = env.str("PROXY_API_HOST", default="") or "127.0.0.1"
+HOST = given("PROXY_API_HOST") or "127.0.0.1"
 PORT = whole_number("PROXY_API_PORT", default=8000, least=1, most=65535)
 DATA_DIR = data_directory("PROXY_API_DATA_DIR", default=BASE_DIR / "var")
 CONFIG_FILE = env.str("PROXY_API_CONFIG", default="")
@@ -92,7 +94,7 @@ SET_IN_ENVIRONMENT = frozenset(
         "HEALTH_CHECK_CACHE_TTL",
         "PROVIDER_DISCOVERY_INTERVAL",
     )
-    if os.environ.get(name, "").strip()
+    if given(name)
 )
 
 # ---------------------------------------------------------------------------------------------- control-plane numbers
@@ -115,7 +117,7 @@ KUBERNETES_API_URL = (
 UPSTREAM_CLIENT = one_of("PROXY_API_UPSTREAM_CLIENT", {"lean", "aiohttp"}, default="lean")
 WORKERS = whole_number("PROXY_API_WORKERS", default=1, least=1)
 # What this process serves: all, gateway or admin (see proxy_site.roles). `serve --role` sets it.
-ROLE = one_of("PROXY_API_ROLE", {"all", "gateway", "admin"}, default="all")
+ROLE = one_of("PROXY_API_ROLE", frozenset(Role), default=Role.ALL)
 # Set by the supervisor for the workers it starts.
 SUPERVISOR_PID = whole_number("PROXY_API_SUPERVISOR_PID", default=0)
 DRAIN_TIMEOUT_S = seconds("PROXY_API_DRAIN_TIMEOUT", default=30.0)

@@ -88,7 +88,7 @@ def test_it_can_be_started_again_after_a_stop(work):
     assert again.stop()
 
 
-def test_an_ending_process_waits_for_a_running_task_and_for_no_idle_worker(work):
+def test_an_ending_process_waits_for_a_running_task(work):
     work.start()
     until(lambda: work.alive)
     slow.delay(1.5)

@@ -1,37 +1,118 @@
-"""One request on a client connection, spoken to directly: what ASGI's messages say, without their cost.
+"""One client connection: uvicorn's protocol, completed where a gateway needs more, and made cheaper where each call pays.
 
-An ASGI application can only `send` a response in two messages, each validated header by header, and learns that its
-client left only by a task that waits in `receive`. The data plane finds this object in its scope
-(`scope["extensions"]["llm_proxy.connection"]`, see `routing.endpoints.exchange.ClientConnection`) and uses it instead;
-under any other server it is absent, and plain ASGI does.
+uvicorn 0.54 never closes a connection that is idle, or whose headers or body arrive too slowly, and it tells an application
+of a disconnect only through `receive()`, which would cost a task per request. Here a connection says itself whether it is
+overdue or unused, and who answers a request on it may watch for its client's leaving.
 
-It is bound to the request's own cycle, because with pipelined requests the protocol's current cycle is another one.
+ASGI stays as it is for those who speak it. The data plane finds the request's own cycle in its scope
+(`scope["extensions"]["llm_proxy.connection"]`, see `routing.endpoints.exchange.ClientConnection`) and uses that: an ASGI
+response is two messages, each validated header by header.
 """
 
+import asyncio
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from accounts.header_lines import header_lines
 
-if TYPE_CHECKING:
-    from proxy_site.server import GatewayProtocol
-
+HEADERS_DEADLINE_S = 10.0
+STALLED_READER_S = 30.0
+WRITE_BUFFER_BYTES = 128 * 1024
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 CLOSE = b"connection: close\r\n\r\n"
 KEEP = b"\r\n"
+BAD_REQUEST = b'{"error":{"message":"Invalid HTTP request.","type":"invalid_request_error","param":null,"code":null}}'
+FAILED = (
+    b'{"error":{"message":"The gateway failed to answer.","type":"server_error","param":null,"code":"internal_error"}}'
+)
+HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n"
 
 
-class RequestConnection:
-    __slots__ = ("_cycle", "_protocol")
+class GatewayServerState(ServerState):
+    draining: bool = False
 
-    def __init__(self, protocol: "GatewayProtocol", cycle: RequestResponseCycle) -> None:
+
+class RequestCycle(RequestResponseCycle):
+    """One request and its response. With pipelined requests the protocol's current cycle may be another one."""
+
+    def __init__(self, protocol: "GatewayProtocol", scope: Any, *, keep_alive: bool) -> None:
+        # What uvicorn's takes as eleven keywords, it reads from the protocol; and it makes no event before somebody waits.
+        self.scope = scope
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.logger = protocol.logger
+        self.access_log = False
+        self.default_headers = protocol.server_state.default_headers
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = protocol.expect_100_continue
+        self.body: bytes | bytearray = b""  # type: ignore[assignment]
+        self.more_body = True
+        self.response_started = self.response_complete = False
+        self.chunked_encoding = None
+        self.expected_content_length = 0
         self._protocol = protocol
-        self._cycle = cycle
+        self._changed: asyncio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, app: Any) -> None:
+        task = self._task = self._protocol.loop.create_task(self._run(app))
+        self._protocol.tasks.add(task)
+
+    async def _run(self, app: Any) -> None:
+        try:
+            await app(self.scope, self.receive, self.send)
+            if not self.response_complete and not self.disconnected:
+                raise RuntimeError("the application ended before its response")
+        except BaseException as error:
+            self.logger.error("a request failed outside the application", exc_info=error)
+            if self.response_started:
+                self.transport.close()
+            else:
+                await self.respond(500, HEAD % len(FAILED), FAILED)
+        finally:
+            self._protocol.tasks.discard(self._task)
+            # Circles, which would be left to the garbage collector.
+            self._protocol = self._task = self.scope = None  # type: ignore[assignment]
+
+    def on_response(self) -> None:
+        self._protocol.on_response_complete()
+
+    @property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]
+        """What `receive` waits for: set when there is something to be received."""
+        if self._changed is None:
+            self._changed = asyncio.Event()
+            if self.body or not self.more_body or self.disconnected or self.response_complete:
+                self._changed.set()
+        return self._changed
+
+    def received(self, body: bytes) -> None:
+        """A piece of the body. Most have one."""
+        if not self.body:
+            self.body = body
+        else:
+            if isinstance(self.body, bytes):
+                self.body = bytearray(self.body)
+            self.body += body
+        self.changed()
+
+    def changed(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+
+    # ------------------------------------------------------------------- what the data plane uses instead of ASGI
 
     def watch(self, gone: Callable[[], None]) -> None:
         self._protocol.on_client_gone = gone
-        if self._cycle.disconnected:
+        if self.disconnected:
             # It left while its key was checked, when nobody was watching yet.
             gone()
 
@@ -40,64 +121,184 @@ class RequestConnection:
 
     def complete_body(self) -> bytes | None:
         """The request's body if it has arrived whole, else None."""
-        cycle = self._cycle
-        return None if cycle.more_body or cycle.waiting_for_100_continue else bytes(cycle.body)
+        return None if self.more_body or self.waiting_for_100_continue else bytes(self.body)
 
     async def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """A complete response; `headers` are encoded lines, each with its CRLF, content-length among them."""
-        cycle = self._cycle
-        if cycle.flow.write_paused:
-            await cycle.flow.drain()
-        if cycle.disconnected:
+        if self.flow.write_paused:
+            await self.flow.drain()
+        if self.disconnected:
             return
-        if cycle.scope["method"] == "HEAD":
+        if self.scope["method"] == "HEAD":
             # Its body would be taken for the next answer.
             body = b""
-        date = _lines(cycle.default_headers)
-        cycle.transport.write(b"".join((STATUS_LINE[status], date, headers, self._ending(headers), body)))
+        date = _lines(self.default_headers)
+        self.transport.write(b"".join((STATUS_LINE[status], date, headers, self._ending(headers), body)))
         self._end()
 
     async def begin(self, headers: bytes) -> None:
         """Status 200 and the headers of a response whose length is not known."""
-        cycle = self._cycle
-        if cycle.disconnected:
+        if self.disconnected:
             return
-        cycle.response_started = cycle.chunked_encoding = True
-        date = _lines(cycle.default_headers)
+        self.response_started = self.chunked_encoding = True
+        date = _lines(self.default_headers)
         parts = (STATUS_LINE[200], date, headers, b"transfer-encoding: chunked\r\n", self._ending(headers))
-        cycle.transport.write(b"".join(parts))
+        self.transport.write(b"".join(parts))
 
     async def write(self, data: bytes) -> None:
         """A piece of that response; waits while the client is slow to read."""
-        cycle = self._cycle
-        if cycle.flow.write_paused:
-            await cycle.flow.drain()
-        if not cycle.disconnected:
-            cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        if self.flow.write_paused:
+            await self.flow.drain()
+        if not self.disconnected:
+            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     async def end(self, data: bytes) -> None:
         """The last piece, possibly empty."""
-        cycle = self._cycle
-        if cycle.disconnected:
+        if self.disconnected:
             return
-        cycle.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
+        self.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
         self._end()
 
     def _ending(self, headers: bytes) -> bytes:
         # `in` would first try it as a number, and take twice as long.
         if headers.find(b"\r\nconnection: close\r\n") >= 0:
-            self._cycle.keep_alive = False
+            self.keep_alive = False
             return KEEP
-        return KEEP if self._cycle.keep_alive else CLOSE
+        return KEEP if self.keep_alive else CLOSE
 
     def _end(self) -> None:
-        cycle = self._cycle
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.changed()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """uvicorn's, whose own callbacks take twice as long for a request."""
+
+    cycle: RequestCycle
+    server_state: GatewayServerState
+    on_client_gone: Callable[[], None] | None = None
+    headers_since: float | None = None
+    paused_since: float | None = None
+    idle_since = 0.0
+    _target: tuple[bytes, str, bytes, bytes] = (b"", "", b"", b"")
+    """What was asked for last: the URL as it came, its path decoded and raw, its query. Most clients ask for the same again."""
+    _upgrading = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.headers_since = self.idle_since = time.monotonic()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        callback, self.on_client_gone = self.on_client_gone, None
+        if callback is not None:
+            callback()
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self.headers_since = time.monotonic()
+
+    def on_headers_complete(self) -> None:
+        self.headers_since = None
+        parser = self.parser
+        version = parser.get_http_version()
+        if self.url != self._target[0]:
+            self._target = _target(self.url)
+        _, path, raw_path, query = self._target
+        scope: Any = {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        self.scope = scope
+        self._upgrading = parser.should_upgrade() and self._should_upgrade()
+        if self._upgrading:
+            return
+        draining = self.server_state.draining
+        keep_alive = version != "1.0" and not draining and parser.should_keep_alive()
+        before = self.cycle
+        self.cycle = cycle = RequestCycle(self, scope, keep_alive=keep_alive)
+        scope["extensions"] = {"llm_proxy.connection": cycle}
+        if before is None or before.response_complete:
+            cycle.start(self.app)
+        else:
+            # Pipelined: answered when those before it are.
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        cycle = self.cycle
+        if self._upgrading or cycle.response_complete:
+            return
+        cycle.received(body)
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+
+    def on_message_complete(self) -> None:
+        cycle = self.cycle
+        if self._upgrading or cycle.response_complete:
+            return
+        cycle.more_body = False
+        cycle.changed()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for its timer: the sweep closes what is idle, for a fraction of what a timer costs."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            cycle.start(app)  # type: ignore[attr-defined]
+        else:
+            self.idle_since = time.monotonic()
+
+    def pause_writing(self) -> None:
+        self.paused_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.paused_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(STATUS_LINE[400] + HEAD % len(BAD_REQUEST) + b"\r\n" + BAD_REQUEST)
+        self.transport.close()
+
+    def overdue(self, now: float) -> bool:
+        """Whether the peer sends its headers, or reads its answer, too slowly to be served on."""
+        if self.headers_since is not None:
+            return now - self.headers_since > HEADERS_DEADLINE_S
+        return self.paused_since is not None and now - self.paused_since > STALLED_READER_S
+
+    def unused(self, now: float) -> bool:
+        """Whether it has waited for another request for so long that it is closed."""
+        answered = self.headers_since is None and self.cycle is not None and self.cycle.response_complete
+        return answered and now - self.idle_since > self.timeout_keep_alive
+
+
+def _target(url: bytes) -> tuple[bytes, str, bytes, bytes]:
+    parsed = httptools.parse_url(url)
+    raw_path: bytes = parsed.path
+    path = raw_path.decode("ascii")
+    return url, unquote(path) if "%" in path else path, raw_path, parsed.query or b""
 
 
 class _Second:

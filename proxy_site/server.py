@@ -1,9 +1,4 @@
-"""uvicorn, completed where a gateway needs more: it tells when a client leaves, bounds slow senders and stalled readers,
-and drains without cutting streams.
-
-uvicorn 0.54 never closes a connection that is idle, or whose headers or body arrive too slowly; it tells an application
-of a disconnect only through `receive()`, which would cost a task per request.
-"""
+"""uvicorn's server, which closes connections that are idle, too slow or stalled, and drains without cutting streams."""
 
 import asyncio
 import time
@@ -11,96 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from accounts.task_ending import end
-from proxy_site.client_connection import RequestConnection
+from proxy_site.client_connection import GatewayProtocol, GatewayServerState
 
-HEADERS_DEADLINE_S = 10.0
-STALLED_READER_S = 30.0
-WRITE_BUFFER_BYTES = 128 * 1024
 SWEEP_INTERVAL_S = 1.0
 LAME_DUCK_S = 2.0
 """A draining server answers one more request on each open connection that it gets within this time, because a client
 that is just sending one must not lose it."""
 DRAIN_GRACE_S = 5.0
 """How long after the drain deadline a client may take to read the error event before its connection is cut."""
-
-
-class GatewayServerState(ServerState):
-    draining: bool = False
-
-
-class GatewayProtocol(HttpToolsProtocol):
-    """One client connection. The application finds it as `scope["extensions"]["llm_proxy.connection"]`."""
-
-    on_client_gone: Callable[[], None] | None = None
-    headers_since: float | None = None
-    paused_since: float | None = None
-    idle_since = 0.0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.headers_since = self.idle_since = time.monotonic()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        callback, self.on_client_gone = self.on_client_gone, None
-        if callback is not None:
-            callback()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.headers_since = time.monotonic()
-
-    def on_headers_complete(self) -> None:
-        self.headers_since = None
-        before = self.cycle
-        # The task that super() starts runs after this returns, so it finds what is put into its scope here.
-        scope = self.scope
-        super().on_headers_complete()
-        if self.cycle is not before:
-            if self.server_state.draining:  # type: ignore[attr-defined]
-                self.cycle.keep_alive = False
-            scope["extensions"] = {"llm_proxy.connection": RequestConnection(self, self.cycle)}  # type: ignore[dict-item]
-
-    def pause_writing(self) -> None:
-        self.paused_since = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self.paused_since = None
-        super().resume_writing()
-
-    def on_response_complete(self) -> None:
-        """As uvicorn's, but for its timer: the sweep closes what is idle, for a fraction of what a timer costs."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        else:
-            self.idle_since = time.monotonic()
-
-    def send_400_response(self, msg: str) -> None:
-        body = b'{"error":{"message":"Invalid HTTP request.","type":"invalid_request_error","param":null,"code":null}}'
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-        self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
-        self.transport.close()
-
-    def overdue(self, now: float) -> bool:
-        """Whether the peer sends its headers, or reads its answer, too slowly to be served on."""
-        if self.headers_since is not None:
-            return now - self.headers_since > HEADERS_DEADLINE_S
-        return self.paused_since is not None and now - self.paused_since > STALLED_READER_S
-
-    def unused(self, now: float) -> bool:
-        """Whether it has waited for another request for so long that it is closed."""
-        answered = self.headers_since is None and self.cycle is not None and self.cycle.response_complete
-        return answered and now - self.idle_since > self.timeout_keep_alive
 
 
 class GatewayServer(uvicorn.Server):

@@ -131,7 +131,8 @@ def relay_protocol() -> Callable[[], HttpToolsProtocol]:
 async def gateway_protocol() -> Callable[[], HttpToolsProtocol]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     from proxy_site.asgi import worker
-    from proxy_site.server import GatewayProtocol, GatewayServerState, server_config
+    from proxy_site.client_connection import GatewayProtocol, GatewayServerState
+    from proxy_site.server import server_config
 
     config = server_config(host="127.0.0.1", port=8000)
     config.load()

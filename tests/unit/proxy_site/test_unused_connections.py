@@ -6,7 +6,7 @@ from typing import Any
 
 import uvicorn
 
-from proxy_site.server import GatewayProtocol, GatewayServerState
+from proxy_site.client_connection import GatewayProtocol, GatewayServerState
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
 KEPT_S = 75

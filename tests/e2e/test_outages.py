@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.e2e import ledger
 from tests.e2e.calling import Caller, Got, at_once, percentile, report
@@ -32,7 +33,7 @@ def postgres(tmp_path: Path) -> Iterator[PrivateServer]:
 
 
 @pytest.fixture
-def server(
+def not_started(
     tmp_path: Path, upstream: FaultUpstream, postgres: PrivateServer, redis: PrivateServer
 ) -> Iterator[GatewayProcess]:
     (tmp_path / "data").mkdir(exist_ok=True)
@@ -45,9 +46,13 @@ def server(
     process = GatewayProcess(tmp_path / "data", env=environment)
     models = [{"model": "m", "upstream_model": "fault:none", **PRICES}]
     process.seed({"providers": [{"name": "only", "base_url": f"{upstream.url}/v1", "models": models}]})
-    process.start()
     yield process
     process.kill()
+
+
+@pytest.fixture
+def server(not_started: GatewayProcess) -> GatewayProcess:
+    return not_started.start()
 
 
 @pytest.fixture
@@ -158,3 +163,32 @@ async def test_without_redis_limits_are_counted_here_and_others_notice_nothing(
     )
     assert fine(others) == fine(counted) == 100
     assert slowest(others) <= slowest(before) + 50
+
+
+async def test_redis_that_was_away_at_the_start_counts_for_all_soon_after_it_came(
+    not_started: GatewayProcess, redis: PrivateServer
+) -> None:
+    limited = key(not_started, "limited", "--rpm", "100000")
+    redis.kill()
+    began = time.monotonic()
+    await asyncio.to_thread(not_started.start)
+    ready_after = time.monotonic() - began
+    async with Caller(not_started) as caller:
+        without = await ask(caller, limited, 20)
+        while "shared limits are unreachable" not in not_started.log.read_text():
+            without += await ask(caller, limited, 1)
+            assert len(without) < 2000
+        back = time.monotonic()
+        await asyncio.to_thread(redis.start)
+        counted = Redis.from_url(redis.url)
+        after: list[Got] = []
+        while not any(counted.scan_iter("llm_proxy:{limits}:key:*")):
+            after += await ask(caller, limited, 1)
+            assert time.monotonic() < back + 5, "the limits are not shared again"
+        shared_after = time.monotonic() - back
+    report(
+        f"Redis away at the start: ready after {ready_after:.1f} s, limited key {fine(without)} of {len(without)}; shared "
+        f"limits {shared_after:.2f} s after Redis came, {fine(after)} of {len(after)} calls meanwhile"
+    )
+    assert fine(without) == len(without)
+    assert fine(after) == len(after)

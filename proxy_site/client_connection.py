@@ -59,7 +59,7 @@ class RequestCycle(RequestResponseCycle):
         self.chunked_encoding = None
         self.expected_content_length = 0
         self._protocol = protocol
-        self._changed: asyncio.Event | None = None
+        self.waiting: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self, app: Any) -> None:
@@ -88,11 +88,11 @@ class RequestCycle(RequestResponseCycle):
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]
         """What `receive` waits for: set when there is something to be received."""
-        if self._changed is None:
-            self._changed = asyncio.Event()
+        if self.waiting is None:
+            self.waiting = asyncio.Event()
             if self.body or not self.more_body or self.disconnected or self.response_complete:
-                self._changed.set()
-        return self._changed
+                self.waiting.set()
+        return self.waiting
 
     def received(self, body: bytes) -> None:
         """A piece of the body. Most have one."""
@@ -102,11 +102,8 @@ class RequestCycle(RequestResponseCycle):
             if isinstance(self.body, bytes):
                 self.body = bytearray(self.body)
             self.body += body
-        self.changed()
-
-    def changed(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
+        if self.waiting is not None:
+            self.waiting.set()
 
     # ------------------------------------------------------------------- what the data plane uses instead of ASGI
 
@@ -169,10 +166,11 @@ class RequestCycle(RequestResponseCycle):
     def _end(self) -> None:
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.changed()
+        if self.waiting is not None:
+            self.waiting.set()
         if not self.keep_alive:
             self.transport.close()
-        self.on_response()
+        self._protocol.on_response_complete()
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -256,7 +254,8 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._upgrading or cycle.response_complete:
             return
         cycle.more_body = False
-        cycle.changed()
+        if cycle.waiting is not None:
+            cycle.waiting.set()
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but for its timer: the sweep closes what is idle, for a fraction of what a timer costs."""

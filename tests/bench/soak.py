@@ -1,15 +1,15 @@
 """Three workers over PostgreSQL and Redis under a steady load: failures, memory and descriptors, and what the stores carry.
 
-    python -m tests.bench.soak [--minutes 30] [--rate 100] [--workers 3] [--warm-minutes 0] [--write FILE]
+    python -m tests.bench.soak [--minutes 30] [--rate 100] [--workers 3] [--warm-calls 0] [--write FILE]
 
 Calls leave at a fixed rate whether or not answers come: seven in ten are chats, three are streams of 24 events over 0.4 s; a
 key with a request limit (Redis) and a budget (SQL) makes half of them, one without limits the other half. PostgreSQL and
 Redis are servers of this run's own, so that what they count is this run's: statements of pg_stat_statements, commands of
 Redis, each by the calls made in the same time.
 
-`--warm-minutes` of twice the rate come before, uncounted: what a worker keeps on purpose (statistics, buffers, the
-allocator's arenas) fills with the number of calls, and not with time. Descriptors are told without the clients' own
-connections: a client that opens twenty at once keeps them, and that is its affair.
+`--warm-calls` chats come before, uncounted, as fast as they go through: what a worker keeps (statistics, buffers, the
+allocator's arenas) fills with the number of calls, and not with time. Needs wrk then. Descriptors are told without the
+clients' own connections: a client that opens twenty at once keeps them, and that is its affair.
 
 Memory's growth is the slope of a straight line, by least squares, through the means of each minute after the first third
 (warm-up); minutes and not samples, because neighbouring samples are not independent. Its 95 % confidence interval says
@@ -26,6 +26,7 @@ import os
 import re
 import secrets
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -49,7 +50,17 @@ STREAMS_IN_TEN = 3
 SAMPLE_EVERY_S = 5.0
 ANSWER_WITHIN_S = 60.0
 LATE_S = 1.0
-WARM_FACTOR = 2
+WARM_CONNECTIONS, WARM_SLICE_S = 12, 30
+WARM = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+local keys, calls = {%s}, 0
+request = function()
+  calls = calls + 1
+  wrk.headers["Authorization"] = "Bearer " .. keys[calls %% #keys + 1]
+  return wrk.format(nil, "/v1/chat/completions", nil, '%s')
+end
+"""
 ESTABLISHED = "01"
 T_95 = {3: 3.18, 4: 2.78, 5: 2.57, 8: 2.31, 10: 2.23, 15: 2.13, 18: 2.10, 28: 2.05}
 """Student's t for a two-sided 95 % interval, by degrees of freedom; between two, the wider is taken."""
@@ -158,6 +169,20 @@ async def load(gateway: GatewayProcess, keys: Sequence[str], rate: float, second
         await asyncio.gather(*tasks)
         watcher.cancel()
     return run
+
+
+def warmed(gateway: GatewayProcess, keys: Sequence[str], calls: int, directory: Path) -> int:
+    """Makes that many chats, and tells how many they were."""
+    script = directory / "warm.lua"
+    script.write_text(WARM % (", ".join(f'"{key}"' for key in keys), BODIES["chat"]))
+    command = ["wrk", "-t1", f"-c{WARM_CONNECTIONS}", f"-d{WARM_SLICE_S}s", "-s", str(script), gateway.url]
+    made = 0
+    while made < calls:
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        if "Non-2xx" in told:
+            raise SystemExit(f"calls of the warm-up failed:\n{told}")
+        made += int(re.search(r"(\d+) requests in", told)[1])  # type: ignore[index]
+    return made
 
 
 async def watch(gateway: GatewayProcess, began: float, run: Run) -> None:
@@ -273,19 +298,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=100, help="calls per second")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--warm-minutes", type=float, default=0)
+    parser.add_argument("--warm-calls", type=int, default=0)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, installation(Path(name), options.workers) as (gateway, keys, counters):
         wait_until_ready(gateway)
         uvloop.run(load(gateway, keys, options.rate, 5))
-        warm = uvloop.run(load(gateway, keys, WARM_FACTOR * options.rate, options.warm_minutes * 60))
+        warm = warmed(gateway, keys, options.warm_calls, Path(name))
         counters.start()
         run = uvloop.run(load(gateway, keys, options.rate, options.minutes * 60))
         lines = [*told(run, options.minutes), *counters.told(run.calls)]
         when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
         head = f"{when}, {options.workers} workers, {options.rate:.0f} calls/s for {options.minutes:g} minutes"
-        head += f", after {warm.calls} calls"
+        head += f", after {warm} calls"
         report = "\n".join([head, *lines]) + "\n"
         print(report, flush=True)
         if options.write:

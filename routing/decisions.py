@@ -138,18 +138,17 @@ class DecisionRing:
         decisions = self._decisions
         decisions[decision.request_id] = decision
         # Two at most, so that a ring that was filled slowly shrinks when it turns busy, and not all at once.
-        if len(decisions) > self.busy_size and self._shrink(decision.started_at):
+        if len(decisions) > self.busy_size:
             self._shrink(decision.started_at)
+            if len(decisions) > self.busy_size:
+                self._shrink(decision.started_at)
 
-    def _shrink(self, now: float) -> bool:
+    def _shrink(self, now: float) -> None:
         decisions = self._decisions
-        if len(decisions) <= self.busy_size:
-            return False
         oldest = next(iter(decisions.values()))
         if len(decisions) <= self.size and now - oldest.started_at > BUSY_S:
-            return False
+            return
         decisions.popitem(last=False)
-        return True
 
     def get(self, request_id: str) -> Decision | None:
         return self._decisions.get(request_id)

@@ -16,11 +16,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
+import orjson
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from accounts.header_lines import header_lines
+from routing.errors import InternalError, InvalidRequest, error_body
 
 HEADERS_DEADLINE_S = 10.0
 STALLED_READER_S = 30.0
@@ -28,10 +30,8 @@ WRITE_BUFFER_BYTES = 128 * 1024
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 CLOSE = b"connection: close\r\n\r\n"
 KEEP = b"\r\n"
-BAD_REQUEST = b'{"error":{"message":"Invalid HTTP request.","type":"invalid_request_error","param":null,"code":null}}'
-FAILED = (
-    b'{"error":{"message":"The gateway failed to answer.","type":"server_error","param":null,"code":"internal_error"}}'
-)
+BAD_REQUEST = orjson.dumps(error_body(InvalidRequest("Invalid HTTP request.")))
+FAILED = orjson.dumps(error_body(InternalError("The gateway failed to process this request.")))
 HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n"
 
 
@@ -62,13 +62,13 @@ class RequestCycle(RequestResponseCycle):
         self.waiting: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, app: Any) -> None:
-        task = self._task = self._protocol.loop.create_task(self._run(app))
+    def start(self) -> None:
+        task = self._task = self._protocol.loop.create_task(self._run())
         self._protocol.tasks.add(task)
 
-    async def _run(self, app: Any) -> None:
+    async def _run(self) -> None:
         try:
-            await app(self.scope, self.receive, self.send)
+            await self._protocol.app(self.scope, self.receive, self.send)
             if not self.response_complete and not self.disconnected:
                 raise RuntimeError("the application ended before its response")
         except BaseException as error:
@@ -235,7 +235,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.cycle = cycle = RequestCycle(self, scope, keep_alive=keep_alive)
         scope["extensions"] = {"llm_proxy.connection": cycle}
         if before is None or before.response_complete:
-            cycle.start(self.app)
+            cycle.start()
         else:
             # Pipelined: answered when those before it are.
             self.flow.pause_reading()
@@ -264,8 +264,8 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            cycle.start(app)  # type: ignore[attr-defined]
+            cycle, _ = self.pipeline.pop()
+            cycle.start()  # type: ignore[attr-defined]
         else:
             self.idle_since = time.monotonic()
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from accounts.task_ending import end
-from proxy_site.client_connection import GatewayProtocol, GatewayServerState
+from proxy_site.client_connection import GatewayProtocol, GatewayServerState, RequestCycle
 
 SWEEP_INTERVAL_S = 1.0
 LAME_DUCK_S = 2.0
@@ -95,7 +94,7 @@ class GatewayServer(uvicorn.Server):
         """Whether a client may be sending on a connection that it believes to be open."""
         return any(now < connection.idle_since + LAME_DUCK_S for connection in self._connections())
 
-    def _running(self) -> list[RequestResponseCycle]:
+    def _running(self) -> list[RequestCycle]:
         """The HTTP requests that are being answered."""
         cycles = [connection.cycle for connection in self._connections()]
         return [cycle for cycle in cycles if cycle is not None and not cycle.response_complete]

@@ -26,7 +26,6 @@ import os
 import re
 import secrets
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -41,7 +40,7 @@ import psycopg
 import uvloop
 from redis import Redis
 
-from tests.bench.compare import BODIES, MODEL, process_tree, program
+from tests.bench.compare import BODIES, MODEL, Contender, measure, process_tree, program
 from tests.e2e.gateway_process import GatewayProcess, free_port
 from tests.e2e.private_servers import private_postgres, private_redis
 
@@ -50,17 +49,7 @@ STREAMS_IN_TEN = 3
 SAMPLE_EVERY_S = 5.0
 ANSWER_WITHIN_S = 60.0
 LATE_S = 1.0
-WARM_CONNECTIONS, WARM_SLICE_S = 12, 30
-WARM = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-local keys, calls = {%s}, 0
-request = function()
-  calls = calls + 1
-  wrk.headers["Authorization"] = "Bearer " .. keys[calls %% #keys + 1]
-  return wrk.format(nil, "/v1/chat/completions", nil, '%s')
-end
-"""
+WARM_CONNECTIONS, WARM_SLICE_S = 12, 10
 ESTABLISHED = "01"
 T_95 = {3: 3.18, 4: 2.78, 5: 2.57, 8: 2.31, 10: 2.23, 15: 2.13, 18: 2.10, 28: 2.05}
 """Student's t for a two-sided 95 % interval, by degrees of freedom; between two, the wider is taken."""
@@ -172,16 +161,15 @@ async def load(gateway: GatewayProcess, keys: Sequence[str], rate: float, second
 
 
 def warmed(gateway: GatewayProcess, keys: Sequence[str], calls: int, directory: Path) -> int:
-    """Makes that many chats, and tells how many they were."""
-    script = directory / "warm.lua"
-    script.write_text(WARM % (", ".join(f'"{key}"' for key in keys), BODIES["chat"]))
-    command = ["wrk", "-t1", f"-c{WARM_CONNECTIONS}", f"-d{WARM_SLICE_S}s", "-s", str(script), gateway.url]
+    """Makes at least that many chats, by each key in turn, and tells how many they were."""
+    contenders = [Contender(name="warm-up", pid=gateway.pid, port=gateway.port, key=key) for key in keys]
     made = 0
     while made < calls:
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        if "Non-2xx" in told:
-            raise SystemExit(f"calls of the warm-up failed:\n{told}")
-        made += int(re.search(r"(\d+) requests in", told)[1])  # type: ignore[index]
+        for contender in contenders:
+            run = measure(contender, "chat", WARM_CONNECTIONS, WARM_SLICE_S, directory)
+            if run.bad or not run.requests:
+                raise SystemExit(f"{run.bad} of {run.requests} calls of the warm-up failed")
+            made += run.requests
     return made
 
 

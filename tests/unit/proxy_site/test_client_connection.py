@@ -1,8 +1,10 @@
-"""A client connection of ours answers as uvicorn's own does, however the bytes of its requests arrive."""
+"""A client connection of ours answers as uvicorn's own does, however the bytes of its requests arrive; and one that waits for
+another request is closed in time, and never while it is being answered."""
 
 import asyncio
 import gc
 import re
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from uvicorn.server import ServerState
 from proxy_site.client_connection import GatewayProtocol, GatewayServerState
 
 HOST = b"host: here\r\n"
+KEPT_S = 75
 GET = b"GET /v1/models?limit=2 HTTP/1.1\r\n" + HOST + b"\r\n"
 POST = b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST + b"Content-Type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = b"POST /x HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
@@ -83,17 +86,24 @@ async def told(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": text})
 
 
-def connection(kind: type[HttpToolsProtocol], app: Any, state: ServerState) -> tuple[HttpToolsProtocol, Socket]:
-    config = uvicorn.Config(app, interface="asgi3", log_config=None, lifespan="off")
+def connection(
+    kind: type[HttpToolsProtocol], app: Any, state: ServerState, **options: Any
+) -> tuple[HttpToolsProtocol, Socket]:
+    config = uvicorn.Config(app, interface="asgi3", log_config=None, lifespan="off", **options)
     protocol, socket = kind(config=config, server_state=state, app_state={}), Socket()
     protocol.connection_made(socket)
     return protocol, socket
 
 
+async def turns(count: int) -> None:
+    """Of the event loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def settled(state: ServerState) -> None:
     """Until nobody has anything more to do, or all wait for what does not come."""
-    for _ in range(12):
-        await asyncio.sleep(0)
+    await turns(12)
     for task in list(state.tasks):
         task.cancel()
     await asyncio.sleep(0)
@@ -106,10 +116,8 @@ async def sent(kind: type[HttpToolsProtocol], pieces: list[bytes], app: Any = to
     for piece in pieces:
         if not socket.closed:
             protocol.data_received(piece)
-        for _ in range(3):
-            await asyncio.sleep(0)
-    for _ in range(12):
-        await asyncio.sleep(0)
+        await turns(3)
+    await turns(12)
     outcome = (_without_refusal(socket.written), socket.closed)
     protocol.connection_lost(None)
     await settled(state)
@@ -174,11 +182,33 @@ async def test_an_answered_request_leaves_nothing_for_the_garbage_collector() ->
     try:
         for _ in range(50):
             protocol.data_received(POST)
-            for _ in range(5):
-                await asyncio.sleep(0)
+            await turns(5)
         protocol.connection_lost(None)
         del protocol
         assert gc.collect() < 50
     finally:
         gc.enable()
     assert not state.tasks
+
+
+async def test_a_connection_is_unused_only_after_it_was_answered_and_nothing_came_for_long() -> None:
+    may_answer = asyncio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await may_answer.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    protocol, socket = connection(GatewayProtocol, application, GatewayServerState(), timeout_keep_alive=KEPT_S)
+    assert isinstance(protocol, GatewayProtocol)
+    protocol.data_received(GET)
+    later = time.monotonic() + KEPT_S + 1
+    assert not protocol.unused(later)
+    may_answer.set()
+    while not socket.written:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not protocol.unused(time.monotonic() + KEPT_S - 1)
+    assert protocol.unused(later)
+    protocol.data_received(GET[:10])
+    assert not protocol.unused(later)

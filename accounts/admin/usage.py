@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from unfold import paginator
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RadioFilter
-from unfold.paginator import InfinitePaginator
 
 from accounts.admin.form_fields import usd
 from accounts.admin.rows import state
@@ -61,8 +61,9 @@ class OutcomeFilter(RadioFilter):  # type: ignore[misc]
         return queryset if found is None else newest(queryset).filter(found)
 
 
-class IdsFirst(InfinitePaginator):  # type: ignore[misc]
-    """Finds a page's rows by their ids alone: PostgreSQL would look up the names of all rows that it skips, too."""
+class InfinitePaginator(paginator.InfinitePaginator):  # type: ignore[misc]
+    """Finds a page's rows by their ids alone: PostgreSQL would look up the names of all rows that it skips, too. Its name is
+    what unfold's template knows such a list by; under another it would show a number of results that is none."""
 
     def page(self, number: Any) -> Any:
         number = self.validate_number(number)
@@ -78,7 +79,7 @@ class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter_submit = True
     search_fields = ["request_id"]
     search_help_text = gettext_lazy("A whole request id (req_…), key:NAME, team:NAME, model:NAME or provider:NAME")
-    paginator = IdsFirst
+    paginator = InfinitePaginator
     show_full_result_count = False
     list_per_page = 50
     ordering = ["-id"]

@@ -207,6 +207,7 @@ def test_the_ledger_is_listed_without_counting_it(admin_client: Client, django_a
     assert "checkout / Shop" in text
     assert "req_59" in text
     assert "req_9<" not in text
+    assert "9999999999" not in text, "the number that stands for an end that nobody knows"
     assert "req_9<" in listed(admin_client, "usagerecord", "?p=2")
 
 

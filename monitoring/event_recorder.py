@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
+from accounts.borrowed_connection import borrowed_connection
 from monitoring.breaker import BreakerChange
 from monitoring.deployment_state import UpstreamEvent
 from monitoring.models import BreakerEvent, UpstreamEventKind
@@ -21,12 +22,9 @@ WRITE_EVERY_S = 0.5
 KEPT_WHILE_SQL_IS_DOWN = 5000
 
 
+@borrowed_connection()
 def write_rows(rows: Sequence[BreakerEvent]) -> None:
-    close_old_connections()
-    try:
-        BreakerEvent.objects.bulk_create(rows)
-    finally:
-        close_old_connections()
+    BreakerEvent.objects.bulk_create(rows)
 
 
 class EventRecorder:

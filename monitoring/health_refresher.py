@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from django.utils import timezone
 
+from accounts.borrowed_connection import borrowed_connection
 from accounts.task_ending import end
 from monitoring.deployment_state import DeploymentState, Health
 from monitoring.models import HealthState, OperatorRequest
@@ -61,13 +62,10 @@ def read_news(since: datetime | None, after_request: int | None) -> News:
     return News(health, _requests(after_request), fresh)
 
 
+@borrowed_connection()
 def poll_news(since: datetime | None, after_request: int | None) -> News:
-    """As `read_news`, in a thread that gives its connection back."""
-    close_old_connections()
-    try:
-        return read_news(since, after_request)
-    finally:
-        close_old_connections()
+    """`read_news` for a thread outside Django's request cycle."""
+    return read_news(since, after_request)
 
 
 def _requests(after: int | None) -> list[OperatorNews]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import close_old_connections
 from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
+from accounts.borrowed_connection import borrowed_connection
 from accounts.models import UsageDaily
 from monitoring.models import BreakerEvent, HealthRollup, HealthSample, HealthState, Incident
 from monitoring.uptime import uptime_by_provider
@@ -43,16 +43,13 @@ class LiveFacts:
     cost_today_nano_usd: int = 0
 
 
+@borrowed_connection()
 def read_facts() -> LiveFacts:
     """About ten small queries. Runs in a thread. Raises DatabaseError."""
-    close_old_connections()
-    try:
-        now = timezone.now()
-        return LiveFacts(
-            providers=provider_facts(now), incidents=tuple(incidents(now)), cost_today_nano_usd=_cost_today(now)
-        )
-    finally:
-        close_old_connections()
+    now = timezone.now()
+    return LiveFacts(
+        providers=provider_facts(now), incidents=tuple(incidents(now)), cost_today_nano_usd=_cost_today(now)
+    )
 
 
 def provider_facts(now: datetime) -> dict[int, ProviderFacts]:

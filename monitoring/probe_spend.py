@@ -1,10 +1,10 @@
 """Keeps paid probes below what the operator allows a day. The day is UTC; the sum is in SQL, so every process obeys it."""
 
+import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 
-from asgiref.sync import sync_to_async
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -25,16 +25,20 @@ class SpendCap:
         cost = probe_cost_nano_usd(deployment.prices)
         if cost is None:
             return False
-        return await sync_to_async(self._book, thread_sensitive=False)(cost)
+        return await asyncio.to_thread(self._book, cost)
 
     def _book(self, nano_usd: int) -> bool:
-        with transaction.atomic():
-            row, _ = ProbeSpend.objects.get_or_create(day=timezone.now().date())
-            cap = int(self.usd_per_day * NANO)
-            booked = ProbeSpend.objects.filter(pk=row.pk, nano_usd__lte=cap - nano_usd).update(
-                nano_usd=F("nano_usd") + nano_usd, probes=F("probes") + 1
-            )
-        return bool(booked)
+        try:
+            with transaction.atomic():
+                row, _ = ProbeSpend.objects.get_or_create(day=timezone.now().date())
+                cap = int(self.usd_per_day * NANO)
+                booked = ProbeSpend.objects.filter(pk=row.pk, nano_usd__lte=cap - nano_usd).update(
+                    nano_usd=F("nano_usd") + nano_usd, probes=F("probes") + 1
+                )
+            return bool(booked)
+        finally:
+            # The thread ends with the round of checks, and would take a connection of the pool along.
+            connection.close()
 
 
 def probe_cost_nano_usd(prices: Prices) -> int | None:

@@ -39,8 +39,9 @@ _NEVER: Final[tuple[tuple[IPNetwork, str], ...]] = tuple(
         ("fd20:ce::/32", "a cloud metadata service"),
         ("fd00:42::42/128", "a cloud metadata service"),
         ("64:ff9b:1::/48", "a local translation prefix"),
-        ("2001::/23", "reserved"),
+        ("2001::/23", "reserved, Teredo's tunnels among it"),
         ("2001:db8::/32", "reserved for documentation"),
+        ("2002::/16", "a 6to4 tunnel to another address"),
         ("3fff::/20", "reserved for documentation"),
     )
 )
@@ -58,8 +59,6 @@ _PRIVATE: Final[tuple[tuple[IPNetwork, str], ...]] = tuple(
     )
 )
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-_SIXTOFOUR: Final = ipaddress.IPv6Network("2002::/16")
-_TEREDO: Final = ipaddress.IPv6Network("2001::/32")
 _LAST_32_BITS: Final = tuple(
     ipaddress.IPv6Network(network) for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 )
@@ -84,7 +83,7 @@ def refusal(ip: str, *, allow_private: bool, networks: tuple[str, ...] = ()) -> 
 
     `networks` are private ranges admitted although `allow_private` is off; what is refused always stays refused.
 
-    Addresses that carry an IPv4 address inside (mapped, translated, tunnelled) are refused when that one is.
+    Addresses that carry an IPv4 address inside (mapped, translated) are refused when that one is; tunnels always.
     """
     try:
         address = ipaddress.ip_address(ip.partition("%")[0])
@@ -135,11 +134,6 @@ def _embedded(address: IPAddress) -> Iterator[ipaddress.IPv4Address]:
     last = ipaddress.IPv4Address(bits & 0xFFFF_FFFF)
     if bits > 1 and any(address in network for network in _LAST_32_BITS):
         yield last
-    elif address in _SIXTOFOUR:
-        yield ipaddress.IPv4Address(bits >> 80 & 0xFFFF_FFFF)
-    elif address in _TEREDO:
-        yield ipaddress.IPv4Address(bits >> 64 & 0xFFFF_FFFF)
-        yield ipaddress.IPv4Address(int(last) ^ 0xFFFF_FFFF)
     if bits >> 32 & 0xFFFF_FFFF in _ISATAP_IDENTIFIERS:
         yield last
 

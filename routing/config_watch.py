@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
+from accounts.borrowed_connection import borrowed_connection
 from accounts.task_ending import end
 from routing.configuration.loading import load_if_changed, read_file
 from routing.configuration.problems import ConfigurationRefused
@@ -55,12 +56,9 @@ def _load(path: str) -> None:
     logger.info("configuration file %s loaded: revision %s, %d changes", path, applied.revision, len(applied.sentences))
 
 
+@borrowed_connection()
 def _load_in_thread(path: str) -> None:
-    close_old_connections()
-    try:
-        _load(path)
-    finally:
-        close_old_connections()
+    _load(path)
 
 
 class ConfigWatcher:

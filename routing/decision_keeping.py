@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, TypeAlias
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
+from accounts.borrowed_connection import borrowed_connection
 from accounts.task_ending import end
 from routing.decisions import Decision
 from routing.models import RouteDecisionRecord
@@ -98,7 +99,7 @@ class DecisionKeeper:
     @staticmethod
     async def _try(work: Callable[[], None]) -> bool:
         try:
-            await asyncio.to_thread(_outside_requests, work)
+            await asyncio.to_thread(borrowed_connection()(work))
         except DatabaseError as error:
             logger.warning("decisions cannot be written: %s", error)
             return False
@@ -124,12 +125,3 @@ def write_decisions(batch: Sequence[Kept]) -> None:
 
 def prune_decisions() -> None:
     RouteDecisionRecord.objects.filter(decided_at__lt=datetime.now(UTC) - RETENTION).delete()
-
-
-def _outside_requests(work: Callable[[], None]) -> None:
-    """For a thread that Django's request cycle does not know: leaves no connection behind."""
-    close_old_connections()
-    try:
-        work()
-    finally:
-        close_old_connections()

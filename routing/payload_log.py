@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
+from accounts.borrowed_connection import borrowed_connection
 from accounts.header_lines import HeaderLines
 from accounts.task_ending import end
 from providers.dialects.openai_chat.usage import read_usage, write_usage
@@ -100,7 +100,7 @@ class PayloadLog:
         for start in range(0, len(waiting), BATCH):
             batch = waiting[start : start + BATCH]
             try:
-                await asyncio.to_thread(_outside_requests, partial(self._write, batch))
+                await asyncio.to_thread(borrowed_connection()(self._write), batch)
             except DatabaseError as error:
                 self.dropped += len(batch)
                 logger.warning("prompts and answers cannot be stored: %s", type(error).__name__)
@@ -217,12 +217,3 @@ def delete_old_payloads(*, days: int, now: datetime) -> int:
         if not ids:
             return deleted
         deleted += PayloadRecord.objects.filter(pk__in=ids).delete()[0]
-
-
-def _outside_requests(work: Callable[[], None]) -> None:
-    """Leaves no connection behind in the thread."""
-    close_old_connections()
-    try:
-        work()
-    finally:
-        close_old_connections()

@@ -1,8 +1,9 @@
 """From the database to a RoutingTable. Runs in a thread; the event loop only swaps the finished table in."""
 
-from django.db import close_old_connections, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.borrowed_connection import borrowed_connection
 from accounts.price_book import PriceBook, catalogue_size
 from providers.loading import load_deployments
 from routing.deployment_prices import priced, until
@@ -11,22 +12,16 @@ from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, R
 from routing.table import AliasSpec, GatewayPolicy, PolicySpec, RoutingTable, build_table
 
 
+@borrowed_connection()
 def poll_revision() -> int:
-    """`current_revision` for a thread outside Django's request cycle: leaves no connection behind."""
-    close_old_connections()
-    try:
-        return current_revision()
-    finally:
-        close_old_connections()
+    """`current_revision` for a thread outside Django's request cycle."""
+    return current_revision()
 
 
+@borrowed_connection()
 def poll_table() -> RoutingTable:
     """`load_table` for a thread outside Django's request cycle."""
-    close_old_connections()
-    try:
-        return load_table()
-    finally:
-        close_old_connections()
+    return load_table()
 
 
 def current_revision() -> int:

@@ -29,11 +29,13 @@ class Exchange:
         reset: Callable[[], None],
         closing: Callable[[], None],
         *,
+        writable: asyncio.Event,
         first: bool,
     ) -> None:
         self.transport = transport
         self.reset = reset
         self.closing = closing
+        self.writable = writable
         self.first = first
         self.hit: Hit
         self.behaviour: Behaviour
@@ -149,6 +151,7 @@ class Exchange:
         for number, part in enumerate(parts):
             if number and self.behaviour.interval_s:
                 await asyncio.sleep(self.behaviour.interval_s)
+            await self.writable.wait()
             self.send_part(part)
 
     async def stale(self) -> None:

@@ -194,6 +194,8 @@ class Connection(asyncio.Protocol):
         self.closed_by_us = False
         self.requests = 0
         self.number = 0
+        self.writable = asyncio.Event()
+        self.writable.set()
 
     @property
     def busy(self) -> bool:
@@ -216,6 +218,12 @@ class Connection(asyncio.Protocol):
         upstream.peak_connections = max(upstream.peak_connections, len(upstream.connections))
         if upstream.reset_on_accept:
             self.reset()
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -262,7 +270,7 @@ class Connection(asyncio.Protocol):
     async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
         assert self.transport is not None
         self.hit = None
-        exchange = Exchange(self.transport, self.reset, self._closing, first=self.requests == 1)
+        exchange = Exchange(self.transport, self.reset, self._closing, writable=self.writable, first=self.requests == 1)
         if path in ("/_control", "/_stats"):
             self._administer(exchange, method, body)
         elif method == "GET":

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import UsageRecord
@@ -125,7 +126,7 @@ def test_one_slow_provider_delays_no_other(upstream, settings):
             provider(f"quick-{number}", upstream.url)
         seen: list[tuple[float, int]] = []
         began = time.monotonic()
-        rounds = threading.Thread(target=checks.check_now)
+        rounds = threading.Thread(target=check_and_close)
         rounds.start()
         while rounds.is_alive():
             seen.append((time.monotonic() - began, HealthState.objects.count()))
@@ -135,6 +136,11 @@ def test_one_slow_provider_delays_no_other(upstream, settings):
     first_twenty = next(at for at, count in seen if count >= 20)
     assert first_twenty < took - 0.2
     assert statuses()["slow"] == "degraded"
+
+
+def check_and_close() -> None:
+    checks.check_now()
+    connection.close()
 
 
 def test_redirects_are_not_followed_and_the_key_goes_nowhere_else(upstream):

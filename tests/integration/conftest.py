@@ -36,7 +36,7 @@ def redis_url() -> str:
 def postgres_url():
     """The address of an empty database of this test's own."""
     _needs("PostgreSQL", POSTGRES, 5432)
-    name = f"accounts_test_{secrets.token_hex(4)}"
+    name = f"integration_test_{secrets.token_hex(4)}"
     with psycopg.connect(f"{POSTGRES}/test", autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         yield f"{POSTGRES}/{name}"

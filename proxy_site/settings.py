@@ -247,7 +247,7 @@ def database() -> dict[str, Any]:
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;"
         )
         return {
-            "ENGINE": "django_prometheus.db.backends.sqlite3",
+            "ENGINE": "proxy_site.databases.sqlite3",
             "NAME": DATA_DIR / "llm_proxy.sqlite3",
             "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 5, "init_command": pragmas},
             # Opening takes longer than most of our queries. Kept by threads that go on, not by those of requests.
@@ -256,7 +256,7 @@ def database() -> dict[str, Any]:
     config: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
     if "postgresql" not in str(config["ENGINE"]):
         raise ImproperlyConfigured("DATABASE_URL must be a postgres:// address (SQLite is the default without it).")
-    config["ENGINE"] = "django_prometheus.db.backends.postgresql"
+    config["ENGINE"] = "proxy_site.databases.postgresql"
     pool = {"min_size": 1, "max_size": whole_number("PROXY_API_DATABASE_POOL", default=8, least=1), "timeout": 5}
     config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool, "connect_timeout": 3}
     config["CONN_MAX_AGE"] = 0

@@ -88,6 +88,13 @@ class TranslatedStream:
     def _take(self, events: list[StreamEvent]) -> bytes:
         frames: list[bytes] = []
         for event in events:
+            if type(event) is TextDelta:
+                # Nearly every event of a stream.
+                if event.text:
+                    self.started = True
+                    self._text.write(event.text)
+                frames.append(self._encoder.encode(event))
+                continue
             if isinstance(event, StreamFailed):
                 self.failure = _ours(event.error)
                 break

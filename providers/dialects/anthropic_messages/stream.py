@@ -147,7 +147,8 @@ class StreamDecoder:
         return self._start() + self._content.start(body.get("index"), _object(body.get("content_block")))
 
     def _block_delta(self, body: JsonObject) -> list[StreamEvent]:
-        return self._start() + self._content.delta(body.get("index"), _object(body.get("delta")))
+        events = self._content.delta(body.get("index"), _object(body.get("delta")))
+        return events if self._started else self._start() + events
 
     def _block_stop(self, body: JsonObject) -> list[StreamEvent]:
         return self._content.stop(body.get("index"))

@@ -68,11 +68,14 @@ class Content:
 
     def delta(self, index: Any, delta: JsonObject) -> list[StreamEvent]:
         index = index if type(index) is int else max(self._last, 0)
-        handler = self._deltas.get(str(delta.get("type")))
-        block = self._blocks.get(index)
+        kind, block = delta.get("type"), self._blocks.get(index)
+        if kind == "text_delta" and block is not None and block.kind == "text" and block.open:
+            # Nearly every event of a stream.
+            return self._emit_text(str(delta.get("text") or ""))
+        handler = self._deltas.get(str(kind))
         if block is not None and block.muted:
             return []
-        untyped = block is not None and block.kind == "untyped" and delta.get("type") != "input_json_delta"
+        untyped = block is not None and block.kind == "untyped" and kind != "input_json_delta"
         if handler is None or untyped:
             return self._keep({"type": "delta", "index": index, "delta": delta} if delta else None)
         return handler(index, delta)

@@ -108,6 +108,21 @@ def test_gives_the_same_events_however_the_bytes_are_cut(lines: list[tuple[str, 
     assert decode(*pieces) == decode(*(body[at : at + 1] for at in range(len(body)))) == reference(body)
 
 
+BLOCKS = st.sampled_from(
+    [
+        "event: e\ndata: x", "event: e\ndata: y", "event: f\ndata: x", "event: e\ndata: ", "event: e\ndata:x", "event: e",
+        "event: e\ndata: x\ndata: y", "event: e\nid: 1\ndata: x", "event: e\ndata: x\nevent: f", ": c\nevent: e\ndata: x",
+        "event: é\ndata: data: x", "event:  e\ndata: x", "data: x", "data: x\nevent: e", "data: event: e",
+    ]
+)  # fmt: skip
+
+
+@given(blocks=st.lists(BLOCKS, max_size=12))
+def test_an_event_is_read_alike_whatever_came_before_it(blocks: list[str]) -> None:
+    body = "".join(f"{block}\n\n" for block in blocks).encode()
+    assert decode(body) == decode(*(f"{block}\n\n".encode() for block in blocks)) == reference(body)
+
+
 def reference(body: bytes) -> list[SseEvent]:
     """The specification, line by line, over the whole text at once."""
     text = body.decode().replace("\r\n", "\n").replace("\r", "\n")

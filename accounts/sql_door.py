@@ -11,8 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import TypeVar
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, connection
 
+from accounts.borrowed_connection import borrowed_connection
 from accounts.outages import Breaker
 
 Result = TypeVar("Result")
@@ -87,12 +88,10 @@ class SqlDoor:
 
 
 def _in_connection(job: Callable[[], Result]) -> Result:
-    """Gives the thread's connection back when the job ends (to the pool, or closed), and drops one that broke."""
-    close_old_connections()
-    try:
-        return job()
-    except (DatabaseError, InterfaceError):
-        connections["default"].close()
-        raise
-    finally:
-        close_old_connections()
+    """Gives the thread's connection back when the job ends, and drops one that broke."""
+    with borrowed_connection():
+        try:
+            return job()
+        except (DatabaseError, InterfaceError):
+            connection.close()
+            raise

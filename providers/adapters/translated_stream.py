@@ -20,7 +20,7 @@ from providers.types import (
     UsageReport,
 )
 
-_TEXTS = (TextDelta, ReasoningDelta, RefusalDelta)
+_RARER_TEXTS = (ReasoningDelta, RefusalDelta)
 
 
 class Decoder(Protocol):
@@ -90,9 +90,7 @@ class TranslatedStream:
         for event in events:
             if type(event) is TextDelta:
                 # Nearly every event of a stream.
-                if event.text:
-                    self.started = True
-                    self._text.write(event.text)
+                self._note_text(event.text)
                 frames.append(self._encoder.encode(event))
                 continue
             if isinstance(event, StreamFailed):
@@ -108,7 +106,7 @@ class TranslatedStream:
         return b"".join(frames)
 
     def _note(self, event: StreamEvent) -> None:
-        if isinstance(event, _TEXTS):
+        if isinstance(event, _RARER_TEXTS):
             self._note_text(event.text)
         elif isinstance(event, ToolCallDelta):
             self._note_text(event.arguments)

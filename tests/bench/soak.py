@@ -24,7 +24,6 @@ import json
 import math
 import os
 import re
-import secrets
 import statistics
 import sys
 import tempfile
@@ -41,7 +40,7 @@ import uvloop
 from redis import Redis
 
 from tests.bench.compare import BODIES, MODEL, Contender, measure, process_tree, program
-from tests.e2e.gateway_process import GatewayProcess, free_port
+from tests.e2e.gateway_process import GatewayProcess, free_port, on_postgres
 from tests.e2e.private_servers import private_postgres, private_redis
 
 EVENTS, PAUSE_S = 20, 0.02
@@ -230,12 +229,7 @@ def installation(directory: Path, workers: int):  # type: ignore[no-untyped-def]
         command = [sys.executable, "-m", "tests.bench.upstream", str(upstream), str(EVENTS), str(PAUSE_S)]
         stack.enter_context(program(command, upstream))
         (directory / "data").mkdir()
-        environment = {
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": redis.url,
-            "PROXY_API_SECRET_KEY": secrets.token_urlsafe(48),
-            "PROXY_API_ENCRYPTION_KEYS": "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2tQilOHk=",
-        }
+        environment = {**on_postgres(postgres.url), "REDIS_URL": redis.url}
         gateway = GatewayProcess(directory / "data", env=environment)
         url = f"http://127.0.0.1:{upstream}/v1"
         gateway.run("manage.py", "migrate", "-v", "0", timeout_s=600)

@@ -31,10 +31,8 @@ def free_port() -> int:
             return port
 
 
-def _on_postgres(data_dir: Path) -> dict[str, str]:
-    """Beside a database server nothing generates secrets; those of all servers are the same."""
-    if not (url := url_of(data_dir)):
-        return {}
+def on_postgres(url: str) -> dict[str, str]:
+    """The environment of a server on that database. There nothing generates secrets; those of all servers are the same."""
     return {
         "DATABASE_URL": url,
         "PROXY_API_SECRET_KEY": "test-secret-key-that-is-long-enough-0123456789",
@@ -106,7 +104,7 @@ class GatewayProcess:
             "DJANGO_SETTINGS_MODULE": "proxy_site.settings",
             "PROXY_API_ENV_FILE": "/dev/null",
             "PROXY_API_DATA_DIR": str(data_dir),
-            **_on_postgres(data_dir),
+            **(on_postgres(url) if (url := url_of(data_dir)) else {}),
             **(env or {}),
         }
         self._own_settings = bool(env)

@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e import ledger
 from tests.e2e.calling import Caller, Got, report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy, on_postgres
 from tests.upstreams.behaviours import Behaviour, expected_text, stream_events
 from tests.upstreams.faults import FaultUpstream
 
@@ -203,11 +203,7 @@ def postgres_env() -> Iterator[dict[str, str]]:
     name = f"accounting_{secrets.token_hex(4)}"
     with psycopg.connect(f"{POSTGRES}/test", autocommit=True) as administration:
         administration.execute(f"CREATE DATABASE {name}")
-        yield {
-            "DATABASE_URL": f"{POSTGRES}/{name}",
-            "PROXY_API_SECRET_KEY": secrets.token_urlsafe(48),
-            "PROXY_API_ENCRYPTION_KEYS": "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2tQilOHk=",
-        }
+        yield on_postgres(f"{POSTGRES}/{name}")
         administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

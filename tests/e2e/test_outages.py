@@ -1,7 +1,6 @@
 """The database or Redis frozen, killed and back, behind a server that goes on: the outage table, measured."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from redis import Redis
 
 from tests.e2e import ledger
 from tests.e2e.calling import Caller, Got, at_once, percentile, report
-from tests.e2e.gateway_process import GatewayProcess
+from tests.e2e.gateway_process import GatewayProcess, on_postgres
 from tests.e2e.private_servers import PrivateServer, private_postgres
 from tests.upstreams.behaviours import expected_text
 from tests.upstreams.faults import FaultUpstream
@@ -37,12 +36,7 @@ def not_started(
     tmp_path: Path, upstream: FaultUpstream, postgres: PrivateServer, redis: PrivateServer
 ) -> Iterator[GatewayProcess]:
     (tmp_path / "data").mkdir(exist_ok=True)
-    environment = {
-        "DATABASE_URL": postgres.url,
-        "REDIS_URL": redis.url,
-        "PROXY_API_SECRET_KEY": secrets.token_urlsafe(48),
-        "PROXY_API_ENCRYPTION_KEYS": "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2tQilOHk=",
-    }
+    environment = {**on_postgres(postgres.url), "REDIS_URL": redis.url}
     process = GatewayProcess(tmp_path / "data", env=environment)
     models = [{"model": "m", "upstream_model": "fault:none", **PRICES}]
     process.seed({"providers": [{"name": "only", "base_url": f"{upstream.url}/v1", "models": models}]})

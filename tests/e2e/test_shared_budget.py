@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e import ledger
 from tests.e2e.calling import Caller, at_once, report
-from tests.e2e.gateway_process import GatewayProcess
+from tests.e2e.gateway_process import GatewayProcess, on_postgres
 from tests.e2e.private_servers import private_redis
 from tests.upstreams.faults import FaultUpstream
 
@@ -36,12 +36,7 @@ def server(tmp_path: Path, upstream: FaultUpstream) -> Iterator[GatewayProcess]:
     (tmp_path / "data").mkdir()
     with psycopg.connect(f"{POSTGRES}/test", autocommit=True) as administration, private_redis(tmp_path) as redis:
         administration.execute(f"CREATE DATABASE {name}")
-        environment = {
-            "DATABASE_URL": f"{POSTGRES}/{name}",
-            "REDIS_URL": redis.url,
-            "PROXY_API_SECRET_KEY": secrets.token_urlsafe(48),
-            "PROXY_API_ENCRYPTION_KEYS": "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2tQilOHk=",
-        }
+        environment = {**on_postgres(f"{POSTGRES}/{name}"), "REDIS_URL": redis.url}
         process = GatewayProcess(tmp_path / "data", env=environment)
         models = [{"model": "m", "upstream_model": "fault:none?delay_s=0.05", **PRICES}]
         process.seed({"providers": [{"name": "only", "base_url": f"{upstream.url}/v1", "models": models}]})

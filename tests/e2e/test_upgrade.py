@@ -6,7 +6,6 @@ instance after another is taken out of the balancer, drained and replaced.
 """
 
 import asyncio
-import secrets
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +15,7 @@ import pytest
 
 from tests.e2e import ledger
 from tests.e2e.calling import Caller, Got, report
-from tests.e2e.gateway_process import ROOT, GatewayProcess
+from tests.e2e.gateway_process import ROOT, GatewayProcess, on_postgres
 from tests.e2e.private_servers import private_postgres, private_redis
 from tests.upstreams.behaviours import expected_text
 from tests.upstreams.faults import FaultUpstream
@@ -85,12 +84,7 @@ async def upstream() -> AsyncIterator[FaultUpstream]:
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[dict[str, str]]:
     with private_postgres(tmp_path / "pg") as postgres, private_redis(tmp_path) as redis:
-        yield {
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": redis.url,
-            "PROXY_API_SECRET_KEY": secrets.token_urlsafe(48),
-            "PROXY_API_ENCRYPTION_KEYS": "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2tQilOHk=",
-        }
+        yield {**on_postgres(postgres.url), "REDIS_URL": redis.url}
 
 
 def instance(directory: Path, stores: dict[str, str], code: Path) -> GatewayProcess:

@@ -40,19 +40,10 @@ def ask_and_fail() -> None:
     raise ValueError
 
 
-async def keep_decisions() -> None:
-    keeper = DecisionKeeper(write=ask)
-    keeper._waiting.append(None)
-    await keeper.aclose()
-    if keeper.dropped:
-        raise DatabaseError("dropped")
-
-
-async def log_prompts() -> None:
-    log = PayloadLog(write=ask)
-    log._waiting.append(None)
-    await log.aclose()
-    if log.dropped:
+async def flush(kept: DecisionKeeper | PayloadLog) -> None:
+    kept._waiting.append(None)
+    await kept.aclose()
+    if kept.dropped:
         raise DatabaseError("dropped")
 
 
@@ -71,8 +62,8 @@ WORK: dict[str, Callable[[], Awaitable[object]]] = {
         write_rows, [BreakerEvent(at=timezone.now(), provider_id=1, kind="breaker", after="open")]
     ),
     "paid probe": lambda: SpendCap(usd_per_day=Decimal(1)).reserve(PRICED),
-    "decisions": keep_decisions,
-    "prompts": log_prompts,
+    "decisions": lambda: flush(DecisionKeeper(write=ask)),
+    "prompts": lambda: flush(PayloadLog(write=ask)),
     "accounts": knock,
     "accounts, failing": lambda: knock(ask_and_fail),
 }

@@ -1,10 +1,12 @@
 """`make bench`: CPU per request of the gateway against the bare relay, and nginx where installed, all in one run.
 
-    python -m tests.bench.compare [--seconds 6] [--rounds 3] [--connections 32] [--write docs/performance-run.md]
+    python -m tests.bench.compare [--seconds 2] [--rounds 12] [--connections 32] [--write docs/performance-run.md]
 
 CPU seconds of the proxy's process tree per request is the figure to trust on a shared machine; requests per second is
-not. Proxies are pinned to one core; the upstream and wrk to the other. Each figure is the median of the rounds, in which
-the contenders take turns. Needs wrk.
+not. Proxies are pinned to one core; the upstream and wrk to the other. Needs wrk.
+
+The host's speed changes within seconds, by more than what is measured. So the contenders take short turns, each is
+compared with the bare relay of its own round, and the median of these ratios is the figure, with its quartiles.
 """
 
 import argparse
@@ -27,6 +29,8 @@ from pathlib import Path
 from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
 TICKS = os.sysconf("SC_CLK_TCK")
+# What a contender puts off (the gateway books calls within 0.9 s) is part of what they cost.
+AFTERWARDS_S = 1.2
 MESSAGES = (
     '[{"role":"system","content":"You are a helpful assistant."},'
     '{"role":"user","content":"Hello there, tell me something nice."}]'
@@ -116,10 +120,14 @@ def load(contender: Contender, kind: str, connections: int, seconds: int, direct
     return subprocess.run(pinned(1, command), capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
 
 
-def measure(contender: Contender, kind: str, connections: int, seconds: int, directory: Path) -> Run:
-    load(contender, kind, connections, 1, directory)
+def measure(
+    contender: Contender, kind: str, connections: int, seconds: int, directory: Path, *, warm_up: int = 1
+) -> Run:
+    if warm_up:
+        load(contender, kind, connections, warm_up, directory)
     before = cpu_seconds(contender.pid)
     out = load(contender, kind, connections, seconds, directory)
+    time.sleep(AFTERWARDS_S)
     spent = cpu_seconds(contender.pid) - before
     requests = int(found[1]) if (found := re.search(r"(\d+) requests in", out)) else 0
     bad = int(found[1]) if (found := re.search(r"Non-2xx.*: (\d+)", out)) else 0
@@ -189,27 +197,34 @@ def contenders(stack: ExitStack, directory: Path) -> list[Contender]:
     ]
 
 
+def ratios(results: dict[tuple[str, str], list[Run]], name: str, kind: str) -> str:
+    """Of the relay's CPU in the same round: the median, and the quartiles."""
+    pairs = zip(results[name, kind], results["bare relay", kind], strict=True)
+    found = [run.cpu_us / relay.cpu_us for run, relay in pairs]
+    low, median, high = statistics.quantiles(found, n=4, method="inclusive") if len(found) > 1 else found * 3
+    return f"{median:.2f} × ({low:.2f}–{high:.2f})"
+
+
 def table(results: dict[tuple[str, str], list[Run]], names: list[str]) -> str:
     lines = [
         "| | chat, CPU µs | of the relay | 54-event stream, CPU µs | of the relay | p50 chat | p99 chat | errors |",
         "|---" * 8 + "|",
     ]
-    medians = {key: statistics.median(run.cpu_us for run in runs) for key, runs in results.items()}
     for name in names:
-        chat, stream = medians[name, "chat"], medians[name, "stream"]
+        chat, stream = (statistics.median([run.cpu_us for run in results[name, kind]]) for kind in BODIES)
         last = results[name, "chat"][-1]
         bad = sum(run.bad for kind in BODIES for run in results[name, kind])
         lines.append(
-            f"| {name} | {chat:.0f} | {chat / medians['bare relay', 'chat']:.2f} × | {stream:.0f} "
-            f"| {stream / medians['bare relay', 'stream']:.2f} × | {last.p50} | {last.p99} | {bad} |"
+            f"| {name} | {chat:.0f} | {ratios(results, name, 'chat')} | {stream:.0f} "
+            f"| {ratios(results, name, 'stream')} | {last.p50} | {last.p99} | {bad} |"
         )
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     options = parser.parse_args()
@@ -218,15 +233,13 @@ def main() -> None:
     results: dict[tuple[str, str], list[Run]] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         found = contenders(stack, Path(name))
-        for _ in range(options.rounds):
+        for round_ in range(options.rounds):
             for kind in BODIES:
                 for contender in found:
-                    run = measure(contender, kind, options.connections, options.seconds, Path(name))
+                    warm_up = 0 if round_ else 2
+                    run = measure(contender, kind, options.connections, options.seconds, Path(name), warm_up=warm_up)
                     results.setdefault((contender.name, kind), []).append(run)
-                    print(
-                        f"{contender.name:36} {kind:7} {run.cpu_us:7.0f} µs  {run.requests} requests  p50 {run.p50}",
-                        flush=True,
-                    )
+            print(f"round {round_ + 1} of {options.rounds}", flush=True)
     text = table(results, [contender.name for contender in found])
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

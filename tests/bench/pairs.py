@@ -1,0 +1,144 @@
+"""Whether a change makes a call cheaper, in CPU time, to one part in a hundred on a host whose speed moves by a fifth.
+
+    python -m tests.bench.pairs [--against REVISION] [--stream] [--model claude-bench] [--rounds 4] [--calls 1500]
+
+The gateway's path of this working tree and that of another revision (HEAD by default) run at the same time on the same
+core, so that whatever the host does it does to both. Each round takes both so many calls; the figure is the median over
+the rounds of the ratio of their CPU times, with its quartiles. Clients are objects in the process, as in
+`tests.bench.instructions`, so the kernel's part is that of the upstream's connections only. The two revisions must share
+a database's schema. Needs git, and a second core for the upstream.
+"""
+
+import argparse
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import uvloop
+
+from tests.bench.compare import BODIES, pinned, program
+from tests.bench.instructions import WARM_UP, Load, gateway_protocol, seeded
+from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
+
+STARTS = 6
+"""Where a process happens to place its objects makes a difference too, and so does which is started first."""
+
+
+async def inside(key: str, calls: int, kind: str, model: str, results: int) -> None:
+    """For each line of input: so many calls, and the microseconds of CPU that one took."""
+    body = BODIES[kind].replace("gpt-4o", model).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    request = head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
+    protocol = await gateway_protocol()
+    gc.freeze()
+    load = Load(protocol, request, b"0\r\n\r\n" if kind == "stream" else b"}")
+    await load.run(10 * WARM_UP)
+    os.write(results, b"ready\n")
+    while sys.stdin.readline():
+        began = time.process_time()
+        await load.run(calls)
+        spent = time.process_time() - began
+        os.write(results, b"%.3f\n" % (spent / calls * 1e6 if not load.bad else float("nan")))
+    os._exit(0)
+
+
+class Side:
+    """One revision's process."""
+
+    def __init__(self, checkout: Path, gateway: GatewayProcess, key: str, options: argparse.Namespace) -> None:
+        reading, writing = os.pipe()
+        kind = "stream" if options.stream else "chat"
+        command = [sys.executable, __file__, "--inside", key, str(options.calls), kind, options.model, str(writing)]
+        self._process = subprocess.Popen(
+            pinned(0, command),
+            cwd=checkout,
+            env={**gateway.env, "PYTHONPATH": str(checkout)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[writing],
+            text=True,
+        )
+        os.close(writing)
+        self._results = os.fdopen(reading)
+        self.result()
+
+    def begin(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def result(self) -> str:
+        line = self._results.readline()
+        if not line:
+            raise SystemExit(f"the process in {self._process.args} has died")
+        return line
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._results.close()
+
+
+@contextmanager
+def checkout_of(revision: str, directory: Path) -> Iterator[Path]:
+    git = ["git", "-C", str(ROOT), "worktree"]
+    subprocess.run([*git, "add", "--quiet", "--detach", str(directory), revision], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run([*git, "remove", "--force", str(directory)], check=True)
+
+
+def pairs(sides: list[Side], rounds: int) -> Iterator[tuple[float, float]]:
+    for number in range(rounds):
+        # Who begins last has the core to itself at the end.
+        for side in sides if number % 2 else reversed(sides):
+            side.begin()
+        before, after = (float(side.result()) for side in sides)
+        yield before, after
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", default="HEAD")
+    parser.add_argument("--stream", action="store_true", help="streams of 54 events instead of whole answers")
+    parser.add_argument("--model", default="gpt-4o", help="claude-bench is translated from Anthropic's dialect")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--calls", type=int, default=1500)
+    parser.add_argument("--inside", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        key, calls, kind, model, results = options.inside
+        uvloop.run(inside(key, int(calls), kind, model, int(results)))
+        return
+    upstream = free_port()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        command = [sys.executable, "-m", "tests.bench.upstream", str(upstream), "50"]
+        stack.enter_context(program(command, upstream, core=1))
+        checkouts = [stack.enter_context(checkout_of(options.against, Path(name) / "checkout")), ROOT]
+        gateways = [seeded(Path(name) / f"data{number}", upstream) for number in range(2)]
+        for title, limited in (("unlimited key", False), ("limited and budgeted key", True)):
+            found: list[tuple[float, float]] = []
+            for number in range(STARTS):
+                sides: dict[int, Side] = {}
+                for which in (0, 1) if number % 2 else (1, 0):
+                    gateway, key = gateways[which]
+                    sides[which] = Side(checkouts[which], gateway, key if limited else gateway.key, options)
+                found += pairs([sides[0], sides[1]], options.rounds)
+                for side in sides.values():
+                    side.close()
+            low, median, high = statistics.quantiles([after / before for before, after in found], n=4)
+            was, now = (statistics.median(times) for times in zip(*found, strict=True))
+            print(f"{title:26} {was:7.1f} µs → {now:7.1f} µs: {median:.3f} × ({low:.3f}–{high:.3f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()

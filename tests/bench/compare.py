@@ -109,6 +109,7 @@ def pinned(core: int, command: list[str]) -> list[str]:
 
 
 def load(contender: Contender, kind: str, connections: int, seconds: int, directory: Path) -> str:
+    """What wrk says; when it is said, all that the calls cost is spent."""
     script = directory / f"{kind}.lua"
     body = BODIES[kind].replace("gpt-4o", contender.model)
     script.write_text(
@@ -117,7 +118,9 @@ def load(contender: Contender, kind: str, connections: int, seconds: int, direct
     )
     url = f"http://127.0.0.1:{contender.port}/v1/chat/completions"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), "--latency", url]
-    return subprocess.run(pinned(1, command), capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
+    done = subprocess.run(pinned(1, command), capture_output=True, text=True, check=True, timeout=seconds + 60)
+    time.sleep(AFTERWARDS_S)
+    return done.stdout
 
 
 def measure(
@@ -127,7 +130,6 @@ def measure(
         load(contender, kind, connections, warm_up, directory)
     before = cpu_seconds(contender.pid)
     out = load(contender, kind, connections, seconds, directory)
-    time.sleep(AFTERWARDS_S)
     spent = cpu_seconds(contender.pid) - before
     requests = int(found[1]) if (found := re.search(r"(\d+) requests in", out)) else 0
     bad = int(found[1]) if (found := re.search(r"Non-2xx.*: (\d+)", out)) else 0
@@ -233,13 +235,13 @@ def main() -> None:
     results: dict[tuple[str, str], list[Run]] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         found = contenders(stack, Path(name))
-        for round_ in range(options.rounds):
+        for number in range(options.rounds):
+            warm_up = 0 if number else 2
             for kind in BODIES:
                 for contender in found:
-                    warm_up = 0 if round_ else 2
                     run = measure(contender, kind, options.connections, options.seconds, Path(name), warm_up=warm_up)
                     results.setdefault((contender.name, kind), []).append(run)
-            print(f"round {round_ + 1} of {options.rounds}", flush=True)
+            print(f"round {number + 1} of {options.rounds}", flush=True)
     text = table(results, [contender.name for contender in found])
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

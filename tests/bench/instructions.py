@@ -98,6 +98,13 @@ class Load:
         return protocol
 
 
+def load_of(protocol: Callable[[], HttpToolsProtocol], key: str, kind: str, model: str) -> Load:
+    body = BODIES[kind].replace("gpt-4o", model).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    request = head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
+    return Load(protocol, request, b"0\r\n\r\n" if kind == "stream" else b"}")
+
+
 def count(on: bool) -> None:
     """callgrind counts from here on, or no longer."""
     subprocess.run(["callgrind_control", "-i", "on" if on else "off", str(os.getpid())], check=True, **NOBODY)
@@ -105,12 +112,7 @@ def count(on: bool) -> None:
 
 async def inside(case: str, key: str, calls: int, kind: str, model: str) -> None:
     """Runs under valgrind, in the gateway's environment."""
-    body = BODIES[kind].replace("gpt-4o", model).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-    request = head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
-    relay = case == "relay"
-    protocol = relay_protocol() if relay else await gateway_protocol()
-    load = Load(protocol, request, b"0\r\n\r\n" if kind == "stream" else b"}")
+    load = load_of(relay_protocol() if case == "relay" else await gateway_protocol(), key, kind, model)
     await load.run(WARM_UP)
     count(True)
     await load.run(calls)

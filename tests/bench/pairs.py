@@ -6,7 +6,7 @@ The gateway's path of this working tree and that of another revision (HEAD by de
 core, so that whatever the host does it does to both. Each round takes both so many calls; the figure is the median over
 the rounds of the ratio of their CPU times, with its quartiles. Clients are objects in the process, as in
 `tests.bench.instructions`, so the kernel's part is that of the upstream's connections only. The two revisions must share
-a database's schema. Needs git, and a second core for the upstream.
+a database's schema, and what this takes from `tests.bench`. Needs git, and a second core for the upstream.
 """
 
 import argparse
@@ -17,35 +17,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from tests.bench.compare import BODIES, pinned, program
-from tests.bench.instructions import WARM_UP, Load, gateway_protocol, seeded
+from tests.bench.compare import pinned, program
+from tests.bench.instructions import WARM_UP, gateway_protocol, load_of, seeded
 from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
 STARTS = 6
-"""Where a process happens to place its objects makes a difference too, and so does which is started first."""
+"""Where a process happens to place its objects makes a difference too."""
+ORDERS = ((0, 1), (1, 0))
+"""In turn, because it matters who is started first, and who begins last has the core to itself at the end."""
 
 
 async def inside(key: str, calls: int, kind: str, model: str, results: int) -> None:
     """For each line of input: so many calls, and the microseconds of CPU that one took."""
-    body = BODIES[kind].replace("gpt-4o", model).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-    request = head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
     protocol = await gateway_protocol()
     gc.freeze()
-    load = Load(protocol, request, b"0\r\n\r\n" if kind == "stream" else b"}")
+    load = load_of(protocol, key, kind, model)
     await load.run(10 * WARM_UP)
     os.write(results, b"ready\n")
     while sys.stdin.readline():
         began = time.process_time()
         await load.run(calls)
         spent = time.process_time() - began
-        os.write(results, b"%.3f\n" % (spent / calls * 1e6 if not load.bad else float("nan")))
+        if load.bad:
+            sys.stderr.write(f"{load.bad} calls failed\n")
+            break
+        os.write(results, b"%.3f\n" % (spent / calls * 1e6))
+    # What began with the gateway need not end in order.
     os._exit(0)
 
 
@@ -62,7 +66,6 @@ class Side:
             env={**gateway.env, "PYTHONPATH": str(checkout)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
             pass_fds=[writing],
             text=True,
         )
@@ -78,7 +81,7 @@ class Side:
     def result(self) -> str:
         line = self._results.readline()
         if not line:
-            raise SystemExit(f"the process in {self._process.args} has died")
+            raise SystemExit(f"{self._process.args!r} has died")
         return line
 
     def close(self) -> None:
@@ -97,13 +100,15 @@ def checkout_of(revision: str, directory: Path) -> Iterator[Path]:
         subprocess.run([*git, "remove", "--force", str(directory)], check=True)
 
 
-def pairs(sides: list[Side], rounds: int) -> Iterator[tuple[float, float]]:
-    for number in range(rounds):
-        # Who begins last has the core to itself at the end.
-        for side in sides if number % 2 else reversed(sides):
-            side.begin()
-        before, after = (float(side.result()) for side in sides)
-        yield before, after
+def pairs(starts: Sequence[Callable[[], Side]], rounds: int) -> Iterator[tuple[float, float]]:
+    """The microseconds of a call on either side, in so many rounds of each start."""
+    for turn in range(STARTS):
+        with ExitStack() as stack:
+            sides = {which: stack.enter_context(closing(starts[which]())) for which in ORDERS[turn % 2]}
+            for number in range(rounds):
+                for which in ORDERS[number % 2]:
+                    sides[which].begin()
+                yield float(sides[0].result()), float(sides[1].result())
 
 
 def main() -> None:
@@ -126,15 +131,11 @@ def main() -> None:
         checkouts = [stack.enter_context(checkout_of(options.against, Path(name) / "checkout")), ROOT]
         gateways = [seeded(Path(name) / f"data{number}", upstream) for number in range(2)]
         for title, limited in (("unlimited key", False), ("limited and budgeted key", True)):
-            found: list[tuple[float, float]] = []
-            for number in range(STARTS):
-                sides: dict[int, Side] = {}
-                for which in (0, 1) if number % 2 else (1, 0):
-                    gateway, key = gateways[which]
-                    sides[which] = Side(checkouts[which], gateway, key if limited else gateway.key, options)
-                found += pairs([sides[0], sides[1]], options.rounds)
-                for side in sides.values():
-                    side.close()
+            starts = [
+                partial(Side, checkout, gateway, key if limited else gateway.key, options)
+                for checkout, (gateway, key) in zip(checkouts, gateways, strict=True)
+            ]
+            found = list(pairs(starts, options.rounds))
             low, median, high = statistics.quantiles([after / before for before, after in found], n=4)
             was, now = (statistics.median(times) for times in zip(*found, strict=True))
             print(f"{title:26} {was:7.1f} µs → {now:7.1f} µs: {median:.3f} × ({low:.3f}–{high:.3f})", flush=True)

@@ -27,6 +27,7 @@ from accounts.header_lines import HeaderLines
 from accounts.idempotency import Claim, StoredAnswer
 from accounts.journal import Journal, Owner
 from accounts.key_source import KeySource, SqlKeySource
+from accounts.keys import PresentedKey
 from accounts.ledger import SqlLedger
 from accounts.limit_headers import rate_lines, refusal_headers, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable
@@ -163,6 +164,10 @@ class Accounts:
     def authenticate(self, token: str, client_ip: str | None) -> Awaitable[Principal]:
         """Raises InvalidApiKey, PermissionDenied (address) or AccountsUnavailable."""
         return self._keys.authenticate(token, client_ip)
+
+    def check(self, key: PresentedKey, client_ip: str | None) -> Awaitable[Principal]:
+        """`authenticate` for a key that its connection keeps."""
+        return self._keys.check(key, client_ip)
 
     async def admit(self, principal: Principal, *, request_id: str, tokens: int) -> Admission:
         """Counts the call under its limits. `tokens` is the estimate: input plus at most the output allowed.

@@ -5,7 +5,7 @@ what nobody used. Unknown ids are remembered for a moment, so that guessing does
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, time
 
@@ -55,13 +55,19 @@ class KeyTable:
         for known in self._known.values():
             known.principal = principal_of(known.row, settings)
 
-    async def authenticate(self, token: str, client_ip: str | None) -> Principal:
+    def authenticate(self, token: str, client_ip: str | None) -> Awaitable[Principal]:
+        return self.check(keys.PresentedKey(token), client_ip)
+
+    async def check(self, key: keys.PresentedKey, client_ip: str | None) -> Principal:
         """Raises InvalidApiKey, PermissionDenied (address) or AccountsUnavailable."""
+        token = key.token
         known = self._known.get(token[5:21])
         if known is None:
             known = await self._find(token)
         now = self._clock()
-        candidate = self._digest(token) if token.isascii() else b""
+        candidate = key.digest
+        if candidate is None:
+            candidate = key.digest = self._digest(token) if token.isascii() else b""
         for digest, valid_until in known.digests:
             if keys.matches(candidate, digest) and now < valid_until:
                 break

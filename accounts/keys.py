@@ -31,6 +31,17 @@ class NewKey:
     token: str = field(repr=False)
 
 
+class PresentedKey:
+    """A token as a client presents it. A connection that presents it again keeps this, with the digest made once; whether
+    that opens anything is looked up each time."""
+
+    __slots__ = ("digest", "token")
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.digest: bytes | None = None
+
+
 def new_key(pepper: bytes, *, public_id: str | None = None) -> NewKey:
     """A fresh secret of 256 bits; give `public_id` to rotate the secret of an existing key."""
     identity = public_id or secrets.token_hex(8)

@@ -22,10 +22,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from accounts.header_lines import header_lines
+from proxy_site.repeated_head import Answer, RepeatedHead, repeated_head
 from routing.errors import InternalError, InvalidRequest, error_body
 
 HEADERS_DEADLINE_S = 10.0
 STALLED_READER_S = 30.0
+DIFFERENT_HEADS = 4
+"""After so many requests in a row with other heads on one connection none is remembered there any more."""
 WRITE_BUFFER_BYTES = 128 * 1024
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 CLOSE = b"connection: close\r\n\r\n"
@@ -61,6 +64,13 @@ class RequestCycle(RequestResponseCycle):
         self._protocol = protocol
         self.waiting: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
+        self.head: RepeatedHead | None = None
+        self._answer: Answer | None = None
+
+    def repeated(self, head: RepeatedHead, body: bytes) -> None:
+        """Begins as a request with a known head, which arrived whole."""
+        self.body, self.more_body, self._answer = body, False, head.answer
+        self.start()
 
     def start(self) -> None:
         task = self._task = self._protocol.loop.create_task(self._run())
@@ -68,7 +78,10 @@ class RequestCycle(RequestResponseCycle):
 
     async def _run(self) -> None:
         try:
-            await self._protocol.app(self.scope, self.receive, self.send)
+            if self._answer is None:
+                await self._protocol.app(self.scope, self.receive, self.send)
+            else:
+                await self._answer(self, self.receive, self.send)
             if not self.response_complete and not self.disconnected:
                 raise RuntimeError("the application ended before its response")
         except BaseException as error:
@@ -106,6 +119,11 @@ class RequestCycle(RequestResponseCycle):
             self.waiting.set()
 
     # ------------------------------------------------------------------- what the data plane uses instead of ASGI
+
+    def remember(self, answer: Answer) -> None:
+        """Who answers a further request with the same head on this connection, without ASGI's scope."""
+        if self.head is not None:
+            self.head.answer = answer
 
     def watch(self, gone: Callable[[], None]) -> None:
         self._protocol.on_client_gone = gone
@@ -185,6 +203,41 @@ class GatewayProtocol(HttpToolsProtocol):
     _target: tuple[bytes, str, bytes, bytes] = (b"", "", b"", b"")
     """What was asked for last: the URL as it came, its path decoded and raw, its query. Most clients ask for the same again."""
     _upgrading = False
+    _begun = 0
+    """How many requests the parser has seen begin in this read, and one more for a request that it is amid of."""
+    _amid = False
+    _head: RepeatedHead | None = None
+    _different_heads = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self._amid:
+            super().data_received(data)
+            return
+        head = self._head
+        if head is not None and head.answer is not None and self.cycle.response_complete:
+            body = head.body_in(data)
+            if body is not None and not self.server_state.draining:
+                self._begin_again(head, body)
+                return
+        self._begun = 0
+        super().data_received(data)
+        if self._begun == 1 and not self._amid and self._different_heads < DIFFERENT_HEADS:
+            self._remember_head(data)
+
+    def _begin_again(self, head: RepeatedHead, body: bytes) -> None:
+        """Between two requests the parser is where it was at the connection's begin, so this one may pass beside it."""
+        self._different_heads = 0
+        self.expect_100_continue = False
+        self.cycle = cycle = RequestCycle(self, head.scope, keep_alive=True)
+        if len(body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.repeated(head, body)
+
+    def _remember_head(self, data: bytes) -> None:
+        self._different_heads += 1
+        cycle = self.cycle
+        if cycle.keep_alive and not cycle.more_body and not self._upgrading:
+            self._head = cycle.head = repeated_head(data, len(cycle.body), cycle.scope)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -198,6 +251,8 @@ class GatewayProtocol(HttpToolsProtocol):
             callback()
 
     def on_message_begin(self) -> None:
+        self._amid = True
+        self._begun += 1
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -250,6 +305,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
+        self._amid = False
         cycle = self.cycle
         if self._upgrading or cycle.response_complete:
             return

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from accounts.header_lines import HeaderLines, header_lines
-from routing.endpoints.exchange import HttpExchange
+from routing.endpoints.request_head import RequestHead
 from routing.table import GatewayPolicy
 
 ALLOWED_HEADERS = (
@@ -14,13 +14,13 @@ ALLOWED_HEADERS = (
 EXPOSED_HEADERS = b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-cache, retry-after"
 
 
-def is_preflight(exchange: HttpExchange) -> bool:
+def is_preflight(head: RequestHead) -> bool:
     """Whether a request with the method OPTIONS is a browser's question."""
-    return b"access-control-request-method" in exchange.headers
+    return b"access-control-request-method" in head.headers
 
 
-def _allowed_origin(exchange: HttpExchange, origins: Collection[str]) -> bytes | None:
-    origin = exchange.headers.get(b"origin")
+def _allowed_origin(head: RequestHead, origins: Collection[str]) -> bytes | None:
+    origin = head.headers.get(b"origin")
     if origin is None:
         return None
     if "*" in origins:
@@ -29,8 +29,8 @@ def _allowed_origin(exchange: HttpExchange, origins: Collection[str]) -> bytes |
     return origin if origin.decode("latin-1") in origins else None
 
 
-def cors_headers(exchange: HttpExchange, origins: Collection[str]) -> HeaderLines:
-    origin = _allowed_origin(exchange, origins)
+def cors_headers(head: RequestHead, origins: Collection[str]) -> HeaderLines:
+    origin = _allowed_origin(head, origins)
     if origin is None:
         return b""
     return header_lines(
@@ -42,9 +42,9 @@ def cors_headers(exchange: HttpExchange, origins: Collection[str]) -> HeaderLine
     )
 
 
-def preflight_headers(exchange: HttpExchange, policy: GatewayPolicy) -> HeaderLines:
+def preflight_headers(head: RequestHead, policy: GatewayPolicy) -> HeaderLines:
     """Empty when the origin is not allowed."""
-    if _allowed_origin(exchange, policy.cors_origins) is None:
+    if _allowed_origin(head, policy.cors_origins) is None:
         return b""
     return header_lines(
         [

@@ -12,9 +12,9 @@ import orjson
 from accounts.header_lines import HeaderLines, header_pairs
 from accounts.records import Principal
 from providers.types import JsonObject
+from routing.endpoints.request_head import RequestHead, Scope
 from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body
 
-Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -38,6 +38,7 @@ class ClientConnection(Protocol):
     """A request's connection spoken to directly, where the server offers it; plain ASGI costs several times as much.
     Headers are encoded lines, each ending in CRLF."""
 
+    def remember(self, answer: Callable[[Any, Receive, Send], Awaitable[None]]) -> None: ...
     def watch(self, gone: Callable[[], None]) -> None: ...
     def unwatch(self) -> None: ...
     def complete_body(self) -> bytes | None: ...
@@ -45,6 +46,12 @@ class ClientConnection(Protocol):
     async def begin(self, headers: bytes) -> None: ...
     async def write(self, data: bytes) -> None: ...
     async def end(self, data: bytes) -> None: ...
+
+
+def connection_of(scope: Scope) -> ClientConnection | None:
+    """Taken out of the scope, because it knows the scope: a circle for each request would be left to the garbage collector."""
+    extensions = scope.get("extensions")
+    return None if extensions is None else extensions.pop("llm_proxy.connection", None)
 
 
 class ClientGone(Exception):
@@ -55,51 +62,25 @@ class HttpExchange:
     """Reads one request and writes its response. The gateway's door for HTTP (see `routing.gateway.ClientSink`)."""
 
     __slots__ = (
-        "_body_complete", "_connection", "_receive", "_send", "began_at", "extra_headers", "headers", "principal",
-        "request_id", "scope", "started",
+        "_body_complete", "_connection", "_receive", "_send", "began_at", "extra_headers", "head", "principal",
+        "request_id", "started",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
+    def __init__(self, head: RequestHead, connection: ClientConnection | None, receive: Receive, send: Send) -> None:
+        self.head = head
+        self._connection = connection
         self._receive = receive
         self._send = send
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        offered = self.headers.get(b"x-request-id")
+        offered = head.headers.get(b"x-request-id")
         self.request_id = new_request_id() if offered is None else _request_id(offered)
         self.extra_headers: HeaderLines = b""
         self.began_at = time.monotonic()
         self.principal: Principal | None = None
         self.started = False
         self._body_complete = False
-        extensions = scope.get("extensions")
-        # Taken out, because it knows the scope: a circle for each request would be left to the garbage collector.
-        self._connection: ClientConnection | None = (
-            None if extensions is None else extensions.pop("llm_proxy.connection", None)
-        )
-
-    @property
-    def client_ip(self) -> str | None:
-        client = self.scope.get("client")
-        return client[0] if client else None
-
-    def header(self, name: bytes) -> str | None:
-        value = self.headers.get(name)
-        return None if value is None else value.decode("latin-1")
-
-    def bearer(self, key_header: str) -> str | None:
-        """The client's key from `Authorization: Bearer` or the configured header."""
-        authorization = self.headers.get(b"authorization")
-        if authorization is not None and authorization[:7].lower() == b"bearer ":
-            return authorization[7:].strip().decode("latin-1")
-        value = self.headers.get(key_header.encode("latin-1"))
-        return None if value is None else value.strip().decode("latin-1")
 
     async def body(self, limit: int = BODY_LIMIT_BYTES) -> bytes:
         """The whole body; raises `BodyTooLarge`, `BodyTooSlow` or `ClientGone`."""
-        declared = self.headers.get(b"content-length")
-        if declared is not None and declared.isdigit() and int(declared) > limit:
-            await self._discard()
-            raise BodyTooLarge(f"The request body has {int(declared)} bytes; at most {limit} are accepted.")
         if self._connection is not None:
             whole = self._connection.complete_body()
             if whole is not None:
@@ -107,6 +88,10 @@ class HttpExchange:
                 if len(whole) > limit:
                     raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
                 return whole
+        declared = self.head.headers.get(b"content-length")
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            await self._discard()
+            raise BodyTooLarge(f"The request body has {int(declared)} bytes; at most {limit} are accepted.")
         try:
             async with asyncio.timeout(BODY_DEADLINE_S):
                 return await self._collect(limit)

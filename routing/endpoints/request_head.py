@@ -1,0 +1,99 @@
+"""What the head of a request says, read once: its connection may keep it for the next request with the same head."""
+
+from typing import Any
+
+from accounts.keys import PresentedKey
+from providers.types import Operation
+from routing.call import CallOptions
+from routing.errors import InvalidRequest, UnsupportedMediaType
+
+Scope = dict[str, Any]
+
+OPERATIONS = {operation.value: operation for operation in Operation}
+PATHS = {f"/v1/{name}": name for name in OPERATIONS}
+"""Paths as they should be, which need no closer look."""
+JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
+LONGEST_TAGS = 16
+NO_TAGS: frozenset[str] = frozenset()
+
+
+class RequestHead:
+    """`endpoint` is what the path names below `/v1/`. Nothing here changes between two requests with the same head."""
+
+    __slots__ = ("_key", "_key_header", "_options", "client_ip", "endpoint", "headers", "method", "path")
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        client = scope.get("client")
+        self.client_ip: str | None = client[0] if client else None
+        self.endpoint = PATHS.get(self.path) or _normal_path(self.path)
+        self._options: CallOptions | None = None
+        self._key: PresentedKey | None = None
+        self._key_header = ""
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def key(self, key_header: str) -> PresentedKey:
+        """The client's key from `Authorization: Bearer` or the configured header; empty when it sent none."""
+        if self._key is None or self._key_header != key_header:
+            self._key, self._key_header = PresentedKey(self._token(key_header)), key_header
+        return self._key
+
+    def _token(self, key_header: str) -> str:
+        authorization = self.headers.get(b"authorization")
+        if authorization is not None and authorization[:7].lower() == b"bearer ":
+            return authorization[7:].strip().decode("latin-1")
+        return self.headers.get(key_header.encode("latin-1"), b"").strip().decode("latin-1")
+
+    @property
+    def options(self) -> CallOptions:
+        """Raises UnsupportedMediaType or InvalidRequest."""
+        if self._options is None:
+            _check_media_type(self.headers.get(b"content-type", b"application/json"))
+            self._options = self._read_options()
+        return self._options
+
+    def _read_options(self) -> CallOptions:
+        headers = self.headers
+        tags = headers.get(b"x-llm-proxy-tags")
+        no_cache = b"x-llm-proxy-no-cache" in headers or b"no-store" in headers.get(b"cache-control", b"")
+        timeout_s = _timeout(self.header(b"x-llm-proxy-timeout"))
+        key = self.header(b"idempotency-key")
+        return CallOptions(self.endpoint, self.client_ip, _tags(tags) if tags else NO_TAGS, no_cache, timeout_s, key)
+
+
+def _normal_path(path: str) -> str:
+    """The part below `/v1/`, forgiving a repeated `/v1`, doubled and trailing slashes (clients join URLs badly)."""
+    parts = [part for part in path.split("/") if part]
+    while parts and parts[0] == "v1":
+        parts.pop(0)
+    return "/".join(parts)
+
+
+def _check_media_type(given: bytes) -> None:
+    media_type = given.decode("latin-1").split(";")[0].strip()
+    if media_type and not media_type.lower().endswith(JSON_MEDIA_TYPES):
+        raise UnsupportedMediaType(f"Send application/json, not '{media_type[:100]}'.")
+
+
+def _tags(value: bytes) -> frozenset[str]:
+    tags = frozenset(tag.strip() for tag in value.decode("latin-1").split(",") if tag.strip())
+    if len(tags) > LONGEST_TAGS:
+        raise InvalidRequest(f"'x-llm-proxy-tags' has more than {LONGEST_TAGS} tags.")
+    return tags
+
+
+def _timeout(value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86400:
+        raise InvalidRequest("'x-llm-proxy-timeout' must be a number of seconds above 0.")
+    return seconds

@@ -88,19 +88,19 @@ class Journal:
 
     def attempt(self, owner: Owner, intent: AttemptIntent) -> None:
         self._open.setdefault(owner[0], self._sequence)
-        self._append(ATTEMPT, _line((owner, intent)))
+        self._append(ATTEMPT, (owner, intent))
 
     def progress(self, call_id: str, attempt: int, output_tokens: int) -> None:
-        self._append(PROGRESS, _line((call_id, attempt, output_tokens)))
+        self._append(PROGRESS, (call_id, attempt, output_tokens))
 
     def settled(self, owner: Owner, records: Sequence[CallRecord]) -> None:
         self.backlog += 1
-        self._append(SETTLED, _line((owner, records)))
+        self._append(SETTLED, (owner, records))
         self._open.pop(owner[0], None)
 
     def released(self, call_id: str) -> None:
         if self._open.pop(call_id, None) is not None:
-            self._append(RELEASED, _line((call_id,)))
+            self._append(RELEASED, (call_id,))
 
     @property
     def full(self) -> bool:
@@ -161,7 +161,14 @@ class Journal:
         os.close(self._lock)
         self._map, self._lock = None, -1
 
-    def _append(self, kind: int, line: bytes) -> None:
+    def _append(self, kind: int, value: Any) -> None:
+        try:
+            line = orjson.dumps(value, tuple, orjson.OPT_APPEND_NEWLINE)
+        except TypeError:
+            line = orjson.dumps(_encodable(value), option=orjson.OPT_APPEND_NEWLINE)
+        self._append_line(kind, line)
+
+    def _append_line(self, kind: int, line: bytes) -> None:
         start = self._size
         end = start + 1 + len(line)
         if end > self._room or self._unwritten:
@@ -183,7 +190,7 @@ class Journal:
                 except OSError:
                     self._unwritten = waiting[number:]
                     return
-            self._append(kind, line)
+            self._append_line(kind, line)
 
     def _next_segment(self, at_least: int = 0) -> None:
         size = max(self._segment_bytes, at_least)
@@ -206,13 +213,6 @@ class Journal:
 
     def _path(self, sequence: int) -> Path:
         return self._directory / f"{self._worker}.{sequence:06d}.journal"
-
-
-def _line(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value, tuple, orjson.OPT_APPEND_NEWLINE)
-    except TypeError:
-        return orjson.dumps(_encodable(value), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _encodable(value: Any) -> Any:

@@ -1,8 +1,7 @@
 """A finished call in plain values: what metrics, the log line, the live page and traces are told, once per call."""
 
-from typing import NamedTuple, Protocol
-
-from providers.values import positional_value
+from dataclasses import dataclass
+from typing import NamedTuple
 
 NO_PROVIDER = "none"
 """The `provider` of calls that reached none: refused, answered from the cache, or without a candidate."""
@@ -24,7 +23,7 @@ class FinishedAttempt(NamedTuple):
     first_token_s: float | None = None
 
 
-@positional_value
+@dataclass(slots=True)
 class FinishedCall:
     """`provider` and `deployment` are those that answered or were tried last; `model` is a configured name or `other`.
 
@@ -32,7 +31,8 @@ class FinishedCall:
     `reasoning_tokens` inside `output_tokens`. `overhead_s` is the time spent in the gateway itself. `cache` is `hit`,
     `miss`, `bypass` or None when no cache was asked. `trace_id` is 32 hexadecimal digits. `ended_at` is Unix time.
 
-    No named tuple, because some sixty fields are read of each: an attribute takes a tenth of the time.
+    No named tuple, because some sixty fields are read of each: an attribute takes a tenth of the time. Changed only until
+    it is told of: `attempts` and `overhead_s` are known last.
     """
 
     request_id: str
@@ -64,9 +64,3 @@ class FinishedCall:
     usage_source: str | None = None
     trace_id: str | None = None
     parent_span_id: str | None = None
-
-
-class CallObserver(Protocol):
-    """Whoever wants to hear of finished calls. Called in the event loop: microseconds, no I/O, no exceptions."""
-
-    def observe(self, call: FinishedCall) -> None: ...

@@ -44,15 +44,16 @@ class LineWriter:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def write(self, line: bytes) -> None:
-        """Safe from any thread. At most COALESCE_S later the line is on its way."""
+    def write(self, lines: bytes) -> None:
+        """Safe from any thread. At most COALESCE_S later the lines are on their way."""
         if self._size > self._limit:
-            self.dropped += 1
-            self._unreported += 1
+            count = lines.count(b"\n")
+            self.dropped += count
+            self._unreported += count
             return
         # Appending is atomic; the size is a bound, not a balance, and may be off by what another thread just added.
-        self._lines.append(line)
-        self._size += len(line)
+        self._lines.append(lines)
+        self._size += len(lines)
         if not self._wake.is_set():
             self._start()
             self._wake.set()

@@ -1,7 +1,7 @@
 """Counts calls, and answers Prometheus for the whole installation, whichever of its workers is asked.
 
     metrics = RequestMetrics(MetricStore(data_dir / "metrics", family_name(os.getpid()), gauges=GAUGES))
-    metrics.open(); metrics.observe(call) …; metrics.text(); metrics.close()
+    metrics.open(); metrics.observe(calls, tallies(calls)) …; metrics.text(); metrics.close()
 
 The `/metrics` view returns `metrics_text()` with `METRICS_CONTENT_TYPE` and needs nothing else. The hot path adds to
 plain numbers (see metric_store for why); text is made when somebody asks. Labels come from configuration only: whatever
@@ -9,7 +9,6 @@ else a label could be made of is folded to `other` by a vocabulary of bounded si
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import REGISTRY as DJANGO_REGISTRY
@@ -19,6 +18,7 @@ from monitoring import metric_names as names
 from monitoring.exposition import exposition
 from monitoring.finished_call import NO_PROVIDER, NOT_A_FAILURE, OTHER, FinishedAttempt, FinishedCall
 from monitoring.metric_store import MetricStore
+from monitoring.tally import Tally
 from monitoring.upstream_state import UpstreamStates
 
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -65,30 +65,31 @@ class RequestMetrics:
 
     # ------------------------------------------------------------------------------------------------- the hot path
 
-    def observe(self, call: FinishedCall) -> None:
-        plan = self._plans.get((call.provider, call.endpoint, call.status)) or self._plan(call)
+    def observe(self, calls: Iterable[FinishedCall], tallies: Iterable[Tally]) -> None:
+        """`tallies` are of these calls."""
+        for tally in tallies:
+            self._add_up(tally)
+        for call in calls:
+            attempts = call.attempts
+            if len(attempts) != 1 or attempts[0].outcome not in NOT_A_FAILURE:
+                self._attempts(call)
+            if call.cache is not None:
+                self.count(names.CACHE, call.cache)
+            if call.condensed is not None:
+                self.count(names.CONDENSATIONS, call.condensed)
+
+    def _add_up(self, tally: Tally) -> None:
+        plan = self._plans.get((tally.provider, tally.endpoint, tally.status)) or self._plan(tally)
         numbers = self._store.numbers
-        numbers[plan.requests] += 1
-        seconds = call.duration_s
-        slots = plan.duration
-        numbers[slots[bisect_left(names.LATENCY_BUCKETS_S, seconds)]] += 1
-        numbers[slots[-1]] += seconds
-        if (seconds_to_first := call.first_token_s) is not None:
-            slots = plan.response_time
-            numbers[slots[bisect_left(names.LATENCY_BUCKETS_S, seconds_to_first)]] += 1
-            numbers[slots[-1]] += seconds_to_first
-        if (seconds_here := call.overhead_s) is not None:
-            slots = self._overhead
-            numbers[slots[bisect_left(names.OVERHEAD_BUCKETS_S, seconds_here)]] += 1
-            numbers[slots[-1]] += seconds_here
-        if call.input_tokens or call.output_tokens:
-            self._tokens(call, plan, numbers)
-        if len(call.attempts) != 1 or call.attempts[0].outcome not in NOT_A_FAILURE:
-            self._attempts(call)
-        if call.cache is not None:
-            self.count(names.CACHE, call.cache)
-        if call.condensed is not None:
-            self.count(names.CONDENSATIONS, call.condensed)
+        numbers[plan.requests] += tally.calls
+        _add(numbers, plan.duration, tally.durations, tally.duration_s)
+        _add(numbers, plan.response_time, tally.first_tokens, tally.first_token_s)
+        _add(numbers, self._overhead, tally.overheads, tally.overhead_s)
+        numbers[plan.input] += tally.input
+        numbers[plan.output] += tally.output
+        numbers[plan.cached] += tally.cached
+        numbers[plan.reasoning] += tally.reasoning
+        numbers[plan.cost] += tally.cost_nano_usd / 1e9
 
     def limited(self, kind: str) -> None:
         """A limit refused a call; `kind` is requests, tokens, concurrency, budget …"""
@@ -98,17 +99,6 @@ class RequestMetrics:
         """One more of a counter with a single label whose words are few."""
         slot = self._store.slot(metric, self._reasons.admit(label))
         self._store.numbers[slot] += 1
-
-    @staticmethod
-    def _tokens(call: FinishedCall, plan: "_Plan", numbers: "memoryview[float]") -> None:
-        numbers[plan.input] += call.input_tokens
-        numbers[plan.output] += call.output_tokens
-        if call.cached_tokens:
-            numbers[plan.cached] += call.cached_tokens
-        if call.reasoning_tokens:
-            numbers[plan.reasoning] += call.reasoning_tokens
-        if call.cost_nano_usd:
-            numbers[plan.cost] += call.cost_nano_usd / 1e9
 
     def _attempts(self, call: FinishedCall) -> None:
         """Each failed attempt is an error of its provider, and what came after it a retry, perhaps a failover."""
@@ -136,15 +126,15 @@ class RequestMetrics:
         slot = self._store.slot(*key)
         self._store.numbers[slot] += 1
 
-    def _plan(self, call: FinishedCall) -> "_Plan":
+    def _plan(self, tally: Tally) -> "_Plan":
         """Where the numbers of such calls are; made once for each provider, endpoint and status."""
         store = self._store
-        provider = self._providers.admit(call.provider)
-        endpoint = self._endpoints.admit(call.endpoint)
-        status = call.status if call.status in KNOWN_STATUSES else OTHER
+        provider = self._providers.admit(tally.provider)
+        endpoint = self._endpoints.admit(tally.endpoint)
+        status = tally.status if tally.status in KNOWN_STATUSES else OTHER
         plan = _Plan(store, provider, endpoint, str(status))
         if len(self._plans) < 20_000:
-            self._plans[call.provider, call.endpoint, call.status] = plan
+            self._plans[tally.provider, tally.endpoint, tally.status] = plan
         return plan
 
     # ------------------------------------------------------------------------------------------------------ gauges
@@ -204,6 +194,13 @@ def _histogram(store: MetricStore, metric: str, buckets: Sequence[float], *label
     """The places of the buckets (each counts its own, not those below), of what exceeds them all, and of the sum."""
     bounds = [*(repr(bound) for bound in buckets), "+Inf", "sum"]
     return tuple(store.slot(metric, *labels, bound) for bound in bounds)
+
+
+def _add(numbers: "memoryview[float]", slots: tuple[int, ...], counts: list[int], total: float) -> None:
+    for bucket, count in enumerate(counts):
+        if count:
+            numbers[slots[bucket]] += count
+    numbers[slots[-1]] += total
 
 
 # ------------------------------------------------------------------------------------------------- the /metrics view

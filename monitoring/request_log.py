@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -15,26 +15,28 @@ _NAMES = {logging.INFO: "INFO", logging.WARNING: "WARNING", logging.ERROR: "ERRO
 
 
 class RequestLog:
-    """`write` costs some microseconds and cannot block: `put` takes the finished line."""
+    """`write` costs some microseconds and cannot block: `put` takes finished lines."""
 
     def __init__(self, put: Callable[[bytes], None], *, console: bool = False, level: int = logging.INFO) -> None:
         self._put = put
         self._line = console_line if console else json_line
         self.level = level
 
-    def write(self, call: FinishedCall) -> None:
-        level = level_of(call.status)
-        if level >= self.level:
-            self._put(self._line(call, _NAMES[level]))
-
-    observe = write
+    def write(self, calls: Iterable[FinishedCall]) -> None:
+        lines = []
+        for call in calls:
+            level = level_of(call.status)
+            if level >= self.level:
+                lines.append(self._line(call, _NAMES[level]))
+        if lines:
+            self._put(b"".join(lines))
 
 
 def level_of(status: int) -> int:
     """Our failures and the providers' are errors, the clients' mistakes warnings, and a client that left is neither."""
-    if status >= 500:
-        return logging.ERROR
-    return logging.WARNING if status >= 400 and status != 499 else logging.INFO
+    if status < 400 or status == 499:
+        return logging.INFO
+    return logging.ERROR if status >= 500 else logging.WARNING
 
 
 def message_of(status: int) -> str:

@@ -57,7 +57,8 @@ class Slots:
 
     def release(self) -> None:
         self.in_use -= 1
-        self._admit()
+        if self._waiting:
+            self._admit()
 
     def resize(self, limit: int, queue_limit: int) -> None:
         """A smaller limit takes effect as running calls end; a larger one at once."""

@@ -5,10 +5,11 @@ them to each other as JSON (`rows`, `merge`). A call counts in the second in whi
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from monitoring.finished_call import FinishedCall
+from monitoring.tally import Tally
 
 Row: TypeAlias = list[int | float]
 REQUESTS, ERRORS, INPUT, OUTPUT, CACHED, COST, DURATION, FIRST, FIRST_COUNT, CACHE_HITS = range(10)
@@ -53,25 +54,24 @@ class Traffic:
         self.recent: deque[FinishedCall] = deque(maxlen=recent)
         self.finished = 0
 
-    def observe(self, call: FinishedCall) -> None:
-        self.finished += 1
-        self.recent.append(call)
-        row = self._row(int(call.ended_at), call.provider)
-        row[REQUESTS] += 1
-        # A client that left is no error of ours, nor is what it asked for wrongly: only what could not be served.
-        if call.status >= 500:
-            row[ERRORS] += 1
-        row[INPUT] += call.input_tokens
-        row[OUTPUT] += call.output_tokens
-        row[CACHED] += call.cached_tokens
-        row[DURATION] += call.duration_s
-        if call.cost_nano_usd:
-            row[COST] += call.cost_nano_usd
-        if call.first_token_s is not None:
-            row[FIRST] += call.first_token_s
-            row[FIRST_COUNT] += 1
-        if call.cache == "hit":
-            row[CACHE_HITS] += 1
+    def observe(self, calls: Sequence[FinishedCall], tallies: Iterable[Tally]) -> None:
+        """`tallies` are of these calls."""
+        self.finished += len(calls)
+        self.recent.extend(calls)
+        for tally in tallies:
+            row = self._row(tally.second, tally.provider)
+            row[REQUESTS] += tally.calls
+            # A client that left is no error of ours, nor is what it asked for wrongly: only what could not be served.
+            if tally.status >= 500:
+                row[ERRORS] += tally.calls
+            row[INPUT] += tally.input
+            row[OUTPUT] += tally.output
+            row[CACHED] += tally.cached
+            row[COST] += tally.cost_nano_usd
+            row[DURATION] += tally.duration_s
+            row[FIRST] += tally.first_token_s
+            row[FIRST_COUNT] += sum(tally.first_tokens)
+            row[CACHE_HITS] += tally.cache_hits
 
     def _row(self, second: int, provider: str) -> Row:
         index = second % self._span_s

@@ -118,10 +118,11 @@ class UpstreamStates:
 
     def pick_credential(self, provider: ProviderSpec) -> CredentialSpec | None:
         """None when all are barred. A provider without credentials has `ANONYMOUS`."""
-        return self.provider(provider).credentials.pick(self._clock(), self._draw)
+        state = self._providers.get(provider.id) or self.provider(provider)
+        return state.credentials.pick(self._clock(), self._draw)
 
     def slots(self, provider: ProviderSpec) -> Slots:
-        return self.provider(provider).slots
+        return (self._providers.get(provider.id) or self.provider(provider)).slots
 
     # --------------------------------------------------------------------------------------------------- calls
 

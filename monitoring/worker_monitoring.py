@@ -1,14 +1,14 @@
 """Everything of monitoring that lives as long as one worker, opened and closed in one place.
 
     monitoring = WorkerMonitoring(states, data_dir=…, family=family_name(os.getpid()), requests=logs.requests)
-    await monitoring.open(); monitoring.observe(call); await monitoring.aclose()
+    await monitoring.open(); monitoring.observe(calls); await monitoring.aclose()
 
 `family` names the workers whose metrics are one: that of the supervisor's process id when there is one, else our own.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from monitoring.health_refresher import HealthRefresher
 from monitoring.metric_names import GAUGES
 from monitoring.metric_store import MetricStore
 from monitoring.request_log import RequestLog
+from monitoring.tally import tallies
 from monitoring.tracing import Tracing
 from monitoring.traffic import Traffic
 from monitoring.upstream_state import UpstreamStates
@@ -87,14 +88,16 @@ class WorkerMonitoring:
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.close)
 
-    def observe(self, call: FinishedCall) -> None:
-        """Once for each finished call, in the event loop."""
-        self.metrics.observe(call)
-        self.traffic.observe(call)
+    def observe(self, calls: Sequence[FinishedCall]) -> None:
+        """Each finished call once, in the event loop."""
+        added_up = tallies(calls)
+        self.metrics.observe(calls, added_up)
+        self.traffic.observe(calls, added_up)
         if self._requests is not None:
-            self._requests.write(call)
+            self._requests.write(calls)
         if self._tracing is not None:
-            self._tracing.observe(call)
+            for call in calls:
+                self._tracing.observe(call)
 
     def sample(self) -> None:
         """Writes the gauges down as they are now."""

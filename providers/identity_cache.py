@@ -17,18 +17,24 @@ class IdentityCache(Generic[Key, Value]):
     def __init__(self, make: Callable[[Key], Value], *, size: int = 1024) -> None:
         self._make = make
         self._size = size
-        self._known: dict[int, tuple[Key, Value]] = {}
+        self._known: dict[int, Value] = {}
+        self._keys: list[Key] = []
+        """Kept as well, so that no key's identity can pass to another object meanwhile."""
 
     def get(self, key: Key) -> Value:
-        known = self._known.get(id(key))
-        # The key is kept as well, so its identity cannot pass to another object meanwhile.
-        if known is not None and known[0] is key:
-            return known[1]
+        try:
+            return self._known[id(key)]
+        except KeyError:
+            return self._add(key)
+
+    def _add(self, key: Key) -> Value:
         value = self._make(key)
         if len(self._known) >= self._size:
-            self._known.clear()
-        self._known[id(key)] = (key, value)
+            self.clear()
+        self._keys.append(key)
+        self._known[id(key)] = value
         return value
 
     def clear(self) -> None:
         self._known.clear()
+        self._keys.clear()

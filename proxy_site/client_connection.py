@@ -10,6 +10,7 @@ response is two messages, each validated header by header.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -45,27 +46,35 @@ class GatewayServerState(ServerState):
 class RequestCycle(RequestResponseCycle):
     """One request and its response. With pipelined requests the protocol's current cycle may be another one."""
 
+    # What uvicorn's sets in each, and most requests never change.
+    access_log = False
+    disconnected = False
+    body: bytes | bytearray = b""  # type: ignore[assignment]
+    more_body = True
+    response_started = response_complete = False
+    chunked_encoding = None
+    expected_content_length = 0
+    waiting_for_100_continue = False
+    waiting: asyncio.Event | None = None
+    head: RepeatedHead | None = None
+    _task: asyncio.Task[None] | None = None
+    _answer: Answer | None = None
+
     def __init__(self, protocol: "GatewayProtocol", scope: Any, *, keep_alive: bool) -> None:
         # What uvicorn's takes as eleven keywords, it reads from the protocol; and it makes no event before somebody waits.
         self.scope = scope
         self.transport = protocol.transport
         self.flow = protocol.flow
-        self.logger = protocol.logger
-        self.access_log = False
-        self.default_headers = protocol.server_state.default_headers
-        self.disconnected = False
         self.keep_alive = keep_alive
-        self.waiting_for_100_continue = protocol.expect_100_continue
-        self.body: bytes | bytearray = b""  # type: ignore[assignment]
-        self.more_body = True
-        self.response_started = self.response_complete = False
-        self.chunked_encoding = None
-        self.expected_content_length = 0
         self._protocol = protocol
-        self.waiting: asyncio.Event | None = None
-        self._task: asyncio.Task[None] | None = None
-        self.head: RepeatedHead | None = None
-        self._answer: Answer | None = None
+
+    @property
+    def logger(self) -> logging.Logger:  # type: ignore[override]
+        return self._protocol.logger
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        return self._protocol.server_state.default_headers
 
     def repeated(self, head: RepeatedHead, body: bytes) -> None:
         """Begins as a request with a known head, which arrived whole."""
@@ -227,7 +236,6 @@ class GatewayProtocol(HttpToolsProtocol):
     def _begin_again(self, head: RepeatedHead, body: bytes) -> None:
         """Between two requests the parser is where it was at the connection's begin, so this one may pass beside it."""
         self._different_heads = 0
-        self.expect_100_continue = False
         self.cycle = cycle = RequestCycle(self, head.scope, keep_alive=True)
         if len(body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -288,6 +296,8 @@ class GatewayProtocol(HttpToolsProtocol):
         keep_alive = version != "1.0" and not draining and parser.should_keep_alive()
         before = self.cycle
         self.cycle = cycle = RequestCycle(self, scope, keep_alive=keep_alive)
+        if self.expect_100_continue:
+            cycle.waiting_for_100_continue = True
         scope["extensions"] = {"llm_proxy.connection": cycle}
         if before is None or before.response_complete:
             cycle.start()

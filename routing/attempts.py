@@ -71,7 +71,10 @@ class Attempts:
         if credential is None:
             slots.release()
             raise CandidateUnusable("no_credential")
-        won = Won(self._record(call, deployment, credential), self._states.on_start(deployment, credential), slots)
+        attempts = call.attempts
+        attempt = Attempt(len(attempts) + 1, deployment, credential, time.monotonic() - call.started_at)
+        attempts.append(attempt)
+        won = Won(attempt, self._states.on_start(deployment, credential), slots)
         try:
             await self._send(call, won, credential)
         except UpstreamError as raised:
@@ -85,13 +88,6 @@ class Attempts:
             self.abandon(call, won)
             raise
         return won
-
-    @staticmethod
-    def _record(call: Call, deployment: DeploymentSpec, credential: CredentialSpec | None) -> Attempt:
-        began = time.monotonic() - call.started_at
-        attempt = Attempt(len(call.attempts) + 1, deployment, credential, began)
-        call.attempts.append(attempt)
-        return attempt
 
     async def _send(self, call: Call, won: Won, credential: CredentialSpec) -> None:
         deployment = won.attempt.deployment

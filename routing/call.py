@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from accounts.admission import Admission
 from accounts.header_lines import HeaderLines
-from accounts.records import Principal, UsageSource
+from accounts.records import Principal
 from providers.specs import CredentialSpec, DeploymentSpec
-from providers.types import ClientRequest, Usage
+from providers.types import ClientRequest
 from providers.values import positional_value
 from routing.condensation import Receipt
 from routing.decisions import Decision
@@ -102,23 +102,3 @@ class Call:
 
     def client_gone(self) -> None:
         self.interrupt("client_gone")
-
-
-@positional_value
-class CallSummary:
-    """A finished call, as metrics, the log line, the ledger and the dashboard see it. Made once per request.
-
-    `error_type` is the word for what went wrong; `usage_source` is `provider`, `counted` or `estimated`;
-    `cost_nano_usd` is None when a price is unknown; `ended_at` is Unix time.
-    """
-
-    call: Call
-    status: int
-    error_type: str | None
-    usage: Usage
-    usage_source: UsageSource
-    cost_nano_usd: int | None
-    ended_at: float
-    duration_s: float
-    first_token_s: float | None
-    finish_reason: str | None

@@ -64,7 +64,9 @@ def asked_output(request: ClientRequest) -> int | None:
         limit = 16
     if limit is None:
         return None
-    return int(limit) * int(body.get("n") or 1)
+    count = body.get("n")
+    # Some clients send 100.0.
+    return int(limit) if count is None else int(limit) * int(count or 1)
 
 
 def _measure(request: ClientRequest) -> tuple[int, int, int]:
@@ -135,6 +137,8 @@ def needs(request: ClientRequest) -> frozenset[str]:
     if request.operation is Operation.EMBEDDINGS:
         return EMBEDDINGS
     body = request.body
+    if ASKING.isdisjoint(body) and not request.has_media and request.size_bytes:
+        return NOTHING
     found: set[str] = set()
     if body.get("tools") or body.get("functions"):
         found.add("tools")
@@ -150,6 +154,7 @@ def needs(request: ClientRequest) -> frozenset[str]:
 
 NOTHING: frozenset[str] = frozenset()
 EMBEDDINGS = frozenset({"embeddings"})
+ASKING = frozenset({"tools", "functions", "response_format"})
 
 
 def _format_kind(body: JsonObject) -> str | None:

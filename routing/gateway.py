@@ -174,7 +174,8 @@ class Gateway:
             elif won.stream is not None:
                 await self._stream(call, won, won.stream)
         finally:
-            self._attempts.abandon(call, won)
+            if not won.over:
+                self._attempts.abandon(call, won)
 
     async def _deliver(self, call: Call, won: Won, delivered: Delivered) -> None:
         self._attempts.complete(call, won)

@@ -1,15 +1,16 @@
 """Tells monitoring of finished calls: from the pipeline's own objects to the plain values of `monitoring.finished_call`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from accounts.errors import AccessDenied
-from accounts.records import Principal
-from monitoring.finished_call import FinishedAttempt, FinishedCall
-from routing.call import Attempt, Call, CallSummary
+from accounts.records import Principal, UsageSource
+from monitoring.finished_call import NO_PROVIDER, FinishedAttempt, FinishedCall
+from providers.types import Usage
+from routing.call import Attempt, Call
 from routing.errors import ClientFacing
 
-Observe = Callable[[FinishedCall], None]
+Observe = Callable[[Sequence[FinishedCall]], None]
 
 
 class Reports:
@@ -21,16 +22,16 @@ class Reports:
     def __init__(self) -> None:
         self.observe: Observe | None = None
         self.later: Callable[[Callable[[], None]], object] | None = None
-        self._ended: list[CallSummary] = []
+        self._ended: list[tuple[Call, FinishedCall]] = []
         self.limited: Callable[[str], None] | None = None
-        self.expecting: dict[str, Observe] = {}
+        self.expecting: dict[str, Callable[[FinishedCall], None]] = {}
         """Who waits for one certain call, by request id."""
 
-    def finished(self, summary: CallSummary) -> None:
+    def finished(self, call: Call, finished: FinishedCall) -> None:
         if self.observe is None:
             return
         ended = self._ended
-        ended.append(summary)
+        ended.append((call, finished))
         if self.later is None or self.expecting:
             self.flush()
         elif len(ended) == 1:
@@ -39,52 +40,14 @@ class Reports:
     def flush(self) -> None:
         """Tells of all that ended since the last time."""
         ended, self._ended = self._ended, []
+        for call, finished in ended:
+            _add_attempts(finished, call)
         if self.observe is not None:
-            for summary in ended:
-                self._report(summary, self.observe)
-
-    def _report(self, summary: CallSummary, observe: Observe) -> None:
-        call, usage = summary.call, summary.usage
-        attempts = call.attempts
-        last = attempts[-1] if attempts else None
-        provider, deployment = (
-            (last.deployment.provider.name, last.deployment.name) if last is not None else ("none", "")
-        )
-        principal = call.principal
-        given, made, cached, written, reasoning, _ = usage
-        # By position: with a keyword for each of 27 fields it would take three times as long.
-        finished = FinishedCall(
-            call.request_id,
-            call.options.endpoint,
-            summary.status,
-            summary.ended_at,
-            summary.duration_s,
-            provider,
-            deployment,
-            call.request.model,
-            call.request.stream,
-            summary.error_type,
-            given,
-            made,
-            cached,
-            written,
-            reasoning,
-            summary.cost_nano_usd,
-            summary.first_token_s,
-            _overhead(call, summary),
-            tuple([_attempt(attempt) for attempt in attempts]),
-            call.cache or None,
-            call.condensed.result if call.condensed is not None else None,
-            principal.key_id,
-            principal.name,
-            principal.team or None,
-            call.table.revision,
-            summary.finish_reason,
-            summary.usage_source,
-        )
-        observe(finished)
-        if self.expecting and (waiting := self.expecting.get(call.request_id)) is not None:
-            waiting(finished)
+            self.observe([finished for _, finished in ended])
+        if self.expecting:
+            for call, finished in ended:
+                if (waiting := self.expecting.get(call.request_id)) is not None:
+                    waiting(finished)
 
     def refused(
         self, error: ClientFacing, *, request_id: str, endpoint: str, duration_s: float, principal: Principal | None
@@ -94,44 +57,95 @@ class Reports:
             return
         if self.limited is not None and isinstance(error, AccessDenied) and error.status == 429:
             self.limited(error.kind)
-        self.observe(
-            FinishedCall(
-                request_id=request_id,
-                endpoint=endpoint,
-                status=error.status,
-                ended_at=time.time(),
-                duration_s=duration_s,
-                error_type=error.code or error.type,
-                key_id=principal.key_id if principal is not None else None,
-                key_name=principal.name if principal is not None else "",
-                team=(principal.team or None) if principal is not None else None,
-            )
+        finished = FinishedCall(
+            request_id=request_id,
+            endpoint=endpoint,
+            status=error.status,
+            ended_at=time.time(),
+            duration_s=duration_s,
+            error_type=error.code or error.type,
+            key_id=principal.key_id if principal is not None else None,
+            key_name=principal.name if principal is not None else "",
+            team=(principal.team or None) if principal is not None else None,
         )
+        self.observe([finished])
 
 
-def _attempt(attempt: Attempt) -> FinishedAttempt:
-    deployment = attempt.deployment
-    # The class's own constructor costs twice as much.
-    return tuple.__new__(
-        FinishedAttempt,
-        (
-            deployment.provider.name,
-            deployment.name,
-            attempt.outcome,
-            attempt.status,
-            attempt.started_at,
-            attempt.duration_s,
-            attempt.first_token_s,
-        ),
+def finished_call(
+    call: Call,
+    last: Attempt | None,
+    status: int,
+    usage: Usage,
+    source: UsageSource,
+    cost_nano_usd: int | None,
+    error_type: str | None,
+    finish_reason: str | None,
+) -> FinishedCall:
+    """`last` is the attempt that answered, or was made last. Its attempts are added when it is told of: until then they end."""
+    principal, request, condensed = call.principal, call.request, call.condensed
+    if last is not None:
+        deployment = last.deployment
+        provider, name, first_token_s = deployment.provider.name, deployment.name, last.first_token_s
+    else:
+        provider, name, first_token_s = NO_PROVIDER, "", None
+    given, made, cached, written, reasoning, _ = usage
+    # By position: with a keyword for each of 27 fields it would take three times as long.
+    return FinishedCall(
+        call.request_id,
+        call.options.endpoint,
+        status,
+        time.time(),
+        time.monotonic() - call.started_at,
+        provider,
+        name,
+        request.model,
+        request.stream,
+        error_type,
+        given,
+        made,
+        cached,
+        written,
+        reasoning,
+        cost_nano_usd,
+        first_token_s,
+        None,
+        (),
+        call.cache or None,
+        condensed.result if condensed is not None else None,
+        principal.key_id,
+        principal.name,
+        principal.team or None,
+        call.table.revision,
+        finish_reason,
+        source,
     )
 
 
-def _overhead(call: Call, summary: CallSummary) -> float | None:
-    """The time until the attempt that answered was begun, as far as no other attempt took it, and what followed its end."""
-    if not call.attempts:
-        return None
+def _add_attempts(finished: FinishedCall, call: Call) -> None:
+    """And the time spent here: until the attempt that answered was begun, as far as no other took it, and after its end."""
+    made = []
     upstream = 0.0
     for attempt in call.attempts:
+        deployment = attempt.deployment
         # One that still runs is what the client is being answered from.
-        upstream += summary.duration_s - attempt.started_at if attempt.outcome == "running" else attempt.duration_s
-    return max(summary.duration_s - upstream, 0.0)
+        running = attempt.outcome == "running"
+        upstream += finished.duration_s - attempt.started_at if running else attempt.duration_s
+        # The class's own constructor costs twice as much.
+        made.append(
+            tuple.__new__(
+                FinishedAttempt,
+                (
+                    deployment.provider.name,
+                    deployment.name,
+                    attempt.outcome,
+                    attempt.status,
+                    attempt.started_at,
+                    attempt.duration_s,
+                    attempt.first_token_s,
+                ),
+            )
+        )
+    if made:
+        finished.attempts = tuple(made)
+        overhead = finished.duration_s - upstream
+        finished.overhead_s = overhead if overhead > 0.0 else 0.0

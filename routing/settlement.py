@@ -4,22 +4,22 @@ The charge rules are the table of docs/accounting.md, one method each. Only the 
 charged; the others are recorded as provider cost.
 """
 
-import time
 from collections.abc import Awaitable, Sequence
 
 from accounts.admission import Accounts
 from accounts.pricing import cost_nano_usd, dearest
 from accounts.records import AttemptIntent, CallRecord, Tokens, UsageSource
+from monitoring.finished_call import FinishedCall
 from providers.adapters.base import Delivered
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec
 from providers.types import Usage
 from routing.attempts import Won
-from routing.call import Attempt, Call, CallSummary
+from routing.call import Attempt, Call
 from routing.errors import ClientFacing
 from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens, measured
 from routing.rates import RateBook
-from routing.reporting import Reports
+from routing.reporting import Reports, finished_call
 
 NOTHING = Usage()
 CLIENT_LEFT = ("client_gone", "cancelled")
@@ -122,8 +122,9 @@ class Settlement:
         """A mistake of ours ended a call that had reached an upstream: on the record, and free of charge."""
         if call.attempts and not call.concluded:
             call.concluded = True
-            summary = _summary(call, None, status=500, usage=NOTHING, source="estimated", cost=0)
-            self._accounts.settle(call.admission, _records(summary, call.attempts[-1]))
+            last = call.attempts[-1]
+            ended = finished_call(call, last, 500, NOTHING, "estimated", 0, None, None)
+            self._accounts.settle(call.admission, _records(call, ended, last))
 
     # ------------------------------------------------------------------------------------------------- innards
 
@@ -143,9 +144,10 @@ class Settlement:
         call.concluded = True
         last = won.attempt if won is not None else call.attempts[-1] if call.attempts else None
         cost = self._cost(usage, last.deployment) if last is not None else 0
-        summary = _summary(call, last, status=status, usage=usage, source=source, cost=cost, error=error, finish=finish)
-        self._accounts.settle(call.admission, _records(summary, last))
-        self.reports.finished(summary)
+        error_type = None if status == 200 else _error_type(status, error)
+        ended = finished_call(call, last, status, usage, source, cost, error_type, finish)
+        self._accounts.settle(call.admission, _records(call, ended, last))
+        self.reports.finished(call, ended)
 
     def _cost(self, usage: Usage, deployment: DeploymentSpec) -> int | None:
         if usage.cost_nano_usd is not None:
@@ -153,23 +155,6 @@ class Settlement:
         rates = self._rates.at(deployment.prices, usage.input_tokens)
         # The fields of a usage are those of tokens, and then what the provider says about the cost.
         return cost_nano_usd(tuple.__new__(Tokens, usage[:5]), rates) if rates is not None else None
-
-
-def _summary(
-    call: Call,
-    last: Attempt | None,
-    *,
-    status: int,
-    usage: Usage,
-    source: UsageSource,
-    cost: int | None,
-    error: ClientFacing | UpstreamError | None = None,
-    finish: str | None = None,
-) -> CallSummary:
-    error_type = _error_type(status, error)
-    first = last.first_token_s if last is not None else None
-    duration_s = time.monotonic() - call.started_at
-    return CallSummary(call, status, error_type, usage, source, cost, time.time(), duration_s, first, finish)
 
 
 def _error_type(status: int, error: ClientFacing | UpstreamError | None) -> str | None:
@@ -220,51 +205,57 @@ def _counted(call: Call, text: str) -> Usage:
     return Usage(input_tokens=measured(call.request).likely_input, output_tokens=count_tokens(text))
 
 
-def _records(summary: CallSummary, last: Attempt | None) -> tuple[CallRecord, ...]:
+def _records(call: Call, ended: FinishedCall, last: Attempt | None) -> tuple[CallRecord, ...]:
     """One record per attempt; the last one is final and carries usage and cost."""
-    if last is None:
-        return (_final(summary, None),)
-    attempts = summary.call.attempts
-    if len(attempts) == 1:
-        return (_final(summary, last),)
-    return tuple([_final(summary, each) if each is last else _failed(summary, each) for each in attempts])
+    attempts = call.attempts
+    if last is None or len(attempts) == 1:
+        return (_final(call, ended, last),)
+    return tuple([_final(call, ended, each) if each is last else _failed(call, ended, each) for each in attempts])
 
 
-def _final(summary: CallSummary, attempt: Attempt | None) -> CallRecord:
-    call, usage = summary.call, summary.usage
-    request, options = call.request, call.options
-    deployment = attempt.deployment if attempt is not None else None
-    first = attempt.first_token_s if attempt is not None else None
+def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> CallRecord:
+    number, provider, name, upstream_model, first_token_ms = 0, "", "", "", None
+    if attempt is not None:
+        deployment = attempt.deployment
+        number, upstream_model = attempt.number, deployment.upstream_model
+        provider, name = deployment.provider.name, deployment.name
+        if attempt.first_token_s is not None:
+            first_token_ms = int(attempt.first_token_s * 1000)
+    tags, cost = call.options.tags, ended.cost_nano_usd
     # By position: with keywords it would take three times as long.
     return tuple.__new__(
         CallRecord,
         (
-            attempt.number if attempt is not None else 0,
-            summary.status,
-            summary.usage_source,
-            deployment.provider.name if deployment else "",
-            deployment.name if deployment else "",
-            request.model,
-            deployment.upstream_model if deployment else "",
-            options.endpoint,
-            request.stream,
+            number,
+            ended.status,
+            ended.usage_source,
+            provider,
+            name,
+            ended.model,
+            upstream_model,
+            ended.endpoint,
+            ended.stream,
             True,
-            *usage[:5],
-            summary.cost_nano_usd,
-            summary.cost_nano_usd,
-            summary.error_type or "",
-            int(summary.duration_s * 1000),
-            int(first * 1000) if first is not None else None,
+            ended.input_tokens,
+            ended.output_tokens,
+            ended.cached_tokens,
+            ended.cache_write_tokens,
+            ended.reasoning_tokens,
+            cost,
+            cost,
+            ended.error_type or "",
+            int(ended.duration_s * 1000),
+            first_token_ms,
             call.cache,
-            ",".join(sorted(options.tags)) if options.tags else "",
-            call.table.revision,
+            ",".join(sorted(tags)) if tags else "",
+            ended.revision,
         ),
     )
 
 
-def _failed(summary: CallSummary, attempt: Attempt) -> CallRecord:
+def _failed(call: Call, ended: FinishedCall, attempt: Attempt) -> CallRecord:
     """An attempt that did not answer the client: on the record, and free of charge."""
-    return _final(summary, attempt)._replace(
+    return _final(call, ended, attempt)._replace(
         status=attempt.status or 502,
         final=False,
         input_tokens=0,

@@ -1,7 +1,7 @@
 """From a JSON body to a `ClientRequest`: what routing needs is checked here, the rest is the upstream's to judge. Pure."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from providers.types import ClientRequest, JsonObject, Operation
 from routing.errors import InvalidRequest
@@ -67,7 +67,7 @@ def _found(value: object) -> str:
 def _whole_number(least: int) -> Check:
     def check(body: JsonObject, name: str) -> None:
         value = body[name]
-        if value is None:
+        if value is None or (type(value) is int and least <= value <= MOST):
             return
         # Some clients send 100.0; what is a whole number is accepted as one.
         whole = not isinstance(value, bool) and isinstance(value, int | float) and value == int(value)
@@ -92,18 +92,26 @@ def _chat(body: JsonObject) -> None:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest("'messages' is required and must be a non-empty array.", param="messages")
+    for message in messages:
+        if type(message) is dict and type(role := message.get("role")) is str and role in ROLES:
+            content = message.get("content")
+            if type(content) is str or content is None or type(content) is list:
+                continue
+        raise _wrong_message(messages)
+
+
+def _wrong_message(messages: list[Any]) -> InvalidRequest:
+    """About the first that is wrong."""
     for index, message in enumerate(messages):
         if type(message) is not dict or type(role := message.get("role")) is not str or role not in ROLES:
-            raise InvalidRequest(
-                f"'messages[{index}]' must be an object with a role: one of {', '.join(sorted(ROLES))}.",
-                param=f"messages[{index}]",
-            )
+            what = f"an object with a role: one of {', '.join(sorted(ROLES))}."
+            return InvalidRequest(f"'messages[{index}]' must be {what}", param=f"messages[{index}]")
         content = message.get("content")
-        if type(content) is not str and content is not None and type(content) is not list:
-            raise InvalidRequest(
-                f"'messages[{index}].content' must be a string or an array of parts, not {_found(content)}.",
-                param=f"messages[{index}].content",
-            )
+        if content is not None and type(content) not in (str, list):
+            what = f"a string or an array of parts, not {_found(content)}."
+            name = f"messages[{index}].content"
+            return InvalidRequest(f"'{name}' must be {what}", param=name)
+    raise AssertionError("no message is wrong")
 
 
 def _completions(body: JsonObject) -> None:

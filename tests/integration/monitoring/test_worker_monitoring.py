@@ -47,7 +47,7 @@ async def test_a_worker_observes_follows_and_leaves_nothing_open(tmp_path):
     states.sync([spec])
     await monitoring.open()
     try:
-        monitoring.observe(finished())
+        monitoring.observe([finished()])
         assert monitoring.traffic.finished == len(lines) == 1
         await until(lambda: states.find(1).provider.health == "unhealthy", within_s=2)
         for _ in range(5):

@@ -19,16 +19,16 @@ from monitoring.finished_call import FinishedAttempt, FinishedCall
 from monitoring.metric_names import GAUGES
 from monitoring.metric_store import MetricStore
 from monitoring.metrics import RequestMetrics
+from monitoring.tally import tallies
 
 metrics = RequestMetrics(MetricStore(Path(sys.argv[1]), "family", gauges=GAUGES))
 metrics.open()
 for number in range(int(sys.argv[2])):
-    metrics.observe(
-        FinishedCall(
-            request_id="r", endpoint="chat/completions", status=200, ended_at=1.0, duration_s=0.1,
-            provider=f"p{number % 7}", input_tokens=3, attempts=(FinishedAttempt("p", "p/m", "success"),),
-        )
+    call = FinishedCall(
+        request_id="r", endpoint="chat/completions", status=200, ended_at=1.0, duration_s=0.1,
+        provider=f"p{number % 7}", input_tokens=3, attempts=(FinishedAttempt("p", "p/m", "success"),),
     )
+    metrics.observe([call], tallies([call]))
 print("done", flush=True)
 time.sleep(60)
 """

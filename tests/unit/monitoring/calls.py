@@ -1,8 +1,10 @@
 """Finished calls for tests, with only what a test cares about spelled out."""
 
+from collections.abc import Collection
 from typing import Any
 
 from monitoring.finished_call import FinishedAttempt, FinishedCall
+from monitoring.tally import Tally, tallies
 
 
 def attempt(provider: str = "openai", outcome: str = "success", **fields: Any) -> FinishedAttempt:
@@ -24,3 +26,8 @@ def finished(**fields: Any) -> FinishedCall:
     }
     fields.setdefault("attempts", (attempt(fields["provider"]),))
     return FinishedCall(**fields)
+
+
+def told(*calls: FinishedCall) -> tuple[tuple[FinishedCall, ...], Collection[Tally]]:
+    """What metrics and the live page are told of calls that ended together."""
+    return calls, tallies(calls)

@@ -12,7 +12,7 @@ import yaml
 from monitoring.metric_names import GAUGES, METRICS
 from monitoring.metric_store import MetricStore
 from monitoring.metrics import RequestMetrics
-from tests.unit.monitoring.calls import attempt, finished
+from tests.unit.monitoring.calls import attempt, finished, told
 
 DOCKER = Path(__file__).parents[3] / "docker"
 PROMETHEUS = DOCKER / "prometheus"
@@ -50,8 +50,8 @@ def test_alerts_fire_when_they_should_and_not_before():
 @needs_promtool
 def test_what_we_expose_is_what_prometheus_reads(tmp_path):
     metrics = RequestMetrics(MetricStore(tmp_path, "family", gauges=GAUGES))
-    metrics.observe(finished(first_token_s=0.1, overhead_s=0.001, cost_nano_usd=5, input_tokens=3))
-    metrics.observe(finished(attempts=(attempt("openai", "timeout"), attempt("cohere"))))
+    metrics.observe(*told(finished(first_token_s=0.1, overhead_s=0.001, cost_nano_usd=5, input_tokens=3)))
+    metrics.observe(*told(finished(attempts=(attempt("openai", "timeout"), attempt("cohere")))))
     promtool("check", "metrics", given=metrics.text())
 
 

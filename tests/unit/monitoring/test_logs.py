@@ -41,7 +41,7 @@ LOG_LINE = {
 
 def line_of(call, **options) -> dict:
     lines: list[bytes] = []
-    RequestLog(lines.append, **options).write(call)
+    RequestLog(lines.append, **options).write([call])
     (line,) = lines
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
@@ -81,9 +81,9 @@ def test_failures_say_who_was_tried_and_how_it_ended():
 def test_the_level_decides_which_calls_are_written():
     lines: list[bytes] = []
     log = RequestLog(lines.append, level=logging.WARNING)
-    log.write(finished())
+    log.write([finished()])
     assert lines == []
-    log.write(finished(status=500))
+    log.write([finished(status=500)])
     assert len(lines) == 1
 
 
@@ -91,7 +91,7 @@ def test_what_clients_choose_cannot_forge_a_line():
     nasty = 'x\n{"level":"ERROR"}\x1b[31m\r'
     lines: list[bytes] = []
     for console in (False, True):
-        RequestLog(lines.append, console=console).write(finished(model=nasty, key_name=nasty))
+        RequestLog(lines.append, console=console).write([finished(model=nasty, key_name=nasty)])
     for line in lines:
         assert line.count(b"\n") == 1
         assert b"\x1b" not in line
@@ -230,7 +230,7 @@ def test_a_log_file_gets_the_same_lines_and_can_change(tmp_path):
     output = Output(level="INFO", log_file=str(tmp_path / "logs" / "proxy.log"))
     try:
         logging.getLogger("llm_proxy.a").info("first")
-        output.logs.requests.write(finished())
+        output.logs.requests.write([finished()])
         output.lines()
         output.logs.set_file(str(tmp_path / "other.log"))
         logging.getLogger("llm_proxy.a").info("second")

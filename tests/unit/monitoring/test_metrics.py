@@ -10,7 +10,7 @@ from monitoring.metric_store import MetricStore, family_name
 from monitoring.metrics import RequestMetrics, metrics_text
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ServerFailed
-from tests.unit.monitoring.calls import attempt, finished
+from tests.unit.monitoring.calls import attempt, finished, told
 from tests.unit.routing.pools import deployment, provider
 
 
@@ -47,12 +47,12 @@ def metrics(tmp_path):
 
 
 def test_a_call_counts_everywhere_it_should(metrics):
-    metrics.observe(
+    metrics.observe(*told(
         finished(
             input_tokens=100, output_tokens=50, cached_tokens=40, reasoning_tokens=20, cost_nano_usd=2_500_000,
             first_token_s=0.3, overhead_s=0.0004, cache="miss", condensed="summarised",
         )
-    )  # fmt: skip
+    ))  # fmt: skip
     assert value(metrics, "llm_proxy_requests_total", provider="openai", endpoint="chat/completions", status="200") == 1
     for operation, tokens in (("input", 100), ("output", 50), ("cached", 40), ("reasoning", 20)):
         assert value(metrics, "llm_proxy_tokens_total", provider="openai", operation=operation) == tokens
@@ -66,13 +66,15 @@ def test_a_call_counts_everywhere_it_should(metrics):
 
 def test_failed_attempts_are_errors_retries_and_failovers(metrics):
     metrics.observe(
-        finished(
-            provider="cohere",
-            attempts=(
-                attempt("openai", "timeout"),
-                attempt("openai", "server_error"),
-                attempt("cohere", "success"),
-            ),
+        *told(
+            finished(
+                provider="cohere",
+                attempts=(
+                    attempt("openai", "timeout"),
+                    attempt("openai", "server_error"),
+                    attempt("cohere", "success"),
+                ),
+            )
         )
     )
     for reason in ("timeout", "server_error"):
@@ -82,19 +84,19 @@ def test_failed_attempts_are_errors_retries_and_failovers(metrics):
 
 
 def test_a_call_that_reached_nobody_is_an_error_of_no_provider(metrics):
-    metrics.observe(finished(provider="none", status=503, error_type="no_provider_available", attempts=()))
+    metrics.observe(*told(finished(provider="none", status=503, error_type="no_provider_available", attempts=())))
     assert value(metrics, "llm_proxy_errors_total", provider="none", error_type="no_provider_available") == 1
 
 
 def test_a_client_that_left_is_no_error(metrics):
-    metrics.observe(finished(status=499, attempts=(attempt("openai", "cancelled"),)))
+    metrics.observe(*told(finished(status=499, attempts=(attempt("openai", "cancelled"),))))
     assert metrics.totals("llm_proxy_errors_total") == {}
 
 
 def test_buckets_are_cumulative_and_reach_from_5_ms_to_300_s(metrics):
     durations = [0.001, 0.005, 0.02, 1.0, 299.0, 1000.0]
     for duration in durations:
-        metrics.observe(finished(duration_s=duration))
+        metrics.observe(*told(finished(duration_s=duration)))
     buckets = {
         float(dict(labels)["le"]): number
         for (name, labels), number in samples(metrics.text()).items()
@@ -118,7 +120,7 @@ def test_three_workers_are_summed_whichever_is_asked(tmp_path):
     workers = [worker(tmp_path) for _ in range(3)]
     for number, metrics in enumerate(workers):
         for _ in range(number + 1):
-            metrics.observe(finished(input_tokens=10))
+            metrics.observe(*told(finished(input_tokens=10)))
     for metrics in workers:
         assert sum(metrics.totals("llm_proxy_requests_total").values()) == 6
         assert value(metrics, "llm_proxy_tokens_total", provider="openai", operation="input") == 60
@@ -129,11 +131,11 @@ def test_three_workers_are_summed_whichever_is_asked(tmp_path):
 def test_totals_survive_a_worker_that_dies_and_its_successor(tmp_path):
     first, second = worker(tmp_path), worker(tmp_path)
     for metrics in (first, second):
-        metrics.observe(finished())
+        metrics.observe(*told(finished()))
     die(second)
     assert sum(first.totals("llm_proxy_requests_total").values()) == 2
     third = worker(tmp_path)
-    third.observe(finished(provider="cohere"))
+    third.observe(*told(finished(provider="cohere")))
     for metrics in (first, third):
         assert sum(metrics.totals("llm_proxy_requests_total").values()) == 3
     assert len(list((tmp_path / "family").glob("*.keys"))) == 2
@@ -151,7 +153,7 @@ def test_the_last_worker_leaves_nothing_behind(tmp_path):
 
 def test_families_do_not_mix(tmp_path):
     one, other = worker(tmp_path, "one"), worker(tmp_path, "other")
-    one.observe(finished())
+    one.observe(*told(finished()))
     assert other.totals("llm_proxy_requests_total") == {}
     one.close()
     other.close()
@@ -159,9 +161,9 @@ def test_families_do_not_mix(tmp_path):
 
 def test_what_was_counted_before_opening_is_kept(tmp_path):
     metrics = RequestMetrics(MetricStore(tmp_path, "family", gauges=GAUGES))
-    metrics.observe(finished())
+    metrics.observe(*told(finished()))
     metrics.open()
-    metrics.observe(finished())
+    metrics.observe(*told(finished()))
     assert sum(metrics.totals("llm_proxy_requests_total").values()) == 2
     metrics.close()
     assert sum(metrics.totals("llm_proxy_requests_total").values()) == 2
@@ -170,7 +172,7 @@ def test_what_was_counted_before_opening_is_kept(tmp_path):
 def test_the_store_grows_and_others_follow(tmp_path):
     first, second = worker(tmp_path), worker(tmp_path)
     for number in range(400):
-        first.observe(finished(provider=f"p{number}"))
+        first.observe(*told(finished(provider=f"p{number}")))
         if number % 50 == 0:
             assert sum(second.totals("llm_proxy_requests_total").values()) == number + 1
     assert sum(second.totals("llm_proxy_requests_total").values()) == 400
@@ -183,10 +185,10 @@ def test_junk_makes_no_series(metrics):
     draw = random.Random(1)
     for number in range(100_000):
         junk = f"junk-{draw.random()}"
-        metrics.observe(finished(model=junk, endpoint="chat/completions", status=draw.choice([200, 404])))
+        metrics.observe(*told(finished(model=junk, endpoint="chat/completions", status=draw.choice([200, 404]))))
         if number % 10 == 0:
             metrics.observe(
-                finished(endpoint=junk, status=draw.randint(200, 999), error_type=junk, cache=junk, attempts=())
+                *told(finished(endpoint=junk, status=draw.randint(200, 999), error_type=junk, cache=junk, attempts=()))
             )
             metrics.limited(junk)
     began = time.perf_counter()
@@ -200,7 +202,7 @@ def test_junk_makes_no_series(metrics):
 
 def test_failovers_between_very_many_providers_are_folded(metrics):
     for number in range(1000):
-        metrics.observe(finished(attempts=(attempt(f"a{number}", "timeout"), attempt(f"b{number}"))))
+        metrics.observe(*told(finished(attempts=(attempt(f"a{number}", "timeout"), attempt(f"b{number}")))))
     totals = metrics.totals("llm_proxy_failovers_total")
     assert sum(totals.values()) == 1000
     assert len(totals) <= 500
@@ -208,7 +210,7 @@ def test_failovers_between_very_many_providers_are_folded(metrics):
 
 
 def test_labels_are_escaped(metrics):
-    metrics.observe(finished(provider='we"ird\\na\nme'))
+    metrics.observe(*told(finished(provider='we"ird\\na\nme')))
     assert value(
         metrics, "llm_proxy_requests_total", provider='we"ird\\na\nme', endpoint="chat/completions", status="200"
     )

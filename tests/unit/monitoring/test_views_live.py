@@ -16,6 +16,7 @@ from monitoring.live_sharing import SecondReader, WorkerSecond
 from monitoring.live_window import WINDOW_S, LiveWindow, class_of, milliseconds, quantile_ms
 from monitoring.traffic import Traffic
 from monitoring.upstream_state import UpstreamStates
+from tests.unit.monitoring.calls import told
 
 
 def call(at: float, *, provider: str = "one", status: int = 200, failed: str = "", first: float = 0.2) -> FinishedCall:
@@ -83,8 +84,8 @@ def test_a_second_of_a_worker_survives_its_message_and_is_read_once() -> None:
     traffic = Traffic()
     reader = SecondReader(traffic, "w1")
     reader.read(now=100.0, running={})
-    traffic.observe(call(100.2, failed="broken"))
-    traffic.observe(call(100.4, status=503))
+    traffic.observe(*told(call(100.2, failed="broken")))
+    traffic.observe(*told(call(100.4, status=503)))
     second = reader.read(now=101.1, running={"one": 3})
 
     assert second.rows["one"][:2] == [2, 1]
@@ -163,7 +164,9 @@ async def test_frames_applied_to_a_snapshot_give_the_next_snapshot(
     page = orjson.loads(await feed.snapshot())
     cards = {card["id"]: card for card in page["providers"]}
     for step in range(8):
-        traffic.observe(call(clock.now + 0.5, provider="one" if step % 3 else "two", failed="two" if step % 2 else ""))
+        traffic.observe(
+            *told(call(clock.now + 0.5, provider="one" if step % 3 else "two", failed="two" if step % 2 else ""))
+        )
         await second(feed, clock)
         frame = orjson.loads(feed.frame(feed.number) or b"")
         for key, changed in frame.get("providers", {}).items():
@@ -184,7 +187,7 @@ async def test_readers_that_come_at_the_same_moment_all_see_the_providers(feed: 
 async def test_nothing_is_computed_while_nobody_looks_but_figures_go_on(
     feed: LiveFeed, clock: Clock, traffic: Traffic
 ) -> None:
-    traffic.observe(call(clock.now + 0.5))
+    traffic.observe(*told(call(clock.now + 0.5)))
     await second(feed, clock)
     assert feed.frame(feed.number) is None
     assert orjson.loads(await feed.snapshot())["figures"][0] == 1

@@ -8,7 +8,8 @@ from typing import Any
 import uvicorn
 
 from accounts.task_ending import end
-from proxy_site.client_connection import GatewayProtocol, GatewayServerState, RequestCycle
+from proxy_site.client_connection import GatewayProtocol, GatewayServerState
+from proxy_site.request_cycle import RequestCycle
 
 SWEEP_INTERVAL_S = 1.0
 LAME_DUCK_S = 2.0

@@ -67,7 +67,7 @@ class ActiveCalls:
                     call.interrupt("shutdown")
                 elif now >= call.deadline:
                     call.interrupt("deadline")
-                elif call.request.stream and now - call.written_at >= KEEP_ALIVE_S:
+                elif call.request.stream and call.task is not None and now - call.written_at >= KEEP_ALIVE_S:
                     call.written_at = now
                     self._comment(call)
 

@@ -100,5 +100,9 @@ class Call:
             self.interrupted = reason
             self.task.cancel()
 
+    def answered(self) -> None:
+        """Its client has the whole answer: nothing is left that an interruption could end."""
+        self.task = None
+
     def client_gone(self) -> None:
         self.interrupt("client_gone")

@@ -3,7 +3,7 @@
 Errors of the other layers (`accounts.errors`, `providers.errors`) have the same attributes, so one function writes all.
 """
 
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from providers.types import JsonObject
 
@@ -27,7 +27,7 @@ class RequestError(Exception):
     status: int = 400
     code: str | None = None
     type: str = "invalid_request_error"
-    headers: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -52,9 +52,23 @@ class BodyTooSlow(RequestError):
     type = "timeout"
 
 
+class HeadersTooLarge(RequestError):
+    status = 431
+    code = "headers_too_large"
+
+
+class UnknownTransferCoding(RequestError):
+    status = 501
+    code = "unknown_transfer_coding"
+
+
 class WrongMethod(RequestError):
     status = 405
     code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"Use {allowed} for this endpoint, not {method}.")
+        self.headers = ((b"allow", allowed.encode()),)
 
 
 class UnknownRoute(RequestError):

@@ -211,6 +211,7 @@ class Gateway:
         if call.request.include_usage and stream.usage is None and frames.endswith(DONE_FRAME):
             frames = frames[: -len(DONE_FRAME)] + stream.usage_frame(usage) + DONE_FRAME
         await sink.finish(frames)
+        call.answered()
         await read_to_end(response)
         self._attempts.complete(call, won)
 

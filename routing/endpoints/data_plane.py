@@ -110,7 +110,7 @@ class DataPlane:
 
 def _require(method: str, allowed: str) -> None:
     if method != allowed:
-        raise WrongMethod(f"Use {allowed} for this endpoint, not {method}.")
+        raise WrongMethod(method, allowed)
 
 
 def _decode(operation: Operation, body: bytes) -> ClientRequest:

@@ -14,7 +14,7 @@ from monitoring.slots import Slots
 from monitoring.upstream_state import Flight, UpstreamStates
 from providers.adapters import adapter_for
 from providers.adapters.base import ClientStream, Delivered
-from providers.errors import BadAnswer, UpstreamError
+from providers.errors import BadAnswer, UpstreamError, UpstreamTimeout
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
 from routing.call import Attempt, Call
@@ -80,7 +80,11 @@ class Attempts:
         except UpstreamError as raised:
             conceal(raised, credential.secret)
             error = overflow_by_keyword(raised, CondensationPolicy.read(call.table.policy.condensation).error_keywords)
-            self.fail(call, won, error)
+            if isinstance(error, UpstreamTimeout) and call.ran_out_of_its_own_time:
+                # It wanted its answer sooner than this gateway would have given up: that says nothing about the upstream.
+                self.abandon(call, won)
+            else:
+                self.fail(call, won, error)
             if error is raised:
                 raise
             raise error from raised

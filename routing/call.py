@@ -1,6 +1,7 @@
 """One call on its way through the gateway: its request, its client, and what has happened to it so far."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -19,6 +20,9 @@ from routing.table import Route, RoutingTable
 
 if TYPE_CHECKING:
     from routing.attempts import Won
+
+CLOCK_SLACK_S = 0.05
+"""The event loop's clock stands still within one turn of it."""
 
 Interruption = Literal["client_gone", "deadline", "shutdown"]
 
@@ -99,6 +103,14 @@ class Call:
         if self.interrupted is None and self.task is not None:
             self.interrupted = reason
             self.task.cancel()
+
+    @property
+    def ran_out_of_its_own_time(self) -> bool:
+        """Whether the time that its client set, shorter than the gateway's own, has passed."""
+        own = self.options.timeout_s
+        if own is None or own >= self.table.policy.request_timeout_s:
+            return False
+        return time.monotonic() >= self.deadline - CLOCK_SLACK_S
 
     def answered(self) -> None:
         """Its client has the whole answer: nothing is left that an interruption could end."""

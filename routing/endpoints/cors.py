@@ -1,5 +1,6 @@
 """CORS for browser applications: off until origins are configured, never `*` together with credentials. Pure."""
 
+import re
 from collections.abc import Collection
 
 from accounts.header_lines import HeaderLines, header_lines
@@ -7,11 +8,18 @@ from routing.endpoints.request_head import RequestHead
 from routing.table import GatewayPolicy
 
 ALLOWED_HEADERS = (
-    "authorization, content-type, idempotency-key, x-request-id, x-llm-proxy-tags, x-llm-proxy-no-cache, "
-    "x-llm-proxy-timeout, x-stainless-lang, x-stainless-package-version, x-stainless-os, x-stainless-arch, "
-    "x-stainless-runtime, x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout"
+    "authorization, content-type, cache-control, idempotency-key, x-request-id, x-llm-proxy-tags, x-llm-proxy-no-cache, "
+    "x-llm-proxy-timeout"
 )
-EXPOSED_HEADERS = b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-cache, retry-after"
+MOST_ASKED = 32
+OF_CLIENTS = re.compile(rb"(?:x-stainless|openai)-[a-z-]{1,40}")
+"""What the official clients say about themselves: each release has other words for it."""
+EXPOSED_HEADERS = (
+    b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-attempts, x-llm-proxy-cache, "
+    b"x-llm-proxy-condensed, idempotent-replayed, retry-after, x-should-retry, x-ratelimit-limit-requests, "
+    b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
+    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+)
 
 
 def is_preflight(head: RequestHead) -> bool:
@@ -46,10 +54,13 @@ def preflight_headers(head: RequestHead, policy: GatewayPolicy) -> HeaderLines:
     """Empty when the origin is not allowed."""
     if _allowed_origin(head, policy.cors_origins) is None:
         return b""
+    asked = head.headers.get(b"access-control-request-headers", b"").lower().split(b",")
+    own = [name for name in map(bytes.strip, asked) if OF_CLIENTS.fullmatch(name)]
+    allowed = b", ".join([f"{ALLOWED_HEADERS}, {policy.api_key_header}".encode("latin-1"), *own[:MOST_ASKED]])
     return header_lines(
         [
             (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-            (b"access-control-allow-headers", f"{ALLOWED_HEADERS}, {policy.api_key_header}".encode("latin-1")),
+            (b"access-control-allow-headers", allowed),
             (b"access-control-max-age", b"600"),
         ]
     )

@@ -147,7 +147,12 @@ class HttpExchange:
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         """A complete JSON response."""
         self.started = True
-        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {self.request_id}\r\n"
+        if status == 204:
+            head = f"x-request-id: {self.request_id}\r\n"
+        else:
+            head = (
+                f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {self.request_id}\r\n"
+            )
         lines = head.encode() + self.extra_headers + headers
         if not self._body_complete and not self._body_arrived():
             # An unread rest of the body would be taken for the next request.

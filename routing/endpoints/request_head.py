@@ -54,6 +54,7 @@ class RequestHead:
         """Raises UnsupportedMediaType or InvalidRequest."""
         if self._options is None:
             _check_media_type(self.headers.get(b"content-type", b"application/json"))
+            _check_encoding(self.headers.get(b"content-encoding", b"identity"))
             self._options = self._read_options()
         return self._options
 
@@ -78,6 +79,12 @@ def _check_media_type(given: bytes) -> None:
     media_type = given.decode("latin-1").split(";")[0].strip()
     if media_type and not media_type.lower().endswith(JSON_MEDIA_TYPES):
         raise UnsupportedMediaType(f"Send application/json, not '{media_type[:100]}'.")
+
+
+def _check_encoding(given: bytes) -> None:
+    if given.strip().lower() not in (b"identity", b""):
+        name = given.decode("latin-1")[:100]
+        raise UnsupportedMediaType(f"Send the body as it is: content-encoding '{name}' is not read here.")
 
 
 def _tags(value: bytes) -> frozenset[str]:

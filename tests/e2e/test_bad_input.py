@@ -1,6 +1,7 @@
 """Whatever a client sends, it gets OpenAI's error shape with a request id, and the server goes on serving."""
 
 import contextlib
+import gzip
 import json
 import socket
 from collections import Counter
@@ -102,6 +103,12 @@ def test_a_body_that_grows_over_the_limit_is_too_large_as_well(server: GatewayPr
     assert b"request_too_large" in answer
 
 
+def test_a_compressed_body_is_refused_by_the_name_of_its_coding(server: GatewayProcess) -> None:
+    packed = gzip.compress(json.dumps(GOOD).encode())
+    error = assert_is_an_error(server.post(CHAT, packed, {"content-encoding": "gzip"}), 415)
+    assert "'gzip'" in error["message"]
+
+
 def test_an_unknown_model_is_not_found(server: GatewayProcess) -> None:
     for path, body in ((CHAT, GOOD), ("/v1/embeddings", {"input": "x"}), ("/v1/completions", {"prompt": "x"})):
         error = assert_is_an_error(server.post(path, {**body, "model": "nobody/knows"}), 404)
@@ -168,8 +175,9 @@ def test_an_unauthorized_body_is_not_read(server: GatewayProcess) -> None:
 
 
 def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess) -> None:
-    assert_is_an_error(server.get(CHAT), 405)
-    assert_is_an_error(server.post("/v1/models", {}), 405)
+    for answer, allowed in ((server.get(CHAT), "POST"), (server.post("/v1/models", {}), "GET")):
+        assert_is_an_error(answer, 405)
+        assert answer[1]["allow"] == allowed
     assert_is_an_error(server.get("/v1/nothing"), 404)
 
 

@@ -37,6 +37,7 @@ def server(
     process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("breaker") / "data"))
     breaking = {"circuit_breaker_threshold": THRESHOLD, "circuit_breaker_timeout_s": 1.0}
     full = {"model": "overflowing", "upstream_model": "fault:none?delay_s=1.5"}
+    slow = {"model": "slow", "upstream_model": "fault:none?delay_s=0.6"}
     small = {"model": "long", "context_window": 1000}
     large = {"model": "large", "context_window": 100_000, "tags": ["eu"]}
     late = {"model": "hedged", "upstream_model": "fault:hang_after_headers"}
@@ -59,6 +60,7 @@ def server(
                     "max_connections": 1,
                     "models": [{**full, "model": "full"}],
                 },
+                {"name": "patient", "base_url": f"{second.url}/v1", "models": [slow], **breaking},
                 {"name": "wide", "base_url": f"{second.url}/v1", "priority": 2, "models": ["overflowing"]},
             ],
             "policies": [
@@ -115,6 +117,18 @@ async def test_a_stream_that_is_slow_to_begin_is_doubled_and_the_loser_is_cancel
     assert [(row["provider"], bool(row["final"]), row["cost_nano_usd"]) for row in booked] == [
         ("first", False, 0), ("second", True, None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_clients_in_a_hurry_say_nothing_about_an_upstream(server: GatewayProcess, stream: bool) -> None:
+    async with Caller(server) as caller:
+        for _ in range(THRESHOLD + 1):
+            got = await caller.ask("slow", stream=stream, headers={"x-llm-proxy-timeout": "0.1"})
+            assert got.status == 504
+        async with caller.session.get(f"{server.url}/status/patient") as response:
+            breaker = (await response.json())["circuit_breaker"]
+        assert (breaker["state"], breaker["failure_count"]) == ("closed", 0)
+        assert (await caller.ask("slow", stream=stream)).is_clean(FINE)
 
 
 async def test_a_full_provider_passes_calls_on_and_a_lone_full_one_refuses(server: GatewayProcess) -> None:

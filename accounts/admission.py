@@ -200,7 +200,7 @@ class Accounts:
     def attempt_started(self, admission: Admission, intent: AttemptIntent) -> None:
         """Call before the attempt's first byte is sent: after a `kill -9` the attempt is booked from this."""
         admission.sent = True
-        self._journal.attempt(_owner(admission), intent)
+        self._journal.attempt(admission.owner or _owner(admission), intent)
 
     def delivered(self, admission: Admission, *, attempt: int, output_tokens: int) -> None:
         """How much of a running stream was delivered; written at most twice a second."""
@@ -214,7 +214,7 @@ class Accounts:
         if not admission.open:
             return
         admission.open = False
-        self._journal.settled(_owner(admission), records)
+        self._journal.settled(admission.owner or _owner(admission), records)
         if not admission.slices and admission.hold is None:
             return
         cost = tokens = 0
@@ -307,17 +307,15 @@ class Accounts:
 
 def _owner(admission: Admission) -> Owner:
     """The same for every line of a call: what its budgets hold is settled before its first attempt."""
-    owner = admission.owner
-    if owner is None:
-        principal = admission.principal
-        owner = admission.owner = (
-            admission.id,
-            admission.request_id,
-            admission.created_at,
-            principal.key_id,
-            principal.team_id,
-            tuple([(found.lease_id, found.period_id) for found in admission.slices]) if admission.slices else (),
-        )
+    principal = admission.principal
+    owner = admission.owner = (
+        admission.id,
+        admission.request_id,
+        admission.created_at,
+        principal.key_id,
+        principal.team_id,
+        tuple([(found.lease_id, found.period_id) for found in admission.slices]) if admission.slices else (),
+    )
     return owner
 
 

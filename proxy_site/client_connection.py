@@ -86,14 +86,14 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _begin_again(self, head: RepeatedHead, body: bytes) -> None:
         """Between two requests the parser is where it was at the connection's begin, so this one may pass beside it."""
-        self._different_heads = 0
+        self._different_heads = self._gap = 0
         self.cycle = cycle = RequestCycle(self, head.scope, keep_alive=True)
         cycle.repeated(head, body)
 
     def _remember_head(self, data: bytes) -> None:
-        self._different_heads += 1
         cycle = self.cycle
-        if cycle.keep_alive and not cycle.more_body and not self._upgrading:
+        if not self._upgrading and cycle.keep_alive and not cycle.more_body:
+            self._different_heads += 1
             self._head = cycle.head = repeated_head(data, len(cycle.body), cycle.scope)
 
     def _parse(self, data: bytes | memoryview) -> None:

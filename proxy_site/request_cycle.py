@@ -87,7 +87,7 @@ class RequestCycle(RequestResponseCycle):
         finally:
             self._protocol.tasks.discard(self._task)
             # Circles, which would be left to the garbage collector.
-            self._protocol = self._task = self.scope = None  # type: ignore[assignment]
+            self._protocol = self._task = self.scope = self.head = None  # type: ignore[assignment]
 
     def on_response(self) -> None:
         self._protocol.on_response_complete()

@@ -16,10 +16,12 @@ from routing.failures import Failures, failure_headers
 from routing.hedging import Hedging, Make
 from routing.plan import DrawSource, RoutePlan, could_have_served, make_plan
 from routing.retry import Failure, RetryBudget, RetryPolicy, Step, Then, what_follows
-from routing.route_query import RouteQuery
+from routing.route_query import Draws, RouteQuery
 from routing.table import Route
 
 FALLBACK_DEPTH = 8
+NO_CHANCE = Draws()
+"""For a route with one deployment."""
 
 
 class AllFailed(Exception):
@@ -70,6 +72,7 @@ class Walk:
         request = call.request
         likely_input, _, output = call.estimate
         sticky = _sticky_key(call) if route.sticky else None
+        deployments = route.deployments
         # The class's own constructor costs twice as much. No model is forbidden here: the door has asked that.
         query = tuple.__new__(
             RouteQuery,
@@ -77,9 +80,9 @@ class Walk:
         )
         return make_plan(
             query,
-            self._states.candidates(route.deployments, stream=request.stream),
+            self._states.candidates(deployments, stream=request.stream),
             route.plan_strategy,
-            self._draws.next(route.name),
+            self._draws.next(route.name) if len(deployments) > 1 else NO_CHANCE,
         )
 
     def _noted_plan(self, call: Call, route: Route, failures: Failures) -> RoutePlan:
@@ -94,6 +97,13 @@ class Walk:
 class _Leg:
     """One plan walked to its end."""
 
+    _position = 0
+    _same = False
+    _same_again = 0
+    _stale_retried = False
+    _made = 0
+    _policy: RetryPolicy | None = None
+
     def __init__(self, walk: Walk, call: Call, plan: RoutePlan, failures: Failures) -> None:
         self.make: Make = walk._attempts.make
         self._states = walk._states
@@ -101,12 +111,6 @@ class _Leg:
         self._call = call
         self._plan = plan
         self._failures = failures
-        self._position = 0
-        self._same = False
-        self._same_again = 0
-        self._stale_retried = False
-        self._made = 0
-        self._policy: RetryPolicy | None = None
 
     async def run(self) -> Won | None:
         """None when this plan is exhausted; `failures.final` is set when no other may be tried either."""

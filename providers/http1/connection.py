@@ -215,8 +215,12 @@ class Connection(asyncio.Protocol):
         status = self.parser.get_status_code()
         fields = self._fields
         if status >= 200:
-            self._check_size(fields)
-            self.headers = headers = {_name(name): value.decode("latin-1") for name, value in fields}
+            if self._gap > HEADER_LIMIT_BYTES:
+                self._check_size(fields)
+            try:
+                self.headers = headers = {_NAMES[name]: value.decode("latin-1") for name, value in fields}
+            except KeyError:
+                self.headers = headers = {_name(name): value.decode("latin-1") for name, value in fields}
             fields.clear()
             if headers.get("transfer-encoding", "chunked").lower() != "chunked":
                 raise BadAnswer("The answer's transfer encoding is not known.")
@@ -241,12 +245,11 @@ class Connection(asyncio.Protocol):
     # ---------------------------------------------------------------------------------------------------------- inside
 
     def _check_size(self, fields: list[tuple[bytes, bytes]]) -> None:
-        if self._gap > HEADER_LIMIT_BYTES:
-            size = sum([len(name) + len(value) + 4 for name, value in fields])
-            if size > HEADER_LIMIT_BYTES:
-                raise BadAnswer("The answer's headers are too large.")
-            # The rest of this read is body, which has its own limits.
-            self._gap = size
+        size = sum([len(name) + len(value) + 4 for name, value in fields])
+        if size > HEADER_LIMIT_BYTES:
+            raise BadAnswer("The answer's headers are too large.")
+        # The rest of this read is body, which has its own limits.
+        self._gap = size
 
     def _refuse(self, error: Exception) -> None:
         if self.complete:

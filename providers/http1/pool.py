@@ -61,7 +61,7 @@ class Pool:
         """Takes a connection back after a call, or closes it when it cannot carry another one."""
         if not connection.settle(self._endpoint.keepalive_s):
             return
-        waiter = self._next_waiter()
+        waiter = self._next_waiter() if self._waiters else None
         if waiter is None:
             self._idle.append(connection)
         else:

@@ -67,24 +67,39 @@ class DataPlane:
 
     async def _dispatch(self, exchange: HttpExchange) -> None:
         head, policy = exchange.head, self._gateway.table.policy
-        method, path = head.method, head.endpoint
-        if method == "OPTIONS" and is_preflight(head):
+        if head.method == "OPTIONS" and is_preflight(head):
             headers = preflight_headers(head, policy)
-            return await exchange.reply(204 if headers else 403, b"", headers)
+            await exchange.reply(204 if headers else 403, b"", headers)
+            return
         principal = await self._gateway.accounts.check(head.key(policy.api_key_header), head.client_ip)
         if COMPLETIONS_SCOPE not in principal.scopes:
             raise PermissionDenied("This key lacks the scope 'completions'.")
         exchange.principal = principal
-        if path in OPERATIONS:
-            _require(method, "POST")
-            return await self._complete(exchange, path, principal)
-        if path == "models":
-            _require(method, "GET")
-            return await exchange.reply_json(200, list_models(self._gateway.table, principal))
-        if path.startswith("models/"):
-            _require(method, "GET")
-            return await exchange.reply_json(200, one_model(self._gateway.table, principal, unquote(path[7:])))
-        raise UnknownRoute(f"There is no endpoint {method} {head.path[:200]}.")
+        if head.endpoint not in OPERATIONS:
+            await self._tell_models(exchange, principal)
+            return
+        _require(head.method, "POST")
+        options = head.options
+        body = exchange.whole_body()
+        if body is None:
+            body = await exchange.body()
+        request = _decode(OPERATIONS[head.endpoint], body)
+        if options.idempotency_key is not None and not request.stream:
+            await answer_once(self._gateway, exchange, request, body=body, principal=principal, options=options)
+        else:
+            await self._gateway.answer(
+                request, request_id=exchange.request_id, principal=principal, options=options, sink=exchange
+            )
+
+    async def _tell_models(self, exchange: HttpExchange, principal: Principal) -> None:
+        head, table = exchange.head, self._gateway.table
+        if head.endpoint == "models":
+            _require(head.method, "GET")
+            return await exchange.reply_json(200, list_models(table, principal))
+        if head.endpoint.startswith("models/"):
+            _require(head.method, "GET")
+            return await exchange.reply_json(200, one_model(table, principal, unquote(head.endpoint[7:])))
+        raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}.")
 
     def _report(self, exchange: HttpExchange, error: ClientFacing) -> None:
         path = exchange.head.endpoint
@@ -94,17 +109,6 @@ class DataPlane:
             endpoint=path if path in OPERATIONS else "models" if path.startswith("models") else "other",
             duration_s=time.monotonic() - exchange.began_at,
             principal=exchange.principal,
-        )
-
-    async def _complete(self, exchange: HttpExchange, path: str, principal: Principal) -> None:
-        options = exchange.head.options
-        body = await exchange.body()
-        request = _decode(OPERATIONS[path], body)
-        if options.idempotency_key is not None and not request.stream:
-            await answer_once(self._gateway, exchange, request, body=body, principal=principal, options=options)
-            return
-        await self._gateway.answer(
-            request, request_id=exchange.request_id, principal=principal, options=options, sink=exchange
         )
 
 

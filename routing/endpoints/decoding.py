@@ -28,19 +28,26 @@ def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s:
     for name in body:
         if name in fields:
             fields[name](body, name)
-    stream: bool = body.get("stream") or False
-    options: JsonObject | None = body.get("stream_options")
-    if options and not stream:
-        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
-    if stream and operation is Operation.EMBEDDINGS:
-        raise InvalidRequest("Embeddings cannot be streamed.", param="stream")
-    include_usage = options is not None and options.get("include_usage") is True
+    stream, include_usage = (
+        _streaming(operation, body) if "stream" in body or "stream_options" in body else (False, False)
+    )
     # A word in the text may look like a part's type; then the request is measured the careful way for nothing.
     # `in` would first try each of these words as a number, and take twice as long.
     find = raw.find
     has_media = find(b'"image_url"') >= 0 or find(b'"input_audio"') >= 0 or find(b'"file"') >= 0
     # By position: with keywords it would take twice as long.
     return ClientRequest(operation, model, body, stream, include_usage, received_at_s, len(raw), has_media)
+
+
+def _streaming(operation: Operation, body: JsonObject) -> tuple[bool, bool]:
+    """Whether the answer is streamed, and ends with its usage."""
+    stream: bool = body.get("stream") or False
+    options: JsonObject | None = body.get("stream_options")
+    if options and not stream:
+        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    if stream and operation is Operation.EMBEDDINGS:
+        raise InvalidRequest("Embeddings cannot be streamed.", param="stream")
+    return stream, options is not None and options.get("include_usage") is True
 
 
 def _kind(kind: type, article: str) -> Check:

@@ -79,15 +79,17 @@ class HttpExchange:
         self.started = False
         self._body_complete = False
 
+    def whole_body(self, limit: int = BODY_LIMIT_BYTES) -> bytes | None:
+        """The body if it has arrived already, else None; raises `BodyTooLarge`."""
+        whole = self._connection.complete_body() if self._connection is not None else None
+        if whole is not None:
+            self._body_complete = True
+            if len(whole) > limit:
+                raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
+        return whole
+
     async def body(self, limit: int = BODY_LIMIT_BYTES) -> bytes:
-        """The whole body; raises `BodyTooLarge`, `BodyTooSlow` or `ClientGone`."""
-        if self._connection is not None:
-            whole = self._connection.complete_body()
-            if whole is not None:
-                self._body_complete = True
-                if len(whole) > limit:
-                    raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
-                return whole
+        """The whole body once it is there; raises `BodyTooLarge`, `BodyTooSlow` or `ClientGone`."""
         declared = self.head.headers.get(b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > limit:
             await self._discard()

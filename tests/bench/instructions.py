@@ -11,6 +11,7 @@ counted the same way. Needs valgrind (Debian package valgrind). A case takes abo
 
 import argparse
 import asyncio
+import functools
 import os
 import re
 import shutil
@@ -31,6 +32,7 @@ from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
 CONNECTIONS = 32
 WARM_UP = 200
+PUT_OFF_S = 2.0
 NOBODY = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -80,7 +82,7 @@ class Load:
             protocol.data_received(self._request)
         await self._done
         # What was put off until after the answers: reports, and the last connections' clearing up.
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(PUT_OFF_S + 0.05)
 
     def _connected(self, protocol: HttpToolsProtocol, client: FakeClient) -> HttpToolsProtocol:
         def answered(good: bool) -> None:
@@ -144,6 +146,9 @@ async def gateway_protocol() -> Callable[[], HttpToolsProtocol]:
     for task in asyncio.all_tasks() - before:
         task.cancel()
     await asyncio.sleep(0.1)
+    # So slow, hardly two calls would end within the time after which finished calls are reported together.
+    reports = worker.gateway.settlement.reports
+    reports.later = functools.partial(asyncio.get_running_loop().call_later, PUT_OFF_S)
     state = GatewayServerState()
     return lambda: GatewayProtocol(config=config, server_state=state, app_state={})
 

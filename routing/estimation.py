@@ -1,10 +1,13 @@
 """How many tokens a request will take, before anybody counted them. Pure.
 
-Two figures: a likely one (a token is about four bytes of text) for rate limits and routing, and an upper bound (a token
-of a byte-level tokenizer is at least one byte) for budgets, which must never be exceeded.
+Two figures for the input: a likely one (a token is about four bytes of text) for rate limits and routing, and an upper
+bound (a token of a byte-level tokenizer is at least one byte) for budgets, which must never be exceeded.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import orjson
 
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -13,37 +16,142 @@ TOKENS_PER_MESSAGE = 8
 # Vision models charge an image by its tiles; the dearest common case (high detail, 2048 px) is below this.
 TOKENS_PER_IMAGE = 2048
 DEFAULT_OUTPUT_TOKENS = 4096
+LEAST_OUTPUT_TOKENS = 16
+"""The Responses API takes no lower limit, so that its adapter raises those that are."""
+UNKNOWN_WINDOW = 128_000
+"""Taken for the context window of a deployment without one, where a request may fill it."""
+
+CHAT, EMBEDDINGS = Operation.CHAT, Operation.EMBEDDINGS
+TEXT_FIELDS = ("tools", "response_format", "functions", "documents")
+TEXT_PARTS = ("text", "refusal")
+MEDIA_PARTS = ("image_url", "input_audio", "file")
+MEASURED_PARTS = (*TEXT_PARTS, "image_url", "input_audio")
+"""Parts of which the request's bytes, or the tokens of an image, are an upper bound."""
+NAMES = frozenset({"role", "name", "tool_call_id"})
+OWN_TOOLS = ("function", "custom")
+"""Tools that the client runs; the results of others come into the prompt on the provider's side."""
+OPEN_ENDED = frozenset(
+    {
+        "previous_response_id", "conversation", "container", "mcp_servers", "data_sources", "plugins",
+        "web_search_options", "search_parameters", "search_mode", "search_domain_filter", "search_recency_filter",
+    }
+)  # fmt: skip
 
 
 class Estimate(NamedTuple):
-    """`likely_input` and `most_input` tokens; `output` is what the client allows, None when it set no limit."""
+    """`likely_input` and `most_input` tokens; `output` is what the client allows one answer, None when it set no
+    limit; `answers` is how many the upstream makes, some of which it may keep to itself (`best_of`)."""
 
     likely_input: int
     most_input: int
     output: int | None
+    answers: int
 
 
 def estimate(request: ClientRequest) -> Estimate:
     """Text alone is measured by the size of its JSON, which is never smaller than what is in it; a request with images
     or files part by part."""
-    if request.size_bytes and not request.has_media:
-        most = request.size_bytes + TOKENS_PER_MESSAGE * len(request.body.get("messages", ()))
-        output = 0 if request.operation is Operation.EMBEDDINGS else asked_output(request)
+    if request.operation is not CHAT:
+        return _of_prompts(request)
+    body, size = request.body, request.size_bytes
+    output = asked_output(body)
+    answers = asked_answers(body) if "n" in body or "best_of" in body else 1
+    if size and not request.has_media:
+        most = size + TOKENS_PER_MESSAGE * len(body["messages"])
         # The class's own constructor costs twice as much.
-        return tuple.__new__(Estimate, (request.size_bytes // BYTES_PER_TOKEN, most, output))
-    return measured(request)
+        return tuple.__new__(Estimate, (size // BYTES_PER_TOKEN, most, output, answers))
+    return Estimate(prompt_tokens(request), _most_input(request), output, answers)
 
 
-def measured(request: ClientRequest) -> Estimate:
-    """The careful way: what the texts hold, without the JSON around them."""
-    text_bytes, images, messages = _measure(request)
-    media = images * TOKENS_PER_IMAGE
-    framing = messages * TOKENS_PER_MESSAGE
-    return Estimate(
-        likely_input=text_bytes // BYTES_PER_TOKEN + media + framing,
-        most_input=text_bytes + media + framing,
-        output=0 if request.operation is Operation.EMBEDDINGS else asked_output(request),
-    )
+def _of_prompts(request: ClientRequest) -> Estimate:
+    body, size = request.body, request.size_bytes
+    likely = size // BYTES_PER_TOKEN if size else prompt_tokens(request)
+    most = size or len(orjson.dumps(body))
+    if request.operation is EMBEDDINGS:
+        return Estimate(likely, most, output=0, answers=1)
+    answers = asked_answers(body) * len(_prompts(body.get("prompt", "")))
+    return Estimate(likely, most, asked_output(body), answers)
+
+
+def asked_output(body: JsonObject) -> int | None:
+    """Tokens of one answer. Of two limits the larger: which of them counts is the upstream's choice. 0 is no limit to
+    some upstreams. A text completion without a limit has the upstream's own, which is 16 only at OpenAI."""
+    newer, older = body.get("max_completion_tokens"), body.get("max_tokens")
+    if newer is not None and (older is None or newer > older):
+        older = newer
+    # Some clients send 100.0.
+    return int(older) if older else None
+
+
+def asked_answers(body: JsonObject) -> int:
+    """How many answers are made to a prompt: as many as are wanted, or as the best are chosen from."""
+    return max(int(body.get("n") or 1), int(body.get("best_of") or 1))
+
+
+def _prompts(given: Any) -> list[Any]:
+    """The prompts of a text completion, or the inputs of embeddings; a list of numbers is one of them."""
+    if isinstance(given, list) and given and not all(type(each) is int for each in given):
+        return given
+    return [given]
+
+
+def _most_input(request: ClientRequest) -> int:
+    """Every byte a token, but of images that are sent along: an image costs what its tiles do, however it is given."""
+    size = request.size_bytes or len(orjson.dumps(request.body))
+    for url in _images(request.body):
+        size += TOKENS_PER_IMAGE
+        if url.startswith("data:image/"):
+            size -= _string_bytes(url)
+    return size + TOKENS_PER_MESSAGE * len(request.body["messages"])
+
+
+def may_fill_window(request: ClientRequest) -> bool:
+    """Whether the upstream may read more than the request's bytes: a file (its text is packed, and each page counts as
+    an image too), what is only named, what the provider looks up, a part of an unknown kind. The window is the bound."""
+    body = request.body
+    if not OPEN_ENDED.isdisjoint(body) and any(body.get(name) is not None for name in OPEN_ENDED):
+        return True
+    if request.operation is not CHAT:
+        return False
+    # A prompt that OpenAI keeps is named here; a tool that the provider runs adds what it found.
+    if type(body.get("prompt")) is dict or not all(map(_is_own_tool, body.get("tools") or ())):
+        return True
+    return any(message.get("audio") or _has_unmeasured(message.get("content")) for message in body["messages"])
+
+
+def _is_own_tool(tool: Any) -> bool:
+    return type(tool) is dict and tool.get("type") in OWN_TOOLS
+
+
+def _has_unmeasured(content: Any) -> bool:
+    return type(content) is list and not all(type(part) is str or _is_measured(part) for part in content)
+
+
+def _is_measured(part: Any) -> bool:
+    return type(part) is dict and part.get("type") in MEASURED_PARTS
+
+
+def most_output_at(output: int | None, largest: int | None) -> int:
+    """Of one answer by a deployment whose answers have at most `largest` tokens, None where nobody knows."""
+    if output is None:
+        return largest or DEFAULT_OUTPUT_TOKENS
+    return output if output > LEAST_OUTPUT_TOKENS or output == 0 else LEAST_OUTPUT_TOKENS
+
+
+def most_input_at(most_input: int, window: int | None, request: ClientRequest, *, open_ended: bool) -> int:
+    """`most_input` at a deployment with this context window, which no input exceeds; texts are not measured by it."""
+    if open_ended:
+        return window or max(most_input, UNKNOWN_WINDOW)
+    return window if request.has_media and window is not None and window < most_input else most_input
+
+
+def likely_context(request: ClientRequest, likely_input: int) -> int:
+    """What has to fit into the context window: of several prompts the longest, since each has the window to itself."""
+    if request.operation is CHAT:
+        return likely_input
+    given = request.body.get("input" if request.operation is EMBEDDINGS else "prompt", "")
+    several = _prompts(given)
+    return likely_input if len(several) == 1 else min(likely_input, max(map(_text_bytes, several)) // BYTES_PER_TOKEN)
 
 
 def count_tokens(text: str) -> int:
@@ -51,67 +159,69 @@ def count_tokens(text: str) -> int:
     return -(-_string_bytes(text) // BYTES_PER_TOKEN)
 
 
+def prompt_tokens(request: ClientRequest) -> int:
+    """Likely tokens of the input, measured by its texts without the JSON around them."""
+    body = request.body
+    if request.operation is EMBEDDINGS:
+        return _text_bytes(body["input"]) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
+    if request.operation is not CHAT:
+        return _text_bytes(body.get("prompt", "")) // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
+    text = sum(_text_bytes(body[name]) for name in TEXT_FIELDS if body.get(name))
+    media = TOKENS_PER_MESSAGE * len(body["messages"])
+    for message in body["messages"]:
+        more_text, more_media = _message(message)
+        text += more_text
+        media += more_media
+    return text // BYTES_PER_TOKEN + media
+
+
 def message_tokens(message: JsonObject) -> int:
     """Likely tokens of one message of a conversation."""
-    text_bytes, images = _message(message)
-    return text_bytes // BYTES_PER_TOKEN + images * TOKENS_PER_IMAGE + TOKENS_PER_MESSAGE
-
-
-def asked_output(request: ClientRequest) -> int | None:
-    body = request.body
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    if limit is None and request.operation is Operation.COMPLETIONS:
-        limit = 16
-    if limit is None:
-        return None
-    count = body.get("n")
-    # Some clients send 100.0.
-    return int(limit) if count is None else int(limit) * int(count or 1)
-
-
-def _measure(request: ClientRequest) -> tuple[int, int, int]:
-    """(bytes of text, images, messages)"""
-    body = request.body
-    if request.operation is Operation.EMBEDDINGS:
-        size = _text_bytes(body["input"])
-        return size, 0, 1
-    if request.operation is Operation.COMPLETIONS:
-        return _text_bytes(body.get("prompt", "")), 0, 1
-    text = sum(_text_bytes(body[name]) for name in ("tools", "response_format", "functions") if body.get(name))
-    images = 0
-    for message in body["messages"]:
-        more_text, more_images = _message(message)
-        text += more_text
-        images += more_images
-    return text, images, len(body["messages"])
+    text_bytes, media = _message(message)
+    return text_bytes // BYTES_PER_TOKEN + media + TOKENS_PER_MESSAGE
 
 
 def _message(message: JsonObject) -> tuple[int, int]:
-    content = message.get("content")
-    calls = message.get("tool_calls")
-    text = _text_bytes(calls) if calls else 0
-    if isinstance(content, str):
-        return text + _string_bytes(content), 0
-    if content is None:
-        return text, 0
-    more_text, images = _parts(content)
-    return text + more_text, images
+    """(bytes of text, tokens of what is no text)"""
+    text = media = 0
+    for name, value in message.items():
+        if name == "content" and isinstance(value, list):
+            for part in value:
+                more_text, more_media = _part(part)
+                text += more_text
+                media += more_media
+        elif value and name not in NAMES:
+            text += _string_bytes(value) if isinstance(value, str) else _text_bytes(value)
+    return text, media
+
+
+def _part(part: Any) -> tuple[int, int]:
+    if isinstance(part, str):
+        return _string_bytes(part), 0
+    if not isinstance(part, dict):
+        return 0, 0
+    for name in TEXT_PARTS:
+        if isinstance(part.get(name), str):
+            return _string_bytes(part[name]), 0
+    if part.get("type") in MEDIA_PARTS:
+        return 0, TOKENS_PER_IMAGE
+    # Of an unknown kind: it may be text, or the bytes of a picture.
+    return 0, min(_text_bytes(part) // BYTES_PER_TOKEN, TOKENS_PER_IMAGE)
+
+
+def _images(body: JsonObject) -> Iterator[str]:
+    """The addresses of all images in the messages."""
+    for message in body["messages"]:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict) and part.get("type") == "image_url":
+                image = part.get("image_url")
+                url = image.get("url") if isinstance(image, dict) else image
+                yield url if isinstance(url, str) else ""
 
 
 def _string_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _parts(parts: list[Any]) -> tuple[int, int]:
-    text = images = 0
-    for part in parts:
-        if not isinstance(part, dict):
-            continue
-        if isinstance(part.get("text"), str):
-            text += _string_bytes(part["text"])
-        elif part.get("type") in ("image_url", "file", "input_audio"):
-            images += 1
-    return text, images
 
 
 def _text_bytes(value: Any) -> int:
@@ -134,8 +244,8 @@ def _text_bytes(value: Any) -> int:
 
 def needs(request: ClientRequest) -> frozenset[str]:
     """The capabilities a deployment must have for this request, as named in `providers.capabilities`."""
-    if request.operation is Operation.EMBEDDINGS:
-        return EMBEDDINGS
+    if request.operation is EMBEDDINGS:
+        return ONLY_EMBEDDINGS
     body = request.body
     if ASKING.isdisjoint(body) and not request.has_media and request.size_bytes:
         return NOTHING
@@ -153,7 +263,7 @@ def needs(request: ClientRequest) -> frozenset[str]:
 
 
 NOTHING: frozenset[str] = frozenset()
-EMBEDDINGS = frozenset({"embeddings"})
+ONLY_EMBEDDINGS = frozenset({"embeddings"})
 ASKING = frozenset({"tools", "functions", "response_format"})
 
 

@@ -104,8 +104,9 @@ class Gateway:
         sent or spent; the caller writes those."""
         route = self._route(request, principal)
         size = estimate(request)
+        likely_input, _, output, answers = size
         admission = await self.accounts.admit(
-            principal, request_id=request_id, tokens=size.likely_input + (size.output or 0)
+            principal, request_id=request_id, tokens=likely_input + (output or 0) * answers
         )
         call = self._begin(request, request_id, admission, route, size, options, sink)
         self.active.add(call)

@@ -17,7 +17,7 @@ from providers.types import Usage
 from routing.attempts import Won
 from routing.call import Attempt, Call
 from routing.errors import ClientFacing
-from routing.estimation import DEFAULT_OUTPUT_TOKENS, count_tokens, measured
+from routing.estimation import count_tokens, may_fill_window, most_input_at, most_output_at, prompt_tokens
 from routing.rates import RateBook
 from routing.reporting import Reports, finished_call
 
@@ -33,11 +33,13 @@ class Settlement:
 
     def reserve(self, call: Call) -> Awaitable[None]:
         """Holds the most this call can cost at its dearest candidate, in each budget of its key."""
-        _, most_input, output = call.estimate
+        _, most_bytes, output, answers = call.estimate
+        open_ended = may_fill_window(call.request)
         most, tokens = 0, 0
         known = True
         for deployment in _reachable(call):
-            most_output = output if output is not None else deployment.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+            most_input = most_input_at(most_bytes, deployment.context_window, call.request, open_ended=open_ended)
+            most_output = answers * most_output_at(output, deployment.max_output_tokens)
             if most_input + most_output > tokens:
                 tokens = most_input + most_output
             rates = self._rates.at(deployment.prices, most_input)
@@ -113,7 +115,7 @@ class Settlement:
         if won is not None and won.stream is not None:
             usage, source = _cut_usage(call, won)
         elif status == 499 and call.attempts and call.attempts[-1].outcome in CLIENT_LEFT:
-            usage, source = Usage(input_tokens=measured(call.request).likely_input), "estimated"
+            usage, source = Usage(input_tokens=prompt_tokens(call.request)), "estimated"
         else:
             usage, source = NOTHING, "estimated"
         self._conclude(call, won=won, status=status, error=error, usage=usage, source=source)
@@ -202,7 +204,7 @@ def _cut_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
 
 
 def _counted(call: Call, text: str) -> Usage:
-    return Usage(input_tokens=measured(call.request).likely_input, output_tokens=count_tokens(text))
+    return Usage(input_tokens=prompt_tokens(call.request), output_tokens=count_tokens(text))
 
 
 def _records(call: Call, ended: FinishedCall, last: Attempt | None) -> tuple[CallRecord, ...]:

@@ -11,7 +11,7 @@ from providers.specs import DeploymentSpec
 from routing.attempts import Attempts, CandidateUnusable, Won
 from routing.call import Call
 from routing.errors import ClientFacing
-from routing.estimation import needs
+from routing.estimation import CHAT, likely_context, needs
 from routing.failures import Failures, failure_headers
 from routing.hedging import Hedging, Make
 from routing.plan import DrawSource, RoutePlan, could_have_served, make_plan
@@ -70,7 +70,9 @@ class Walk:
 
     def plan(self, call: Call, route: Route) -> RoutePlan:
         request = call.request
-        likely_input, _, output = call.estimate
+        likely_input, _, output, _ = call.estimate
+        if request.operation is not CHAT:
+            likely_input = likely_context(request, likely_input)
         sticky = _sticky_key(call) if route.sticky else None
         deployments = route.deployments
         # The class's own constructor costs twice as much. No model is forbidden here: the door has asked that.

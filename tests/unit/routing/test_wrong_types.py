@@ -13,7 +13,7 @@ from providers.errors import UpstreamError
 from providers.types import Operation
 from routing.endpoints.decoding import decode
 from routing.errors import RequestError
-from routing.estimation import estimate, measured, needs
+from routing.estimation import estimate, likely_context, may_fill_window, needs, prompt_tokens
 from tests.unit.routing.pools import deployment, provider
 
 OTHERS = [None, True, -1, 1e300, "", [], [[]], {}, {"x": None}, [None]]
@@ -81,7 +81,8 @@ def travels(operation: Operation, body: dict[str, Any], kinds: list[str]) -> int
         request = decode(operation, body, raw=json.dumps(body).encode(), received_at_s=1)
     except RequestError:
         return 0
-    needs(request), estimate(request), measured(request)
+    needs(request), may_fill_window(request), prompt_tokens(request)
+    likely_context(request, estimate(request).likely_input)
     arrived = 0
     for kind in kinds:
         try:

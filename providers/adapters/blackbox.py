@@ -105,7 +105,9 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
         max_tokens_field="max_tokens",
         # Usage always comes; the option is not among the documented fields.
         accepts_stream_options=False,
-        refused=frozenset({"web_search_options", "audio", "moderation", "suffix", "echo", "best_of"}),
+        refused=frozenset(
+            {"web_search_options", "audio", "moderation", "suffix", "echo", "best_of", *openrouter.CHOOSING}
+        ),
         dropped=frozenset(
             {
                 "metadata", "store", "service_tier", "verbosity", "prediction", "modalities", "safety_identifier",
@@ -121,6 +123,7 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         _refuse(body, deployment.provider.name)
+        openrouter.refuse_other_models(body, deployment.provider.name)
         if "user" not in body and request.body.get("safety_identifier"):
             body["user"] = request.body["safety_identifier"]
         effort = body.pop("reasoning_effort", None)

@@ -11,7 +11,7 @@ import orjson
 
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
 from providers.adapters.request_quirks import apply_quirks
-from providers.dialects import upstream_errors
+from providers.dialects import model_choice, upstream_errors
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
 from providers.errors import BadAnswer, ServerFailed, Unsupported, UpstreamError
@@ -28,6 +28,7 @@ BASE_HEADERS = (
 )
 
 
+CHOOSING = model_choice.FIELDS
 REMEMBERED = 1024
 """Header tuples kept at most, one for each credential in use."""
 
@@ -71,6 +72,8 @@ class OpenAICompatibleAdapter(Adapter):
         if request.operation not in self.operations:
             raise Unsupported(field=request.operation.value, provider=provider.name)
         body = dict(request.body)
+        if not CHOOSING.isdisjoint(body):
+            model_choice.leave_out(body, CHOOSING, provider.name)
         body["model"] = deployment.upstream_model
         quirks = self._quirks.get(deployment)
         if request.stream:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import orjson
 
-from providers.adapters.base import ClientStream
+from providers.adapters.base import ClientStream, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter
-from providers.dialects import upstream_errors
+from providers.dialects import model_choice, upstream_errors
 from providers.dialects.chunk_repair import RepairedRelay
 from providers.dialects.retry_after import retry_after_s
 from providers.errors import ModelNotFound, QuotaExhausted, RateLimited, Unsupported, UpstreamError
@@ -19,6 +19,9 @@ _OPTION_HEADERS = (
     ("app_title", "x-openrouter-title"),
     ("app_categories", "x-openrouter-categories"),
 )
+
+# Beside `models`: a preset may hold a model, and the route names other models where none are given.
+CHOOSING = frozenset({"preset", "route"})
 
 # What a model's endpoints lack, as the 404 words it, and the request's field that asked for it.
 _LACKING = (("'tool_choice'", "tool_choice"), ("tool use", "tools"), ("image input", "messages"))
@@ -40,6 +43,13 @@ def repair_answer(answer: JsonObject) -> bool:
     return is_changed
 
 
+def refuse_other_models(body: JsonObject, provider: str) -> None:
+    """Plugins and server tools that ask further models, which the client could name."""
+    for name in ("tools", "plugins"):
+        if name in body:
+            model_choice.refuse_in(body[name], name, provider)
+
+
 class OpenRouterAdapter(OpenAICompatibleAdapter):
     """`options`: `app_url`, `app_title`, `app_categories` name the calling application in OpenRouter's rankings."""
 
@@ -48,12 +58,14 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
     default_base_url = "https://openrouter.ai/api/v1"
     version_path = "/api/v1"
     repairs = True
+    quirks = Quirks(refused=CHOOSING)
 
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
         named = ((header, provider.options.get(option)) for option, header in _OPTION_HEADERS)
         return super().auth_headers(secret, provider) + tuple((name, str(value)) for name, value in named if value)
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
+        refuse_other_models(body, deployment.provider.name)
         if request.operation is not Operation.CHAT or "transforms" in body:
             return body
         # OpenRouter compresses the middle of long conversations for small models by itself, which would hide overflows

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from providers.dialects.model_choice import WHY
 from providers.dialects.openai_responses.request import encode_request
 from providers.errors import Unsupported
 from providers.types import (
@@ -27,12 +28,13 @@ if TYPE_CHECKING:  # at run time the registry of adapters imports this module
 
 SENT = frozenset(
     {
-        "model", "models", "preset", "effort", "input", "instructions", "max_output_tokens", "max_steps", "temperature",
+        "model", "preset", "effort", "input", "instructions", "max_output_tokens", "max_steps", "temperature",
         "top_p", "reasoning", "response_format", "tools", "tool_choice", "stream", "store", "previous_response_id",
         "background", "language_preference", "prompt_cache_key", "service_tier",
     }
 )  # fmt: skip
-OWN_FIELDS = ("models", "preset", "effort", "max_steps", "language_preference")
+OWN_FIELDS = ("effort", "max_steps", "language_preference")
+CHOOSING = ("models", "preset")
 
 # Sonar's names, as clients still use them. A preset alone may resolve to another vendor's model, so the model is pinned.
 SONAR = "perplexity/sonar"
@@ -56,7 +58,7 @@ def encode_agent_request(
     call: ChatCall, *, model: str, quirks: "Quirks", provider: str, options: Mapping[str, Any]
 ) -> JsonObject:
     """`options` may hold `preset`, and `web_search` to say whether the web is searched without being asked."""
-    _refuse_search_wishes(call, provider)
+    _refuse_wishes(call, provider)
     messages = tuple(_plain_message(message, provider) for message in call.messages)
     tools = _allowed_tools(call)
     if any(tool.custom for tool in tools):
@@ -83,7 +85,10 @@ def encode_agent_request(
     return {name: value for name, value in body.items() if name in SENT}
 
 
-def _refuse_search_wishes(call: ChatCall, provider: str) -> None:
+def _refuse_wishes(call: ChatCall, provider: str) -> None:
+    for name in CHOOSING:
+        if call.extra.get(name):
+            raise Unsupported(field=name, provider=provider, why=WHY)
     for name in ("return_images", "return_related_questions"):
         if call.extra.get(name):
             raise Unsupported(field=name, provider=provider)

@@ -6,6 +6,7 @@ from typing import Any
 
 from providers.dialects.anthropic_messages.schema import restrict_schema
 from providers.dialects.anthropic_messages.traits import ModelTraits
+from providers.dialects.model_choice import WHY, chooses_model
 from providers.errors import ClientFault, Unsupported
 from providers.types import ChatCall, JsonObject, Message, ResponseFormat, Tool, ToolChoice
 
@@ -81,6 +82,8 @@ def _encode_hosted(tool: Tool, kind: str, provider: str) -> JsonObject:
     """A tool that the provider runs itself; another vendor's is none of its own."""
     if not _HOSTED.fullmatch(kind):
         raise Unsupported(field="tools", provider=provider, why=f"a tool of type '{kind}'")
+    if chooses_model(tool.extra):
+        raise Unsupported(field="tools", provider=provider, why=WHY)
     return {"type": kind, **({} if tool.name in ("", kind) else {"name": tool.name}), **tool.extra}
 
 

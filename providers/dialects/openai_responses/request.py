@@ -7,6 +7,7 @@ What has no place in a Responses request is refused with `Unsupported` when a cl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from providers.dialects.model_choice import WHY, chooses_model
 from providers.dialects.openai_responses.items import decode_items, encode_items
 from providers.errors import ClientFault, Unsupported
 from providers.types import ChatCall, JsonObject, Message, ResponseFormat, TextPart, Tool, ToolChoice
@@ -132,6 +133,8 @@ def encode_tool(tool: Tool, *, accepts_strict: bool, provider: str) -> JsonObjec
     if hosted is not None:
         if hosted not in HOSTED_TOOLS:
             raise Unsupported(field=f"tools.{hosted}", provider=provider)
+        if chooses_model(tool.extra):
+            raise Unsupported(field=f"tools.{hosted}", provider=provider, why=WHY)
         return tool.extra
     encoded: JsonObject = {"type": "custom" if tool.custom else "function", "name": tool.name}
     if tool.description is not None:

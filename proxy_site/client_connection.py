@@ -93,8 +93,10 @@ class GatewayProtocol(HttpToolsProtocol):
     def _remember_head(self, data: bytes) -> None:
         cycle = self.cycle
         if not self._upgrading and cycle.keep_alive and not cycle.more_body:
-            self._different_heads += 1
-            self._head = cycle.head = repeated_head(data, len(cycle.body), cycle.scope)
+            head = repeated_head(data, len(cycle.body), cycle.scope)
+            if head is not None:
+                self._different_heads += 1
+                self._head = cycle.head = head
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:

@@ -348,7 +348,7 @@ FIRST_TWO = [(request(PLAIN), 20), (request(PLAIN, b""), 20)]
         ([request(PLAIN, beyond=1), b"!"], 1),
         ([request(PLAIN, beyond=-1)], 1),
         ([request(PLAIN) * 2], 1),
-        ([request(PLAIN) + b"\r\n", request(PLAIN)], 1),
+        ([request(PLAIN) + b"\r\n", request(PLAIN)], 2),
         ([b"\r\n", request(PLAIN)], 2),
         ([request(PLAIN)[:1], request(PLAIN)[1:]], 1),
         ([request(PLAIN) + request(PLAIN)[:9], request(PLAIN)[9:], request(PLAIN)], 2),

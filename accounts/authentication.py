@@ -46,7 +46,7 @@ class KeyTable:
         self._known: dict[str, KnownKey] = {}
         self._public_ids: dict[int, str] = {}
         self._unknown: dict[str, float] = {}
-        self._reading: dict[str, asyncio.Future[KeyRow | None]] = {}
+        self._reading: dict[str, asyncio.Future[KnownKey | None]] = {}
         self._generation = 0
         self._serve_until = monotonic() + self._settings.grace_without_sql_s
 
@@ -105,7 +105,6 @@ class KeyTable:
         """Takes over one poll: what changed is replaced in place, so that no warm key turns cold by a change."""
         self._serve_until = monotonic() + self._settings.grace_without_sql_s
         if changes.any:
-            self._generation += 1
             self._unknown.clear()
         for public_id in changes.asked:
             row = changes.rows.get(public_id)
@@ -118,6 +117,9 @@ class KeyTable:
 
     def to_reread(self, change_keys: set[int], change_teams: set[int], everybody: bool) -> tuple[str, ...]:
         """Which of the known keys a poll must read again: the changed ones, and the longest unread among the rest."""
+        if change_keys or change_teams or everybody:
+            # From now on: a row whose reading began before may lack these changes, whenever it arrives.
+            self._generation += 1
         now = monotonic()
         old = []
         found = []
@@ -147,21 +149,12 @@ class KeyTable:
             return warm
         if self._unknown.get(public_id, 0.0) > monotonic():
             raise InvalidApiKey("The API key is wrong.")
-        generation = self._generation
-        row = await self._read(public_id)
-        if row is None:
-            if len(self._unknown) >= UNKNOWN_AT_MOST:
-                self._unknown.clear()
-            if generation == self._generation:
-                self._unknown[public_id] = monotonic() + UNKNOWN_FOR_S
+        known = await self._read(public_id)
+        if known is None:
             raise InvalidApiKey("The API key is wrong.")
-        known = self._known.get(public_id) or self._install(row)
-        if generation != self._generation:
-            # Something changed while the row was being read: the next poll reads it again.
-            known.read_at = 0.0
         return known
 
-    async def _read(self, public_id: str) -> KeyRow | None:
+    async def _read(self, public_id: str) -> KnownKey | None:
         """One query per id at a time, however many calls wait for it."""
         reading = self._reading.get(public_id)
         if reading is None:
@@ -172,17 +165,31 @@ class KeyTable:
         except SqlUnavailable as error:
             raise AccountsUnavailable("API keys cannot be checked at the moment.") from error
 
-    async def _query(self, public_id: str) -> KeyRow | None:
-        rows = await self._door.run(
-            lambda: self._source.read((public_id,)),
-            timeout_s=self._settings.sql_timeout_s,
-            late=self._arrived,
-        )
-        return rows.get(public_id)
+    async def _query(self, public_id: str) -> KnownKey | None:
+        began = self._generation
 
-    def _arrived(self, rows: Mapping[str, KeyRow]) -> None:
-        for row in rows.values():
-            self._install(row)
+        def arrived(rows: Mapping[str, KeyRow]) -> None:
+            # What a late row says is as old as its question: it adds to what is known by now and corrects none of it.
+            if began == self._generation and public_id in rows and public_id not in self._known:
+                self._install(rows[public_id]).read_at = 0.0
+
+        rows = await self._door.run(
+            lambda: self._source.read((public_id,)), timeout_s=self._settings.sql_timeout_s, late=arrived
+        )
+        if public_id not in rows:
+            self._remember_unknown(public_id, began)
+            return None
+        known = self._known.get(public_id) or self._install(rows[public_id])
+        if began != self._generation:
+            # Something changed while the row was being read: the next poll reads it again.
+            known.read_at = 0.0
+        return known
+
+    def _remember_unknown(self, public_id: str, generation: int) -> None:
+        if len(self._unknown) >= UNKNOWN_AT_MOST:
+            self._unknown.clear()
+        if generation == self._generation:
+            self._unknown[public_id] = monotonic() + UNKNOWN_FOR_S
 
     def _install(self, row: KeyRow) -> KnownKey:
         used_at = self._known[row.public_id].used_at if row.public_id in self._known else self._clock()

@@ -1,7 +1,8 @@
 """Stand-ins for SQL: the same promises in memory, and outages on demand."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from accounts.budgets import Grant, Return
@@ -11,18 +12,30 @@ from accounts.sql_door import SqlUnavailable
 
 
 class FakeDoor:
-    """Runs jobs in place, after letting other tasks run."""
+    """Runs jobs in place, after letting other tasks run. `frozen`: a job is done, but nobody hears of it before `thaw`."""
 
     def __init__(self) -> None:
         self.down = False
+        self.frozen = False
         self.jobs = 0
+        self._answers: list[Callable[[], None]] = []
 
     async def run(self, job, *, timeout_s, late=None) -> Any:
         self.jobs += 1
         await asyncio.sleep(0)
         if self.down:
             raise SqlUnavailable("down")
-        return job()
+        result = job()
+        if self.frozen:
+            if late is not None:
+                self._answers.append(partial(late, result))
+            raise SqlUnavailable("not in time")
+        return result
+
+    def thaw(self) -> None:
+        self.frozen = False
+        while self._answers:
+            self._answers.pop(0)()
 
 
 class FakeLedger:

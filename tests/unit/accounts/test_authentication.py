@@ -168,6 +168,64 @@ async def test_without_sql_known_keys_work_and_unknown_ones_are_not_called_wrong
         await bench.table.authenticate(stored()[1], None)
 
 
+async def test_an_answer_that_came_too_late_is_used_by_the_next_call_and_read_again_at_the_next_poll():
+    row, token = stored()
+    bench = Bench(row)
+    bench.door.frozen = True
+    with pytest.raises(AccountsUnavailable):
+        await bench.table.authenticate(token, None)
+    bench.door.thaw()
+
+    assert await bench.table.authenticate(token, None)
+    assert bench.source.reads == [(row.public_id,)]
+    bench.poll()
+    assert bench.source.reads == [(row.public_id,)] * 2
+
+
+async def test_a_row_that_arrives_after_its_key_was_revoked_opens_nothing():
+    row, token = stored()
+    bench = Bench(row)
+    bench.door.frozen = True
+    with pytest.raises(AccountsUnavailable):
+        await bench.table.authenticate(token, None)
+    bench.source.rows[row.public_id] = replace(row, usable_until=NOW)
+    bench.poll(keys=frozenset({7}))
+    bench.door.thaw()
+
+    with pytest.raises(InvalidApiKey):
+        await bench.table.authenticate(token, None)
+
+
+async def test_a_row_that_arrives_late_replaces_none_that_was_read_after_it():
+    row, token = stored()
+    bench = Bench(row)
+    bench.door.frozen = True
+    with pytest.raises(AccountsUnavailable):
+        await bench.table.authenticate(token, None)
+    bench.source.rows[row.public_id] = replace(row, team="new")
+    bench.door.frozen = False
+    await bench.table.authenticate(token, None)
+    bench.door.thaw()
+
+    assert (await bench.table.authenticate(token, None)).team == "new"
+
+
+async def test_a_row_read_before_a_change_that_arrives_during_its_poll_is_read_again_at_the_next():
+    row, token = stored()
+    bench = Bench(row)
+    first = asyncio.ensure_future(bench.table.authenticate(token, None))
+    while not bench.door.jobs:
+        await asyncio.sleep(0)
+    asked = bench.table.to_reread({7}, set(), False)
+    assert await first
+    bench.table.apply(Changes(any=True, asked=asked, rows={}))
+    bench.source.rows[row.public_id] = replace(row, usable_until=NOW)
+    bench.poll()
+
+    with pytest.raises(InvalidApiKey):
+        await bench.table.authenticate(token, None)
+
+
 async def test_known_keys_work_only_so_long_without_sql():
     row, token = stored()
     bench = Bench(row)

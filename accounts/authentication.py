@@ -116,7 +116,8 @@ class KeyTable:
                 self._install(row)
 
     def to_reread(self, change_keys: set[int], change_teams: set[int], everybody: bool) -> tuple[str, ...]:
-        """Which of the known keys a poll must read again: the changed ones, and the longest unread among the rest."""
+        """Which of the known keys a poll must read again: the changed ones, and the longest unread among the rest. The
+        changed ones count as unread until `apply`, so that a poll that fails leaves them to the next."""
         if change_keys or change_teams or everybody:
             # From now on: a row whose reading began before may lack these changes, whenever it arrives.
             self._generation += 1
@@ -127,6 +128,7 @@ class KeyTable:
             if self._clock() - known.used_at > FORGET_AFTER_S:
                 self.forget_unused(known)
             elif everybody or known.row.id in change_keys or known.row.team_id in change_teams:
+                known.read_at = 0.0
                 found.append(public_id)
             elif now - known.read_at > REREAD_AFTER_S:
                 old.append((known.read_at, public_id))

@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError
 from accounts.authentication import KeyTable
 from accounts.budgets import BudgetBook
 from accounts.journal import Journal, Orphan, orphans, whole_lines
-from accounts.key_source import Changes, KeySource
+from accounts.key_source import ChangeNote, Changes, KeySource
 from accounts.ledger import book, end_leases, sweep_leases
 from accounts.models import AccountChange, ApiKey
 from accounts.records import AccountsSettings
@@ -110,12 +110,17 @@ class Background:
             await asyncio.sleep(seconds)
 
     async def _follow(self) -> None:
-        note = await self._lookups.run(self._source.changes, timeout_s=self._settings.sql_timeout_s)
-        asked = self._keys.to_reread(set(note.keys), set(note.teams), note.everybody)
+        note = await self._lookups.run(
+            self._source.changes, timeout_s=self._settings.sql_timeout_s, late=self._to_reread
+        )
+        asked = self._to_reread(note)
         rows = await self._lookups.run(lambda: self._source.read(asked), timeout_s=None) if asked else {}
         changed = bool(note.keys or note.teams or note.everybody)
         self._keys.apply(Changes(any=changed, asked=asked, rows=rows))
         self._sweep()
+
+    def _to_reread(self, note: ChangeNote) -> tuple[str, ...]:
+        return self._keys.to_reread(set(note.keys), set(note.teams), note.everybody)
 
     async def _renew(self) -> None:
         await self._budgets.tick()

@@ -38,7 +38,7 @@ class SqlDoor:
         return not self._breaker.open
 
     async def run(
-        self, job: Callable[[], Result], *, timeout_s: float | None, late: Callable[[Result], None] | None = None
+        self, job: Callable[[], Result], *, timeout_s: float | None, late: Callable[[Result], object] | None = None
     ) -> Result:
         """Runs `job` in a thread. Raises SqlUnavailable; a programming error in `job` is raised as it is."""
         if self._stuck >= self._threads or not self._breaker.permits(monotonic()):
@@ -59,7 +59,7 @@ class SqlDoor:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _missed(
-        self, future: "Future[Result]", loop: asyncio.AbstractEventLoop, late: Callable[[Result], None] | None
+        self, future: "Future[Result]", loop: asyncio.AbstractEventLoop, late: Callable[[Result], object] | None
     ) -> None:
         self._failed()
         self._stuck += 1

@@ -10,7 +10,6 @@ from io import StringIO
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 
 from accounts.admission import Accounts
@@ -33,6 +32,7 @@ from accounts.records import CEILING, AccountsSettings
 from accounts.retention import delete_old_usage
 from accounts.usage_reports import usage_report
 from tests.e2e.gateway_process import free_port
+from tests.integration.accounts.waiting import run, until
 from tests.unit.accounts.builders import intent, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,30 +48,12 @@ async def accounts(tmp_path):
     await found.aclose()
 
 
-async def run(function, *arguments, **options):
-    def job():
-        try:
-            return function(*arguments, **options)
-        finally:
-            connection.close()  # each thread has its own, and the pool is small
-
-    return await asyncio.to_thread(job)
-
-
 async def one_call(accounts: Accounts, token: str, *, cost: int = 100, **changes) -> None:
     principal = await accounts.authenticate(token, None)
     admission = await accounts.admit(principal, request_id="req_1", tokens=50)
     await accounts.reserve(admission, cost_nano_usd=1_000, tokens=50)
     accounts.attempt_started(admission, intent())
     accounts.settle(admission, [record(cost_nano_usd=cost, **changes)])
-
-
-async def until(condition, *, seconds: float = 5.0) -> float:
-    started = time.monotonic()
-    while not await condition():
-        assert time.monotonic() - started < seconds, "it did not happen in time"
-        await asyncio.sleep(0.05)
-    return time.monotonic() - started
 
 
 async def test_a_call_ends_as_one_ledger_row_in_every_sum(accounts):

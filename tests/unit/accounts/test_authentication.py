@@ -117,6 +117,18 @@ async def test_a_change_is_seen_at_the_next_poll(change):
         await bench.table.authenticate(token, None)
 
 
+async def test_a_change_whose_poll_failed_is_seen_at_the_next():
+    row, token = stored()
+    bench = Bench(row)
+    await bench.table.authenticate(token, None)
+    bench.source.rows[row.public_id] = replace(row, usable_until=NOW)
+    bench.table.to_reread({7}, set(), False)
+    bench.poll()
+
+    with pytest.raises(InvalidApiKey):
+        await bench.table.authenticate(token, None)
+
+
 async def test_a_deleted_key_is_gone_at_the_next_poll():
     row, token = stored()
     bench = Bench(row)

@@ -1,0 +1,52 @@
+"""How a worker learns of changed keys from a database that is slow."""
+
+import asyncio
+import time
+
+import pytest
+from django.conf import settings as django_settings
+
+from accounts.admission import Accounts
+from accounts.errors import InvalidApiKey
+from accounts.key_source import ChangeNote, SqlKeySource
+from accounts.provisioning import KeyOrder, create_key, revoke_key
+from tests.integration.accounts.waiting import run, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class SlowOnce(SqlKeySource):
+    """Reads the next changes at once and hands them over too late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow = False
+
+    def changes(self) -> ChangeNote:
+        note = super().changes()
+        if self.slow and note.keys:
+            self.slow = False
+            time.sleep(1.2)
+        return note
+
+
+async def test_a_change_that_the_database_told_too_late_is_not_forgotten(tmp_path):
+    issued = await run(create_key, KeyOrder(name="k"))
+    source = SlowOnce()
+    accounts = Accounts(pepper=django_settings.KEY_PEPPER, data_dir=tmp_path, key_source=source)
+    await accounts.open()
+    await accounts.authenticate(issued.token, None)
+    await asyncio.sleep(0.7)
+    source.slow = True
+    await run(revoke_key, issued.key.pk)
+
+    async def refused() -> bool:
+        try:
+            await accounts.authenticate(issued.token, None)
+        except InvalidApiKey:
+            return True
+        return False
+
+    await until(refused)
+    assert not source.slow
+    await accounts.aclose()

@@ -76,9 +76,9 @@ def replay(lines: Iterable[bytes]) -> tuple[list[Settlement], int]:
         except (ValueError, TypeError, KeyError):
             damaged += 1
     for attempts in open_attempts.values():
-        last = max(attempts)
-        records = [_estimated(attempt, final=number == last) for number, attempt in sorted(attempts.items())]
-        settled.append(_settlement(attempts[last].owner, records))
+        answered = _answered(attempts)
+        records = [_estimated(attempt, final=number == answered) for number, attempt in sorted(attempts.items())]
+        settled.append(_settlement(attempts[answered].owner, records))
     return settled, damaged
 
 
@@ -104,6 +104,11 @@ def _fold(line: bytes, settled: list[Settlement], open_attempts: dict[str, dict[
         open_attempts.pop(value[0], None)
     else:
         raise ValueError(f"unknown journal line {kind!r}")
+
+
+def _answered(attempts: dict[int, _Open]) -> int:
+    """The attempt that has delivered, which the last one need not be (a hedge); of none that has, the last."""
+    return max(attempts, key=lambda number: (attempts[number].delivered, number))
 
 
 def _settlement(owner: list[Any], records: list[CallRecord]) -> Settlement:

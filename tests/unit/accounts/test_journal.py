@@ -232,6 +232,18 @@ def test_replay_books_settled_calls_as_they_were_and_open_ones_as_estimated(jour
     assert settlements[1].bookings == ((3, 4),)
 
 
+@pytest.mark.parametrize("winner", [1, 2])
+def test_a_replay_charges_the_attempt_that_delivered_and_not_the_one_that_ran_beside_it(journal, tmp_path, winner):
+    journal.attempt(owner("hedged"), intent(1))
+    journal.attempt(owner("hedged"), intent(2))
+    journal.progress("hedged", winner, 500)
+    calls, _ = replay(lines_on_disk(tmp_path))
+
+    charged = [found for found in calls[0].records if found.final]
+    assert [(found.attempt, found.output_tokens) for found in charged] == [(winner, 500)]
+    assert [found.cost_nano_usd for found in calls[0].records if not found.final] == [0]
+
+
 def test_an_unknown_price_stays_unknown_in_a_replay(journal, tmp_path):
     journal.attempt(owner("open"), intent(rates=None))
 

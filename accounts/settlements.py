@@ -27,6 +27,8 @@ class Settlement(NamedTuple):
 # Parsed in one go: enough to spread the overhead of a call, and few enough to stay in the processor's cache.
 LINES_AT_ONCE = 20
 FIELDS = len(CallRecord._fields)
+TOLD = slice(CallRecord._fields.index("input_tokens"), CallRecord._fields.index("provider_cost_nano_usd") + 1)
+"""The seven numbers that an upstream tells: five counts of tokens, what the client pays and what it costs us."""
 
 
 def settlements(lines: Sequence[bytes]) -> list[Settlement]:
@@ -45,14 +47,15 @@ def _record(values: Sequence[Any]) -> CallRecord:
     """Bounded: no call has more than the ceiling, whatever its upstream said."""
     # A line of an older version may lack the last fields.
     record = CallRecord._make(values) if len(values) == FIELDS else CallRecord(*values)
-    cost = record.cost_nano_usd
-    if record.input_tokens <= CEILING and record.output_tokens <= CEILING and (cost is None or cost <= CEILING):
+    told: Sequence[Any] = record[TOLD]  # type: ignore[assignment]
+    given, made, cached, written, thought, cost, paid = told
+    if (
+        given <= CEILING and made <= CEILING and cached <= CEILING and written <= CEILING and thought <= CEILING
+        and (cost is None or cost <= CEILING) and (paid is None or paid <= CEILING)
+    ):  # fmt: skip
         return record
-    return record._replace(
-        input_tokens=min(record.input_tokens, CEILING),
-        output_tokens=min(record.output_tokens, CEILING),
-        cost_nano_usd=None if cost is None else min(cost, CEILING),
-    )
+    bounded = [None if value is None else min(value, CEILING) for value in told]
+    return CallRecord._make((*record[: TOLD.start], *bounded, *record[TOLD.stop :]))
 
 
 @dataclass(slots=True)

@@ -106,6 +106,26 @@ async def test_absurd_numbers_and_broken_text_of_an_upstream_are_booked_in_bound
     await run(check)
 
 
+async def test_absurd_details_of_an_upstream_are_booked_in_bounds_too(accounts, tmp_path):
+    issued = await run(create_key, KeyOrder(name="k"))
+    names = ("cached_tokens", "cache_write_tokens", "reasoning_tokens", "provider_cost_nano_usd")
+    for name in names:
+        for _ in range(2):
+            await one_call(accounts, issued.token, **{name: 10**19 if name != "cached_tokens" else 5 * 10**18})
+    await accounts.drain()
+
+    def check() -> None:
+        rows = list(UsageRecord.objects.order_by("id").values_list(*names))
+        assert [max(row) for row in rows] == [CEILING] * 8
+        assert [min(row) for row in rows] == [0] * 8
+        sums = UsageDaily.objects.get()
+        assert (sums.cached_tokens, sums.reasoning_tokens) == (2 * CEILING, 2 * CEILING)
+        assert sums.provider_cost_nano_usd == 2 * CEILING + 6 * 60
+
+    await run(check)
+    assert not (tmp_path / "journal" / "rejected.jsonl").exists()
+
+
 async def test_only_the_attempt_that_answered_is_charged(accounts):
     issued = await run(create_key, KeyOrder(name="k", budget_nano_usd=USD))
     principal = await accounts.authenticate(issued.token, None)

@@ -10,10 +10,12 @@
 The last four never wait and never raise. An admission that is neither settled nor released stays reserved.
 """
 
+import asyncio
 import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic, monotonic_ns, time
 from typing import TYPE_CHECKING
@@ -99,6 +101,7 @@ class Accounts:
         self._journal = Journal(data_dir / "journal", self.worker)
         self._memory = MemoryLimitStore(_steady_us)
         self._redis = _shared_limits(redis_url, redis_prefix) if redis_url else None
+        self._abandoning: set[asyncio.Task[None]] = set()
         self._count = 0
         self._background = Background(
             worker=self.worker,
@@ -122,6 +125,7 @@ class Accounts:
     async def aclose(self, *, timeout_s: float = 10.0) -> None:
         """Drains the journal and gives leases back; what SQL does not take in time stays in the journal."""
         await self._background.stop(timeout_s=timeout_s)
+        await asyncio.gather(*self._abandoning)
         if self._redis is not None:
             await self._redis.aclose()
         self._journal.close()
@@ -253,6 +257,7 @@ class Accounts:
                     request_id=claim.request_id,
                 ),
                 timeout_s=self._settings.sql_timeout_s,
+                late=partial(self._claimed_late, claim),
             )
         except SqlUnavailable as error:
             raise AccountsUnavailable("Idempotency-Keys cannot be checked at the moment.") from error
@@ -274,9 +279,18 @@ class Accounts:
     async def abandon_claim(self, claim: Claim) -> None:
         with contextlib.suppress(SqlUnavailable):
             await self._lookups.run(
-                lambda: idempotency.abandon(key_id=claim.key_id, idempotency_key=claim.idempotency_key),
+                lambda: idempotency.abandon(
+                    key_id=claim.key_id, idempotency_key=claim.idempotency_key, request_id=claim.request_id
+                ),
                 timeout_s=self._settings.sql_timeout_s,
             )
+
+    def _claimed_late(self, claim: Claim, stored: StoredAnswer | None) -> None:
+        """Its caller was refused in the meantime: a claim that succeeded now is nobody's, and would keep all others out."""
+        if stored is None:
+            task = asyncio.create_task(self.abandon_claim(claim), name="accounts-abandon")
+            self._abandoning.add(task)
+            task.add_done_callback(self._abandoning.discard)
 
     # ----------------------------------------------------------------------------------------------- limits
     async def _take(self, admission: Admission, rules: tuple[LimitRule, ...]) -> None:

@@ -95,6 +95,8 @@ def finish(*, key_id: int, idempotency_key: str, status: int, headers: Sequence[
     )
 
 
-def abandon(*, key_id: int, idempotency_key: str) -> None:
+def abandon(*, key_id: int, idempotency_key: str, request_id: str) -> None:
     """The call failed in a way that a repetition may mend: the next one is the first again."""
-    IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key, status__isnull=True).delete()
+    IdempotencyRecord.objects.filter(
+        key_id=key_id, idempotency_key=idempotency_key, request_id=request_id, status__isnull=True
+    ).delete()

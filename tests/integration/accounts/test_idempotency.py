@@ -1,12 +1,22 @@
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.admission import Accounts
+from accounts.errors import AccountsUnavailable
 from accounts.idempotency import (
     GIVEN_UP_AFTER,
+    Claim,
     IdempotencyInFlight,
     IdempotencyMismatch,
     StoredAnswer,
@@ -15,6 +25,7 @@ from accounts.idempotency import (
     finish,
 )
 from accounts.models import IdempotencyRecord
+from accounts.records import AccountsSettings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,8 +60,54 @@ def test_a_running_call_is_not_repeated_until_it_is_given_up():
 
 def test_an_abandoned_call_may_be_tried_again():
     attempt()
-    abandon(key_id=1, idempotency_key="k")
+    abandon(key_id=1, idempotency_key="k", request_id="req_2")
+    with pytest.raises(IdempotencyInFlight):
+        attempt()
+    abandon(key_id=1, idempotency_key="k", request_id="req_1")
     assert attempt() is None
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """Nobody can write a claim meanwhile."""
+    freeze, thaw = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            attempt()
+            freeze.set()
+            thaw.wait(10)
+            transaction.set_rollback(True)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(hold)
+        assert freeze.wait(5)
+        yield
+        thaw.set()
+        held.result()
+
+
+async def test_a_claim_that_succeeds_after_its_caller_was_refused_blocks_nobody(tmp_path):
+    claim = Claim(key_id=1, idempotency_key="k", body=b"{}", request_id="req_1")
+    accounts = Accounts(pepper=settings.KEY_PEPPER, data_dir=tmp_path)
+    accounts.configure(AccountsSettings(sql_timeout_s=0.2))
+    with frozen(), pytest.raises(AccountsUnavailable):
+        await accounts.claim(claim)
+    accounts.configure(AccountsSettings(sql_timeout_s=10.0))
+    await asyncio.sleep(0.5)  # the claim that was waited for in vain is made meanwhile
+
+    started, repeated = time.monotonic(), replace(claim, request_id="req_2")
+    while True:
+        with suppress(IdempotencyInFlight):
+            assert await accounts.claim(repeated) is None
+            break
+        assert time.monotonic() - started < 5.0, "nobody has the claim, and it keeps all others out"
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)
+    with pytest.raises(IdempotencyInFlight):
+        await accounts.claim(replace(claim, request_id="req_3"))
+    await accounts.aclose()
 
 
 def test_answers_are_forgotten_after_a_day():

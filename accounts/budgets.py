@@ -38,21 +38,24 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """Unused parts of a lease, given back."""
+    """Unused parts of a lease, given back. `number` counts the returns of one worker."""
 
+    number: int
     lease_id: int
     nano_usd: int
     tokens: int
 
 
 class LeaseSource(Protocol):
-    """SQL's side; runs in threads. Every method is one transaction."""
+    """SQL's side; runs in a thread. Every method is one transaction, and one that failed left nothing behind, or what the
+    next one about the same lease puts right."""
 
     def lease(self, rule: BudgetRule, *, period: str, worker: str, nano_usd: int, tokens: int, lease_s: float) -> Grant:
         """At most what remains: `nano_usd` and `tokens` plus 1 % of the rest."""
 
     def renew(self, leases: Sequence[int], returns: Sequence[Return], *, lease_s: float) -> set[int]:
-        """Gives `returns` back, extends `leases` and says which of them still exist."""
+        """Gives `returns` back, extends `leases` and says which of them still exist. Returns come again until a call has
+        succeeded, in the order of their numbers, and count once."""
 
 
 class Slice:
@@ -135,14 +138,14 @@ class Slice:
         self.low_nano = max(0, grant.nano_usd - asked_nano) // 2
         self.low_tokens = max(0, grant.tokens - asked_tokens) // 2
 
-    def take_free(self) -> Return:
-        """Removes what is free from the slice, to be given back."""
+    def take_free(self) -> tuple[int, int]:
+        """Removes what is free from the slice, to be given back: nano-USD and tokens."""
         nano = max(0, self.free_nano) if self.rule.amount_nano_usd is not None else 0
         tokens = max(0, self.free_tokens) if self.rule.tokens is not None else 0
         self.granted_nano -= nano
         self.granted_tokens -= tokens
         self.low_nano = self.low_tokens = 0
-        return Return(lease_id=self.lease_id, nano_usd=nano, tokens=tokens)
+        return nano, tokens
 
 
 class Refill:
@@ -165,6 +168,8 @@ class BudgetBook:
         self._settings = AccountsSettings()
         self._slices: dict[int, Slice] = {}
         self._leaving: list[Slice] = []
+        self._owed: list[Return] = []
+        self._returns = 0
         self._refills: dict[int, Refill] = {}
         self._renewed_at = monotonic()
 
@@ -214,7 +219,8 @@ class BudgetBook:
     async def tick(self, *, give_all_back: bool = False) -> None:
         """Once a second: gives back what is unused, renews what is used. Raises SqlUnavailable."""
         steady = monotonic()
-        returns = self._unused(give_all_back=give_all_back)
+        self._collect_unused(give_all_back=give_all_back)
+        returns = tuple(self._owed)
         due = bool(self._slices) and steady - self._renewed_at > self._settings.lease_s / 3
         if not returns and not due:
             return
@@ -222,6 +228,7 @@ class BudgetBook:
         alive = await self._door.run(
             lambda: self._source.renew(tuple(renewed), returns, lease_s=self._settings.lease_s), timeout_s=None
         )
+        del self._owed[: len(returns)]
         self._renewed_at = steady
         for lease_id, found in renewed.items():
             if lease_id in alive:
@@ -229,16 +236,19 @@ class BudgetBook:
             elif self._slices.get(found.rule.id) is found:
                 del self._slices[found.rule.id]
 
-    def _unused(self, *, give_all_back: bool) -> list[Return]:
+    def _collect_unused(self, *, give_all_back: bool) -> None:
         steady, now = monotonic(), self._clock()
         for found in list(self._slices.values()):
             idle = steady - found.used_at > IDLE_AFTER_S
             if (now >= found.ends_at or idle or give_all_back) and found.rule.id not in self._refills:
                 del self._slices[found.rule.id]
                 self._leaving.append(found)
-        returns = [found.take_free() for found in self._leaving if found.lease_id]
+        for found in self._leaving:
+            nano, tokens = found.take_free() if found.lease_id else (0, 0)
+            if nano or tokens:
+                self._returns += 1
+                self._owed.append(Return(number=self._returns, lease_id=found.lease_id, nano_usd=nano, tokens=tokens))
         self._leaving = [found for found in self._leaving if found.held_nano or found.held_tokens]
-        return [item for item in returns if item.nano_usd or item.tokens]
 
     def _slice(self, rule: BudgetRule) -> Slice:
         found = self._slices.get(rule.id)
@@ -259,8 +269,7 @@ class BudgetBook:
     def _leaving_part(self, found: Slice) -> None:
         part = Slice(found.rule, found.period, found.ends_at)
         part.lease_id = found.lease_id
-        taken = found.take_free()
-        part.granted_nano, part.granted_tokens = taken.nano_usd, taken.tokens
+        part.granted_nano, part.granted_tokens = found.take_free()
         self._leaving.append(part)
 
     async def _wait_for(self, found: Slice, cost: int, tokens: int) -> None:

@@ -22,6 +22,8 @@ from accounts.usage_sums import add_to_sums
 
 # The part of what remains that is leased ahead of need.
 AHEAD = 100
+# That one worker remembers the amounts of.
+LEASES_AT_MOST = 10_000
 LEASES, PERIODS = BudgetLease._meta.db_table, BudgetPeriod._meta.db_table
 OPEN = "id, amount_nano_usd - settled_nano_usd, amount_tokens - settled_tokens"
 SETTLED = ("settled_nano_usd", "settled_tokens")
@@ -31,7 +33,15 @@ OUTSTANDING_TOKENS = F("amount_tokens") - F("settled_tokens")
 
 
 class SqlLedger:
-    """The LeaseSource of production."""
+    """The LeaseSource of production, of one worker and in one thread.
+
+    Nobody else changes the amounts of this worker's leases, so what a row has to say is known here: what was granted and
+    answered, less what was given back. A transaction that failed, or whose commit was not heard of, may have left another
+    amount: the next one about the same lease writes what is known, not what is to be added."""
+
+    def __init__(self) -> None:
+        self._amounts: dict[int, tuple[int, int]] = {}
+        self._returned = 0
 
     def lease(self, rule: BudgetRule, *, period: str, worker: str, nano_usd: int, tokens: int, lease_s: float) -> Grant:
         with transaction.atomic():
@@ -41,6 +51,11 @@ class SqlLedger:
                 return Grant(lease_id=0, period_id=0, nano_usd=0, tokens=0, left_nano_usd=0, left_tokens=0)
             row, _ = BudgetPeriod.objects.get_or_create(budget=budget, period=period)
             row = BudgetPeriod.objects.select_for_update().get(pk=row.pk)
+            expires_at = timezone.now() + timedelta(seconds=lease_s)
+            lease, _ = BudgetLease.objects.get_or_create(period=row, worker=worker, defaults={"expires_at": expires_at})
+            nano, count = self._known(lease)
+            if _put_right(lease, nano, count):
+                row.refresh_from_db()
             left_nano = _left(budget.amount_nano_usd, row.spent_nano_usd + row.reserved_nano_usd)
             left_tokens = _left(budget.tokens, row.spent_tokens + row.reserved_tokens)
             granted_nano, granted_tokens = _granted(left_nano, nano_usd), _granted(left_tokens, tokens)
@@ -48,13 +63,12 @@ class SqlLedger:
                 reserved_nano_usd=F("reserved_nano_usd") + granted_nano,
                 reserved_tokens=F("reserved_tokens") + granted_tokens,
             )
-            expires_at = timezone.now() + timedelta(seconds=lease_s)
-            lease, _ = BudgetLease.objects.get_or_create(period=row, worker=worker, defaults={"expires_at": expires_at})
             BudgetLease.objects.filter(pk=lease.pk).update(
                 amount_nano_usd=F("amount_nano_usd") + granted_nano,
                 amount_tokens=F("amount_tokens") + granted_tokens,
                 expires_at=expires_at,
             )
+        self._amounts[lease.pk] = (nano + granted_nano, count + granted_tokens)
         return Grant(
             lease_id=lease.pk,
             period_id=row.pk,
@@ -66,10 +80,33 @@ class SqlLedger:
 
     def renew(self, leases: Sequence[int], returns: Sequence[Return], *, lease_s: float) -> set[int]:
         with transaction.atomic():
-            _give_back(returns)
+            self._give_back(returns)
             expires_at = timezone.now() + timedelta(seconds=lease_s)
             BudgetLease.objects.filter(pk__in=leases).update(expires_at=expires_at)
             return set(BudgetLease.objects.filter(pk__in=leases).values_list("pk", flat=True))
+
+    def _give_back(self, returns: Sequence[Return]) -> None:
+        leases = BudgetLease.objects.filter(pk__in=[item.lease_id for item in returns]).order_by("pk")
+        _lock_periods(leases.values_list("period_id", flat=True))
+        rows = list(leases.select_for_update())
+        known = {lease.pk: self._known(lease) for lease in rows}
+        for item in returns:
+            if item.number > self._returned and item.lease_id in known:
+                nano, tokens = known[item.lease_id]
+                known[item.lease_id] = (nano - item.nano_usd, tokens - item.tokens)
+        # Remembered before it is written, and all at once: each has counted, whatever becomes of the transaction.
+        self._amounts.update(known)
+        self._returned = max([self._returned, *[item.number for item in returns]])
+        for lease in rows:
+            _put_right(lease, *known[lease.pk])
+
+    def _known(self, lease: BudgetLease) -> tuple[int, int]:
+        """What the row should say. Calls that cost more than was estimated may have settled more than is left for it."""
+        if len(self._amounts) >= LEASES_AT_MOST:
+            # From here on the rows are believed as they are.
+            self._amounts.clear()
+        nano, tokens = self._amounts.setdefault(lease.pk, (lease.amount_nano_usd, lease.amount_tokens))
+        return max(nano, lease.settled_nano_usd), max(tokens, lease.settled_tokens)
 
 
 def _left(limit: int | None, used: int) -> int | None:
@@ -82,22 +119,18 @@ def _granted(left: int | None, wanted: int) -> int:
     return left if left <= wanted else wanted + (left - wanted) // AHEAD
 
 
-def _give_back(returns: Sequence[Return]) -> None:
-    period_of = dict(
-        BudgetLease.objects.filter(pk__in=[item.lease_id for item in returns]).values_list("pk", "period_id")
+def _put_right(lease: BudgetLease, nano_usd: int, tokens: int) -> bool:
+    """Reserves no longer what the row has beyond what it should say, but for what is settled. Its period is locked. Says
+    whether there was any."""
+    over_nano = max(0, lease.amount_nano_usd - max(nano_usd, lease.settled_nano_usd))
+    over_tokens = max(0, lease.amount_tokens - max(tokens, lease.settled_tokens))
+    if not over_nano and not over_tokens:
+        return False
+    BudgetLease.objects.filter(pk=lease.pk).update(
+        amount_nano_usd=F("amount_nano_usd") - over_nano, amount_tokens=F("amount_tokens") - over_tokens
     )
-    _lock_periods(period_of.values())
-    for item in sorted(returns, key=lambda item: item.lease_id):
-        if item.lease_id not in period_of:
-            continue
-        # Only what is still outstanding can be given back.
-        changed = BudgetLease.objects.filter(
-            pk=item.lease_id,
-            amount_nano_usd__gte=F("settled_nano_usd") + item.nano_usd,
-            amount_tokens__gte=F("settled_tokens") + item.tokens,
-        ).update(amount_nano_usd=F("amount_nano_usd") - item.nano_usd, amount_tokens=F("amount_tokens") - item.tokens)
-        if changed:
-            _unreserve(period_of[item.lease_id], item.nano_usd, item.tokens)
+    _unreserve(lease.period_id, over_nano, over_tokens)
+    return True
 
 
 def end_leases(*, worker: str) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
+from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +21,7 @@ from tests.unit.accounts.builders import record
 pytestmark = pytest.mark.django_db
 AMOUNT, TOKENS, PERIOD = 10_000, 6_000, "2026-11"
 WORKERS = ("w1", "w2", "w3")
-numbers = count()
+numbers = count(1)
 
 
 @dataclass
@@ -71,12 +72,25 @@ class Traffic:
         """A transaction whose commit nobody heard of is booked again."""
         assert book(self.booked[-2:]) == 0
 
-    def give_back(self, worker: str, nano: int, tokens: int) -> None:
+    def give_back(self, worker: str, nano: int, tokens: int) -> Return:
         held = self.holdings[worker]
         nano, tokens = min(nano, held.nano), min(tokens, held.tokens)
         held.nano -= nano
         held.tokens -= tokens
-        self.ledger.renew([], [Return(lease_id=held.lease_id, nano_usd=nano, tokens=tokens)], lease_s=60.0)
+        item = Return(number=next(numbers), lease_id=held.lease_id, nano_usd=nano, tokens=tokens)
+        self.ledger.renew([], [item], lease_s=60.0)
+        return item
+
+    def give_back_unheard(self, worker: str, nano: int, tokens: int) -> None:
+        item = self.give_back(worker, nano, tokens)
+        self.ledger.renew([], [item], lease_s=60.0)
+
+    def give_back_in_vain(self, worker: str, nano: int, tokens: int) -> None:
+        """It is rolled back, and comes again."""
+        with transaction.atomic():
+            item = self.give_back(worker, nano, tokens)
+            transaction.set_rollback(True)
+        self.ledger.renew([], [item], lease_s=60.0)
 
     def end(self, worker: str, nano: int, tokens: int) -> None:
         end_leases(worker=worker)
@@ -107,7 +121,20 @@ class Traffic:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["lease", "lease", "spend", "spend", "give_back", "repeat", "end", "expire"]),
+        st.sampled_from(
+            [
+                "lease",
+                "lease",
+                "spend",
+                "spend",
+                "give_back",
+                "give_back_unheard",
+                "give_back_in_vain",
+                "repeat",
+                "end",
+                "expire",
+            ]
+        ),
         st.sampled_from(WORKERS),
         st.integers(0, 4_000),
         st.integers(0, 2_500),

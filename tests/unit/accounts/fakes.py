@@ -48,6 +48,7 @@ class FakeLedger:
         self.leases: dict[tuple[tuple[int, str], str], int] = {}
         self.outstanding: dict[int, list[int]] = {}
         self.asked = 0
+        self._returned: set[tuple[int, int]] = set()
 
     def lease(self, rule: BudgetRule, *, period: str, worker: str, nano_usd: int, tokens: int, lease_s: float) -> Grant:
         self.asked += 1
@@ -76,6 +77,9 @@ class FakeLedger:
     def renew(self, leases: Sequence[int], returns: Sequence[Return], *, lease_s: float) -> set[int]:
         rows = {lease_id: row for (row, _), lease_id in self.leases.items()}
         for item in returns:
+            if (item.lease_id, item.number) in self._returned:
+                continue
+            self._returned.add((item.lease_id, item.number))
             for index, amount in enumerate((item.nano_usd, item.tokens)):
                 assert self.outstanding[item.lease_id][index] >= amount, "gave back more than it had"
                 self.outstanding[item.lease_id][index] -= amount

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from accounts.budgets import BudgetBook
 from accounts.errors import AccountsUnavailable, InsufficientQuota
 from accounts.records import AccountsSettings, BudgetRule
+from accounts.sql_door import SqlUnavailable
 from tests.unit.accounts.fakes import FakeDoor, FakeLedger
 
 NOW = datetime(2026, 7, 31, 23, 59, 50, tzinfo=UTC).timestamp()
@@ -141,6 +142,25 @@ async def test_leased_slices_outlive_an_outage_of_sql_and_then_it_is_closed():
         await bench.book.hold([budget], 100, 0)
 
 
+@pytest.mark.parametrize("trouble", ["down", "frozen"])
+async def test_what_could_not_be_given_back_is_given_back_at_the_next_tick_and_once(trouble):
+    budget = rule(nano=1_000)
+    bench = Bench(budget)
+    slices = await bench.book.hold([budget], 500, 0)
+    bench.settle(slices, (500, 0), (100, 0))
+    setattr(bench.door, trouble, True)
+    for _ in range(2):
+        with pytest.raises(SqlUnavailable):
+            await bench.book.tick(give_all_back=True)
+    setattr(bench.door, trouble, False)
+    await bench.book.tick()
+
+    assert list(bench.ledger.reserved.values()) == [[0, 0]]
+    jobs = bench.door.jobs
+    await bench.book.tick()
+    assert bench.door.jobs == jobs
+
+
 async def test_an_expired_lease_admits_nobody():
     budget = rule()
     bench = Bench(budget)
@@ -200,7 +220,11 @@ class Traffic:
             bench.settle(slices, held, real)
             self.spent = [self.spent[0] + real[0], self.spent[1] + real[1]]
         else:
-            await bench.book.tick(give_all_back=self.chance.random() < 0.3)
+            bench.door.down, bench.door.frozen = self.chance.random() < 0.2, self.chance.random() < 0.2
+            with contextlib.suppress(SqlUnavailable):
+                await bench.book.tick(give_all_back=self.chance.random() < 0.3)
+            bench.door.down = False
+            bench.door.thaw()
 
     def check(self) -> None:
         for (identity, _), reserved in self.ledger.reserved.items():

@@ -5,7 +5,7 @@ UpstreamError
 ├── UpstreamTimeout      connect, first token, idle or total deadline               → next candidate, breaker
 ├── RateLimited          429                                                        → cool the credential, next
 ├── QuotaExhausted       402, 429 with a spending limit                             → disable the credential, next
-├── CredentialRejected   401, 403, xAI's 400                                        → disable the credential, next
+├── CredentialRejected   401, 403, a 400 or 500 that says so                        → disable the credential, next
 ├── Overloaded           503, 529                                                   → cool, breaker, next
 ├── ServerFailed         500, 502, 504, an error event of the provider's making     → breaker, next
 ├── BadAnswer            not JSON, not SSE, wrong shape, too large                   → breaker, next

@@ -103,8 +103,9 @@ class AzureAdapter(OpenAICompatibleAdapter):
         error = super().read_error(status, headers, body)
         if error.retry_after_s is not None:
             error.retry_after_s = min(error.retry_after_s, MAX_RETRY_AFTER_S)
-        if isinstance(error, ClientFault) and status == 404:
-            # "Resource not found" is a wrong address: ours to mend, not the client's.
+        if isinstance(error, ClientFault) and status == 404 and error.code is None and error.param is None:
+            # "Resource not found" is a wrong address: ours to mend, not the client's. With a code or a field it is a
+            # file or an answer that the client named, which must not count against the deployment.
             return ServerFailed(error.message, upstream_status=status)
         return error
 

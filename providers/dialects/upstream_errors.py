@@ -3,6 +3,10 @@
 Bodies in the field: OpenAI's `{"error": {"message", "type", "param", "code"}}`, Anthropic's with `"type": "error"`,
 flat `{"code", "error": "text"}` (xAI), `{"message"}` (Cohere), `{"statusCode", "message"}` (Azure's gateway),
 `{"detail"}` (FastAPI), a list of any of these (Gemini), HTML, plain text, nothing. Codes may be numbers. Pure.
+
+Whatever an upstream was sent it may quote. So what has consequences for others than the caller (a credential put aside)
+follows from the status, from names that machines read, or from a sentence of the vendor's own at the very beginning of
+the message; words elsewhere in it decide only about the caller's own request.
 """
 
 import re
@@ -71,6 +75,12 @@ _QUOTA_TEXTS = (
     "calls / month",
     "out of credits",
 )
+"""Of a 429: no service looks into a request that it does not let in."""
+_QUOTA_SENTENCE = re.compile(
+    r"(?:you exceeded your current quota|your credit balance is too low(?: to access the \w+ api)?"
+    r"|billing hard limit has been reached|you are out of credits)(?=$|[.,;!])",
+    re.IGNORECASE,
+)
 _FILTER_CODES = frozenset(
     {
         "content_filter",
@@ -92,7 +102,13 @@ _FILTER_TEXTS = (
 )
 _MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
 _MISSING_TEXTS = ("not found", "not exist", "no such", "unknown", "not available", "have access", "not a valid")
-_KEY_TEXTS = ("incorrect api key", "invalid api key", "invalid api token", "no api key supplied", "invalid x-api-key")
+_KEY_SENTENCE = re.compile(
+    r"(?:incorrect api key|invalid api key|invalid api token|invalid x-api-key|no api key"
+    r"|api key expired)(?: provided| supplied)?"
+    r"(?:$|[.,;!]|: \S+(?:$| (?-i:[A-Z])))",
+    re.IGNORECASE,
+)
+"""A colon is followed by the key and then by nothing or another sentence; `FIELD: what is wrong with it` is no match."""
 _KEY_CODES = frozenset({"invalid_api_key", "account_deactivated"})
 
 
@@ -116,8 +132,13 @@ class ErrorFacts:
         return frozenset(word.lower() for word in (self.code, self.type, self.error_type) if word)
 
     def says(self, phrases: tuple[str, ...]) -> bool:
+        """Anywhere, so perhaps in what the message quotes of the request."""
         text = self.message.lower()
         return any(phrase in text for phrase in phrases)
+
+    def begins(self, sentence: re.Pattern[str]) -> bool:
+        """Whether the vendor says so itself: a quotation comes later, and an error with `param` is about a field."""
+        return self.param is None and sentence.match(self.message.lstrip()) is not None
 
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
@@ -172,32 +193,53 @@ def classify(facts: ErrorFacts) -> UpstreamError:
 
 
 def _by_words(facts: ErrorFacts) -> UpstreamError | None:
-    words = facts.words
-    status = facts.status
-    if status < 500:
-        overflow = find_overflow(status=status, code=facts.code, message=facts.message, error_type=facts.error_type)
-        if overflow is not None:
-            return errors.ContextOverflow(
-                facts.message,
-                upstream_status=status,
-                limit_tokens=overflow.limit_tokens,
-                requested_tokens=overflow.requested_tokens,
-            )
-    if words & _QUOTA_CODES or (status in (400, 403, 429) and facts.says(_QUOTA_TEXTS)):
-        return _credential_fault(errors.QuotaExhausted, "The provider's quota for this credential is used up.", facts)
-    if status in (400, 403, 422, 498) and (words & _FILTER_CODES or facts.moderated or facts.says(_FILTER_TEXTS)):
-        return errors.ContentFiltered(facts.message, upstream_status=status, param=facts.param)
-    if status in (400, 500) and (words & _KEY_CODES or facts.says(_KEY_TEXTS)):
-        return _credential_fault(errors.CredentialRejected, "The provider rejected the configured credential.", facts)
-    return None
+    found = (judge(facts) for judge in (_overflow, _quota, _moderation, _key))
+    return next((error for error in found if error is not None), None)
+
+
+def _overflow(facts: ErrorFacts) -> UpstreamError | None:
+    if facts.status >= 500:
+        return None
+    overflow = find_overflow(status=facts.status, code=facts.code, message=facts.message, error_type=facts.error_type)
+    if overflow is None:
+        return None
+    return errors.ContextOverflow(
+        facts.message,
+        upstream_status=facts.status,
+        limit_tokens=overflow.limit_tokens,
+        requested_tokens=overflow.requested_tokens,
+    )
+
+
+def _quota(facts: ErrorFacts) -> UpstreamError | None:
+    said = facts.says(_QUOTA_TEXTS) if facts.status == 429 else _may_be_ours(facts, _QUOTA_SENTENCE)
+    return quota_exhausted(facts) if said or facts.words & _QUOTA_CODES else None
+
+
+def _may_be_ours(facts: ErrorFacts, sentence: re.Pattern[str]) -> bool:
+    """Of the statuses by which some vendors refuse a credential and others a request."""
+    return facts.status in (400, 403, 500) and facts.begins(sentence)
+
+
+def _moderation(facts: ErrorFacts) -> UpstreamError | None:
+    if facts.status not in (400, 403, 422, 498):
+        return None
+    if not (facts.words & _FILTER_CODES or facts.moderated or facts.says(_FILTER_TEXTS)):
+        return None
+    return errors.ContentFiltered(facts.message, upstream_status=facts.status, param=facts.param)
+
+
+def _key(facts: ErrorFacts) -> UpstreamError | None:
+    coded = facts.status in (400, 403, 500) and facts.words & _KEY_CODES
+    return _credential_rejected(facts) if coded or _may_be_ours(facts, _KEY_SENTENCE) else None
 
 
 def _by_status(facts: ErrorFacts) -> UpstreamError:
     status = facts.status
     if status == 402:
-        return _credential_fault(errors.QuotaExhausted, "The provider's quota for this credential is used up.", facts)
-    if status in (401, 403):
-        return _credential_fault(errors.CredentialRejected, "The provider rejected the configured credential.", facts)
+        return quota_exhausted(facts)
+    if status == 401 or (status == 403 and facts.param is None):
+        return _credential_rejected(facts)
     if status == 429:
         return errors.RateLimited(
             facts.message, upstream_status=status, retry_after_s=retry_after_s(facts.headers, facts.message)
@@ -208,11 +250,20 @@ def _by_status(facts: ErrorFacts) -> UpstreamError:
         return errors.ContentFiltered(facts.message, upstream_status=status)
     if status == 404:
         return _not_found(facts)
-    if status in (400, 413, 422):
-        return errors.ClientFault(
-            facts.message, status=status, upstream_status=status, code=_client_code(facts.code), param=facts.param
-        )
+    if status in (400, 403, 413, 422):
+        return _client_fault(facts)
     return _server_failed(facts)
+
+
+def _client_fault(facts: ErrorFacts) -> UpstreamError:
+    """A 403 that names a field is about what stands there; the caller must not take it for a word about its own key."""
+    return errors.ClientFault(
+        facts.message,
+        status=400 if facts.status == 403 else facts.status,
+        upstream_status=facts.status,
+        code=_client_code(facts.code),
+        param=facts.param,
+    )
 
 
 def _not_found(facts: ErrorFacts) -> UpstreamError:
@@ -220,10 +271,7 @@ def _not_found(facts: ErrorFacts) -> UpstreamError:
     is_about_model = is_about_model or facts.message.startswith("model:")
     if facts.words & _MODEL_CODES or is_about_model:
         return errors.ModelNotFound(facts.message, upstream_status=404, param="model")
-    if facts.structured:
-        code = _client_code(facts.code)
-        return errors.ClientFault(facts.message, status=404, upstream_status=404, code=code, param=facts.param)
-    return _server_failed(facts)
+    return _client_fault(facts) if facts.structured else _server_failed(facts)
 
 
 def _server_failed(facts: ErrorFacts) -> UpstreamError:
@@ -234,6 +282,14 @@ def _server_failed(facts: ErrorFacts) -> UpstreamError:
     if facts.status in (408, 504, 524):
         failed.status, failed.code, failed.type = 504, "upstream_timeout", "timeout"
     return failed
+
+
+def quota_exhausted(facts: ErrorFacts) -> UpstreamError:
+    return _credential_fault(errors.QuotaExhausted, "The provider's quota for this credential is used up.", facts)
+
+
+def _credential_rejected(facts: ErrorFacts) -> UpstreamError:
+    return _credential_fault(errors.CredentialRejected, "The provider rejected the configured credential.", facts)
 
 
 def _credential_fault(kind: type[UpstreamError], message: str, facts: ErrorFacts) -> UpstreamError:

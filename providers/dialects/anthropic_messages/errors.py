@@ -10,13 +10,14 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from providers import errors
-from providers.dialects.upstream_errors import ErrorFacts, classify, facts_of_object, read_facts
+from providers.dialects.upstream_errors import ErrorFacts, classify, facts_of_object, quota_exhausted, read_facts
 from providers.errors import UpstreamError
 from providers.types import JsonObject
 
 _SPENDING = re.compile(
     r"reached your specified \S* ?usage limits|usage limits?\b.*regain access", re.IGNORECASE | re.DOTALL
 )
+_SPENDING_SENTENCE = re.compile(r"you have reached your (?:[\w']+ ){0,4}usage limits?(?=$|[.,;!])", re.IGNORECASE)
 _EXTRA_INPUT = re.compile(r"^(?P<field>[a-z_][a-z0-9_.]*): Extra inputs are not permitted")
 _REFUSED_BY_MODEL = (
     (re.compile(r"`(?P<field>[a-z_]+)` is deprecated for this model"), None),
@@ -50,17 +51,20 @@ def _classify(facts: ErrorFacts, provider: str) -> UpstreamError:
 def _own(facts: ErrorFacts, provider: str) -> UpstreamError | None:
     if "request_too_large" in facts.words:
         return errors.ContextOverflow(facts.message, upstream_status=facts.status)
-    if facts.status in (400, 403, 429) and _SPENDING.search(facts.message):
-        return errors.QuotaExhausted(
-            "The provider's quota for this credential is used up.",
-            upstream_status=facts.status,
-            detail={"upstream_message": facts.message, "upstream_code": facts.code},
-        )
+    if _speaks_of_spending(facts):
+        return quota_exhausted(facts)
     if facts.status == 404 and facts.message.startswith("model:"):
         return errors.ModelNotFound(facts.message, upstream_status=404, param="model")
     if facts.status == 400 and (refused := _refused_field(facts.message)) is not None:
         return errors.Unsupported(field=refused, provider=provider, why=facts.message.rstrip("."))
     return None
+
+
+def _speaks_of_spending(facts: ErrorFacts) -> bool:
+    """As everywhere, a refused request may be quoted where the message does not begin with the vendor's own words."""
+    if facts.status == 429:
+        return _SPENDING.search(facts.message) is not None
+    return facts.status in (400, 403) and facts.begins(_SPENDING_SENTENCE)
 
 
 def _refused_field(message: str) -> str | None:

@@ -109,6 +109,19 @@ def test_spending_limits_that_come_as_400_are_no_fault_of_the_client(message):
     assert type(read(400, "invalid_request_error", message)) is errors.QuotaExhausted
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "tools.0.custom.name: 'You have reached your specified API usage limits' is no name",
+        "metadata: usage limits, to regain access",
+        "You have reached your specified API usage limits: Extra inputs are not permitted",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_client_that_is_quoted_spends_nothing(message, status):
+    assert isinstance(read(status, "invalid_request_error", message), errors.ClientFault)
+
+
 def test_a_words_about_our_key_do_not_reach_the_client():
     error = read(401, "authentication_error", "invalid x-api-key")
     assert "x-api-key" not in error.message

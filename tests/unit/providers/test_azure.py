@@ -1,9 +1,10 @@
 """Azure's names, versions and lists; what goes over the wire is in the golden cases."""
 
+import orjson
 import pytest
 
 from providers.adapters.azure import AzureAdapter, check_api_version, check_deployment_name
-from providers.errors import BadAnswer
+from providers.errors import BadAnswer, ClientFault, ServerFailed
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Endpoint
 from providers.types import Operation
@@ -104,3 +105,19 @@ def test_a_configured_path_wins():
     custom = provider(paths={"chat/completions": "/own/path"})
     deployment = DeploymentSpec(id=1, provider=custom, model="m", upstream_model="m")
     assert ADAPTER.path(Operation.CHAT, deployment) == "/own/path"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "No such File object: file-abc", "type": "invalid_request_error", "param": "id", "code": None},
+        {"message": "The previous response was not found.", "param": None, "code": "previous_response_not_found"},
+    ],
+)
+def test_what_a_client_named_and_nobody_has_does_not_count_against_the_deployment(error):
+    assert type(ADAPTER.read_error(404, {}, orjson.dumps({"error": error}))) is ClientFault
+
+
+def test_a_wrong_address_does():
+    body = b'{"error":{"code":"404","message":"Resource not found"}}'
+    assert type(ADAPTER.read_error(404, {}, body)) is ServerFailed

@@ -155,6 +155,85 @@ def test_maps_every_sign_to_its_consequence(
     assert set(error.body()["error"]) == {"message", "type", "param", "code"}
 
 
+ECHOES = [
+    "Invalid value: 'invalid api key'. Supported values are: 'low', 'high'.",
+    "invalid request: messages[1]: tool_call_id 'invalid api key' has no matching tool call in the message before it",
+    "messages.1: unexpected `tool_use_id` found in `tool_result` blocks: incorrect api key provided: x",
+    "'no api key supplied' is not one of ['auto', 'none']",
+    '"Invalid API token." is no tool',
+    "invalid api key: Extra inputs are not permitted",
+    "Incorrect API key provided: Input should be a valid string",
+    "Invalid value: 'You exceeded your current quota'.",
+    "Invalid value: 'your credit balance is too low'.",
+    "`spend limit` is no tool",
+    "Unknown role 'we are out of credits, 10 calls / month'",
+    "You have reached your specified API usage limits: Extra inputs are not permitted",
+]
+
+
+@pytest.mark.parametrize("message", ECHOES)
+@pytest.mark.parametrize(("status", "kind"), [(400, ClientFault), (500, ServerFailed), (422, ClientFault)])
+def test_a_client_that_is_quoted_takes_the_credential_from_nobody(
+    message: str, status: int, kind: type[UpstreamError]
+) -> None:
+    for body in (openai(message), {"message": message}, {"code": "bad", "error": message}, message.encode()):
+        error = read(status, body)
+        assert type(error) is kind
+        assert not error.disables_credential
+        assert not error.cools_credential
+
+
+@pytest.mark.parametrize(
+    "message", ["Incorrect API key provided: ab***yz.", "Invalid API key", "You exceeded your current quota, check it."]
+)
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_an_error_about_a_field_is_none_about_the_credential(message: str, status: int) -> None:
+    error = read(status, openai(message, param="tool_choice"))
+    assert not error.disables_credential
+    if status != 500:
+        assert type(error) is ClientFault
+        assert (error.status, error.param) == (400, "tool_choice")
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (
+            "Incorrect API key provided: sk-abcdefghijkl. You can find your API key at https://x.test.",
+            CredentialRejected,
+        ),
+        ("Incorrect API key provided", CredentialRejected),
+        ("Invalid API key", CredentialRejected),
+        ("Invalid API key.", CredentialRejected),
+        ("Invalid API key provided.", CredentialRejected),
+        ("invalid api token", CredentialRejected),
+        ("no api key supplied", CredentialRejected),
+        ("invalid x-api-key", CredentialRejected),
+        ("API key expired. Please renew the API key.", CredentialRejected),
+        ("You exceeded your current quota, please check your plan and billing details.", QuotaExhausted),
+        ("Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.", QuotaExhausted),
+        ("Billing hard limit has been reached", QuotaExhausted),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_vendor_that_begins_with_it_means_the_credential(
+    message: str, kind: type[UpstreamError], status: int
+) -> None:
+    assert type(read(status, openai(message))) is kind
+    assert type(read(status, message.encode())) is kind
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_code_decides_whatever_the_text_says(status: int) -> None:
+    assert type(read(status, openai("Invalid value: 'x'", code="invalid_api_key"))) is CredentialRejected
+    assert type(read(status, openai("Invalid value: 'x'", code="insufficient_quota"))) is QuotaExhausted
+
+
+def test_an_error_in_a_200_is_read_with_the_same_caution() -> None:
+    assert type(error_of_object({"error": {"message": "tool 'invalid api key' failed"}})) is ServerFailed
+    assert type(error_of_object({"error": {"message": "Invalid API key"}})) is CredentialRejected
+
+
 @pytest.mark.parametrize("status", [408, 504, 524])
 def test_calls_a_late_upstream_a_timeout(status: int) -> None:
     error = read(status, b"").body()["error"]

@@ -10,7 +10,7 @@ UpstreamError
 ├── ServerFailed         500, 502, 504, an error event of the provider's making     → breaker, next
 ├── BadAnswer            not JSON, not SSE, wrong shape, too large                   → breaker, next
 │   └── StreamTruncated  the stream ended without its end                           → breaker, next
-├── ModelNotFound        404 for the model or deployment                             → to the client
+├── ModelNotFound        404 or 403 for the model or deployment                      → next
 ├── ContextOverflow      the conversation does not fit                               → condense, larger model
 ├── ContentFiltered      refused by a moderation layer                               → to the client
 └── ClientFault          400, 413, 422: the request itself is wrong                  → to the client
@@ -125,7 +125,8 @@ class StreamTruncated(BadAnswer):
 
 
 class ModelNotFound(UpstreamError):
-    fails_over = False
+    """The name is the deployment's, not the client's, and says nothing of the same model elsewhere."""
+
     trips_breaker = False
     reason = "model_not_found"
     status = 404

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from accounts.header_lines import HeaderLines
-from providers.errors import RateLimited, UpstreamError, UpstreamTimeout
+from providers.errors import ModelNotFound, RateLimited, UpstreamError, UpstreamTimeout
 from routing.errors import ClientFacing, NoProviderAvailable
 
 LONGEST_REASON = 200
@@ -36,6 +36,8 @@ class Failures:
             return self.final
         kinds = {type(error) for error in self.errors}
         if self.errors and (len(self.reasons) == 1 or kinds in ({RateLimited}, {UpstreamTimeout})):
+            return self.errors[-1]
+        if kinds == {ModelNotFound} and len(self.errors) == len(self.reasons):
             return self.errors[-1]
         listed = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
         return NoProviderAvailable(f"{UNAVAILABLE} ({listed})." if listed else f"{UNAVAILABLE}.")

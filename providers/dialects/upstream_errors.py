@@ -102,6 +102,7 @@ _FILTER_TEXTS = (
 )
 _MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
 _MISSING_TEXTS = ("not found", "not exist", "no such", "unknown", "not available", "have access", "not a valid")
+_REFUSED_MODEL_TEXTS = ("access to model", "access to the model", "access to this model", "sample from this model")
 _KEY_SENTENCE = re.compile(
     r"(?:incorrect api key|invalid api key|invalid api token|invalid x-api-key|no api key"
     r"|api key expired)(?: provided| supplied)?"
@@ -193,7 +194,7 @@ def classify(facts: ErrorFacts) -> UpstreamError:
 
 
 def _by_words(facts: ErrorFacts) -> UpstreamError | None:
-    found = (judge(facts) for judge in (_overflow, _quota, _moderation, _key))
+    found = (judge(facts) for judge in (_overflow, _quota, _moderation, _key, _refused_model))
     return next((error for error in found if error is not None), None)
 
 
@@ -232,6 +233,16 @@ def _moderation(facts: ErrorFacts) -> UpstreamError | None:
 def _key(facts: ErrorFacts) -> UpstreamError | None:
     coded = facts.status in (400, 403, 500) and facts.words & _KEY_CODES
     return _credential_rejected(facts) if coded or _may_be_ours(facts, _KEY_SENTENCE) else None
+
+
+def _refused_model(facts: ErrorFacts) -> UpstreamError | None:
+    """A credential that may not use one model may use the others."""
+    if facts.status not in (400, 403):
+        return None
+    coded = bool(facts.words & _MODEL_CODES)
+    if facts.status == 403:
+        coded = coded or facts.param == "model" or facts.says(_REFUSED_MODEL_TEXTS)
+    return errors.ModelNotFound(facts.message, upstream_status=facts.status, param="model") if coded else None
 
 
 def _by_status(facts: ErrorFacts) -> UpstreamError:

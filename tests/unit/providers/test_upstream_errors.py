@@ -234,6 +234,28 @@ def test_an_error_in_a_200_is_read_with_the_same_caution() -> None:
     assert type(error_of_object({"error": {"message": "Invalid API key"}})) is CredentialRejected
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        openai("Project `proj_x` does not have access to model `lm`", code="model_not_found"),
+        openai("Project `proj_x` does not have access to model `lm`"),
+        openai("You are not allowed to sample from this model"),
+        openai("Not for you.", param="model"),
+    ],
+)
+def test_a_403_about_one_model_leaves_the_credential_to_the_others(body: Any) -> None:
+    error = read(403, body)
+    assert type(error) is ModelNotFound
+    assert (error.status, error.upstream_status) == (404, 403)
+    assert error.fails_over
+    consequences = (error.disables_credential, error.cools_credential, error.trips_breaker)
+    assert consequences == (False, False, False)
+
+
+def test_a_400_with_the_code_for_it_is_about_the_model_too() -> None:
+    assert type(read(400, openai("The requested model 'x' does not exist.", code="model_not_found"))) is ModelNotFound
+
+
 @pytest.mark.parametrize("status", [408, 504, 524])
 def test_calls_a_late_upstream_a_timeout(status: int) -> None:
     error = read(status, b"").body()["error"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from providers.errors import Overloaded, RateLimited, ServerFailed
+from providers.errors import ModelNotFound, Overloaded, RateLimited, ServerFailed
 from routing.errors import NoProviderAvailable
 from routing.failures import NO_RETRY, Failures, failure_headers
 
@@ -49,3 +49,12 @@ def test_rate_limits_alone_are_a_rate_limit():
     assert failures.verdict().status == 503
     failures.final = failures.errors[0]
     assert failures.verdict() is failures.errors[0]
+
+
+def test_a_model_that_nobody_has_is_not_found():
+    failures = Failures()
+    failures.failed("a", ModelNotFound("first"))
+    failures.failed("b", ModelNotFound("second"))
+    assert failures.verdict() is failures.errors[1]
+    failures.skipped("c", "breaker_open")
+    assert failures.verdict().status == 503

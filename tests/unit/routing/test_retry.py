@@ -24,10 +24,10 @@ FAILOVERS = [
     errors.BadAnswer("x"),
     errors.StreamTruncated("x"),
     errors.Unsupported(field="tools", provider="p"),
+    errors.ModelNotFound("x"),
 ]
 FINAL = [
     errors.ClientFault("x"),
-    errors.ModelNotFound("x"),
     errors.ContentFiltered("x"),
 ]
 
@@ -106,7 +106,13 @@ def test_a_back_off_that_outlasts_the_deadline_is_not_begun():
 
 
 @pytest.mark.parametrize(
-    "error", [errors.CredentialRejected("x"), errors.QuotaExhausted("x"), errors.Unsupported(field="f", provider="p")]
+    "error",
+    [
+        errors.CredentialRejected("x"),
+        errors.QuotaExhausted("x"),
+        errors.Unsupported(field="f", provider="p"),
+        errors.ModelNotFound("x"),
+    ],
 )
 def test_the_same_place_is_not_asked_again_for_what_it_refused(error):
     assert step(error, has_next=False).then is Then.STOP

@@ -20,6 +20,7 @@ from providers import errors
 from providers.dialects.overflow import find_overflow
 from providers.dialects.redaction import redact
 from providers.dialects.retry_after import retry_after_s
+from providers.dialects.validation_errors import complaints_in, first_field, told
 from providers.errors import UpstreamError
 from providers.types import JsonObject
 
@@ -180,7 +181,7 @@ def facts_of_object(status: int, headers: Mapping[str, str], value: JsonObject) 
         message=redact(message or f"The provider answered with status {status}."),
         code=code,
         type=kind,
-        param=_field_name(_text(source.get("param"))),
+        param=_field_name(_text(source.get("param")) or first_field(complaints_in(value, source))),
         error_type=error_type,
         structured=True,
         moderated="flagged_input" in metadata or "reasons" in metadata,
@@ -342,6 +343,7 @@ def _implied_status(*names: str | None) -> int:
 def _message(value: JsonObject, nested: Any, source: JsonObject, metadata: JsonObject) -> str:
     message = _text(source.get("message")) or _text(nested) or _text(value.get("message"))
     message = message or _text(value.get("detail")) or _text(source.get("detail"))
+    message = message or told(complaints_in(value, source))
     raw = _text(metadata.get("raw"))
     if raw and (not message or message.lower() in ("provider returned error", "provider error")):
         message = f"{message}: {raw}" if message else raw

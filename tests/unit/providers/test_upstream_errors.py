@@ -256,6 +256,36 @@ def test_a_400_with_the_code_for_it_is_about_the_model_too() -> None:
     assert type(read(400, openai("The requested model 'x' does not exist.", code="model_not_found"))) is ModelNotFound
 
 
+WRONG_EFFORT = {
+    "type": "literal_error",
+    "loc": ["body", "reasoning_effort"],
+    "msg": "Input should be 'low'",
+    "input": "xhigh",
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "param"),
+    [
+        ({"detail": [WRONG_EFFORT]}, "body.reasoning_effort: Input should be 'low'", "reasoning_effort"),
+        ({"error": {"detail": [WRONG_EFFORT]}}, "body.reasoning_effort: Input should be 'low'", "reasoning_effort"),
+        ({"message": {"detail": [WRONG_EFFORT]}}, "body.reasoning_effort: Input should be 'low'", "reasoning_effort"),
+        (
+            {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "a"}, {"loc": ["body", "n"], "msg": "b"}]},
+            "body.messages.0.role: a; body.n: b",
+            "messages.0.role",
+        ),
+        ({"detail": [{"msg": "a"}, "b", {"loc": "x"}, None]}, "a; b; invalid; invalid", None),
+        ({"detail": [{"loc": ["body"], "msg": "a"}]}, "body: a", None),
+        ({"detail": []}, "The provider answered with status 422.", None),
+    ],
+)
+def test_tells_which_fields_a_validation_error_is_about(body: Any, message: str, param: str | None) -> None:
+    error = read(422, body)
+    assert type(error) is ClientFault
+    assert (error.message, error.param, error.status) == (message, param, 422)
+
+
 @pytest.mark.parametrize("status", [408, 504, 524])
 def test_calls_a_late_upstream_a_timeout(status: int) -> None:
     error = read(status, b"").body()["error"]

@@ -106,12 +106,12 @@ _MISSING_TEXTS = ("not found", "not exist", "no such", "unknown", "not available
 _REFUSED_MODEL_TEXTS = ("access to model", "access to the model", "access to this model", "sample from this model")
 _KEY_SENTENCE = re.compile(
     r"(?:incorrect api key|invalid api key|invalid api token|invalid x-api-key|no api key"
-    r"|api key expired)(?: provided| supplied)?"
+    r"|api key not valid|api key not found|api key expired)(?: provided| supplied)?"
     r"(?:$|[.,;!]|: \S+(?:$| (?-i:[A-Z])))",
     re.IGNORECASE,
 )
 """A colon is followed by the key and then by nothing or another sentence; `FIELD: what is wrong with it` is no match."""
-_KEY_CODES = frozenset({"invalid_api_key", "account_deactivated"})
+_KEY_CODES = frozenset({"invalid_api_key", "api_key_invalid", "account_deactivated"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ def facts_of_object(status: int, headers: Mapping[str, str], value: JsonObject) 
     code = _text(details.get("error_code")) or _text(source.get("code"))
     kind = _text(source.get("type")) if source is nested or value.get("type") != "error" else None
     message = _message(value, nested, source, metadata)
-    error_type = _text(metadata.get("error_type"))
+    error_type = _text(metadata.get("error_type")) or _reason(source.get("details"))
     if status == 200:
         status = _implied_status(code, kind, error_type)
     return ErrorFacts(
@@ -348,6 +348,12 @@ def _message(value: JsonObject, nested: Any, source: JsonObject, metadata: JsonO
     if raw and (not message or message.lower() in ("provider returned error", "provider error")):
         message = f"{message}: {raw}" if message else raw
     return message or ""
+
+
+def _reason(details: Any) -> str | None:
+    """Google's: `"details": [{"@type": "…ErrorInfo", "reason": "API_KEY_INVALID"}]`."""
+    entries = details if isinstance(details, list) else []
+    return next(filter(None, (_text(_object(entry).get("reason")) for entry in entries)), None)
 
 
 def _plain_message(status: int, body: bytes) -> str:

@@ -256,6 +256,20 @@ def test_a_400_with_the_code_for_it_is_about_the_model_too() -> None:
     assert type(read(400, openai("The requested model 'x' does not exist.", code="model_not_found"))) is ModelNotFound
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"message": "API key not valid. Please pass a valid API key."},
+        {"message": "API Key not found. Please pass a valid API key."},
+        {"message": "Anything", "details": [None, {"@type": "x.ErrorInfo", "reason": "API_KEY_INVALID"}]},
+    ],
+)
+def test_geminis_word_about_the_key_is_not_about_the_client(fields: dict[str, Any]) -> None:
+    error = {"code": 400, "status": "INVALID_ARGUMENT", **fields}
+    assert type(read(400, [{"error": error}])) is CredentialRejected
+    assert type(read(400, {"error": error})) is CredentialRejected
+
+
 WRONG_EFFORT = {
     "type": "literal_error",
     "loc": ["body", "reasoning_effort"],

@@ -99,12 +99,12 @@ class Prober:
 
         def read(answer: Answer) -> None:
             if answer.status >= 300:
-                raise adapter.read_error(answer.status, answer.headers, answer.body)
+                raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
             adapter.read_models(answer.body)
 
         def ignore(answer: Answer) -> None:
             if answer.status >= 500:
-                raise adapter.read_error(answer.status, answer.headers, answer.body)
+                raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
 
         request = adapter.models_request(provider, secret)
         if request is not None:
@@ -127,7 +127,7 @@ class Prober:
 
         def read(answer: Answer) -> None:
             if answer.status >= 300:
-                raise adapter.read_error(answer.status, answer.headers, answer.body)
+                raise adapter.read_error(answer.status, answer.headers, answer.body, provider=deployment.provider.name)
             adapter.read_answer(request, deployment, answer.headers, answer.body)
 
         return await self._try("completion", deployment.provider, prepared, read)

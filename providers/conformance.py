@@ -296,7 +296,7 @@ class Conformance:
         finally:
             response.close()
         if not 200 <= response.status < 300:
-            raise self._adapter.read_error(response.status, response.headers, body)
+            raise self._adapter.read_error(response.status, response.headers, body, provider=self._provider.name)
         return body
 
     async def _open(self, deployment: DeploymentSpec, request: ClientRequest) -> _Streamed:

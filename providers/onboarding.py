@@ -166,7 +166,7 @@ def _provider_list(spec: ProviderSpec) -> tuple[ModelInfo, ...]:
         finally:
             response.close()
         if not 200 <= response.status < 300:
-            raise adapter.read_error(response.status, response.headers, body)
+            raise adapter.read_error(response.status, response.headers, body, provider=spec.name)
         return adapter.read_models(body)
 
     return _with_transport(ask)

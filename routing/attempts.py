@@ -109,7 +109,7 @@ class Attempts:
             body = await response.read(limit=ERROR_LIMIT_BYTES, timeout_s=timeout_s)
             # A Retry-After date is relative to the answer's own clock; without one, to ours.
             headers = {"date": formatdate(usegmt=True), **response.headers}
-            raise adapter.read_error(response.status, headers, body)
+            raise adapter.read_error(response.status, headers, body, provider=deployment.provider.name)
         if request.stream:
             won.stream = adapter.open_stream(request, deployment)
             won.frames = await _until_semantic(won.stream, response, timeout_s)

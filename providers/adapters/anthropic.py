@@ -124,15 +124,17 @@ class AnthropicAdapter(TranslatingAdapter):
         )
 
     def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
-        return anthropic_messages.decode_answer(body, json_tool=self._json_tool(request, deployment))
+        return anthropic_messages.decode_answer(
+            body, json_tool=self._json_tool(request, deployment), provider=deployment.provider.name
+        )
 
     def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
         return anthropic_messages.StreamDecoder(
             json_tool=self._json_tool(request, deployment), provider=deployment.provider.name
         )
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return anthropic_messages.read_error(status, headers, body)
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+        return anthropic_messages.read_error(status, headers, body, provider=provider or self.kind)
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
         headers = join_headers(self.auth_headers(secret, provider), provider.headers)

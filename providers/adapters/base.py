@@ -115,7 +115,8 @@ class Adapter(abc.ABC):
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream: ...
 
     @abc.abstractmethod
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError: ...
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+        """`provider` is the name that operators gave it, for messages that tell a client who refused."""
 
     @abc.abstractmethod
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:

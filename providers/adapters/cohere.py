@@ -63,7 +63,7 @@ class CohereAdapter(TranslatingAdapter):
     def decode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> EmbeddingsAnswer:
         return cohere_chat.decode_embeddings(body, model=deployment.upstream_model)
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
         return cohere_chat.read_error(status, headers, body)
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:

@@ -118,7 +118,7 @@ class OpenAICompatibleAdapter(Adapter):
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
         return RelayStream(request, repair=self.repair if self.repairs else None)
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
         return upstream_errors.read_error(status, headers, body)
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:

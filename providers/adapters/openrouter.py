@@ -83,8 +83,8 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
         return RepairedRelay(request, also=repair_answer)
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        error = super().read_error(status, headers, body)
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+        error = super().read_error(status, headers, body, provider=provider)
         if isinstance(error, QuotaExhausted) and _is_budget_in_flight(body):
             # Not the account's money: too many calls are running for what is left, which ends by itself.
             return RateLimited(
@@ -93,7 +93,7 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
                 retry_after_s=retry_after_s(headers),
             )
         if status == 404:
-            return _no_endpoints(error)
+            return _no_endpoints(error, provider or self.kind)
         return error
 
 
@@ -104,12 +104,12 @@ def _is_budget_in_flight(body: bytes) -> bool:
         return False
 
 
-def _no_endpoints(error: UpstreamError) -> UpstreamError:
+def _no_endpoints(error: UpstreamError, provider: str) -> UpstreamError:
     """A 404 also means that no endpoint of the model can do what is asked; another candidate may."""
     text = error.message.lower()
     if "no endpoints found" not in text:
         return error
     for phrase, field in _LACKING:
         if phrase in text:
-            return Unsupported(field=field, provider=OpenRouterAdapter.kind, why="no endpoint of this model takes it")
+            return Unsupported(field=field, provider=provider, why="no endpoint of this model takes it")
     return ModelNotFound(error.message, upstream_status=404, param="model")

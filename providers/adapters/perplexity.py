@@ -171,8 +171,8 @@ class PerplexityAdapter(Adapter):
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
         return self._of(request, deployment).open_stream(request, deployment)
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return self._agent.read_error(status, headers, body)
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+        return self._agent.read_error(status, headers, body, provider=provider)
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
         return self._agent.models_request(provider, secret)

@@ -126,7 +126,7 @@ class TranslatingAdapter(Adapter):
             ),
         )
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
         return upstream_errors.read_error(status, headers, body)
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:

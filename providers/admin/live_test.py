@@ -146,7 +146,7 @@ async def look(transport: Transport, spec: ProviderSpec) -> LiveTest:
         finally:
             answer.close()
         if answer.status >= 300:
-            raise adapter.read_error(answer.status, answer.headers, body)
+            raise adapter.read_error(answer.status, answer.headers, body, provider=spec.name)
         models = adapter.read_models(body)
     except UpstreamError as error:
         return LiveTest(findings=_failure(error))

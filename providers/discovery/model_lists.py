@@ -26,7 +26,7 @@ async def look(client: ControlPlaneClient, provider: ProviderSpec, known: Collec
     try:
         answer = await client.send(provider.endpoint, request)
         if answer.status >= 300:
-            raise adapter.read_error(answer.status, answer.headers, answer.body)
+            raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
         models = adapter.read_models(answer.body)
     except UpstreamError as error:
         raise SourceFailed(str(error)) from error

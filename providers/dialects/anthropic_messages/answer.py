@@ -114,12 +114,12 @@ class _Content:
                 self.untyped.append({"type": "citation", "citation": raw})
 
 
-def decode_answer(body: Any, *, json_tool: str | None = None) -> ChatAnswer:
+def decode_answer(body: Any, *, json_tool: str | None = None, provider: str = "anthropic") -> ChatAnswer:
     """`json_tool` is the tool whose input is the answer itself. Raises `BadAnswer`, or the error that the body is."""
     if not isinstance(body, dict):
         raise BadAnswer("The provider's answer is not a JSON object.")
     if body.get("type") == "error" or ("error" in body and "content" not in body):
-        raise error_of_object(body)
+        raise error_of_object(body, provider=provider)
     blocks = body.get("content")
     if not isinstance(blocks, list):
         raise BadAnswer("The provider's answer has no content.")

@@ -208,3 +208,17 @@ class TestModels:
     def test_errors_are_read_in_the_dialect(self):
         body = b'{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}'
         assert isinstance(ADAPTER.read_error(413, {}, body), errors.ContextOverflow)
+
+    def test_a_refusal_names_the_provider_as_operators_do(self):
+        message = "This model does not support assistant message prefill."
+        error = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+        body = json.dumps(error).encode()
+        told = [ADAPTER.read_error(400, {}, body, provider="claude-main")]
+        with pytest.raises(errors.Unsupported) as caught:
+            ADAPTER.read_answer(request(), deployment(), {}, body)
+        told.append(caught.value)
+        stream = ADAPTER.open_stream(request(stream=True), deployment())
+        stream.feed(b"event: error\ndata: " + body + b"\n\n")
+        told.append(stream.failure)
+        for each in told:
+            assert each.message.startswith("Provider 'claude-main' does not support 'messages'")

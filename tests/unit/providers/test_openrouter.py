@@ -93,6 +93,12 @@ def test_a_404_says_what_is_missing(message: str, kind: type[UpstreamError], par
     assert error.param == param
 
 
+def test_a_refusal_names_the_provider_as_operators_do() -> None:
+    body = orjson.dumps({"error": {"code": 404, "message": "No endpoints found that support tool use."}})
+    error = ADAPTER.read_error(404, {}, body, provider="router-main")
+    assert error.message.startswith("Provider 'router-main' does not support 'tools'")
+
+
 def test_the_model_list_has_sizes() -> None:
     row = {
         "id": "vendor/m",

@@ -30,7 +30,7 @@ SENT = frozenset(
     {
         "model", "preset", "effort", "input", "instructions", "max_output_tokens", "max_steps", "temperature",
         "top_p", "reasoning", "response_format", "tools", "tool_choice", "stream", "store", "previous_response_id",
-        "background", "language_preference", "prompt_cache_key", "service_tier",
+        "language_preference", "prompt_cache_key", "service_tier",
     }
 )  # fmt: skip
 OWN_FIELDS = ("effort", "max_steps", "language_preference")

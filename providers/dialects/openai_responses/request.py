@@ -1,7 +1,8 @@
 """OpenAI's Responses API, asking: a `ChatCall` to the body of `POST /v1/responses`, and back. Pure.
 
 What has no place in a Responses request is refused with `Unsupported` when a client would see the difference (`n` above
-1, `stop`, penalties, `logit_bias`, audio) and left out when it would not (`seed`, `name` in messages, `prediction`).
+1, `stop`, penalties, `logit_bias`, audio, `background`) and left out when it would not (`seed`, `name` in messages,
+`prediction`).
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ PASSED_ON = frozenset(
     {
         "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
         "moderation", "truncation", "previous_response_id", "conversation", "max_tool_calls", "context_management",
-        "prompt", "background",
+        "prompt",
     }
 )  # fmt: skip
 
@@ -56,7 +57,8 @@ ASKED: dict[str, Callable[[ChatCall], Any]] = {
     "parallel_tool_calls": lambda call: call.parallel_tool_calls is False,
     "audio": lambda call: call.extra.get("audio") or call.extra.get("modalities") not in (None, [], ["text"]),
 }
-REFUSED = frozenset({"n", "stop", "logit_bias", "presence_penalty", "frequency_penalty", "audio"})
+REFUSED = frozenset({"n", "stop", "logit_bias", "presence_penalty", "frequency_penalty", "audio", "background"})
+"""With `background` an answer would be one to ask for later: nobody here does, and what it cost would never be seen."""
 
 
 def encode_request(call: ChatCall, *, model: str, quirks: "Quirks", provider: str) -> JsonObject:
@@ -216,7 +218,7 @@ def decode_request(body: JsonObject) -> ChatCall:
         raise ClientFault("'model' is required.", param="model")
     text = _object(body, "text")
     reasoning = _object(body, "reasoning")
-    extra: JsonObject = {name: body[name] for name in (*PASSED_ON, "store") if body.get(name) is not None}
+    extra: JsonObject = {name: body[name] for name in (*PASSED_ON, "store", "background") if body.get(name) is not None}
     effort = reasoning.pop("effort", None)
     if reasoning:
         extra["reasoning"] = reasoning

@@ -1,7 +1,6 @@
 """What Anthropic's Messages API refuses, in its own words. Pure. `check()` raises `RefusalError`."""
 
 import base64
-import binascii
 import hashlib
 import re
 from typing import Any
@@ -70,7 +69,7 @@ def require_variant(value: Any, variants: dict[str, Shape], path: str, *, tag: s
     kind = value.get(tag)
     if kind is None:
         raise invalid(f"{path}.{tag}: Field required")
-    if kind not in variants:
+    if not isinstance(kind, str) or kind not in variants:
         names = ", ".join(f"'{name}'" for name in variants)
         raise invalid(
             f"{path}: Input tag '{kind}' found using '{tag}' does not match any of the expected tags: {names}"
@@ -154,7 +153,7 @@ def _check_source(source: JsonObject, kind: str, path: str) -> None:
         raise invalid(f"{path}.base64.media_type: Input should be {names}")
     try:
         data = base64.b64decode(source["data"], validate=True)
-    except binascii.Error:
+    except ValueError:
         raise invalid(f"{path}.base64.data: Input should be valid base64") from None
     if kind == "image" and not data.startswith(MAGIC[source["media_type"]]):
         raise invalid(

@@ -141,7 +141,7 @@ def check_chat(body: JsonObject) -> None:
 
 def _check_message(message: Any, path: str) -> None:
     role = message.get("role") if isinstance(message, dict) else None
-    if role not in MESSAGES:
+    if not isinstance(role, str) or role not in MESSAGES:
         raise invalid(f"invalid request: {path}.role must be one of {', '.join(MESSAGES)}")
     require({name: value for name, value in message.items() if name != "role"}, MESSAGES[role], path)
     content = message.get("content")

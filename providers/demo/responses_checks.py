@@ -104,6 +104,8 @@ def check(body: JsonObject) -> None:
     _require(body, REQUEST)
     if not any(body.get(name) for name in ("model", "models", "preset", "effort")):
         raise invalid("one of model, models, preset or effort is required", "model")
+    if not all(isinstance(name, str) for name in body.get("models") or ()):
+        raise invalid("Invalid type for 'models': expected an array of strings.", "models")
     if body.get("previous_response_id"):
         raise invalid("previous_response_id: no such response: the demo keeps none", "previous_response_id")
     _check_input(body["input"])
@@ -140,7 +142,7 @@ def _require_variant(value: Any, variants: dict[str, Shape], path: str) -> str:
     kind = value.get("type")
     if kind is None:
         raise invalid(f"Missing required parameter: '{path}.type'.", f"{path}.type")
-    if kind not in variants:
+    if not isinstance(kind, str) or kind not in variants:
         raise invalid(f"Invalid value for '{path}.type': expected one of {', '.join(variants)}.", f"{path}.type")
     _require({name: entry for name, entry in value.items() if name != "type"}, variants[kind], path)
     return str(kind)
@@ -159,11 +161,17 @@ def _check_input(given: Any) -> None:
             _check_content(item, f"input[{position}].content")
         elif kind == "function_call":
             waiting.append(item["call_id"])
-        elif item["call_id"] in waiting:
-            waiting.remove(item["call_id"])
         else:
-            raise invalid(f"No tool call found for function call output with call_id {item['call_id']}.", "input")
+            _check_output(item, waiting, f"input[{position}].output")
     _refuse_unanswered(waiting)
+
+
+def _check_output(item: JsonObject, waiting: list[str], path: str) -> None:
+    if item["call_id"] not in waiting:
+        raise invalid(f"No tool call found for function call output with call_id {item['call_id']}.", "input")
+    waiting.remove(item["call_id"])
+    for position, part in enumerate(item["output"] if isinstance(item["output"], list) else ()):
+        _require_variant(part, {name: PARTS[name] for name in PARTS_OF["user"]}, f"{path}[{position}]")
 
 
 def _refuse_unanswered(waiting: list[str]) -> None:

@@ -205,7 +205,8 @@ def embeddings(call: Call) -> Answer:
     """Quantised vectors only, as Perplexity has them."""
     body = read_json(call, responses_checks.invalid("The request body is not a JSON object."))
     texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
-    encode = EMBEDDING_ENCODERS.get(body.get("encoding_format") or "base64_int8")
+    encoding = body.get("encoding_format") or "base64_int8"
+    encode = EMBEDDING_ENCODERS.get(encoding) if isinstance(encoding, str) else None
     dimensions = body.get("dimensions") or vectors.DIMENSIONS
     if not isinstance(body.get("model"), str):
         raise responses_checks.invalid("Missing required parameter: 'model'.", "model")

@@ -68,6 +68,53 @@ async def test_openai_names_the_field_and_the_code(wrong, message, param, code):
     assert code in (None, error["code"])
 
 
+CALLED = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+RETURNED = {"type": "function_call_output", "call_id": "c1", "output": "x"}
+
+
+@pytest.mark.parametrize("strange", [["a"], {}])
+@pytest.mark.parametrize(
+    ("dialect", "path", "wrong"),
+    [
+        ("openai", "/v1/chat/completions", lambda it: {**OPENAI, "messages": [{"role": it, "content": "x"}]}),
+        ("openai", "/v1/chat/completions", lambda it: {**OPENAI, "messages": [{**USER, "content": [{"type": it}]}]}),
+        ("openai", "/v1/chat/completions", lambda it: {**OPENAI, "tools": [{"type": it}]}),
+        ("openai", "/v1/chat/completions", lambda it: {**OPENAI, "response_format": {"type": it or ["a"]}}),
+        ("anthropic", "/v1/messages", lambda it: {**ANTHROPIC, "thinking": {"type": it}}),
+        ("anthropic", "/v1/messages", lambda it: {**ANTHROPIC, "messages": [{**USER, "content": [{"type": it}]}]}),
+        (
+            "anthropic",
+            "/v1/messages",
+            lambda it: {**ANTHROPIC, "tools": [ANTHROPIC_TOOL], "tool_choice": {"type": it}},
+        ),
+        ("cohere", "/v2/chat", lambda it: {**COHERE, "messages": [{"role": it, "content": "x"}]}),
+        ("cohere", "/v2/chat", lambda it: {**COHERE, "messages": [{**USER, "content": [{"type": it}]}]}),
+        ("cohere", "/v2/embed", lambda it: {"model": "m", "input_type": it, "texts": ["a"]}),
+        ("responses", "/v1/responses", lambda it: {**RESPONSES, "input": [{"type": it}]}),
+        ("responses", "/v1/responses", lambda it: {**RESPONSES, "tools": [{"type": it}]}),
+        ("responses", "/v1/responses", lambda it: {**RESPONSES, "response_format": {"type": it}}),
+        ("responses", "/v1/responses", lambda it: {"input": "hi", "models": [it]}),
+        ("responses", "/v1/responses", lambda it: {**RESPONSES, "input": [CALLED, {**RETURNED, "output": [it]}]}),
+        ("responses", "/v1/embeddings", lambda it: {"model": "m", "input": "a", "encoding_format": it or ["a"]}),
+    ],
+)
+async def test_what_is_no_name_is_refused_where_a_name_belongs(dialect, path, wrong, strange):
+    response = await post(dialect, path, wrong(strange))
+    assert response.status_code == 400
+    body = response.json()
+    if dialect == "anthropic":
+        assert (body["type"], body["error"]["type"]) == ("error", "invalid_request_error")
+    else:
+        assert body.get("error", body)["message"]
+
+
+async def test_anthropic_refuses_an_image_that_is_no_ascii():
+    source = {"type": "base64", "media_type": "image/png", "data": "é"}
+    content = [{"type": "image", "source": source}]
+    response = await post("anthropic", "/v1/messages", {**ANTHROPIC, "messages": [{**USER, "content": content}]})
+    assert response.json()["error"]["message"].endswith("Input should be valid base64")
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

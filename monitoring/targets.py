@@ -9,8 +9,7 @@ from django.db.models import QuerySet
 from monitoring.passive import Recent
 from monitoring.probes import Target
 from providers.adapters import REGISTRY
-from providers.addresses import UrlError
-from providers.loading import deployment_spec, provider_spec
+from providers.loading import UNREADABLE, provider_spec, usable_deployments
 from providers.models import Credential, Deployment, Provider
 from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
@@ -91,7 +90,7 @@ def _spec(row: Provider, credentials: tuple[CredentialSpec, ...]) -> ProviderSpe
     try:
         # A probe asks neither breaker nor deadline, so any numbers do.
         return provider_spec(row, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
-    except UrlError as error:
+    except UNREADABLE as error:
         logger.error("provider %s is not checked: %s", row.name, error)
         return None
 
@@ -99,11 +98,8 @@ def _spec(row: Provider, credentials: tuple[CredentialSpec, ...]) -> ProviderSpe
 def _cheapest(rows: Iterable[Deployment], provider: ProviderSpec) -> DeploymentSpec | None:
     """Only models with both prices known: what is unpriced cannot be held to a cap."""
     priced = [
-        row
-        for row in rows
-        if row.input_nano_usd_per_mtok is not None
-        and row.output_nano_usd_per_mtok is not None
-        and "embeddings" not in row.capabilities
+        spec
+        for spec in usable_deployments(rows, provider)
+        if spec.prices.input is not None and spec.prices.output is not None and "embeddings" not in spec.capabilities
     ]
-    cheapest = min(priced, key=lambda row: (row.output_nano_usd_per_mtok or 0, row.pk), default=None)
-    return None if cheapest is None else deployment_spec(cheapest, provider)
+    return min(priced, key=lambda spec: (spec.prices.output or 0, spec.id), default=None)

@@ -1,7 +1,8 @@
 """From rows to specs: what the data plane may know of providers, credentials and deployments."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeAlias
 
 from providers.adapters import REGISTRY
 from providers.addresses import parse_base_url
@@ -12,45 +13,93 @@ from providers.transport import Endpoint
 
 logger = logging.getLogger("llm_proxy.providers.loading")
 
+LeaveOut: TypeAlias = Callable[[str, object], None]
+UNREADABLE: Final = (TypeError, ValueError, AttributeError, LookupError)
+"""What the making of a spec raises for a row that was stored before there was a check, or past it."""
+
+
+class UnusableRow(ValueError):
+    """A stored value that cannot be used; the text says which and why."""
+
+
+def say_left_out(what: str, why: object) -> None:
+    logger.error("%s is left out: %s", what, why)
+
 
 def load_deployments(
-    *, breaker_threshold: int, breaker_timeout_s: float, request_timeout_s: float
+    *,
+    breaker_threshold: int,
+    breaker_timeout_s: float,
+    request_timeout_s: float,
+    leave_out: LeaveOut = say_left_out,
 ) -> list[DeploymentSpec]:
-    """Every enabled deployment of every enabled provider, in three queries. The arguments are the gateway's defaults."""
+    """Every enabled deployment of every enabled provider, in three queries. The numbers are the gateway's defaults.
+
+    `leave_out` is told of each row that cannot be used: one such row must never keep the others from going live."""
     credentials: dict[int, list[CredentialSpec]] = {}
     for credential in Credential.objects.filter(enabled=True, provider__enabled=True).order_by("id"):
-        spec = _credential(credential)
+        spec = _credential(credential, leave_out)
         if spec is not None:
             credentials.setdefault(credential.provider_id, []).append(spec)
     providers: dict[int, ProviderSpec] = {}
     for row in Provider.objects.filter(enabled=True).prefetch_related("credentials"):
-        if row.kind not in REGISTRY:
-            logger.error("provider %s is left out: unknown kind %s", row.name, row.kind)
-            continue
-        providers[row.pk] = provider_spec(
-            row,
-            tuple(credentials.get(row.pk, ())),
-            breaker_threshold=breaker_threshold,
-            breaker_timeout_s=breaker_timeout_s,
-            request_timeout_s=request_timeout_s,
-        )
-    return list(_deployments(providers))
+        try:
+            providers[row.pk] = provider_spec(
+                row,
+                tuple(credentials.get(row.pk, ())),
+                breaker_threshold=breaker_threshold,
+                breaker_timeout_s=breaker_timeout_s,
+                request_timeout_s=request_timeout_s,
+            )
+        except UNREADABLE as error:
+            leave_out(f"provider {row.name}", error)
+    return list(_deployments(providers, leave_out))
 
 
-def _deployments(providers: dict[int, ProviderSpec]) -> Iterator[DeploymentSpec]:
+def _deployments(providers: dict[int, ProviderSpec], leave_out: LeaveOut) -> Iterator[DeploymentSpec]:
     for row in Deployment.objects.filter(enabled=True, provider__enabled=True).order_by("id").iterator(2000):
         provider = providers.get(row.provider_id)
         if provider is not None:
-            yield deployment_spec(row, provider)
+            yield from usable_deployments((row,), provider, leave_out)
 
 
-def _credential(row: Credential) -> CredentialSpec | None:
+def usable_deployments(
+    rows: Iterable[Deployment], provider: ProviderSpec, leave_out: LeaveOut = say_left_out
+) -> Iterator[DeploymentSpec]:
+    for row in rows:
+        try:
+            yield _deployment_spec(row, provider)
+        except UNREADABLE as error:
+            leave_out(f"deployment {provider.name}/{row.model}", error)
+
+
+def _credential(row: Credential, leave_out: LeaveOut) -> CredentialSpec | None:
     try:
         secret = row.reveal()
     except UndecipherableSecret as error:
-        logger.error("credential %s is left out: %s", row.pk, error)
+        leave_out(f"credential {row.pk}", error)
         return None
     return CredentialSpec(id=row.pk, name=row.name, secret=secret, weight=row.weight) if secret else None
+
+
+def _words(row: Provider | Deployment, column: str) -> frozenset[str]:
+    value = getattr(row, column)
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise UnusableRow(f"its {column} are no list of words")
+    return frozenset(value)
+
+
+def _options(row: Provider | Deployment) -> dict[str, Any]:
+    if not isinstance(row.options, dict):
+        raise UnusableRow("its options are no JSON object")
+    return row.options
+
+
+def _headers(row: Provider) -> tuple[tuple[str, str], ...]:
+    headers = row.headers
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        raise UnusableRow("its headers are no JSON object of names and values")
+    return tuple((name.lower(), value) for name, value in headers.items())
 
 
 def provider_spec(
@@ -61,6 +110,9 @@ def provider_spec(
     breaker_timeout_s: float,
     request_timeout_s: float,
 ) -> ProviderSpec:
+    """Raises one of `UNREADABLE`."""
+    if row.kind not in REGISTRY:
+        raise UnusableRow(f"unknown kind {row.kind}")
     scheme, host, port, path = parse_base_url(row.base_url)
     return ProviderSpec(
         id=row.pk,
@@ -79,10 +131,10 @@ def provider_spec(
         ),
         base_path=path.rstrip("/"),
         credentials=credentials,
-        headers=tuple((name.lower(), value) for name, value in row.headers.items()),
+        headers=_headers(row),
         priority=row.priority,
         weight=row.weight,
-        tags=frozenset(row.tags),
+        tags=_words(row, "tags"),
         max_concurrency=row.max_connections,
         max_retries=row.max_retries,
         retry_delay_s=row.retry_delay_s,
@@ -96,11 +148,11 @@ def provider_spec(
         breaker_timeout_s=row.circuit_breaker_timeout_s or breaker_timeout_s,
         demo=row.source == "demo",
         needs_credential=REGISTRY[row.kind].needs_credential and bool(row.credentials.all()),
-        options=row.options,
+        options=_options(row),
     )
 
 
-def deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
+def _deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
     return DeploymentSpec(
         id=row.pk,
         provider=provider,
@@ -114,10 +166,10 @@ def deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
             cached_input=row.cached_input_nano_usd_per_mtok,
             cache_write=row.cache_write_nano_usd_per_mtok,
         ),
-        capabilities=frozenset(row.capabilities),
+        capabilities=_words(row, "capabilities"),
         reasoning=row.reasoning,
         priority=row.priority,
         weight=row.weight,
-        tags=frozenset(row.tags) | provider.tags,
-        options=row.options,
+        tags=_words(row, "tags") | provider.tags,
+        options=_options(row),
     )

@@ -10,7 +10,14 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from providers import secrets
-from providers.validation import check_base_url, check_headers, check_kind, check_tags
+from providers.validation import (
+    check_base_url,
+    check_headers,
+    check_json_object,
+    check_kind,
+    check_tags,
+    check_words,
+)
 
 NAME_VALIDATOR = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", _("Letters, digits, dots, dashes and underscores; at most 63 characters.")
@@ -42,7 +49,11 @@ class Provider(models.Model):
     tags = models.JSONField(_("tags"), default=list, blank=True, validators=[check_tags])
     headers = models.JSONField(_("extra headers"), default=dict, blank=True, validators=[check_headers])
     options = models.JSONField(
-        _("adapter options"), default=dict, blank=True, help_text=_("For example api_version, dialect or region.")
+        _("adapter options"),
+        default=dict,
+        blank=True,
+        validators=[check_json_object],
+        help_text=_("For example api_version, dialect or region."),
     )
     timeout_s = models.FloatField(
         _("first-token timeout"), null=True, blank=True, validators=POSITIVE, help_text=_("Seconds; default 20.")
@@ -137,13 +148,13 @@ class Deployment(models.Model):
     tags = models.JSONField(_("tags"), default=list, blank=True, validators=[check_tags])
     context_window = models.PositiveIntegerField(_("context window"), null=True, blank=True)
     max_output_tokens = models.PositiveIntegerField(_("output tokens at most"), null=True, blank=True)
-    capabilities = models.JSONField(_("capabilities"), default=list, blank=True)
+    capabilities = models.JSONField(_("capabilities"), default=list, blank=True, validators=[check_words])
     reasoning = models.BooleanField(_("reasoning model"), default=False, help_text=_("Waits longer for a first token."))
     input_nano_usd_per_mtok = models.BigIntegerField(_("input price"), null=True, blank=True)
     output_nano_usd_per_mtok = models.BigIntegerField(_("output price"), null=True, blank=True)
     cached_input_nano_usd_per_mtok = models.BigIntegerField(_("cached input price"), null=True, blank=True)
     cache_write_nano_usd_per_mtok = models.BigIntegerField(_("cache write price"), null=True, blank=True)
-    options = models.JSONField(_("adapter options"), default=dict, blank=True)
+    options = models.JSONField(_("adapter options"), default=dict, blank=True, validators=[check_json_object])
     source = models.CharField(_("source"), max_length=16, choices=Source.choices, default=Source.ADMIN, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -17,7 +17,7 @@ from providers.catalog import UNKNOWN, ModelFacts, is_listed, model_facts
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
 from providers.errors import UpstreamError
 from providers.http1 import Http1Transport
-from providers.loading import deployment_spec, provider_spec
+from providers.loading import UNREADABLE, provider_spec, usable_deployments
 from providers.models import ConformanceReport, Deployment, Provider, Source
 from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
@@ -33,6 +33,10 @@ class NoModelList(UpstreamError):
     """The provider has no list of its models."""
 
 
+class UnusableProvider(UpstreamError):
+    """What is stored of it cannot be used."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedModel:
     """A model in the provider's own list, with what the catalogue knows. `adopted` when a deployment has it already."""
@@ -45,8 +49,13 @@ class ListedModel:
 
 
 def spec_of(row: Provider) -> ProviderSpec:
-    """The provider as the data plane would see it, also while it is disabled. Breaker numbers are of no concern here."""
-    return provider_spec(row, _credentials(row), breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
+    """The provider as the data plane would see it, also while it is disabled. Breaker numbers are of no concern here.
+    Raises `UnusableProvider`."""
+    credentials = _credentials(row)
+    try:
+        return provider_spec(row, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
+    except UNREADABLE as error:
+        raise UnusableProvider(f"{row.name} cannot be used: {error}") from error
 
 
 def _credentials(row: Provider) -> tuple[CredentialSpec, ...]:
@@ -63,7 +72,7 @@ def _credentials(row: Provider) -> tuple[CredentialSpec, ...]:
 
 
 def deployments_of(row: Provider, spec: ProviderSpec) -> tuple[DeploymentSpec, ...]:
-    return tuple(deployment_spec(each, spec) for each in row.deployments.filter(enabled=True).order_by("pk"))
+    return tuple(usable_deployments(row.deployments.filter(enabled=True).order_by("pk"), spec))
 
 
 def run_test(

@@ -64,7 +64,8 @@ class ProviderViewSet(AtomicWrites, viewsets.ModelViewSet[Provider]):
         order = TestOrderSerializer(data=request.data)
         order.is_valid(raise_exception=True)
         cap = round(order.validated_data["max_cost_usd"] * 1e9)
-        kept, _ = onboarding.run_test(self.get_object(), model=order.validated_data["model"], cap_nano_usd=cap)
+        with _provider_errors():
+            kept, _ = onboarding.run_test(self.get_object(), model=order.validated_data["model"], cap_nano_usd=cap)
         return Response(ConformanceReportSerializer(kept).data)
 
     @extend_schema(responses=ConformanceReportSerializer(many=True))

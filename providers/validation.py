@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from providers import bounds
 from providers.adapters import REGISTRY
 from providers.addresses import UrlError, literal, parse_base_url, refusal
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
@@ -50,5 +51,18 @@ def check_headers(headers: object) -> None:
 
 
 def check_tags(tags: object) -> None:
-    if not isinstance(tags, list) or not all(isinstance(tag, str) and tag for tag in tags):
-        raise ValidationError(_("Tags are a JSON list of words."))
+    if not bounds.are_words(tags):
+        raise ValidationError(_("Tags are a JSON list of words, each once."))
+
+
+def check_words(words: object) -> None:
+    if not bounds.are_words(words):
+        raise ValidationError(_("This is a JSON list of words, each once."))
+
+
+def check_json_object(value: object) -> None:
+    if not bounds.is_json_object(value):
+        raise ValidationError(
+            _("This is a JSON object such as {}, with finite numbers and at most %(levels)d levels.")
+            % {"levels": bounds.DEEPEST}
+        )

@@ -29,6 +29,7 @@ from unfold.widgets import (
 )
 
 from providers.admin.rows import ReadOnlyAdmin, state
+from routing.configuration.stored import readable_section
 from routing.export import ExportQuery, archive
 from routing.models import GatewaySettings, PayloadRecord
 from routing.table_loader import current_revision
@@ -169,7 +170,9 @@ class PayloadRecordAdmin(ReadOnlyAdmin):
             "opts": self.model._meta,
             "form": form,
             "stored": PayloadRecord.objects.exists(),
-            "logging": GatewaySettings.load().payload_logging.get("enabled", False),
+            "logging": readable_section("payload_logging", GatewaySettings.load().payload_logging).get(
+                "enabled", False
+            ),
         }
         return TemplateResponse(request, "admin/routing/dataset.html", context)
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from providers.discovery.found import AddressRules
 from providers.discovery.settings import ConsulPlace, DiscoverySettings, KubernetesPlace, RegistryPlace, Surroundings
 from routing.configuration.document import Discovery
-from routing.configuration.dump import section_value
+from routing.configuration.stored import section_value
 from routing.models import GatewaySettings
 from routing.revisions import one_revision
 

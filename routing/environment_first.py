@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from routing.configuration.stored import stored_process
 from routing.models import GatewaySettings
 
 _VARIABLE_AND_SETTING: Final = {
@@ -17,12 +18,11 @@ _VARIABLE_AND_SETTING: Final = {
 }
 
 
-def process_value(key: str, stored: dict[str, Any]) -> Any:
-    """`stored` is `GatewaySettings.process`."""
+def process_value(key: str, stored: Any) -> Any:
+    """`stored` is `GatewaySettings.process`; what cannot be read there counts as not given."""
     variable, setting = _VARIABLE_AND_SETTING[key]
-    if variable in settings.SET_IN_ENVIRONMENT or key not in stored:
-        return getattr(settings, setting)
-    return stored[key]
+    readable = {} if variable in settings.SET_IN_ENVIRONMENT else stored_process(stored)
+    return readable[key] if key in readable else getattr(settings, setting)
 
 
 def health_cache_ttl_s() -> float:
@@ -31,8 +31,8 @@ def health_cache_ttl_s() -> float:
     return float(process_value("health_check_cache_ttl", stored))
 
 
-def log_level(stored: dict[str, Any]) -> str:
+def log_level(stored: Any) -> str:
     """`debug: true` asks for DEBUG whatever `log_level` says, unless the environment names a level."""
-    if "LOG_LEVEL" not in settings.SET_IN_ENVIRONMENT and stored.get("debug"):
+    if "LOG_LEVEL" not in settings.SET_IN_ENVIRONMENT and stored_process(stored).get("debug"):
         return "DEBUG"
     return str(process_value("log_level", stored))

@@ -26,6 +26,7 @@ def explain(table: RoutingTable, states: UpstreamStates, model: str) -> JsonObje
         **render_plan(plans[0]),
         "attempts": [],
         "fallbacks": [render_plan(plan) for plan in plans[1:]],
+        "left_out": list(table.left_out),
     }
 
 

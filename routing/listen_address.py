@@ -34,7 +34,7 @@ def _loaded() -> dict[str, Any]:
     except DatabaseError:
         # Before the first migration there is no table yet.
         return {}
-    return dict(row or {})
+    return row if isinstance(row, dict) else {}
 
 
 def _about_to_be_loaded() -> dict[str, Any]:

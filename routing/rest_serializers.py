@@ -52,7 +52,8 @@ class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
     class Meta:
         model = GatewaySettings
         exclude: ClassVar[list[str]] = ["id"]
-        read_only_fields: ClassVar[list[str]] = ["updated_at"]
+        # What a file gave for the process, and which keys it manages: changed there.
+        read_only_fields: ClassVar[list[str]] = ["process", "file_keys", "updated_at"]
 
     def validate_cors_origins(self, value: Any) -> Any:
         return check_names(value, "cors_origins")

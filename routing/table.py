@@ -86,6 +86,8 @@ class RoutingTable:
     """How many models the price catalogue had been asked for when the prices were read."""
     answers_revision: int = 0
     """The newest revision that may have changed what is answered."""
+    left_out: tuple[str, ...] = ()
+    """Rows that cannot be used, each in a sentence with its name."""
 
     def route(self, name: str) -> Route | None:
         return self.routes.get(name)
@@ -104,6 +106,7 @@ def build_table(
     prices_until: float = float("inf"),
     catalogue_size: int = 0,
     answers_revision: int = 0,
+    left_out: Iterable[str] = (),
 ) -> RoutingTable:
     """Resolves names once, so that a request only looks one up. An alias hides a model of the same name; its targets
     are looked up among models and `provider/model` names, and unknown targets lead nowhere."""
@@ -128,6 +131,7 @@ def build_table(
         prices_until=prices_until,
         catalogue_size=catalogue_size,
         answers_revision=answers_revision,
+        left_out=tuple(left_out),
     )
 
 

@@ -17,7 +17,7 @@ from providers.adapters.base import ModelInfo
 from providers.conformance import Conformance
 from providers.errors import ConnectFailed, CredentialRejected, QuotaExhausted, UpstreamError, UpstreamTimeout
 from providers.http1 import Http1Transport
-from providers.loading import deployment_spec, provider_spec
+from providers.loading import UNREADABLE, provider_spec, usable_deployments
 from providers.models import Credential, Provider
 from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, ProviderSpec
@@ -81,7 +81,7 @@ def try_calls(provider: Provider) -> LiveTest:
     if isinstance(spec, Finding):
         return LiveTest(findings=(spec,))
     rows = provider.deployments.filter(enabled=True).order_by("pk")
-    deployments = tuple(deployment_spec(row, spec) for row in rows)
+    deployments = tuple(usable_deployments(rows, spec))
     report = asyncio.run(
         _with_transport(
             lambda transport: Conformance(transport, spec, deployments, cap_nano_usd=CALLS_CAP_NANO_USD).run()
@@ -123,9 +123,12 @@ def _spec(provider: Provider) -> ProviderSpec | Finding:
             remedy=_("Go back and enter the key."),
         )
     credentials = (found,) if found else ()
-    return provider_spec(
-        provider, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=PATIENCE_S
-    )
+    try:
+        return provider_spec(
+            provider, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=PATIENCE_S
+        )
+    except UNREADABLE as error:
+        return Finding(outcome="bad", subject=_("Settings"), detail=str(error))
 
 
 def _note_success(spec: ProviderSpec, worked: bool) -> None:

@@ -30,6 +30,7 @@ from routing.configuration.provider_entry import ProviderEntry, ResolvedProvider
 from routing.configuration.rendering import plain
 from routing.configuration.rows import Names, save_if_different
 from routing.configuration.schema import SETTINGS, resolve
+from routing.configuration.stored import readable_section, stored_process
 from routing.intervals import follow_intervals
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 from routing.revisions import collected_revision, one_revision
@@ -168,7 +169,7 @@ def _settings(wanted: Configuration, removed: Collection[str]) -> None:
     defaults = settings_columns(Configuration(given=frozenset(removed)))
     columns: dict[str, Any] = {**defaults, **settings_columns(wanted)}
     document = plain(wanted)
-    process = {name: value for name, value in row.process.items() if name not in removed}
+    process = {name: value for name, value in stored_process(row.process).items() if name not in removed}
     columns["process"] = {**process, **{name: document[name] for name in PROCESS_KEYS if name in wanted.given}}
     for name in SECTION_COLUMNS:
         if name in wanted.given:
@@ -187,7 +188,7 @@ def _registry_url(
     """`provider_registry_url` is a short form: it is kept where the long one is."""
     if "provider_registry_url" not in wanted.given and "provider_registry_url" not in removed:
         return
-    discovery = dict(columns.get("discovery", row.discovery))
+    discovery = dict(columns.get("discovery", readable_section("discovery", row.discovery)))
     if wanted.provider_registry_url:
         discovery["registry"] = wanted.provider_registry_url
     elif wanted.discovery.registry is None:

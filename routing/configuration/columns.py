@@ -1,6 +1,6 @@
 """Which key of the document is which column. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
@@ -95,6 +95,39 @@ def as_value(value: Any) -> Any:
     return {name: as_value(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
 
+def stored_mapping(value: Any) -> dict[str, Any]:
+    """A stored JSON object as a section holds it; one that is none was let in before there was a check, and says
+    nothing."""
+    return {name: as_value(item) for name, item in value.items()} if isinstance(value, Mapping) else {}
+
+
+def stored_words(value: Any) -> tuple[str, ...]:
+    """A stored list of words, each once, without what is no word."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(dict.fromkeys(str(word) for word in value if isinstance(word, str)))
+
+
+def _stored_headers(value: Any) -> dict[str, str]:
+    return {name: text for name, text in stored_mapping(value).items() if isinstance(text, str)}
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "tags": stored_words,
+    "capabilities": stored_words,
+    "targets": stored_words,
+    "fallbacks": stored_words,
+    "context_fallbacks": stored_words,
+    "cors_origins": stored_words,
+    "options": stored_mapping,
+    "headers": _stored_headers,
+}
+
+
+def _values(row: Any, columns: Mapping[str, str]) -> dict[str, Any]:
+    return {name: _READ.get(name, as_value)(getattr(row, column)) for name, column in columns.items()}
+
+
 def provider_columns(resolved: ResolvedProvider) -> dict[str, Any]:
     entry = resolved.entry
     columns = {column: as_json(getattr(entry, name)) for name, column in _PROVIDER_COLUMNS.items()}
@@ -114,15 +147,15 @@ def provider_columns(resolved: ResolvedProvider) -> dict[str, Any]:
 
 def provider_values(row: Any) -> dict[str, Any]:
     """The keys of an entry that say what the row holds; the reverse of `provider_columns`."""
-    options = dict(row.options)
+    options = stored_mapping(row.options)
     named = {name: options.pop(name) for name in _OPTION_KEYS if isinstance(options.get(name), str)}
     return {
-        **{name: as_value(getattr(row, column)) for name, column in _PROVIDER_COLUMNS.items()},
+        **_values(row, _PROVIDER_COLUMNS),
         **named,
         "name": row.name,
         "kind": row.kind,
         "base_url": row.base_url,
-        "options": as_value(options),
+        "options": options,
         "timeout": row.timeout_s,
         "timeouts": Timeouts(connect=row.connect_timeout_s, idle=row.idle_timeout_s),
         "managed_by": row.source,
@@ -140,7 +173,7 @@ def model_columns(entry: ModelEntry, provider: ProviderEntry) -> dict[str, Any]:
 
 def model_values(row: Any, provider_source: str) -> dict[str, Any]:
     return {
-        **{name: as_value(getattr(row, column)) for name, column in _MODEL_COLUMNS.items()},
+        **_values(row, _MODEL_COLUMNS),
         "name": row.model,
         "upstream": None if row.upstream_model in ("", row.model) else row.upstream_model,
         "managed_by": None if row.source == provider_source else row.source,
@@ -153,8 +186,7 @@ def alias_columns(entry: AliasEntry) -> dict[str, Any]:
 
 
 def alias_values(row: Any) -> dict[str, Any]:
-    found = {name: as_value(getattr(row, column)) for name, column in _ALIAS_COLUMNS.items()}
-    return {**found, "strategy": row.strategy or None}
+    return {**_values(row, _ALIAS_COLUMNS), "strategy": row.strategy or None}
 
 
 def policy_columns(entry: PolicyEntry) -> dict[str, Any]:
@@ -162,7 +194,7 @@ def policy_columns(entry: PolicyEntry) -> dict[str, Any]:
 
 
 def policy_values(row: Any) -> dict[str, Any]:
-    return {"name": row.name, **{name: as_value(getattr(row, column)) for name, column in _POLICY_COLUMNS.items()}}
+    return {"name": row.name, **_values(row, _POLICY_COLUMNS)}
 
 
 def settings_columns(wanted: Configuration) -> dict[str, Any]:
@@ -182,5 +214,4 @@ def managed_columns(file_keys: Collection[str]) -> set[str]:
 
 
 def settings_values(row: Any) -> dict[str, Any]:
-    found = {name: as_value(getattr(row, column)) for name, column in SETTINGS_COLUMNS.items()}
-    return {**found, "log_file": row.log_file or None}
+    return {**_values(row, SETTINGS_COLUMNS), "log_file": row.log_file or None}

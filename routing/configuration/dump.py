@@ -6,14 +6,13 @@ from typing import Any
 from accounts.models import Budget, Limit, Team
 from providers.models import Credential, Deployment, Provider
 from routing.configuration.columns import (
-    PROCESS_KEYS,
     SECTION_COLUMNS,
     alias_values,
-    as_value,
     model_values,
     policy_values,
     provider_values,
     settings_values,
+    stored_mapping,
 )
 from routing.configuration.document import (
     AliasEntry,
@@ -22,18 +21,15 @@ from routing.configuration.document import (
     PolicyEntry,
     TeamEntry,
 )
-from routing.configuration.kinds import WRONG, Reading
-from routing.configuration.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from routing.configuration.problems import START
 from routing.configuration.provider_entry import CredentialEntry, ModelEntry, ProviderEntry
-from routing.configuration.sections import keys_of
+from routing.configuration.stored import section_value, stored_process
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 
 
 def read_configuration() -> Configuration:
     """Everything that is configured, as a document that `apply` finds nothing to change in."""
     row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
-    settings = {**settings_values(row), **_process(row.process), **_sections(row)}
+    settings = {**settings_values(row), **stored_process(row.process), **_sections(row)}
     given = frozenset(settings) | {"model_aliases", "route_policies", "teams", "providers", "file_managed_settings"}
     return Configuration(
         **settings,
@@ -48,38 +44,9 @@ def read_configuration() -> Configuration:
     )
 
 
-def _process(stored: dict[str, Any]) -> dict[str, Any]:
-    return {name: stored[name] for name in PROCESS_KEYS if name in stored}
-
-
 def _sections(row: GatewaySettings) -> dict[str, Any]:
     found = {name: section_value(name, getattr(row, name)) for name in SECTION_COLUMNS}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def section_value(name: str, stored: Any) -> Any:
-    """A stored section in the document's own type; None when it is empty or not readable."""
-    if not stored:
-        return None
-    kind = next(item.kind for item in keys_of(Configuration) if item.name == name)
-    value = kind.read(_node(stored), name, Reading())
-    return None if value is WRONG else value
-
-
-def _node(value: Any) -> Node:
-    """Stored JSON as nodes, so that the document's own kinds read it."""
-    if isinstance(value, dict):
-        entries = ((_text(name), _node(content)) for name, content in value.items())
-        return MappingNode(at=START, entries=tuple(entries))
-    if isinstance(value, list):
-        return SequenceNode(at=START, items=tuple(_node(item) for item in value))
-    if value is None or isinstance(value, bool):
-        return ScalarNode(at=START, type="null" if value is None else "flag", text=str(value).lower())
-    return _text(value) if isinstance(value, str) else ScalarNode(at=START, type="number", text=repr(value))
-
-
-def _text(value: str) -> ScalarNode:
-    return ScalarNode(at=START, type="text", text=value, plain=False)
 
 
 def _providers() -> tuple[ProviderEntry, ...]:
@@ -144,6 +111,6 @@ def _team(team: Team, limit: Limit | None, budgets: Iterable[Budget]) -> TeamEnt
         ),
         cache=team.cache_enabled,
         payload_logging=team.payload_logging,
-        metadata=as_value(team.metadata),
+        metadata=stored_mapping(team.metadata),
         managed_by=team.managed_by or "admin",
     )

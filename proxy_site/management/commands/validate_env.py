@@ -9,6 +9,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -21,6 +22,7 @@ from routing.configuration.findings import Finding, error, of_document, of_refus
 from routing.configuration.loading import read_file
 from routing.configuration.problems import ConfigurationRefused
 from routing.configuration.schema import read
+from routing.revisions import CONFIGURATION_MODELS
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -116,6 +118,7 @@ def _connections() -> Iterator[Finding]:
         )
     else:
         yield from _stored_secrets()
+        yield from _stored_values()
     if settings.REDIS_URL:
         yield from _redis()
 
@@ -145,6 +148,19 @@ def _stored_secrets() -> Iterator[Finding]:
             yield warning(f"credential {credential}", f"{variable} is not set", f"Set {variable} or {variable}_FILE")
         elif not variable and not secret:
             yield warning(f"credential {credential}", "no secret was entered yet", "Enter it in the admin")
+
+
+def _stored_values() -> Iterator[Finding]:
+    """Rows of before there was a check, or written past it."""
+    for model in CONFIGURATION_MODELS:
+        owners = {field.name for field in model._meta.concrete_fields if field.is_relation}
+        for row in model._default_manager.all():
+            try:
+                row.clean_fields(exclude=owners)
+            except ValidationError as refused:
+                for column, messages in refused.message_dict.items():
+                    named = f"{model._meta.verbose_name} {row}".strip()
+                    yield error(f"{named}: {column}", " ".join(messages).rstrip("."), "Correct it in the admin")
 
 
 def _first_line(failure: BaseException) -> str:

@@ -31,13 +31,16 @@ class Command(BaseCommand):
         decision = explain(table, states_of(table), options["model"])
         if decision is None:
             known = ", ".join(route.name for route in table.listed[:20]) or "none"
-            raise CommandError(f"There is no model or alias named '{options['model']}'. Known: {known}.")
+            left_out = "".join(f" Left out: {sentence}." for sentence in table.left_out)
+            raise CommandError(f"There is no model or alias named '{options['model']}'. Known: {known}.{left_out}")
         if options["json"]:
             self.stdout.write(json.dumps(decision))
             return
         self.stdout.write(f"revision {decision['revision']}")
         for plan in (decision, *decision["fallbacks"]):
             self.stdout.write("\n".join(_lines(plan)))
+        if table.left_out:
+            self.stdout.write("\n".join(["", "left out", *(f"       {sentence}" for sentence in table.left_out)]))
 
 
 def states_of(table: RoutingTable) -> UpstreamStates:

@@ -1,0 +1,59 @@
+"""`/api/…` lets nothing in that a file could not say, that a call would fail over, or that would freeze the workers."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from providers.models import Provider
+from routing.models import GatewaySettings
+from routing.table_loader import load_table
+
+pytestmark = pytest.mark.django_db
+
+
+def send(client: Client, path: str, status: int = 400, *, method: str = "post", **body: Any) -> Any:
+    answer = getattr(client, method)(f"/api/{path}/", json.dumps(body), content_type="application/json")
+    assert answer.status_code == status, (body, answer.content)
+    return answer.json()["error"]["param"] if status == 400 else answer.json()
+
+
+@pytest.fixture
+def provider(db: None) -> Provider:
+    return Provider.objects.create(name="first", base_url="https://a.example/v1")
+
+
+@pytest.mark.parametrize(
+    "words", [5, "tools", [{}], [5], [""], {"a": 1}, ["a", "a"], ["a\nb"], ["x" * 201], ["\ud800"]]
+)
+def test_capabilities_and_tags_are_lists_of_words(admin: Client, provider: Provider, words: Any) -> None:
+    assert send(admin, "deployments", provider=provider.pk, model="m", capabilities=words) == "capabilities"
+    assert send(admin, "deployments", provider=provider.pk, model="m", tags=words) == "tags"
+    assert send(admin, f"providers/{provider.pk}", method="patch", tags=words) == "tags"
+
+
+@pytest.mark.parametrize(
+    "options", [5, [1], "x", None, {"a": 1e400}, {"a": "\x00"}, {"\x00": 1}, {"a": ["\ud800"]}, {"a": 2**70}]
+)
+def test_options_are_an_object_that_can_be_stored(admin: Client, provider: Provider, options: Any) -> None:
+    text = json.dumps({"options": options}).replace("Infinity", "1e400")
+    for path in (f"providers/{provider.pk}", "deployments"):
+        method = "post" if path == "deployments" else "patch"
+        body = text[:-1] + f', "provider": {provider.pk}, "model": "m"}}' if method == "post" else text
+        answer = getattr(admin, method)(f"/api/{path}/", body, content_type="application/json")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "options")
+
+
+def test_options_as_deep_as_no_document_can_be_are_refused(admin: Client, provider: Provider) -> None:
+    deep: Any = 1
+    for _ in range(20):
+        deep = {"a": deep}
+    assert send(admin, f"providers/{provider.pk}", method="patch", options=deep) == "options"
+
+
+def test_what_a_file_gave_for_the_process_is_left_to_the_file(admin: Client) -> None:
+    for value in (5, [], {"port": "x"}):
+        assert send(admin, "settings", 200, method="patch", process=value, file_keys=["host"])["process"] == {}
+    assert GatewaySettings.load().file_keys == []
+    load_table()

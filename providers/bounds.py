@@ -10,9 +10,18 @@ DEEPEST: Final = 16
 """Levels of nested options. A document around them has a few levels of its own."""
 LEAST_INT64, MOST_INT64 = -(2**63), 2**63 - 1
 
+OWN_SECRETS: Final = frozenset(
+    {"DATABASE_URL", "REDIS_URL", "PROXY_API_SECRET_KEY", "PROXY_API_ENCRYPTION_KEYS", "PROXY_API_METRICS_TOKEN"}
+)
+"""Variables that nothing may name whose value is sent somewhere: whoever names them also chooses the address."""
+
 UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 """What PostgreSQL keeps in no text and no JSON."""
+
+
+def is_own_secret(variable: str) -> bool:
+    return variable.upper().removesuffix("_FILE") in OWN_SECRETS
 
 
 def is_line(text: object, *, at_most: int) -> bool:

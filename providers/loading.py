@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
+from providers import bounds
 from providers.adapters import REGISTRY
 from providers.addresses import parse_base_url
 from providers.models import Credential, Deployment, Provider
@@ -74,6 +75,9 @@ def usable_deployments(
 
 
 def _credential(row: Credential, leave_out: LeaveOut) -> CredentialSpec | None:
+    if bounds.is_own_secret(row.environment_variable):
+        leave_out(f"credential {row.pk}", f"{row.environment_variable} is the gateway's own secret")
+        return None
     try:
         secret = row.reveal()
     except UndecipherableSecret as error:

@@ -9,13 +9,14 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from providers import secrets
+from providers import bounds, secrets
 from providers.validation import (
     check_base_url,
     check_headers,
     check_json_object,
     check_kind,
     check_tags,
+    check_variable,
     check_words,
 )
 
@@ -105,7 +106,7 @@ class Credential(models.Model):
         max_length=128,
         blank=True,
         default="",
-        validators=[RegexValidator(r"^[A-Za-z_][A-Za-z0-9_]*$")],
+        validators=[RegexValidator(r"^[A-Za-z_][A-Za-z0-9_]*\Z"), check_variable],
         help_text=_("Instead of a stored secret: the variable (or its NAME_FILE) that holds it."),
     )
     weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
@@ -128,7 +129,10 @@ class Credential(models.Model):
         self.hint = secrets.hint(secret)
 
     def reveal(self) -> str:
-        """The secret; empty when its environment variable is not set. Raises `UndecipherableSecret`."""
+        """The secret; empty when its environment variable is not set, or is one of the gateway's own (a row of before
+        these were refused). Raises `UndecipherableSecret`."""
+        if bounds.is_own_secret(self.environment_variable):
+            return ""
         if self.environment_variable:
             return str(settings.PROVIDER_SECRET(self.environment_variable))
         return secrets.decrypt(self.ciphertext) if self.ciphertext else ""

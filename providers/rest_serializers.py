@@ -7,11 +7,6 @@ from rest_framework import serializers
 
 from providers.models import ConformanceReport, Credential, Deployment, Provider
 
-# A credential names a variable that will be sent to an address the same caller may choose.
-OWN_VARIABLES = frozenset(
-    {"DATABASE_URL", "REDIS_URL", "PROXY_API_SECRET_KEY", "PROXY_API_ENCRYPTION_KEYS", "PROXY_API_METRICS_TOKEN"}
-)
-
 
 class ProviderSerializer(serializers.ModelSerializer[Provider]):
     class Meta:
@@ -31,11 +26,6 @@ class CredentialSerializer(serializers.ModelSerializer[Credential]):
             "id", "provider", "name", "secret", "hint", "environment_variable", "weight", "enabled", "last_worked_at",
         ]  # fmt: skip
         read_only_fields: ClassVar[list[str]] = ["hint", "last_worked_at"]
-
-    def validate_environment_variable(self, name: str) -> str:
-        if name.upper().removesuffix("_FILE") in OWN_VARIABLES:
-            raise serializers.ValidationError("This variable is the gateway's own secret.")
-        return name
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         row = self.instance

@@ -40,6 +40,11 @@ def check_base_url(url: str) -> None:
         raise ValidationError(_("This base URL is refused: %(why)s.") % {"why": why})
 
 
+def check_variable(name: str) -> None:
+    if bounds.is_own_secret(name):
+        raise ValidationError(_("This variable is the gateway's own secret."))
+
+
 def check_headers(headers: object) -> None:
     if not isinstance(headers, dict):
         raise ValidationError(_("Headers are a JSON object of names and values."))

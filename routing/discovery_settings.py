@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
+from providers.bounds import is_own_secret
 from providers.discovery.found import AddressRules
 from providers.discovery.settings import ConsulPlace, DiscoverySettings, KubernetesPlace, RegistryPlace, Surroundings
 from routing.configuration.document import Discovery
@@ -49,7 +50,7 @@ def discovery_settings(section: Discovery) -> DiscoverySettings:
 
 
 def _secret(variable: str | None) -> str:
-    return str(settings.PROVIDER_SECRET(variable)) if variable else ""
+    return str(settings.PROVIDER_SECRET(variable)) if variable and not is_own_secret(variable) else ""
 
 
 def surroundings() -> Surroundings:

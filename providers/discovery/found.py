@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from providers.adapters import REGISTRY
 from providers.addresses import UrlError, literal, parse_base_url, refusal
+from providers.bounds import is_own_secret
 from providers.types import JsonObject
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -76,6 +77,8 @@ def provider_document(entry: Mapping[str, Any], rules: AddressRules) -> JsonObje
     if variable is not None:
         if variable not in rules.allow_env:
             raise NotUsable(f"api_key_env {variable!r} is not among discovery.allow_env")
+        if is_own_secret(variable):
+            raise NotUsable(f"api_key_env {variable!r} is the gateway's own secret")
         document["api_key_env"] = variable
     return document
 

@@ -16,7 +16,7 @@ class KeyEntry:
     """A client's key. `token` is the key itself, `env` names the variable that holds it: one of the two is given."""
 
     token: str | None = key(OrNull(kind=values.TOKEN), "The key itself; only a hash of it is stored.", default=None)
-    env: str | None = key(OrNull(kind=values.VARIABLE), "The variable that holds it.", default=None)
+    env: str | None = key(OrNull(kind=values.OWN_VARIABLE), "The variable that holds it.", default=None)
     name: str = key(values.LINE, "What it is for; empty: `key from file`.", default="")
     team: str | None = key(OrNull(kind=values.WORD), "Its team.", default=None)
     scopes: tuple[str, ...] = key(values.SCOPE_LIST, "What it may do.", default=("completions", "read", "admin"))

@@ -7,6 +7,7 @@ from fnmatch import translate
 from accounts.rules import SCOPES
 from providers.adapters import REGISTRY
 from providers.addresses import UrlError, parse_base_url
+from providers.bounds import is_own_secret
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
 from routing.configuration.kinds import (
     Choice,
@@ -59,6 +60,10 @@ def _extra_header(name: str) -> str | None:
     return "the gateway sets this one itself" if name.lower() in RESERVED_HEADERS else _header_name(name)
 
 
+def _own_secret(name: str) -> str | None:
+    return "not one of the gateway's own secrets" if is_own_secret(name) else None
+
+
 def _pattern(text: str) -> str | None:
     try:
         re.compile(translate(text))
@@ -89,11 +94,11 @@ MODEL = Text(label="a model name without spaces", at_most=200, pattern=re.compil
 MODELS = ListOf(kind=MODEL, thing="model")
 PATTERN = Text(label="a model name or pattern without spaces", at_most=200, pattern=re.compile(r"\S+"), check=_pattern)
 PATTERNS = ListOf(kind=PATTERN)
-VARIABLE = Text(
-    label="the name of an environment variable",
-    at_most=128,
-    pattern=re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
-)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE = Text(label="the name of an environment variable", at_most=128, pattern=_VARIABLE, check=_own_secret)
+"""Its value is sent to an address."""
+OWN_VARIABLE = Text(label="the name of an environment variable", at_most=128, pattern=_VARIABLE)
+"""Its value stays here."""
 KIND = Choice(options=tuple(sorted(REGISTRY)))
 STRATEGY = Choice(options=tuple(sorted(STRATEGIES)))
 BASE_URL = Text(label="a base URL such as https://api.example.com or http://10.0.0.5:8080/v1", check=_base_url)

@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis import Redis, RedisError
 
+from providers.bounds import is_own_secret
 from providers.models import Credential
 from providers.secrets import UndecipherableSecret
 from routing.configuration.dump import read_configuration
@@ -144,6 +145,8 @@ def _stored_secrets() -> Iterator[Finding]:
                         "Add the key it was written with to PROXY_API_ENCRYPTION_KEYS, or enter it again")  # fmt: skip
             continue
         variable = credential.environment_variable
+        if is_own_secret(variable):
+            continue
         if variable and not secret:
             yield warning(f"credential {credential}", f"{variable} is not set", f"Set {variable} or {variable}_FILE")
         elif not variable and not secret:

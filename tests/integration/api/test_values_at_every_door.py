@@ -57,3 +57,8 @@ def test_what_a_file_gave_for_the_process_is_left_to_the_file(admin: Client) -> 
         assert send(admin, "settings", 200, method="patch", process=value, file_keys=["host"])["process"] == {}
     assert GatewaySettings.load().file_keys == []
     load_table()
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "redis_url", "PROXY_API_SECRET_KEY_FILE", "PROXY_API_METRICS_TOKEN"])
+def test_a_credential_does_not_name_the_gateways_own_secret(admin: Client, provider: Provider, name: str) -> None:
+    assert send(admin, "credentials", provider=provider.pk, environment_variable=name) == "environment_variable"

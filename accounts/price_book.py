@@ -105,7 +105,7 @@ class PriceBook:
 
     @classmethod
     def load(cls) -> "PriceBook":
-        return cls(Price.objects.all())
+        return cls(row for row in Price.objects.all() if _is_usable(row))
 
     def own(self, provider: str, model: str, at: datetime) -> PriceCard | None:
         """The row in force at `at`: a row for this provider before one for any, an exact name before a pattern."""
@@ -134,6 +134,21 @@ class PriceBook:
     def next_change(self, after: datetime) -> datetime | None:
         """When the next own price comes into force: build the book's users again then."""
         return min((row.effective_from for row in self._rows if row.effective_from > after), default=None)
+
+
+def _is_usable(row: Price) -> bool:
+    """A negative price is of before there was a check. It would make budgets grow by spending."""
+    prices = (
+        row.input_nano_usd,
+        row.output_nano_usd,
+        row.cached_input_nano_usd,
+        row.cache_write_nano_usd,
+        row.reasoning_nano_usd,
+    )
+    if all(price is None or price >= 0 for price in prices):
+        return True
+    log.error("the price %s is left out: it is negative", row)
+    return False
 
 
 def _own_card(row: Price) -> PriceCard:

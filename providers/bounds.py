@@ -8,6 +8,8 @@ from typing import Final
 LONGEST_WORD: Final = 200
 DEEPEST: Final = 16
 """Levels of nested options. A document around them has a few levels of its own."""
+DEAREST_NANO_USD: Final = 10**15
+"""For a million tokens: a million dollars."""
 LEAST_INT64, MOST_INT64 = -(2**63), 2**63 - 1
 
 OWN_SECRETS: Final = frozenset(

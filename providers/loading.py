@@ -106,6 +106,11 @@ def _headers(row: Provider) -> tuple[tuple[str, str], ...]:
     return tuple((name.lower(), value) for name, value in headers.items())
 
 
+def _price(nano_usd: int | None) -> int | None:
+    """A negative one would make budgets grow by spending: it counts as unknown."""
+    return None if nano_usd is None or nano_usd < 0 else nano_usd
+
+
 def provider_spec(
     row: Provider,
     credentials: tuple[CredentialSpec, ...],
@@ -165,10 +170,10 @@ def _deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
         prices=Prices(
-            input=row.input_nano_usd_per_mtok,
-            output=row.output_nano_usd_per_mtok,
-            cached_input=row.cached_input_nano_usd_per_mtok,
-            cache_write=row.cache_write_nano_usd_per_mtok,
+            input=_price(row.input_nano_usd_per_mtok),
+            output=_price(row.output_nano_usd_per_mtok),
+            cached_input=_price(row.cached_input_nano_usd_per_mtok),
+            cache_write=_price(row.cache_write_nano_usd_per_mtok),
         ),
         capabilities=_words(row, "capabilities"),
         reasoning=row.reasoning,

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
@@ -24,6 +24,7 @@ NAME_VALIDATOR = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", _("Letters, digits, dots, dashes and underscores; at most 63 characters.")
 )
 POSITIVE = [MinValueValidator(0.001)]
+PRICE = [MinValueValidator(0), MaxValueValidator(bounds.DEAREST_NANO_USD)]
 
 
 class Source(models.TextChoices):
@@ -154,10 +155,14 @@ class Deployment(models.Model):
     max_output_tokens = models.PositiveIntegerField(_("output tokens at most"), null=True, blank=True)
     capabilities = models.JSONField(_("capabilities"), default=list, blank=True, validators=[check_words])
     reasoning = models.BooleanField(_("reasoning model"), default=False, help_text=_("Waits longer for a first token."))
-    input_nano_usd_per_mtok = models.BigIntegerField(_("input price"), null=True, blank=True)
-    output_nano_usd_per_mtok = models.BigIntegerField(_("output price"), null=True, blank=True)
-    cached_input_nano_usd_per_mtok = models.BigIntegerField(_("cached input price"), null=True, blank=True)
-    cache_write_nano_usd_per_mtok = models.BigIntegerField(_("cache write price"), null=True, blank=True)
+    input_nano_usd_per_mtok = models.BigIntegerField(_("input price"), null=True, blank=True, validators=PRICE)
+    output_nano_usd_per_mtok = models.BigIntegerField(_("output price"), null=True, blank=True, validators=PRICE)
+    cached_input_nano_usd_per_mtok = models.BigIntegerField(
+        _("cached input price"), null=True, blank=True, validators=PRICE
+    )
+    cache_write_nano_usd_per_mtok = models.BigIntegerField(
+        _("cache write price"), null=True, blank=True, validators=PRICE
+    )
     options = models.JSONField(_("adapter options"), default=dict, blank=True, validators=[check_json_object])
     source = models.CharField(_("source"), max_length=16, choices=Source.choices, default=Source.ADMIN, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,5 +1,6 @@
 """Forms of teams, keys, limits, budgets and prices."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -13,7 +14,8 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
-from accounts.admin.form_fields import UsdField, WordsField
+from accounts import bounds
+from accounts.admin.form_fields import NANO_PER_USD, UsdField, WordsField
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from accounts.models.budget import Period
 from accounts.rules import check_names, check_networks
@@ -24,6 +26,7 @@ SCOPE_CHOICES = (
     ("admin", _("admin: change the configuration by API")),
 )
 PER_MTOK = _("US dollars per million tokens.")
+DEAREST_USD = Decimal(bounds.DEAREST_NANO_USD) / NANO_PER_USD
 
 
 class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):  # type: ignore[misc]
@@ -183,11 +186,15 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
-    input_nano_usd = UsdField(label=_("input"), required=True, help_text=PER_MTOK)
-    output_nano_usd = UsdField(label=_("output"), required=True, help_text=PER_MTOK)
-    cached_input_nano_usd = UsdField(label=_("cached input"), help_text=_("Empty: the input price."))
-    cache_write_nano_usd = UsdField(label=_("cache write"), help_text=_("Empty: the input price."))
-    reasoning_nano_usd = UsdField(label=_("reasoning"), help_text=_("Empty: the output price."))
+    input_nano_usd = UsdField(label=_("input"), required=True, help_text=PER_MTOK, max_value=DEAREST_USD)
+    output_nano_usd = UsdField(label=_("output"), required=True, help_text=PER_MTOK, max_value=DEAREST_USD)
+    cached_input_nano_usd = UsdField(
+        label=_("cached input"), help_text=_("Empty: the input price."), max_value=DEAREST_USD
+    )
+    cache_write_nano_usd = UsdField(
+        label=_("cache write"), help_text=_("Empty: the input price."), max_value=DEAREST_USD
+    )
+    reasoning_nano_usd = UsdField(label=_("reasoning"), help_text=_("Empty: the output price."), max_value=DEAREST_USD)
 
     class Meta:
         model = Price

@@ -1,9 +1,13 @@
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from accounts import bounds
 from accounts.models.change import WatchedQuerySet
+
+PRICE = [MinValueValidator(0), MaxValueValidator(bounds.DEAREST_NANO_USD)]
 
 
 class Price(models.Model):
@@ -16,11 +20,11 @@ class Price(models.Model):
     model = models.CharField(_("model"), max_length=200, help_text="The upstream model's name; * and ? are wildcards.")
     provider = models.CharField(max_length=100, blank=True, default="", help_text="Provider name; empty for any.")
     effective_from = models.DateTimeField(_("effective from"), default=timezone.now)
-    input_nano_usd = models.BigIntegerField()
-    output_nano_usd = models.BigIntegerField()
-    cached_input_nano_usd = models.BigIntegerField(null=True, blank=True)
-    cache_write_nano_usd = models.BigIntegerField(null=True, blank=True)
-    reasoning_nano_usd = models.BigIntegerField(null=True, blank=True)
+    input_nano_usd = models.BigIntegerField(validators=PRICE)
+    output_nano_usd = models.BigIntegerField(validators=PRICE)
+    cached_input_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
+    cache_write_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
+    reasoning_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
     note = models.CharField(_("note"), max_length=200, blank=True, default="")
     managed_by = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -37,9 +37,10 @@ def usd(value: float | None) -> str:
         return NOTHING
     if value == 0:
         return "$0"
-    small = min(1 - math.floor(math.log10(value)), 9)
-    digits = small if value < 0.01 else 4 if value < 1 else 2
-    return f"${formats.number_format(value, digits, force_grouping=True)}"
+    size = abs(value)
+    small = min(1 - math.floor(math.log10(size)), 9)
+    digits = small if size < 0.01 else 4 if size < 1 else 2
+    return f"{'-' if value < 0 else ''}${formats.number_format(size, digits, force_grouping=True)}"
 
 
 @register.filter

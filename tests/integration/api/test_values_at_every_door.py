@@ -62,3 +62,14 @@ def test_what_a_file_gave_for_the_process_is_left_to_the_file(admin: Client) -> 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "redis_url", "PROXY_API_SECRET_KEY_FILE", "PROXY_API_METRICS_TOKEN"])
 def test_a_credential_does_not_name_the_gateways_own_secret(admin: Client, provider: Provider, name: str) -> None:
     assert send(admin, "credentials", provider=provider.pk, environment_variable=name) == "environment_variable"
+
+
+@pytest.mark.parametrize("price", [-1, 10**15 + 1])
+def test_a_price_is_not_negative_and_no_typing_error(admin: Client, provider: Provider, price: int) -> None:
+    for kind in ("input", "output", "cached_input", "cache_write"):
+        column = f"{kind}_nano_usd_per_mtok"
+        assert send(admin, "deployments", provider=provider.pk, model="m", **{column: price}) == column
+    for kind in ("input", "output", "cached_input", "cache_write", "reasoning"):
+        column = f"{kind}_nano_usd"
+        body = {"model": "m", "input_nano_usd": 1, "output_nano_usd": 1, column: price}
+        assert send(admin, "prices", **body) == column

@@ -2,14 +2,17 @@
 stands still for it."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import models
+from django.utils import timezone
 
-from accounts.models import Team
+from accounts.models import Price, Team
+from accounts.price_book import PriceBook
 from monitoring.passive import Recent
 from monitoring.targets import load_targets
 from providers import onboarding
@@ -150,3 +153,19 @@ def test_validate_env_names_each_stored_value_that_no_door_accepts():
         call_command("validate_env", "--json", stdout=out)
     found = [each["key"] for each in json.loads(out.getvalue())["findings"] if each["level"] == "error"]
     assert found == ["provider odd: options", "deployment odd/odd-m: capabilities"]
+
+
+def test_a_negative_price_counts_as_unknown():
+    past_the_checks(Deployment, "input_nano_usd_per_mtok", -5)
+    route = load_table().route("odd-m")
+    assert route is not None
+    assert route.deployments[0].prices.input is None
+
+
+def test_a_negative_price_of_our_own_is_left_out():
+    values = {"model": "m", "output_nano_usd": 1, "input_nano_usd": 1}
+    Price.objects.create(**values, effective_from=timezone.now() - timedelta(days=2))
+    Price.objects.create(**values | {"input_nano_usd": -1}, effective_from=timezone.now() - timedelta(days=1))
+    card = PriceBook.load().own("p", "m", timezone.now())
+    assert card is not None
+    assert card.tiers[0][1].input == 1

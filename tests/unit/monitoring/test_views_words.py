@@ -30,7 +30,15 @@ def test_what_a_breaker_says_is_said_in_portuguese() -> None:
 
 @pytest.mark.parametrize(
     ("dollars", "text"),
-    [(0, "$0"), (0.0000291, "$0.000029"), (0.00066, "$0.00066"), (0.0629, "$0.0629"), (1234.5, "$1,234.50")],
+    [
+        (0, "$0"),
+        (0.0000291, "$0.000029"),
+        (0.00066, "$0.00066"),
+        (0.0629, "$0.0629"),
+        (1234.5, "$1,234.50"),
+        (-0.00066, "-$0.00066"),
+        (-1234.5, "-$1,234.50"),
+    ],
 )
 def test_an_amount_is_written_with_the_digits_that_say_something(dollars: float, text: str) -> None:
     with translation.override("en"):

@@ -49,7 +49,7 @@ def check_headers(headers: object) -> None:
     if not isinstance(headers, dict):
         raise ValidationError(_("Headers are a JSON object of names and values."))
     for name, value in headers.items():
-        if not HEADER_NAME.match(str(name)) or not isinstance(value, str) or re.search(r"[\r\n\x00]", value):
+        if not HEADER_NAME.fullmatch(str(name)) or not isinstance(value, str) or re.search(r"[\r\n\x00]", value):
             raise ValidationError(_("'%(name)s' is not a valid header.") % {"name": name})
         if name.lower() in RESERVED_HEADERS:
             raise ValidationError(_("'%(name)s' is set by the gateway itself.") % {"name": name})

@@ -21,6 +21,7 @@ from providers.admin.form_fields import WordsField
 from providers.models import Deployment
 from routing import policy_options
 from routing.configuration.columns import managed_columns
+from routing.configuration.stored import readable_section, section_fault
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 
 NAMES_HELP = gettext_lazy(
@@ -241,7 +242,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         for name, (column, key) in _INSIDE.items():
-            self.initial[name] = (getattr(self.instance, column) or {}).get(key)
+            self.initial[name] = readable_section(column, getattr(self.instance, column)).get(key)
         self._lock(managed_columns(self.instance.file_keys))
 
     def _lock(self, columns: set[str]) -> None:
@@ -251,16 +252,6 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
                 field.disabled = True
                 said = gettext_lazy("A configuration file manages this: change it there.")
                 field.help_text = format_lazy("{} {}", field.help_text, said) if field.help_text else said
-
-    def clean_cors_origins(self) -> list[str]:
-        origins: list[str] = self.cleaned_data["cors_origins"]
-        for origin in origins:
-            scheme, separator, host = origin.partition("://")
-            if origin != "*" and (scheme not in ("http", "https") or not separator or not host or "/" in host):
-                raise ValidationError(
-                    _("'%(origin)s' is not an origin; write https://host[:port].") % {"origin": origin}
-                )
-        return origins
 
     def clean_discovery(self) -> Any:
         value = self.cleaned_data["discovery"] or {}
@@ -272,11 +263,14 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         for name, (column, key) in _INSIDE.items():
             if name not in self.changed_data or name not in self.cleaned_data:
                 continue
-            inside = dict(getattr(self.instance, column) or {})
+            stored = getattr(self.instance, column)
+            inside = dict(stored) if isinstance(stored, dict) else {}
             value = self.cleaned_data[name]
             if value in (None, [], ""):
                 inside.pop(key, None)
             else:
                 inside[key] = value
+                if (fault := section_fault(column, {key: value})) is not None:
+                    self.add_error(name, fault)
             setattr(self.instance, column, inside)
         super()._post_clean()  # type: ignore[misc]

@@ -7,6 +7,14 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from routing.payload_records import PayloadRecord as PayloadRecord
+from routing.value_checks import (
+    check_condensation,
+    check_discovery,
+    check_key_header,
+    check_origins,
+    check_payload_logging,
+    check_response_cache,
+)
 
 
 class Strategy(models.TextChoices):
@@ -77,8 +85,8 @@ class GatewaySettings(models.Model):
     """One row: the gateway-wide keys of config.yaml. Times are seconds."""
 
     app_name = models.CharField(max_length=100, default="LLM Proxy API")
-    api_key_header = models.CharField(max_length=64, default="X-API-Key")
-    cors_origins = models.JSONField(default=list, blank=True)
+    api_key_header = models.CharField(max_length=64, default="X-API-Key", validators=[check_key_header])
+    cors_origins = models.JSONField(default=list, blank=True, validators=[check_origins])
     rate_limit_rpm = models.PositiveIntegerField(
         null=True, blank=True, help_text=_("Default requests per window for keys without a limit; empty: none.")
     )
@@ -88,10 +96,10 @@ class GatewaySettings(models.Model):
     circuit_breaker_timeout_s = models.FloatField(default=60.0, validators=[MinValueValidator(0.1)])
     default_strategy = models.CharField(max_length=16, choices=Strategy.choices, default=Strategy.PRIORITY)
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
-    condensation = models.JSONField(default=dict, blank=True)
-    response_cache = models.JSONField(default=dict, blank=True)
-    payload_logging = models.JSONField(default=dict, blank=True)
-    discovery = models.JSONField(default=dict, blank=True)
+    condensation = models.JSONField(default=dict, blank=True, validators=[check_condensation])
+    response_cache = models.JSONField(default=dict, blank=True, validators=[check_response_cache])
+    payload_logging = models.JSONField(default=dict, blank=True, validators=[check_payload_logging])
+    discovery = models.JSONField(default=dict, blank=True, validators=[check_discovery])
     log_file = models.CharField(max_length=500, blank=True, default="")
     app_version = models.CharField(max_length=500, blank=True, default="")
     process = models.JSONField(

@@ -55,21 +55,10 @@ class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
         # What a file gave for the process, and which keys it manages: changed there.
         read_only_fields: ClassVar[list[str]] = ["process", "file_keys", "updated_at"]
 
-    def validate_cors_origins(self, value: Any) -> Any:
-        return check_names(value, "cors_origins")
-
-    def validate_api_key_header(self, value: str) -> str:
-        if not value.replace("-", "").isalnum() or value.lower() in ("authorization", "cookie", "host"):
-            raise serializers.ValidationError("Letters, digits and dashes, such as X-API-Key.")
-        return value
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         for name in sorted(managed_columns(self.instance.file_keys if self.instance else ()) & attrs.keys()):
             if attrs[name] != getattr(self.instance, name):
                 raise serializers.ValidationError({name: "The configuration file manages this: change it there."})
-        for name in ("condensation", "response_cache", "payload_logging", "discovery"):
-            if name in attrs and not isinstance(attrs[name], dict):
-                raise serializers.ValidationError({name: "A JSON object."})
         return attrs
 
 

@@ -211,7 +211,7 @@ class Configuration:
         default=(),
     )
     api_key_header: str = key(
-        values.HEADER, "Header that may carry a key instead of Authorization.", default="X-API-Key"
+        values.KEY_HEADER, "Header that may carry a key instead of Authorization.", default="X-API-Key"
     )
     cors_origins: tuple[str, ...] = key(values.ORIGINS, "Web origins whose pages may call the gateway.", default=())
     rate_limit_rpm: int | None = key(

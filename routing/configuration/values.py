@@ -53,7 +53,11 @@ def _origin(text: str) -> str | None:
 
 
 def _header_name(name: str) -> str | None:
-    return None if HEADER_NAME.match(name) else "letters, digits and dashes"
+    return None if HEADER_NAME.fullmatch(name) else "letters, digits and dashes"
+
+
+def _key_header(name: str) -> str | None:
+    return "this one has a meaning of its own" if name.lower() in _TAKEN else _header_name(name)
 
 
 def _extra_header(name: str) -> str | None:
@@ -105,8 +109,11 @@ BASE_URL = Text(label="a base URL such as https://api.example.com or http://10.0
 MAYBE_URL = OrNull(kind=BASE_URL)
 WEB_URL = OrNull(kind=Text(label="an http(s) address", check=_web_url))
 CIDRS = ListOf(kind=Text(label="an address or CIDR range", check=_cidr))
-ORIGINS = ListOf(kind=Text(label='an origin or "*"', check=_origin))
-HEADER = Text(label="a header name", at_most=64, check=_header_name)
+ORIGIN = Text(label='an origin or "*"', check=_origin)
+ORIGINS = ListOf(kind=ORIGIN)
+_TAKEN = frozenset({"authorization", "connection", "content-length", "content-type", "cookie", "host",
+                    "transfer-encoding"})  # fmt: skip
+KEY_HEADER = Text(label="a header name", at_most=64, check=_key_header)
 HEADERS: Kind = MapOf(
     key=Text(label="a header name", at_most=100, check=_extra_header),
     value=Text(label="a header value", at_least=0, at_most=4000, secret=True),

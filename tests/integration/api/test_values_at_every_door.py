@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from providers.models import Provider
+from routing.discovery_settings import read_discovery_settings
 from routing.models import GatewaySettings
 from routing.table_loader import load_table
 
@@ -73,3 +74,41 @@ def test_a_price_is_not_negative_and_no_typing_error(admin: Client, provider: Pr
         column = f"{kind}_nano_usd"
         body = {"model": "m", "input_nano_usd": 1, "output_nano_usd": 1, column: price}
         assert send(admin, "prices", **body) == column
+
+
+SECTIONS = [
+    ("condensation", {"adaptive_factor": 5}, "adaptive_factor"),
+    ("condensation", {"factor": 0.5}, "factor"),
+    ("condensation", 5, "a mapping"),
+    ("response_cache", {"ttl": -1}, "ttl"),
+    ("payload_logging", {"retention_days": "x"}, "retention_days"),
+    ("payload_logging", [], "a mapping"),
+    ("discovery", {"registy": "https://a.example"}, "registry?"),
+    ("discovery", {"consul": {"tag": "x"}}, "consul.url"),
+    ("discovery", {"allow_env": ["DATABASE_URL"]}, "own secrets"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "complaint"), SECTIONS)
+def test_a_section_that_no_file_could_say_is_refused_with_the_reason(
+    admin: Client, name: str, value: Any, complaint: str
+) -> None:
+    answer = admin.patch("/api/settings/", json.dumps({name: value}), content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
+    assert complaint in answer.json()["error"]["message"]
+
+
+def test_a_section_that_a_file_could_say_is_taken(admin: Client) -> None:
+    section = {"registry": "https://a.example/list.json", "auto_approve": ["a*"], "drain_seconds": 1.5}
+    assert send(admin, "settings", 200, method="patch", discovery=section)["discovery"] == section
+    assert read_discovery_settings().drain_seconds == 1.5
+
+
+@pytest.mark.parametrize("header", ["Authorization", "cookie", "host", "content-length", "x key", "x:y", "é", "x\r\ny"])
+def test_the_key_header_is_one_that_is_not_taken(admin: Client, header: str) -> None:
+    assert send(admin, "settings", method="patch", api_key_header=header) == "api_key_header"
+
+
+@pytest.mark.parametrize("origins", [["app.example.com"], ["https://a.example/x"], ["*", "*"], [5], "*", {"*": 1}])
+def test_origins_are_what_the_browser_sends(admin: Client, origins: Any) -> None:
+    assert send(admin, "settings", method="patch", cors_origins=origins) == "cors_origins"

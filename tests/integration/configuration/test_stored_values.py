@@ -18,6 +18,7 @@ from monitoring.targets import load_targets
 from providers import onboarding
 from providers.discovery.looking import discover
 from providers.models import Deployment, Provider
+from routing.discovery_settings import read_discovery_settings
 from routing.intervals import follow_intervals
 from routing.listen_address import listen_address
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -169,3 +170,18 @@ def test_a_negative_price_of_our_own_is_left_out():
     card = PriceBook.load().own("p", "m", timezone.now())
     assert card is not None
     assert card.tiers[0][1].input == 1
+
+
+def test_a_misspelt_key_of_discovery_leaves_the_rest_of_it_on(caplog):
+    stored = {"registry": "https://a.example/list.json", "drain_secnds": 5}
+    past_the_checks(GatewaySettings, "discovery", stored)
+    found = read_discovery_settings()
+    assert found.registry is not None
+    assert found.registry.url == "https://a.example/list.json"
+    assert "drain_secnds: found an unknown key; expected drain_seconds?" in caplog.text
+
+
+def test_a_file_is_loaded_whatever_columns_hold_that_it_does_not_give(load: Load):
+    past_the_checks(GatewaySettings, "response_cache", {"of_another_version": True})
+    load("max_attempts: 7")
+    assert GatewaySettings.load().max_attempts == 7

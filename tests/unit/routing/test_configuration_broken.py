@@ -43,6 +43,7 @@ BROKEN = [
     ("no address at all", "providers:\n  - name: a\n    kind: azure\n", 2, "has no address of its own"),
     ("two ways of naming a key", PROVIDER + "    api_key_env: A\n    api_keys_env: [B]\n", 2, "one of api_key_env"),
     ("variable with a dash", PROVIDER + "    api_key_env: MY-KEY\n", 4, "environment variable"),
+    ("key header that is taken", "api_key_header: Authorization\n", 1, "a meaning of its own"),
     ("header that we set", PROVIDER + "    headers: {Authorization: x}\n", 4, "sets this one itself"),
     ("price with ten decimals", PROVIDER + "    models: [{name: m, input_usd_per_mtok: 0.0000000001}]\n", 4, "nine"),
     ("factor above one", "condensation: {adaptive_factor: 1.5}\n", 1, "greater than 0 to 1"),

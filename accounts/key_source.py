@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db.models import Q
 from django.utils import timezone
@@ -112,7 +112,7 @@ def _key_row(key: ApiKey, limits: Iterable[Limit], budgets: Iterable[Budget]) ->
         scopes=tuple(key.scopes),
         allowed_models=tuple(key.allowed_models),
         networks=tuple(key.allowed_networks),
-        tags=tuple(key.tags),
+        tags=_words(key.tags),
         cache_enabled=key.cache_enabled if team is None or key.cache_enabled is not None else team.cache_enabled,
         condensation=key.condensation,
         payload_logging=(
@@ -125,6 +125,11 @@ def _key_row(key: ApiKey, limits: Iterable[Limit], budgets: Iterable[Budget]) ->
         default_limits=tuple(rule for limit in default for rule in limit_rules(limit, "default")),
         budgets=tuple(budget_rule(budget) for budget in budgets if _concerns(budget, key)),
     )
+
+
+def _words(stored: Any) -> tuple[str, ...]:
+    """What was stored before there was a check must not fail each call of the key."""
+    return tuple(word for word in stored if isinstance(word, str)) if isinstance(stored, list) else ()
 
 
 def _concerns(budget: Budget, key: ApiKey) -> bool:

@@ -8,12 +8,13 @@ from simple_history.models import HistoricalRecords
 
 from accounts.models.change import WatchedQuerySet
 from accounts.rules import InvalidRuleError, check_names, check_networks, check_scopes
+from accounts.validation import check_json_object, check_words
 
 
 class Team(models.Model):
     name = models.CharField(_("name"), max_length=100, unique=True, validators=[MinLengthValidator(1)])
     enabled = models.BooleanField(default=True, help_text="Off: every key of the team is refused.")
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, validators=[check_json_object])
     payload_logging = models.BooleanField(
         null=True, blank=True, help_text="Store prompts and answers; empty follows the global setting."
     )
@@ -56,7 +57,7 @@ class ApiKey(models.Model):
     enabled = models.BooleanField(default=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    tags = models.JSONField(default=list, blank=True)
+    tags = models.JSONField(default=list, blank=True, validators=[check_words])
     cache_enabled = models.BooleanField(null=True, blank=True)
     condensation = models.BooleanField(null=True, blank=True)
     payload_logging = models.BooleanField(null=True, blank=True)

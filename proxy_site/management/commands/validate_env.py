@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis import Redis, RedisError
 
+from accounts.models import ApiKey
 from providers.bounds import is_own_secret
 from providers.models import Credential
 from providers.secrets import UndecipherableSecret
@@ -155,7 +156,7 @@ def _stored_secrets() -> Iterator[Finding]:
 
 def _stored_values() -> Iterator[Finding]:
     """Rows of before there was a check, or written past it."""
-    for model in CONFIGURATION_MODELS:
+    for model in (*CONFIGURATION_MODELS, ApiKey):
         owners = {field.name for field in model._meta.concrete_fields if field.is_relation}
         for row in model._default_manager.all():
             try:

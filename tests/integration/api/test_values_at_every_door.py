@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.key_source import SqlKeySource
+from accounts.models import ApiKey
+from accounts.provisioning import KeyOrder, create_key
 from providers.models import Provider
 from routing.discovery_settings import read_discovery_settings
 from routing.models import GatewaySettings
@@ -112,3 +115,20 @@ def test_the_key_header_is_one_that_is_not_taken(admin: Client, header: str) -> 
 @pytest.mark.parametrize("origins", [["app.example.com"], ["https://a.example/x"], ["*", "*"], [5], "*", {"*": 1}])
 def test_origins_are_what_the_browser_sends(admin: Client, origins: Any) -> None:
     assert send(admin, "settings", method="patch", cors_origins=origins) == "cors_origins"
+
+
+@pytest.mark.parametrize("tags", [5, "x", {"a": 1}, [5], ["a", "a"]])
+def test_tags_of_a_key_are_words(admin: Client, tags: Any) -> None:
+    assert send(admin, "api-keys", name="app", tags=tags) == "tags"
+
+
+@pytest.mark.parametrize("metadata", [5, [1], "x", {"a": "\x00"}, {"a": 2**70}])
+def test_metadata_of_a_team_is_an_object(admin: Client, metadata: Any) -> None:
+    assert send(admin, "teams", name="red", metadata=metadata) == "metadata"
+
+
+@pytest.mark.parametrize("stored", [5, "x", {"a": 1}, [5]])
+def test_a_key_works_whatever_is_stored_as_its_tags(stored: Any) -> None:
+    key = create_key(KeyOrder(name="app")).key
+    ApiKey.objects.filter(pk=key.pk).update(tags=stored)
+    assert SqlKeySource().read((key.public_id,))[key.public_id].tags == ()

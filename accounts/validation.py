@@ -1,0 +1,21 @@
+"""Validators of rows about clients: the pure rules, as Django asks for them."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from accounts import bounds
+
+
+def check_words(words: Any) -> None:
+    if not bounds.are_words(words):
+        raise ValidationError(_("This is a JSON list of words, each once."))
+
+
+def check_json_object(value: Any) -> None:
+    if not bounds.is_json_object(value):
+        raise ValidationError(
+            _("This is a JSON object such as {}, with finite numbers and at most %(levels)d levels.")
+            % {"levels": bounds.DEEPEST}
+        )

@@ -9,17 +9,23 @@ from typing import Final
 
 DEAREST_NANO_USD: Final = 10**15
 """For a million tokens: a million dollars."""
+MOST_NANO_USD: Final = 10**18
+"""Of a budget: a billion dollars."""
+MOST_TOKENS: Final = 9_000_000_000_000_000
+MOST_WHOLE: Final = 2**31 - 1
+"""What a column of whole numbers holds in both databases."""
+LONGEST_NAME: Final = 100
 LONGEST_WORD: Final = 200
 DEEPEST: Final = 16
 """Levels of nested metadata. A document around them has a few levels of its own."""
 LEAST_INT64, MOST_INT64 = -(2**63), 2**63 - 1
 
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def is_line(text: object, *, at_most: int) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= at_most and _UNPRINTABLE.search(text) is None
+    return isinstance(text, str) and 0 < len(text) <= at_most and UNPRINTABLE.search(text) is None
 
 
 def are_words(value: object) -> bool:

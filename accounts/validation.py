@@ -8,6 +8,11 @@ from django.utils.translation import gettext as _
 from accounts import bounds
 
 
+def check_line(text: str) -> None:
+    if bounds.UNPRINTABLE.search(text):
+        raise ValidationError(_("This is one line of text without control characters."))
+
+
 def check_words(words: Any) -> None:
     if not bounds.are_words(words):
         raise ValidationError(_("This is a JSON list of words, each once."))

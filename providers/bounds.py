@@ -5,6 +5,15 @@ import math
 import re
 from typing import Final
 
+MOST_WHOLE: Final = 2**31 - 1
+"""What a column of whole numbers holds in both databases."""
+SHORTEST_S: Final = 0.001
+LONGEST_S: Final = 86_400.0
+LONGEST_RETRY_DELAY_S: Final = 60.0
+MOST_ATTEMPTS: Final = 20
+MOST_CONNECTIONS: Final = 100_000
+LONGEST_HEADER_NAME: Final = 100
+LONGEST_HEADER: Final = 4000
 LONGEST_WORD: Final = 200
 DEEPEST: Final = 16
 """Levels of nested options. A document around them has a few levels of its own."""
@@ -17,6 +26,7 @@ OWN_SECRETS: Final = frozenset(
 )
 """Variables that nothing may name whose value is sent somewhere: whoever names them also chooses the address."""
 
+MODEL_NAME: Final = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 """What PostgreSQL keeps in no text and no JSON."""
@@ -28,6 +38,10 @@ def is_own_secret(variable: str) -> bool:
 
 def is_line(text: object, *, at_most: int) -> bool:
     return isinstance(text, str) and 0 < len(text) <= at_most and UNPRINTABLE.search(text) is None
+
+
+def is_model_name(text: object) -> bool:
+    return isinstance(text, str) and MODEL_NAME.fullmatch(text) is not None
 
 
 def are_words(value: object) -> bool:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -15,15 +14,19 @@ from providers.validation import (
     check_headers,
     check_json_object,
     check_kind,
+    check_model_name,
     check_tags,
     check_variable,
     check_words,
+    seconds_from,
+    whole_from,
 )
 
 NAME_VALIDATOR = RegexValidator(
-    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", _("Letters, digits, dots, dashes and underscores; at most 63 characters.")
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z", _("Letters, digits, dots, dashes and underscores; at most 63 characters.")
 )
-POSITIVE = [MinValueValidator(0.001)]
+SECONDS = seconds_from(bounds.SHORTEST_S)
+COUNT = whole_from(1)
 PRICE = [MinValueValidator(0), MaxValueValidator(bounds.DEAREST_NANO_USD)]
 
 
@@ -45,9 +48,12 @@ class Provider(models.Model):
     base_url = models.CharField(_("base URL"), max_length=500, validators=[check_base_url])
     enabled = models.BooleanField(_("enabled"), default=True)
     priority = models.PositiveIntegerField(
-        _("priority"), default=1, help_text=_("1 is tried first; equal priorities share by weight.")
+        _("priority"),
+        default=1,
+        validators=whole_from(0),
+        help_text=_("1 is tried first; equal priorities share by weight."),
     )
-    weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+    weight = models.PositiveIntegerField(_("weight"), default=1, validators=COUNT)
     tags = models.JSONField(_("tags"), default=list, blank=True, validators=[check_tags])
     headers = models.JSONField(_("extra headers"), default=dict, blank=True, validators=[check_headers])
     options = models.JSONField(
@@ -58,19 +64,25 @@ class Provider(models.Model):
         help_text=_("For example api_version, dialect or region."),
     )
     timeout_s = models.FloatField(
-        _("first-token timeout"), null=True, blank=True, validators=POSITIVE, help_text=_("Seconds; default 20.")
+        _("first-token timeout"), null=True, blank=True, validators=SECONDS, help_text=_("Seconds; default 20.")
     )
-    connect_timeout_s = models.FloatField(_("connect timeout"), null=True, blank=True, validators=POSITIVE)
-    idle_timeout_s = models.FloatField(_("idle timeout"), null=True, blank=True, validators=POSITIVE)
-    request_timeout_s = models.FloatField(_("total deadline"), null=True, blank=True, validators=POSITIVE)
-    max_retries = models.PositiveSmallIntegerField(_("attempts at most"), default=3)
-    retry_delay_s = models.FloatField(_("retry delay"), default=0.25)
+    connect_timeout_s = models.FloatField(_("connect timeout"), null=True, blank=True, validators=SECONDS)
+    idle_timeout_s = models.FloatField(_("idle timeout"), null=True, blank=True, validators=SECONDS)
+    request_timeout_s = models.FloatField(_("total deadline"), null=True, blank=True, validators=SECONDS)
+    max_retries = models.PositiveSmallIntegerField(
+        _("attempts at most"), default=3, validators=whole_from(0, bounds.MOST_ATTEMPTS)
+    )
+    retry_delay_s = models.FloatField(
+        _("retry delay"), default=0.25, validators=seconds_from(0.0, bounds.LONGEST_RETRY_DELAY_S)
+    )
     max_connections = models.PositiveIntegerField(
-        _("concurrent calls at most"), default=100, validators=[MinValueValidator(1)]
+        _("concurrent calls at most"), default=100, validators=whole_from(1, bounds.MOST_CONNECTIONS)
     )
-    keepalive_timeout_s = models.FloatField(_("keep-alive"), default=30.0, validators=POSITIVE)
-    circuit_breaker_threshold = models.PositiveIntegerField(_("breaker threshold"), null=True, blank=True)
-    circuit_breaker_timeout_s = models.FloatField(_("breaker timeout"), null=True, blank=True, validators=POSITIVE)
+    keepalive_timeout_s = models.FloatField(_("keep-alive"), default=30.0, validators=SECONDS)
+    circuit_breaker_threshold = models.PositiveIntegerField(
+        _("breaker threshold"), null=True, blank=True, validators=COUNT
+    )
+    circuit_breaker_timeout_s = models.FloatField(_("breaker timeout"), null=True, blank=True, validators=SECONDS)
     allow_private = models.BooleanField(
         _("private addresses allowed"), default=True, help_text=_("Off for providers that were discovered.")
     )
@@ -110,7 +122,7 @@ class Credential(models.Model):
         validators=[RegexValidator(r"^[A-Za-z_][A-Za-z0-9_]*\Z"), check_variable],
         help_text=_("Instead of a stored secret: the variable (or its NAME_FILE) that holds it."),
     )
-    weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+    weight = models.PositiveIntegerField(_("weight"), default=1, validators=COUNT)
     enabled = models.BooleanField(_("enabled"), default=True)
     last_worked_at = models.DateTimeField(_("last worked"), null=True, blank=True, editable=False)
     history = HistoricalRecords(excluded_fields=["ciphertext"])
@@ -143,16 +155,22 @@ class Deployment(models.Model):
     """A provider's model under the name clients use. Prices are nano-USD per million tokens; empty means unknown."""
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
-    model = models.CharField(_("model"), max_length=200, help_text=_("The name clients ask for."))
+    model = models.CharField(
+        _("model"), max_length=200, validators=[check_model_name], help_text=_("The name clients ask for.")
+    )
     upstream_model = models.CharField(
-        _("upstream model"), max_length=200, blank=True, help_text=_("The provider's own name; empty: the same.")
+        _("upstream model"),
+        max_length=200,
+        blank=True,
+        validators=[check_model_name],
+        help_text=_("The provider's own name; empty: the same."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
-    priority = models.PositiveIntegerField(_("priority"), null=True, blank=True)
-    weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+    priority = models.PositiveIntegerField(_("priority"), null=True, blank=True, validators=whole_from(0))
+    weight = models.PositiveIntegerField(_("weight"), default=1, validators=COUNT)
     tags = models.JSONField(_("tags"), default=list, blank=True, validators=[check_tags])
-    context_window = models.PositiveIntegerField(_("context window"), null=True, blank=True)
-    max_output_tokens = models.PositiveIntegerField(_("output tokens at most"), null=True, blank=True)
+    context_window = models.PositiveIntegerField(_("context window"), null=True, blank=True, validators=COUNT)
+    max_output_tokens = models.PositiveIntegerField(_("output tokens at most"), null=True, blank=True, validators=COUNT)
     capabilities = models.JSONField(_("capabilities"), default=list, blank=True, validators=[check_words])
     reasoning = models.BooleanField(_("reasoning model"), default=False, help_text=_("Waits longer for a first token."))
     input_nano_usd_per_mtok = models.BigIntegerField(_("input price"), null=True, blank=True, validators=PRICE)
@@ -177,10 +195,6 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}"
-
-    def clean(self) -> None:
-        if any(ord(character) < 33 or ord(character) == 127 for character in self.model):
-            raise ValidationError({"model": _("A model name has no spaces or control characters.")})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.upstream_model = self.upstream_model or self.model

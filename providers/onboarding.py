@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
+from providers.bounds import is_model_name
 from providers.catalog import UNKNOWN, ModelFacts, is_listed, model_facts
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
 from providers.errors import UpstreamError
@@ -125,7 +126,7 @@ def adopt_models(row: Provider, names: Sequence[str] | None) -> list[Deployment]
     infos = {info.id: info for info in _list_if_any(row, required=names is None)}
     wanted = list(infos) if names is None else list(dict.fromkeys(names))
     existing = set(row.deployments.values_list("model", flat=True))
-    fresh = [name for name in wanted if name not in existing and _is_usable(name)]
+    fresh = [name for name in wanted if name not in existing and is_model_name(name)]
     facts = _facts(row, fresh)
     with transaction.atomic():
         return [_adopt(row, infos.get(name) or ModelInfo(id=name), facts[name]) for name in fresh]
@@ -190,7 +191,3 @@ def _with_transport(work: Callable[[Transport], Awaitable[Found]]) -> Found:
             await transport.aclose()
 
     return asyncio.run(run())
-
-
-def _is_usable(name: str) -> bool:
-    return 0 < len(name) <= 200 and not any(ord(character) < 33 or ord(character) == 127 for character in name)

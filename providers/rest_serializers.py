@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 
 from providers.models import ConformanceReport, Credential, Deployment, Provider
@@ -63,13 +62,6 @@ class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
         model = Deployment
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source", "created_at", "updated_at"]
-
-    def validate_model(self, name: str) -> str:
-        try:
-            Deployment(model=name).clean()
-        except DjangoValidationError as error:
-            raise serializers.ValidationError(error.message_dict["model"]) from None
-        return name
 
 
 class ProbeResultSerializer(serializers.Serializer[Any]):

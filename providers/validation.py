@@ -1,9 +1,12 @@
 """Validation of what people type about a provider, with messages that say what to do."""
 
+import math
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext as _
 
 from providers import bounds
@@ -45,14 +48,44 @@ def check_variable(name: str) -> None:
         raise ValidationError(_("This variable is the gateway's own secret."))
 
 
+def check_model_name(name: str) -> None:
+    if not bounds.is_model_name(name):
+        raise ValidationError(_("A model name has no spaces or control characters."))
+
+
+def check_line(text: str) -> None:
+    if bounds.UNPRINTABLE.search(text):
+        raise ValidationError(_("This is one line of text without control characters."))
+
+
+def check_finite(number: float) -> None:
+    """Neither bound stops what is no number."""
+    if not math.isfinite(number):
+        raise ValidationError(_("This is no finite number."))
+
+
+def whole_from(least: int, most: int = bounds.MOST_WHOLE) -> list[Any]:
+    return [MinValueValidator(least), MaxValueValidator(most)]
+
+
+def seconds_from(least: float, most: float = bounds.LONGEST_S) -> list[Any]:
+    return [check_finite, MinValueValidator(least), MaxValueValidator(most)]
+
+
 def check_headers(headers: object) -> None:
     if not isinstance(headers, dict):
         raise ValidationError(_("Headers are a JSON object of names and values."))
     for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(str(name)) or not isinstance(value, str) or re.search(r"[\r\n\x00]", value):
+        if not _is_header(str(name), value):
             raise ValidationError(_("'%(name)s' is not a valid header.") % {"name": name})
         if name.lower() in RESERVED_HEADERS:
             raise ValidationError(_("'%(name)s' is set by the gateway itself.") % {"name": name})
+
+
+def _is_header(name: str, value: object) -> bool:
+    if len(name) > bounds.LONGEST_HEADER_NAME or not HEADER_NAME.fullmatch(name):
+        return False
+    return value == "" or bounds.is_line(value, at_most=bounds.LONGEST_HEADER)
 
 
 def check_tags(tags: object) -> None:

@@ -19,7 +19,6 @@ from unfold.widgets import (
 
 from providers.admin.form_fields import WordsField
 from providers.models import Deployment
-from routing import policy_options
 from routing.configuration.columns import managed_columns
 from routing.configuration.stored import readable_section, section_fault
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -73,12 +72,6 @@ class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
             "condensation_enabled": gettext_lazy("Shorten conversations that are too long."),
         }
 
-    def clean_name(self) -> str:
-        name = str(self.cleaned_data["name"])
-        if any(ord(character) < 33 or ord(character) == 127 for character in name):
-            raise ValidationError(_("A model name has no spaces or control characters."))
-        return name
-
     def clean_targets(self) -> list[str]:
         targets: list[str] = self.cleaned_data["targets"]
         if self.data.get("name") in targets:
@@ -118,14 +111,6 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_context_fallbacks(self) -> list[str]:
         return self._known("context_fallbacks")
-
-    def clean_options(self) -> dict[str, Any]:
-        options = self.cleaned_data["options"]
-        if not isinstance(options, dict):
-            raise ValidationError(_("A JSON object."))
-        if wrong := list(policy_options.problems(options)):
-            raise ValidationError(_("A number of at least 0 is expected for %(names)s.") % {"names": ", ".join(wrong)})
-        return options
 
     def _known(self, field: str) -> list[str]:
         names: list[str] = self.cleaned_data[field]

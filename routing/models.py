@@ -1,20 +1,26 @@
 """How calls travel: names clients use, policies for them, gateway-wide settings, and the numbered configuration revisions."""
 
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from providers.bounds import MOST_ATTEMPTS, SHORTEST_S
+from providers.validation import check_json_object, check_line, check_model_name, seconds_from, whole_from
+from routing.configuration.values import LONGEST_WINDOW_S
 from routing.payload_records import PayloadRecord as PayloadRecord
 from routing.value_checks import (
     check_condensation,
     check_discovery,
     check_key_header,
+    check_model_names,
     check_origins,
     check_payload_logging,
+    check_policy_options,
     check_response_cache,
 )
+
+SECONDS = seconds_from(SHORTEST_S)
 
 
 class Strategy(models.TextChoices):
@@ -32,12 +38,21 @@ class Strategy(models.TextChoices):
 class ModelAlias(models.Model):
     """A client-facing name for a set of deployments, with its strategy and ordered fallbacks."""
 
-    name = models.CharField(_("name"), max_length=200, unique=True)
+    name = models.CharField(_("name"), max_length=200, unique=True, validators=[check_model_name])
     targets = models.JSONField(
-        _("targets"), default=list, help_text=_("Model names, or provider/model for one provider's deployment.")
+        _("targets"),
+        default=list,
+        validators=[check_model_names],
+        help_text=_("Model names, or provider/model for one provider's deployment."),
     )
     strategy = models.CharField(_("strategy"), max_length=16, choices=Strategy.choices, blank=True, default="")
-    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True, help_text=_("Names tried next, in order."))
+    fallbacks = models.JSONField(
+        _("fallbacks"),
+        default=list,
+        blank=True,
+        validators=[check_model_names],
+        help_text=_("Names tried next, in order."),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     cache_enabled = models.BooleanField(_("response cache"), null=True, blank=True)
     condensation_enabled = models.BooleanField(_("condensation"), null=True, blank=True)
@@ -56,16 +71,26 @@ class ModelAlias(models.Model):
 class RoutePolicy(models.Model):
     """Strategy and fallbacks for every model or alias whose name matches `pattern` (`*` and `?` as in file names)."""
 
-    name = models.CharField(_("name"), max_length=63, unique=True)
-    pattern = models.CharField(_("pattern"), max_length=200, default="*")
-    position = models.PositiveIntegerField(_("position"), default=100, help_text=_("The first match counts."))
+    name = models.CharField(_("name"), max_length=63, unique=True, validators=[check_line])
+    pattern = models.CharField(_("pattern"), max_length=200, default="*", validators=[check_model_name])
+    position = models.PositiveIntegerField(
+        _("position"), default=100, validators=whole_from(0), help_text=_("The first match counts.")
+    )
     strategy = models.CharField(_("strategy"), max_length=16, choices=Strategy.choices, default=Strategy.PRIORITY)
     options = models.JSONField(
-        _("options"), default=dict, blank=True, help_text=_("For example the weights of balanced.")
+        _("options"),
+        default=dict,
+        blank=True,
+        validators=[check_json_object, check_policy_options],
+        help_text=_("For example the weights of balanced."),
     )
-    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True)
+    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True, validators=[check_model_names])
     context_fallbacks = models.JSONField(
-        _("context-window fallbacks"), default=list, blank=True, help_text=_("Tried when the conversation is too long.")
+        _("context-window fallbacks"),
+        default=list,
+        blank=True,
+        validators=[check_model_names],
+        help_text=_("Tried when the conversation is too long."),
     )
     sticky = models.BooleanField(_("sticky by user"), default=False)
     enabled = models.BooleanField(_("enabled"), default=True)
@@ -84,24 +109,27 @@ class RoutePolicy(models.Model):
 class GatewaySettings(models.Model):
     """One row: the gateway-wide keys of config.yaml. Times are seconds."""
 
-    app_name = models.CharField(max_length=100, default="LLM Proxy API")
+    app_name = models.CharField(max_length=100, default="LLM Proxy API", validators=[check_line])
     api_key_header = models.CharField(max_length=64, default="X-API-Key", validators=[check_key_header])
     cors_origins = models.JSONField(default=list, blank=True, validators=[check_origins])
     rate_limit_rpm = models.PositiveIntegerField(
-        null=True, blank=True, help_text=_("Default requests per window for keys without a limit; empty: none.")
+        null=True,
+        blank=True,
+        validators=whole_from(1),
+        help_text=_("Default requests per window for keys without a limit; empty: none."),
     )
-    rate_limit_window_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1)])
-    request_timeout_s = models.FloatField(default=600.0, validators=[MinValueValidator(0.1)])
-    circuit_breaker_threshold = models.PositiveIntegerField(default=5, validators=[MinValueValidator(1)])
-    circuit_breaker_timeout_s = models.FloatField(default=60.0, validators=[MinValueValidator(0.1)])
+    rate_limit_window_s = models.PositiveIntegerField(default=60, validators=whole_from(1, LONGEST_WINDOW_S))
+    request_timeout_s = models.FloatField(default=600.0, validators=SECONDS)
+    circuit_breaker_threshold = models.PositiveIntegerField(default=5, validators=whole_from(1))
+    circuit_breaker_timeout_s = models.FloatField(default=60.0, validators=SECONDS)
     default_strategy = models.CharField(max_length=16, choices=Strategy.choices, default=Strategy.PRIORITY)
-    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
+    max_attempts = models.PositiveSmallIntegerField(default=3, validators=whole_from(1, MOST_ATTEMPTS))
     condensation = models.JSONField(default=dict, blank=True, validators=[check_condensation])
     response_cache = models.JSONField(default=dict, blank=True, validators=[check_response_cache])
     payload_logging = models.JSONField(default=dict, blank=True, validators=[check_payload_logging])
     discovery = models.JSONField(default=dict, blank=True, validators=[check_discovery])
-    log_file = models.CharField(max_length=500, blank=True, default="")
-    app_version = models.CharField(max_length=500, blank=True, default="")
+    log_file = models.CharField(max_length=500, blank=True, default="", validators=[check_line])
+    app_version = models.CharField(max_length=500, blank=True, default="", validators=[check_line])
     process = models.JSONField(
         default=dict, blank=True, help_text=_("Keys of the process that a file gave, by their names in the document.")
     )

@@ -4,15 +4,8 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from routing import policy_options
 from routing.configuration.columns import managed_columns
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
-
-
-def check_names(value: Any, field: str) -> Any:
-    if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
-        raise serializers.ValidationError(f"'{field}' is a list of model names.")
-    return value
 
 
 class ModelAliasSerializer(serializers.ModelSerializer[ModelAlias]):
@@ -20,12 +13,12 @@ class ModelAliasSerializer(serializers.ModelSerializer[ModelAlias]):
         model = ModelAlias
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source"]
+        extra_kwargs: ClassVar[dict[str, Any]] = {"targets": {"required": True}}
 
     def validate_targets(self, value: Any) -> Any:
-        return check_names(value, "targets")
-
-    def validate_fallbacks(self, value: Any) -> Any:
-        return check_names(value, "fallbacks")
+        if not value:
+            raise serializers.ValidationError("An alias leads to at least one model.")
+        return value
 
 
 class RoutePolicySerializer(serializers.ModelSerializer[RoutePolicy]):
@@ -33,19 +26,6 @@ class RoutePolicySerializer(serializers.ModelSerializer[RoutePolicy]):
         model = RoutePolicy
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source"]
-
-    def validate_fallbacks(self, value: Any) -> Any:
-        return check_names(value, "fallbacks")
-
-    def validate_context_fallbacks(self, value: Any) -> Any:
-        return check_names(value, "context_fallbacks")
-
-    def validate_options(self, value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise serializers.ValidationError("Options are a JSON object.")
-        for name in policy_options.problems(value):
-            raise serializers.ValidationError(f"'{name}' is {policy_options.EXPECTED}.")
-        return value
 
 
 class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):

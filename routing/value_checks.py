@@ -5,8 +5,20 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from routing import policy_options
 from routing.configuration import values
 from routing.configuration.stored import fault_of, section_fault
+
+
+def check_model_names(names: Any) -> None:
+    if fault_of(values.MODELS, names) is not None:
+        raise ValidationError(_("This is a JSON list of model names, each once."))
+
+
+def check_policy_options(options: Any) -> None:
+    wrong = list(policy_options.problems(options)) if isinstance(options, dict) else []
+    if wrong:
+        raise ValidationError(_("A number of at least 0 is expected for %(names)s.") % {"names": ", ".join(wrong)})
 
 
 def check_origins(origins: Any) -> None:

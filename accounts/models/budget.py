@@ -1,11 +1,12 @@
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from accounts import bounds
 from accounts.models.change import WatchedQuerySet
 from accounts.models.key import ApiKey, Team
 
@@ -33,8 +34,12 @@ class Budget(models.Model):
     scope = models.CharField(_("holds for"), max_length=8, choices=BudgetScope.choices)
     key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
-    amount_nano_usd = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(0)])
-    tokens = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(0)])
+    amount_nano_usd = models.BigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(bounds.MOST_NANO_USD)]
+    )
+    tokens = models.BigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(bounds.MOST_TOKENS)]
+    )
     period = models.CharField(_("period"), max_length=8, choices=Period.choices, default=Period.MONTH)
     on_unknown_price = models.CharField(max_length=8, choices=OnUnknownPrice.choices, default=OnUnknownPrice.REFUSE)
     enabled = models.BooleanField(_("enabled"), default=True)

@@ -6,13 +6,16 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from accounts import bounds
 from accounts.models.change import WatchedQuerySet
 from accounts.rules import InvalidRuleError, check_names, check_networks, check_scopes
-from accounts.validation import check_json_object, check_words
+from accounts.validation import check_json_object, check_line, check_words
 
 
 class Team(models.Model):
-    name = models.CharField(_("name"), max_length=100, unique=True, validators=[MinLengthValidator(1)])
+    name = models.CharField(
+        _("name"), max_length=bounds.LONGEST_NAME, unique=True, validators=[MinLengthValidator(1), check_line]
+    )
     enabled = models.BooleanField(default=True, help_text="Off: every key of the team is refused.")
     metadata = models.JSONField(default=dict, blank=True, validators=[check_json_object])
     payload_logging = models.BooleanField(
@@ -47,7 +50,7 @@ class ApiKey(models.Model):
     previous_expires_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Until then the secret before the last rotation still works."
     )
-    name = models.CharField(_("name"), max_length=100)
+    name = models.CharField(_("name"), max_length=bounds.LONGEST_NAME, validators=[check_line])
     team = models.ForeignKey(
         Team, null=True, blank=True, on_delete=models.PROTECT, related_name="keys", verbose_name=_("team")
     )

@@ -1,12 +1,15 @@
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
+from accounts import bounds
 from accounts.models.change import WatchedQuerySet
 from accounts.models.key import ApiKey, Team
+
+COUNT = [MinValueValidator(1), MaxValueValidator(bounds.MOST_WHOLE)]
 
 
 class Scope(models.TextChoices):
@@ -24,13 +27,13 @@ class Limit(models.Model):
     scope = models.CharField(_("holds for"), max_length=8, choices=Scope.choices)
     key = models.OneToOneField(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="limit")
     team = models.OneToOneField(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="limit")
-    requests = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
-    requests_window_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1)])
-    tokens = models.PositiveBigIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
-    tokens_window_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(1)])
-    concurrency = models.PositiveIntegerField(
-        _("calls at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
+    requests = models.PositiveIntegerField(null=True, blank=True, validators=COUNT)
+    requests_window_s = models.PositiveIntegerField(default=60, validators=COUNT)
+    tokens = models.PositiveBigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(bounds.MOST_TOKENS)]
     )
+    tokens_window_s = models.PositiveIntegerField(default=60, validators=COUNT)
+    concurrency = models.PositiveIntegerField(_("calls at the same time"), null=True, blank=True, validators=COUNT)
     strict = models.BooleanField(
         default=False, help_text="When the shared counters are unreachable: refuse instead of counting per worker."
     )

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from accounts.keys import NewKey, free_form_key
 from accounts.models import ApiKey, Budget, Limit, Team
+from routing.configuration.columns import as_json
 from routing.configuration.document import BudgetEntry, Configuration, KeyEntry, TeamEntry
 from routing.configuration.placeholders import PLACEHOLDERS
 from routing.configuration.problems import START, ConfigurationRefused, Problem
@@ -24,7 +25,7 @@ def teams(wanted: Mapping[str, TeamEntry]) -> None:
             "enabled": entry.enabled,
             "cache_enabled": entry.cache,
             "payload_logging": entry.payload_logging,
-            "metadata": dict(entry.metadata),
+            "metadata": as_json(entry.metadata),
             "managed_by": managed_by,
         }
         team = save_if_different(Team, {"name": name}, columns)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from providers.bounds import is_line
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
 from routing.configuration.kinds import Free
 from routing.configuration.provider_entry import ModelEntry, ProviderEntry, ResolvedProvider, Timeouts
@@ -148,7 +149,7 @@ def provider_columns(resolved: ResolvedProvider) -> dict[str, Any]:
 def provider_values(row: Any) -> dict[str, Any]:
     """The keys of an entry that say what the row holds; the reverse of `provider_columns`."""
     options = stored_mapping(row.options)
-    named = {name: options.pop(name) for name in _OPTION_KEYS if isinstance(options.get(name), str)}
+    named = {name: options.pop(name) for name in _OPTION_KEYS if is_line(options.get(name), at_most=64)}
     return {
         **_values(row, _PROVIDER_COLUMNS),
         **named,

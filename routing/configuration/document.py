@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from accounts import bounds as client_bounds
+from providers.bounds import MOST_ATTEMPTS
 from routing.configuration import values
 from routing.configuration.kinds import Choice, ListOf, MapOf, Number, OrNull, Text, Whole
 from routing.configuration.provider_entry import EMPTY, ProviderEntry
@@ -17,8 +19,12 @@ class KeyEntry:
 
     token: str | None = key(OrNull(kind=values.TOKEN), "The key itself; only a hash of it is stored.", default=None)
     env: str | None = key(OrNull(kind=values.OWN_VARIABLE), "The variable that holds it.", default=None)
-    name: str = key(values.LINE, "What it is for; empty: `key from file`.", default="")
-    team: str | None = key(OrNull(kind=values.WORD), "Its team.", default=None)
+    name: str = key(
+        Text(label="a text", at_least=0, at_most=client_bounds.LONGEST_NAME),
+        "What it is for; empty: `key from file`.",
+        default="",
+    )
+    team: str | None = key(OrNull(kind=values.TEAM), "Its team.", default=None)
     scopes: tuple[str, ...] = key(values.SCOPE_LIST, "What it may do.", default=("completions", "read", "admin"))
     models: tuple[str, ...] = key(values.PATTERNS, "Names or patterns it may use; empty: all.", default=())
     allow_ip: tuple[str, ...] = key(values.CIDRS, "Addresses it may come from; empty: all.", default=())
@@ -124,7 +130,7 @@ class Discovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasEntry:
-    targets: tuple[str, ...] = key(values.MODELS, "Model names, or provider/model.")
+    targets: tuple[str, ...] = key(values.SOME_MODELS, "Model names, or provider/model.")
     strategy: str | None = key(OrNull(kind=values.STRATEGY), "null: the matching policy's.", default=None)
     fallbacks: tuple[str, ...] = key(values.MODELS, "Names tried next, in order.", default=())
     enabled: bool = key(values.FLAG, "Off: the name is unknown.", default=True)
@@ -135,7 +141,7 @@ class AliasEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyEntry:
-    name: str = key(values.NAME, "Unique.")
+    name: str = key(values.LABEL, "Unique.")
     pattern: str = key(values.PATTERN, "Models and aliases it is for; * and ? are wildcards.", default="*")
     position: int = key(Whole(), "The first match counts, in this order, then by name.", default=100)
     strategy: str = key(values.STRATEGY, "How candidates are ordered.", default="priority")
@@ -156,7 +162,7 @@ class PolicyEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetEntry:
     usd: int | None = key(values.MAYBE_USD, "Money per period.", default=None)
-    tokens: int | None = key(values.BIG_COUNT, "Tokens per period.", default=None)
+    tokens: int | None = key(values.ALLOWANCE, "Tokens per period.", default=None)
     period: str = key(values.PERIOD, "Calendar day or month, UTC.", default="month")
     on_unknown_price: str = key(
         Choice(options=("refuse", "allow")), "What to do with a model without a price.", default="refuse"
@@ -196,7 +202,11 @@ class Configuration:
     """A whole document. `given` are the top-level keys that were written: the others stay as they are."""
 
     given: frozenset[str] = frozenset()
-    app_name: str = key(values.WORD, "The title in the admin and the API document.", default="LLM Proxy API")
+    app_name: str = key(
+        Text(label="a name of at most 100 characters", at_most=100),
+        "The title in the admin and the API document.",
+        default="LLM Proxy API",
+    )
     app_version: str = key(values.LINE, "The version that `/health` reports; empty: the program's own.", default="")
     debug: bool = key(
         values.FLAG, "Detailed error pages for staff; logs at DEBUG unless `log_level` is given.", default=False
@@ -217,9 +227,11 @@ class Configuration:
     rate_limit_rpm: int | None = key(
         values.MAYBE_COUNT, "Requests per window for each key without a limit of its own; null: none.", default=None
     )
-    rate_limit_window: int = key(Whole(least=1, most=86_400, unit="seconds"), "That window.", default=60)
+    rate_limit_window: int = key(
+        Whole(least=1, most=values.LONGEST_WINDOW_S, unit="seconds"), "That window.", default=60
+    )
     request_timeout: float = key(values.SECONDS, "For a request altogether, every attempt included.", default=600.0)
-    max_attempts: int = key(Whole(least=1, most=20), "Attempts at all providers for one request.", default=3)
+    max_attempts: int = key(Whole(least=1, most=MOST_ATTEMPTS), "Attempts at all providers for one request.", default=3)
     default_strategy: str = key(values.STRATEGY, "For names without a policy.", default="priority")
     circuit_breaker_threshold: int = key(values.COUNT, "Failures in a row that open a breaker.", default=5)
     circuit_breaker_timeout: float = key(values.SECONDS, "How long it stays open at first.", default=60.0)
@@ -258,7 +270,7 @@ class Configuration:
         default=(),
     )
     teams: Mapping[str, TeamEntry] = key(
-        MapOf(key=Text(label="a team name", at_most=100), value=Section(type=TeamEntry)),
+        MapOf(key=values.TEAM, value=Section(type=TeamEntry)),
         "Owners of keys.",
         default=EMPTY,
     )

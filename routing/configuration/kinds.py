@@ -7,15 +7,14 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from providers.bounds import UNPRINTABLE, UNSTORABLE
 from routing.configuration.nodes import MappingNode, Node, ScalarNode, SequenceNode, describe
 from routing.configuration.problems import Position, Problem
 
 NANO_USD: Final = 1_000_000_000
-BIGGEST_PRICE: Final = Decimal(1_000_000)
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)\Z")
 _NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*)?(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3})?\Z")
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class _Wrong:
@@ -64,7 +63,7 @@ class Text:
         if not isinstance(node, ScalarNode) or node.type != "text":
             hint = "; put it in quotes" if isinstance(node, ScalarNode) and node.type in ("number", "flag") else ""
             return reading.refuse(node.at, key, self._found(node), self.label + hint)
-        if not self.at_least <= len(node.text) <= self.at_most or _UNPRINTABLE.search(node.text):
+        if not self.at_least <= len(node.text) <= self.at_most or UNPRINTABLE.search(node.text):
             bounds = f"{self.label} of {self.at_least} to {self.at_most} characters, on one line"
             return reading.refuse(node.at, key, self._found(node), bounds)
         if self.pattern is not None and self.pattern.fullmatch(node.text) is None:
@@ -161,11 +160,12 @@ class Number:
 class Usd:
     """Money as written, in USD; kept as whole nano-USD. More than nine decimals are refused, not rounded."""
 
+    most_nano_usd: int = 10**15
     label: str = "an amount in USD of at least 0, with at most nine decimals"
 
     def read(self, node: Node, key: str, reading: Reading) -> Any:
         exact = decimal_of(node)
-        if exact is not None and 0 <= exact <= BIGGEST_PRICE:
+        if exact is not None and 0 <= exact * NANO_USD <= self.most_nano_usd:
             nano = exact * NANO_USD
             if nano == nano.to_integral_value():
                 return int(nano)
@@ -212,16 +212,18 @@ class ListOf:
     """`identity` finds what must not occur twice; the default is the value itself."""
 
     kind: Kind
+    at_least: int = 0
     at_most: int = 10_000
     identity: Callable[[Any], object] | None = lambda value: value
     thing: str = "entry"
 
     @property
     def label(self) -> str:
-        return f"a list, each {self.thing} {self.kind.label}"
+        some = f" of at least {self.at_least}" if self.at_least else ""
+        return f"a list{some}, each {self.thing} {self.kind.label}"
 
     def read(self, node: Node, key: str, reading: Reading) -> Any:
-        if not isinstance(node, SequenceNode) or len(node.items) > self.at_most:
+        if not isinstance(node, SequenceNode) or not self.at_least <= len(node.items) <= self.at_most:
             found = f"a list of {len(node.items)}" if isinstance(node, SequenceNode) else describe(node)
             return reading.refuse(node.at, key, found, f"{self.label} (at most {self.at_most})")
         values = [self.kind.read(item, f"{key}[{index}]", reading) for index, item in enumerate(node.items)]
@@ -302,8 +304,8 @@ class Free:
         if node.type == "flag":
             return node.text.lower() in _TRUE
         if node.type == "text":
-            if _UNPRINTABLE.search(node.text):
-                return reading.refuse(node.at, key, describe(node), "printable text on one line")
+            if UNSTORABLE.search(node.text):
+                return reading.refuse(node.at, key, describe(node), "text without the character U+0000")
             return node.text
         exact = decimal_of(node)
         if exact is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from providers import bounds
 from routing.configuration import values
 from routing.configuration.kinds import ListOf, Number, OrNull, Text, Whole
 from routing.configuration.sections import Section, key
@@ -21,14 +22,14 @@ class ModelEntry:
     context_window: int | None = key(values.MAYBE_COUNT, "Tokens of input and output together.", default=None)
     max_output_tokens: int | None = key(values.MAYBE_COUNT, "Tokens of output at most.", default=None)
     input_usd_per_mtok: int | None = key(
-        values.MAYBE_USD, "Price of a million input tokens; null: unknown.", default=None
+        values.MAYBE_PRICE, "Price of a million input tokens; null: unknown.", default=None
     )
-    output_usd_per_mtok: int | None = key(values.MAYBE_USD, "Price of a million output tokens.", default=None)
+    output_usd_per_mtok: int | None = key(values.MAYBE_PRICE, "Price of a million output tokens.", default=None)
     cached_input_usd_per_mtok: int | None = key(
-        values.MAYBE_USD, "Price of a million input tokens read from the provider's cache.", default=None
+        values.MAYBE_PRICE, "Price of a million input tokens read from the provider's cache.", default=None
     )
     cache_write_usd_per_mtok: int | None = key(
-        values.MAYBE_USD, "Price of a million input tokens written to the provider's cache.", default=None
+        values.MAYBE_PRICE, "Price of a million input tokens written to the provider's cache.", default=None
     )
     capabilities: tuple[str, ...] = key(
         values.WORDS, "What it can do, such as tools, images, structured_output, embeddings.", default=()
@@ -36,7 +37,7 @@ class ModelEntry:
     reasoning: bool = key(
         values.FLAG, "It thinks before it answers: the first token is waited for longer.", default=False
     )
-    priority: int | None = key(values.MAYBE_COUNT, "Overrides the provider's priority.", default=None)
+    priority: int | None = key(OrNull(kind=values.PRIORITY), "Overrides the provider's priority.", default=None)
     weight: int = key(values.COUNT, "Share among equals.", default=1)
     tags: tuple[str, ...] = key(values.WORDS, "For `x-llm-proxy-tags`.", default=())
     options: Mapping[str, Any] = key(values.FREE, "Settings of the adapter for this model.", default=EMPTY)
@@ -112,7 +113,7 @@ class ProviderEntry:
         default=(),
     )
     enabled: bool = key(values.FLAG, "Off: no call is sent to it.", default=True)
-    priority: int = key(values.COUNT, "1 is tried first; equal priorities share by weight.", default=1)
+    priority: int = key(values.PRIORITY, "The smallest is tried first; equal priorities share by weight.", default=1)
     weight: int = key(values.COUNT, "Share among equals.", default=1)
     tags: tuple[str, ...] = key(values.WORDS, "For `x-llm-proxy-tags`.", default=())
     headers: Mapping[str, str] = key(values.HEADERS, "Sent with every call to it.", default=EMPTY)
@@ -134,11 +135,13 @@ class ProviderEntry:
     request_timeout: float | None = key(
         values.MAYBE_SECONDS, "For a call to it altogether; null: the gateway's `request_timeout`.", default=None
     )
-    max_retries: int = key(Whole(most=20), "Attempts at this provider for one call.", default=3)
+    max_retries: int = key(Whole(most=bounds.MOST_ATTEMPTS), "Attempts at this provider for one call.", default=3)
     retry_delay: float = key(
-        Number(most=60.0), "Before the same provider is tried again; doubles, with jitter.", default=0.25
+        Number(most=bounds.LONGEST_RETRY_DELAY_S),
+        "Before the same provider is tried again; doubles, with jitter.",
+        default=0.25,
     )
-    max_connections: int = key(Whole(least=1, most=100_000), "Calls at once.", default=100)
+    max_connections: int = key(Whole(least=1, most=bounds.MOST_CONNECTIONS), "Calls at once.", default=100)
     keepalive_timeout: float = key(values.SECONDS, "An idle connection is closed after it.", default=30.0)
     circuit_breaker_threshold: int | None = key(
         values.MAYBE_COUNT, "Failures in a row that open its breakers; null: the gateway's.", default=None

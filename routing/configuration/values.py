@@ -4,7 +4,9 @@ import ipaddress
 import re
 from fnmatch import translate
 
+from accounts import bounds as client_bounds
 from accounts.rules import SCOPES
+from providers import bounds
 from providers.adapters import REGISTRY
 from providers.addresses import UrlError, parse_base_url
 from providers.bounds import is_own_secret
@@ -78,24 +80,30 @@ def _pattern(text: str) -> str | None:
 
 FLAG = Flag()
 MAYBE_FLAG = OrNull(kind=FLAG)
-WORD = Text(label="a word", at_most=200)
+WORD = Text(label="a word", at_most=bounds.LONGEST_WORD)
 WORDS = ListOf(kind=WORD)
 LINE = Text(label="a text", at_least=0)
 FREE = Free()
-USD = Usd()
-MAYBE_USD = OrNull(kind=USD)
-SECONDS = Number(least=0.0, open_below=True, most=86_400.0)
+MAYBE_PRICE = OrNull(kind=Usd(most_nano_usd=bounds.DEAREST_NANO_USD))
+MAYBE_USD = OrNull(kind=Usd(most_nano_usd=client_bounds.MOST_NANO_USD))
+SECONDS = Number(least=bounds.SHORTEST_S, most=bounds.LONGEST_S)
 MAYBE_SECONDS = OrNull(kind=SECONDS)
 FRACTION = Number(least=0.0, most=1.0, open_below=True, unit="")
-COUNT = Whole(least=1)
+COUNT = Whole(least=1, most=bounds.MOST_WHOLE)
+PRIORITY = Whole(most=bounds.MOST_WHOLE)
+LONGEST_WINDOW_S = 86_400
 MAYBE_COUNT = OrNull(kind=COUNT)
-BIG_COUNT = OrNull(kind=Whole(least=1, most=9_000_000_000_000_000))
+BIG_COUNT = OrNull(kind=Whole(least=1, most=client_bounds.MOST_TOKENS))
+ALLOWANCE = OrNull(kind=Whole(most=client_bounds.MOST_TOKENS))
 NAME = Text(
     label="a name of letters, digits, dots, dashes and underscores (at most 63)",
     pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),
 )
-MODEL = Text(label="a model name without spaces", at_most=200, pattern=re.compile(r"[^\s]+"))
+LABEL = Text(label="a name of at most 63 characters", at_most=63)
+TEAM = Text(label="a team name", at_most=client_bounds.LONGEST_NAME)
+MODEL = Text(label="a model name without spaces", at_most=200, pattern=bounds.MODEL_NAME)
 MODELS = ListOf(kind=MODEL, thing="model")
+SOME_MODELS = ListOf(kind=MODEL, thing="model", at_least=1)
 PATTERN = Text(label="a model name or pattern without spaces", at_most=200, pattern=re.compile(r"\S+"), check=_pattern)
 PATTERNS = ListOf(kind=PATTERN)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -115,8 +123,8 @@ _TAKEN = frozenset({"authorization", "connection", "content-length", "content-ty
                     "transfer-encoding"})  # fmt: skip
 KEY_HEADER = Text(label="a header name", at_most=64, check=_key_header)
 HEADERS: Kind = MapOf(
-    key=Text(label="a header name", at_most=100, check=_extra_header),
-    value=Text(label="a header value", at_least=0, at_most=4000, secret=True),
+    key=Text(label="a header name", at_most=bounds.LONGEST_HEADER_NAME, check=_extra_header),
+    value=Text(label="a header value", at_least=0, at_most=bounds.LONGEST_HEADER, secret=True),
 )
 SCOPE_LIST = ListOf(kind=Choice(options=SCOPES))
 TOKEN = Text(

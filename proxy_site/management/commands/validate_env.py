@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Model
 from redis import Redis, RedisError
 
 from accounts.models import ApiKey
@@ -156,7 +157,8 @@ def _stored_secrets() -> Iterator[Finding]:
 
 def _stored_values() -> Iterator[Finding]:
     """Rows of before there was a check, or written past it."""
-    for model in (*CONFIGURATION_MODELS, ApiKey):
+    models: tuple[type[Model], ...] = (*CONFIGURATION_MODELS, ApiKey)
+    for model in models:
         owners = {field.name for field in model._meta.concrete_fields if field.is_relation}
         for row in model._default_manager.all():
             try:

@@ -55,7 +55,7 @@ PROVIDERS = st.builds(
 )  # fmt: skip
 ALIASES = st.builds(
     AliasEntry,
-    targets=unique(MODELS),
+    targets=unique(MODELS).filter(bool),
     strategy=st.sampled_from([None, "cost", "weighted"]),
     cache=st.none() | st.booleans(),
 )

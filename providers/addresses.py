@@ -173,6 +173,18 @@ def parse_base_url(url: str) -> BaseUrl:
     return BaseUrl(scheme, host, _PORTS[scheme] if port is None else port, _checked_path(path))
 
 
+def base_url_fault(url: str) -> str | None:
+    """Why no provider may have this base URL, or None: how it is written, or an address that is always refused. What a
+    name resolves to is checked when connecting."""
+    try:
+        host = parse_base_url(url).host
+    except UrlError as error:
+        return str(error)
+    if literal(host) is not None and (why := refusal(host, allow_private=True)) is not None:
+        return f"{host} is {why}"
+    return None
+
+
 def _split_authority(authority: str) -> tuple[str, int | None]:
     if authority.startswith("["):
         inside, bracket, rest = authority[1:].partition("]")

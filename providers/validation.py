@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from providers import bounds
 from providers.adapters import REGISTRY
-from providers.addresses import UrlError, literal, parse_base_url, refusal
+from providers.addresses import base_url_fault
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
 
 
@@ -34,12 +34,8 @@ def check_base_url(url: str) -> None:
         raise ValidationError(_("Put the key into a credential, not into the URL."))
     if parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f\\]", url):
         raise ValidationError(_("A base URL has no query, fragment, spaces or control characters."))
-    try:
-        host = parse_base_url(url).host
-    except UrlError as error:
-        # The routing table reads it the same way: what got past here would stop every later change from going live.
-        raise ValidationError(_("This base URL is refused: %(why)s.") % {"why": error}) from None
-    if literal(host) is not None and (why := refusal(host, allow_private=True)):
+    # The routing table reads it the same way: what got past here could not be used.
+    if (why := base_url_fault(url)) is not None:
         raise ValidationError(_("This base URL is refused: %(why)s.") % {"why": why})
 
 

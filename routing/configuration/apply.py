@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from providers.models import Credential, Deployment, Provider
@@ -25,10 +24,10 @@ from routing.configuration.columns import (
 from routing.configuration.difference import Change, difference
 from routing.configuration.document import Configuration
 from routing.configuration.dump import read_configuration
-from routing.configuration.problems import START, ConfigurationRefused, Problem
+from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.provider_entry import ProviderEntry, ResolvedProvider
 from routing.configuration.rendering import plain
-from routing.configuration.rows import Names, save_if_different
+from routing.configuration.rows import Names, RowRefused, save_if_different, written_for
 from routing.configuration.schema import SETTINGS, resolve
 from routing.configuration.stored import readable_section, stored_process
 from routing.intervals import follow_intervals
@@ -85,9 +84,10 @@ def apply_configuration(
     except _Trial:
         assert applied is not None
         return applied
-    except ValidationError as error:
-        problem = Problem(at=START, key="", found="; ".join(error.messages), expected="a value the database accepts")
-        raise ConfigurationRefused(file, [problem]) from error
+    except RowRefused as refused:
+        at = position_of(refused.key, wanted.positions)
+        problem = Problem(at=at, key=refused.key, found=refused.found, expected="a value the database accepts")
+        raise ConfigurationRefused(file, [problem]) from refused
     revision = collected_revision(collected)
     return Applied(
         revision=revision,
@@ -121,16 +121,19 @@ def _write(
     """Returns warnings, and what the document manages."""
     present = names_in(wanted)
     removed = _removed(present, prune, gone)
-    _settings(wanted, removed["settings"])
+    with written_for(""):
+        _settings(wanted, removed["settings"])
     apply_accounts.teams(wanted.teams)
     warnings, key_ids = apply_accounts.keys(wanted, file=file, secret_of=secret_of)
     apply_accounts.remove_keys((removed["api_keys"]) - key_ids)
-    for entry in wanted.providers:
-        _provider(resolve(entry), prune=prune)
+    for index, entry in enumerate(wanted.providers):
+        _provider(resolve(entry), f"providers[{index}]", prune=prune)
     for name, alias in wanted.model_aliases.items():
-        save_if_different(ModelAlias, {"name": name}, alias_columns(alias))
-    for policy in wanted.route_policies:
-        save_if_different(RoutePolicy, {"name": policy.name}, policy_columns(policy))
+        with written_for(f"model_aliases.{name}"):
+            save_if_different(ModelAlias, {"name": name}, alias_columns(alias))
+    for index, policy in enumerate(wanted.route_policies):
+        with written_for(f"route_policies[{index}]"):
+            save_if_different(RoutePolicy, {"name": policy.name}, policy_columns(policy))
     _delete(Provider.objects.filter(source=FILE, name__in=removed["providers"]))
     _delete(ModelAlias.objects.filter(source=FILE, name__in=removed["model_aliases"]))
     _delete(RoutePolicy.objects.filter(source=FILE, name__in=removed["route_policies"]))
@@ -207,11 +210,12 @@ def _file_keys(wanted: Configuration, row: GatewaySettings, removed: Collection[
 # ---------------------------------------------------------------------------------------------------------- providers
 
 
-def _provider(resolved: ResolvedProvider, *, prune: bool) -> None:
+def _provider(resolved: ResolvedProvider, path: str, *, prune: bool) -> None:
     entry = resolved.entry
-    row = save_if_different(Provider, {"name": entry.name}, provider_columns(resolved))
-    _credentials(row, resolved, prune=prune)
-    _models(row, entry)
+    with written_for(path):
+        row = save_if_different(Provider, {"name": entry.name}, provider_columns(resolved))
+        _credentials(row, resolved, prune=prune)
+    _models(row, entry, path)
 
 
 def _credentials(row: Provider, resolved: ResolvedProvider, *, prune: bool) -> None:
@@ -232,12 +236,13 @@ def _credentials(row: Provider, resolved: ResolvedProvider, *, prune: bool) -> N
             credential.delete()
 
 
-def _models(row: Provider, entry: ProviderEntry) -> None:
+def _models(row: Provider, entry: ProviderEntry, path: str) -> None:
     existing = {deployment.model: deployment for deployment in row.deployments.all()}
-    for model in entry.models:
+    for index, model in enumerate(entry.models):
         columns = model_columns(model, entry)
         known = existing.pop(model.name, None)
-        save_if_different(Deployment, {"provider": row, "model": model.name}, columns, known=known)
+        with written_for(f"{path}.models[{index}]"):
+            save_if_different(Deployment, {"provider": row, "model": model.name}, columns, known=known)
     if entry.managed_by == FILE:
         for deployment in existing.values():
             if deployment.source == FILE:

@@ -10,8 +10,8 @@ from accounts.models import ApiKey, Budget, Limit, Team
 from routing.configuration.columns import as_json
 from routing.configuration.document import BudgetEntry, Configuration, KeyEntry, TeamEntry
 from routing.configuration.placeholders import PLACEHOLDERS
-from routing.configuration.problems import START, ConfigurationRefused, Problem
-from routing.configuration.rows import save_if_different
+from routing.configuration.problems import ConfigurationRefused, Problem, position_of
+from routing.configuration.rows import save_if_different, written_for
 from routing.revisions import record
 
 FILE = "file"
@@ -28,9 +28,10 @@ def teams(wanted: Mapping[str, TeamEntry]) -> None:
             "metadata": as_json(entry.metadata),
             "managed_by": managed_by,
         }
-        team = save_if_different(Team, {"name": name}, columns)
-        _limit("team", team, entry, managed_by)
-        _budgets(team, entry.budgets, managed_by)
+        with written_for(f"teams.{name}"):
+            team = save_if_different(Team, {"name": name}, columns)
+            _limit("team", team, entry, managed_by)
+            _budgets(team, entry.budgets, managed_by)
 
 
 def _limit(scope: str, owner: Team | ApiKey, entry: TeamEntry | KeyEntry, managed_by: str) -> None:
@@ -87,16 +88,19 @@ def keys(wanted: Configuration, *, file: str, secret_of: Callable[[str], str]) -
     warnings: list[str] = []
     present: set[str] = set()
     for index, entry in enumerate(wanted.api_keys):
-        token = _token(entry, f"api_keys[{index}]", file, secret_of)
+        path = f"api_keys[{index}]"
+        if entry.env is not None and not secret_of(entry.env):
+            expected = f"{entry.env} (or {entry.env}_FILE) to be set"
+            raise _refused(wanted, file, f"{path}.env", f"no variable {entry.env}", expected)
+        token = entry.token or secret_of(entry.env or "")
         if token in PLACEHOLDERS:
             warnings.append(f"api_keys[{index}] is the example's key, which everybody knows: replace it")
         fresh = free_form_key(token, str(settings.KEY_PEPPER).encode())
         if fresh is None:
-            raise _refused(
-                file, f"api_keys[{index}]", "a key that no header can carry", "8 to 256 printable characters"
-            )
+            raise _refused(wanted, file, path, "a key that no header can carry", "8 to 256 printable characters")
         present.add(fresh.public_id)
-        _key(entry, fresh)
+        with written_for(path):
+            _key(entry, fresh)
     return warnings, present
 
 
@@ -112,18 +116,9 @@ def remove_keys(public_ids: Collection[str]) -> None:
         record(f"switched off API key {key}", source=FILE)
 
 
-def _token(entry: KeyEntry, path: str, file: str, secret_of: Callable[[str], str]) -> str:
-    if entry.token is not None:
-        return entry.token
-    assert entry.env is not None
-    value = secret_of(entry.env)
-    if not value:
-        raise _refused(file, path, f"no variable {entry.env}", f"{entry.env} (or {entry.env}_FILE) to be set")
-    return value
-
-
-def _refused(file: str, key: str, found: str, expected: str) -> ConfigurationRefused:
-    return ConfigurationRefused(file, [Problem(at=START, key=key, found=found, expected=expected)])
+def _refused(wanted: Configuration, file: str, key: str, found: str, expected: str) -> ConfigurationRefused:
+    at = position_of(key, wanted.positions)
+    return ConfigurationRefused(file, [Problem(at=at, key=key, found=found, expected=expected)])
 
 
 def _key(entry: KeyEntry, fresh: NewKey) -> None:

@@ -64,6 +64,18 @@ _PROVIDER_COLUMNS = {
     "circuit_breaker_timeout": "circuit_breaker_timeout_s",
     "allow_private": "allow_private",
 }
+_KEY_OF = {
+    column: name
+    for columns in (_MODEL_COLUMNS, _PROVIDER_COLUMNS, SETTINGS_COLUMNS)
+    for name, column in columns.items()
+} | {
+    "upstream_model": "upstream",
+    "timeout_s": "timeout",
+    "environment_variable": "env",
+    "amount_nano_usd": "usd",
+    "requests": "rpm",
+    "concurrency": "max_concurrency",
+}
 _OPTION_KEYS = ("api_version", "region")
 _ALIAS_COLUMNS = {
     "targets": "targets",
@@ -206,6 +218,11 @@ def settings_columns(wanted: Configuration) -> dict[str, Any]:
     if "log_file" in columns:
         columns["log_file"] = columns["log_file"] or ""
     return columns
+
+
+def key_of(column: str) -> str:
+    """What the document calls it."""
+    return _KEY_OF.get(column, column)
 
 
 def managed_columns(file_keys: Collection[str]) -> set[str]:

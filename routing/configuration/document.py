@@ -2,13 +2,14 @@
 """The document: every key of config.yaml with its kind, default and meaning. docs/configuration.md is made from it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from accounts import bounds as client_bounds
 from providers.bounds import MOST_ATTEMPTS
 from routing.configuration import values
 from routing.configuration.kinds import Choice, ListOf, MapOf, Number, OrNull, Text, Whole
+from routing.configuration.problems import Position
 from routing.configuration.provider_entry import EMPTY, ProviderEntry
 from routing.configuration.sections import Section, key
 
@@ -202,6 +203,8 @@ class Configuration:
     """A whole document. `given` are the top-level keys that were written: the others stay as they are."""
 
     given: frozenset[str] = frozenset()
+    positions: Mapping[str, Position] = field(default_factory=lambda: EMPTY, compare=False, repr=False)
+    """Where each key that was written stands, by its path."""
     app_name: str = key(
         Text(label="a name of at most 100 characters", at_most=100),
         "The title in the admin and the API document.",

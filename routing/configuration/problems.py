@@ -1,6 +1,6 @@
 """What is wrong with a configuration document, said so that it can be put right. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -36,3 +36,11 @@ class ConfigurationRefused(Exception):
         self.file = file
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.at.line, problem.at.column)))
         super().__init__("\n".join(problem.describe(file) for problem in self.problems))
+
+
+def position_of(key: str, positions: Mapping[str, Position]) -> Position:
+    """Where a key stands, or what it is inside of: a key that has its default stands nowhere itself."""
+    while key and key not in positions:
+        inner = max(key.rfind("."), key.rfind("["))
+        key = key[:inner] if inner > 0 else ""
+    return positions.get(key, START)

@@ -1,12 +1,36 @@
 """Writing a row only when something about it changes, so that loading a file twice leaves no trace the second time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
+
+from routing.configuration.columns import key_of
 
 Row = TypeVar("Row", bound=models.Model)
 Names: TypeAlias = dict[str, list[str]]
+
+
+class RowRefused(Exception):
+    """The row of an entry does not take a value. `key` is its path in the document."""
+
+    def __init__(self, key: str, found: str) -> None:
+        super().__init__(key, found)
+        self.key, self.found = key, found
+
+
+@contextmanager
+def written_for(path: str) -> Iterator[None]:
+    """What rows refuse inside is told of the entry at `path`. Raises `RowRefused`."""
+    try:
+        yield
+    except ValidationError as error:
+        columns = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+        column, messages = next(iter(columns.items()))
+        parts = (path, key_of(column) if column != "__all__" else "")
+        raise RowRefused(".".join(filter(None, parts)), " ".join(messages).rstrip(".")) from error
 
 
 def save_if_different(

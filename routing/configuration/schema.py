@@ -1,6 +1,8 @@
 """From nodes to a Configuration, with every problem of the document at once. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from types import MappingProxyType
 
 from accounts.keys import parse as public_id
 from providers.adapters import REGISTRY
@@ -10,7 +12,7 @@ from routing.configuration.document import Configuration, KeyEntry
 from routing.configuration.kinds import WRONG, Reading
 from routing.configuration.nodes import Node
 from routing.configuration.parse import parse
-from routing.configuration.problems import START, ConfigurationRefused, Problem
+from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.provider_entry import CredentialEntry, ProviderEntry, ResolvedProvider
 from routing.configuration.sections import Section, keys_of
 
@@ -40,7 +42,7 @@ def read_node(root: Node, *, file: str) -> Configuration:
     if problems:
         raise ConfigurationRefused(file, problems)
     assert isinstance(found, Configuration)
-    return found
+    return replace(found, positions=MappingProxyType(reading.positions))
 
 
 def _across(found: Configuration, reading: Reading) -> Iterator[Problem]:
@@ -75,7 +77,7 @@ def _policy_problems(found: Configuration, reading: Reading) -> Iterator[Problem
 
 
 def _problem(reading: Reading, key: str, found: str, expected: str) -> Problem:
-    return Problem(at=reading.positions.get(key, START), key=key, found=found, expected=expected)
+    return Problem(at=position_of(key, reading.positions), key=key, found=found, expected=expected)
 
 
 def _provider_problems(entry: ProviderEntry, path: str, reading: Reading) -> Iterator[Problem]:

@@ -93,6 +93,7 @@ class Section:
             elif item.name in values:
                 reading.refuse(name.at, where, f"{item.name} a second time", f"{item.name} or its alias, not both")
             else:
+                reading.positions.setdefault(where, content.at)
                 values[item.name] = item.kind.read(content, where, reading)
         return values
 

@@ -8,7 +8,7 @@ from accounts import bounds as client_bounds
 from accounts.rules import SCOPES
 from providers import bounds
 from providers.adapters import REGISTRY
-from providers.addresses import UrlError, parse_base_url
+from providers.addresses import base_url_fault
 from providers.bounds import is_own_secret
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
 from routing.configuration.kinds import (
@@ -28,16 +28,8 @@ from routing.configuration.kinds import (
 from routing.strategies import STRATEGIES
 
 
-def _base_url(url: str) -> str | None:
-    try:
-        parse_base_url(url)
-    except UrlError as error:
-        return str(error)
-    return None
-
-
 def _web_url(url: str) -> str | None:
-    return _base_url(url.partition("?")[0])
+    return base_url_fault(url.partition("?")[0])
 
 
 def _cidr(text: str) -> str | None:
@@ -113,7 +105,7 @@ OWN_VARIABLE = Text(label="the name of an environment variable", at_most=128, pa
 """Its value stays here."""
 KIND = Choice(options=tuple(sorted(REGISTRY)))
 STRATEGY = Choice(options=tuple(sorted(STRATEGIES)))
-BASE_URL = Text(label="a base URL such as https://api.example.com or http://10.0.0.5:8080/v1", check=_base_url)
+BASE_URL = Text(label="a base URL such as https://api.example.com or http://10.0.0.5:8080/v1", check=base_url_fault)
 MAYBE_URL = OrNull(kind=BASE_URL)
 WEB_URL = OrNull(kind=Text(label="an http(s) address", check=_web_url))
 CIDRS = ListOf(kind=Text(label="an address or CIDR range", check=_cidr))

@@ -216,3 +216,28 @@ def test_the_vendors_key_is_never_sent_to_another_host_unasked(load: Load):
     load("providers: [{name: openai, base_url: 'https://api.openai.com.evil.example/v1', models: [m]}]")
 
     assert not Credential.objects.exists()
+
+
+PLACED = [
+    ("debug: false\nproviders:\n  - name: a\n    base_url: http://169.254.169.254\n", 4, "providers[0].base_url"),
+    ("debug: false\napi_keys:\n  - token: 12345678abc\n  - env: NO_SUCH_VARIABLE\n", 4, "api_keys[1].env"),
+    (
+        "providers:\n  - name: a\n    base_url: http://10.0.0.1\n    options:\n" + "%s: {a: 1}\n",
+        5,
+        "providers[0].options",
+    ),
+    ("teams:\n  blue: {}\n  red:\n    metadata:\n" + "%s: {a: 1}\n", 5, "teams.red.metadata"),
+]
+
+
+def nested(levels: int) -> str:
+    return "\n".join("      " + "  " * level + "a:" for level in range(levels)) + "\n      " + "  " * levels + "a"
+
+
+@pytest.mark.parametrize(("document", "line", "key"), PLACED)
+def test_what_only_the_database_refuses_is_named_with_its_line(load: Load, document, line, key):
+    with pytest.raises(ConfigurationRefused) as refused:
+        load(document % nested(18) if "%s" in document else document)
+    (problem,) = refused.value.problems
+    assert (problem.at.line, problem.key) == (line, key)
+    assert not Provider.objects.exists()

@@ -1,5 +1,6 @@
 """What a value of the configuration may be. Each kind reads a node, writes plain data back, and describes itself. Pure."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from providers.bounds import UNPRINTABLE, UNSTORABLE
+from providers.bounds import LEAST_INT64, MOST_INT64, UNPRINTABLE, UNSTORABLE
 from routing.configuration.nodes import MappingNode, Node, ScalarNode, SequenceNode, describe
 from routing.configuration.problems import Position, Problem
 
@@ -310,7 +311,12 @@ class Free:
         exact = decimal_of(node)
         if exact is None:
             return reading.refuse(node.at, key, describe(node), "a decimal number")
-        return int(exact) if _WHOLE.match(node.text) else float(exact)
+        number = int(exact) if _WHOLE.match(node.text) else float(exact)
+        if isinstance(number, int) and not LEAST_INT64 <= number <= MOST_INT64:
+            return reading.refuse(node.at, key, describe(node), "a whole number of at most 64 bits")
+        if isinstance(number, float) and not math.isfinite(number):
+            return reading.refuse(node.at, key, describe(node), "a finite number")
+        return number
 
     def plain(self, value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -241,3 +241,12 @@ def test_what_only_the_database_refuses_is_named_with_its_line(load: Load, docum
     (problem,) = refused.value.problems
     assert (problem.at.line, problem.key) == (line, key)
     assert not Provider.objects.exists()
+
+
+@pytest.mark.parametrize("number", ["1.0e+400", "-1.0e+400", "123456789012345678901"])
+@pytest.mark.parametrize(
+    "text", ['{"teams": {"red": {"metadata": {"a": [1, NUMBER]}}}}', "teams: {red: {metadata: {a: [1, NUMBER]}}}"]
+)
+def test_a_number_that_no_database_keeps_is_refused_with_its_key(load: Load, number, text):
+    with pytest.raises(ConfigurationRefused, match=r"teams\.red\.metadata\.a\[1\]: found the number"):
+        load(text.replace("NUMBER", number))

@@ -19,6 +19,7 @@ from unfold.widgets import (
 
 from providers.admin.form_fields import WordsField
 from providers.models import Deployment
+from providers.validation import checked_object
 from routing.configuration.columns import managed_columns
 from routing.configuration.stored import readable_section, section_fault
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -111,6 +112,9 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_context_fallbacks(self) -> list[str]:
         return self._known("context_fallbacks")
+
+    def clean_options(self) -> dict[str, Any]:
+        return checked_object(self.cleaned_data["options"])
 
     def _known(self, field: str) -> list[str]:
         names: list[str] = self.cleaned_data[field]

@@ -19,6 +19,7 @@ from accounts.admin.form_fields import NANO_PER_USD, UsdField, WordsField
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from accounts.models.budget import Period
 from accounts.rules import check_names, check_networks
+from accounts.validation import checked_object
 
 SCOPE_CHOICES = (
     ("completions", _("completions: call models")),
@@ -59,6 +60,9 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
             "payload_logging": FollowOrSay(),
             "cache_enabled": FollowOrSay(),
         }
+
+    def clean_metadata(self) -> dict[str, Any]:
+        return checked_object(self.cleaned_data["metadata"])
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -9,6 +9,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from providers.adapters import REGISTRY
 from providers.admin.form_fields import HeadersField, SecretField, UsdField, WordsField
 from providers.models import Credential, Deployment, Provider
+from providers.validation import checked_object
 
 TAGS_HELP = _("Words, separated by commas or lines; a request asks for them with x-llm-proxy-tags.")
 PER_MTOK = _("US dollars per million tokens; empty means unknown, 0 means free.")
@@ -61,6 +62,9 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
+
+    def clean_options(self) -> dict[str, Any]:
+        return checked_object(self.cleaned_data["options"])
 
     def clean_base_url(self) -> str:
         return str(self.cleaned_data["base_url"]).strip().rstrip("/")
@@ -133,3 +137,6 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
             "context_window": _("Tokens of input and output together; longer conversations go elsewhere."),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
+
+    def clean_options(self) -> dict[str, Any]:
+        return checked_object(self.cleaned_data["options"])

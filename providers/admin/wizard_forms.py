@@ -14,6 +14,7 @@ from providers.adapters.base import ModelInfo
 from providers.admin.form_fields import HeadersField, SecretField, UsdField, WordsField, usd_text
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
+from providers.validation import checked_object
 
 
 class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -55,6 +56,9 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["secret"].help_text = _("Stored: %(hint)s. Leave empty to keep it.") % {
                 "hint": self.stored.hint
             }
+
+    def clean_options(self) -> dict[str, Any]:
+        return checked_object(self.cleaned_data["options"])
 
     def clean_base_url(self) -> str:
         return str(self.cleaned_data["base_url"]).strip().rstrip("/")

@@ -20,12 +20,13 @@ DRAIN_GRACE_S = 5.0
 
 
 class GatewayServer(uvicorn.Server):
-    """Serves until SIGTERM or SIGINT, then drains: running answers finish, connections close, the process ends with 0.
+    """Serves until SIGTERM or SIGINT, or until it is an orphan, then drains: running answers finish, connections close,
+    the process ends with 0.
 
     `on_drain` is called once when draining begins (readiness turns to 503 and the gateway's own deadline,
     `drain_timeout_s`, starts). A server with a listener of its own goes on accepting for a moment, so that probes see it
     unready; one of several workers leaves its listener to the others at once. `is_busy` tells of calls that no HTTP
-    request stands for, such as those of a WebSocket.
+    request stands for, such as those of a WebSocket. `is_orphan` is asked once a second.
     """
 
     def __init__(
@@ -36,11 +37,14 @@ class GatewayServer(uvicorn.Server):
         on_started: Callable[[], None] | None = None,
         drain_timeout_s: float = 30.0,
         is_busy: Callable[[], bool] = bool,
+        is_orphan: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(config)
         self.server_state = GatewayServerState()
         self._drain_timeout_s = drain_timeout_s
         self._is_busy = is_busy
+        self._is_orphan = is_orphan
+        self._orphaned = False
         self._sweeper: asyncio.Task[None] | None = None
         self._on_drain = on_drain
         self._on_started = on_started
@@ -103,9 +107,14 @@ class GatewayServer(uvicorn.Server):
     def _connections(self) -> list[GatewayProtocol]:
         return [each for each in self.server_state.connections if isinstance(each, GatewayProtocol)]
 
+    def _look_for_parent(self) -> None:
+        if not self._orphaned and self._is_orphan():
+            self._orphaned = self.should_exit = True
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
+            self._look_for_parent()
             now = time.monotonic()
             for connection in self._connections():
                 if connection.overdue(now):

@@ -1,13 +1,19 @@
 """One worker started by the supervisor: `python -m proxy_site.worker_process LISTENER_FD READY_FD`."""
 
 import contextlib
+import logging
 import os
 import socket
 import sys
 
+logger = logging.getLogger("llm_proxy.proxy_site.worker_process")
+
 
 def main() -> None:
     listener, ready = int(sys.argv[1]), int(sys.argv[2])
+    from proxy_site.parent_process import end_with_parent, is_orphan
+
+    end_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     from proxy_site.lean_start import set_up
 
@@ -24,11 +30,18 @@ def main() -> None:
         os.close(ready)
         pages.begin()
 
+    def orphaned() -> bool:
+        gone = is_orphan(settings.SUPERVISOR_PID)
+        if gone:
+            logger.error("the supervisor is gone: worker %d finishes what runs and ends", os.getpid())
+        return gone
+
     server = GatewayServer(
         server_config(host="", port=0),
         on_drain=worker.drain,
         on_started=started,
         is_busy=worker.is_busy,
+        is_orphan=orphaned,
         drain_timeout_s=settings.DRAIN_TIMEOUT_S,
     )
     server.run(sockets=[socket.socket(fileno=listener)])

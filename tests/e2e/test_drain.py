@@ -4,8 +4,9 @@ import asyncio
 import os
 import select
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,53 @@ async def until_answered(caller: Caller) -> None:
 def workers_of(server: GatewayProcess) -> set[int]:
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
     return {int(pid) for pid in children.split()}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def until(condition: Callable[[], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.redis
+async def test_workers_whose_supervisor_was_killed_finish_their_streams_and_give_the_port_back(
+    server: GatewayProcess, upstream: FaultUpstream
+) -> None:
+    server.env.update(shared_redis())
+    server.start("--workers", "2")
+    workers: set[int] = set()
+    try:
+        async with Caller(server) as caller:
+            await until_answered(caller)
+            workers = workers_of(server)
+            assert len(workers) == 2
+            before = len(upstream.hits)
+            running = [asyncio.create_task(caller.ask("long")) for _ in range(4)]
+            await upstream.until(lambda seen: len(seen.hits) == before + 4)
+            server.kill()
+            await until(lambda: is_free(server.port), 5)
+            found = await asyncio.gather(*running)
+        assert all(got.is_clean(expected_text(20)) for got in found), found
+        await until(lambda: not any(map(is_running, workers)), 15)
+        server.start()
+    finally:
+        for pid in filter(is_running, workers):
+            os.kill(pid, signal.SIGKILL)
+    assert "the supervisor is gone" in server.log.read_text()
 
 
 @pytest.mark.redis

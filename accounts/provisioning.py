@@ -114,7 +114,7 @@ def find_key(text: str) -> ApiKey:
 
 
 class NotRotatable(ValueError):
-    """The key's secret was chosen by a configuration file, and is changed there."""
+    """The key's secret was chosen by a configuration file, and is changed there; or the key is revoked, for good."""
 
 
 @transaction.atomic
@@ -122,6 +122,8 @@ def rotate_key(key_id: int, *, overlap: timedelta = DEFAULT_OVERLAP) -> IssuedKe
     """A new secret for a key; the one before it works for `overlap` more, so that clients can change over.
     Raises NotRotatable."""
     key = ApiKey.objects.select_for_update().get(pk=key_id)
+    if key.revoked_at is not None:
+        raise NotRotatable("This key is revoked, which is for good: make a new one.")
     if not keys.is_generated(key.public_id):
         raise NotRotatable("This key's secret comes from a configuration file: change it there.")
     fresh = keys.new_key(_pepper(), public_id=key.public_id)

@@ -8,6 +8,7 @@ from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -48,6 +49,10 @@ class TeamViewSet(AtomicWrites, viewsets.ModelViewSet[Team]):
     ordering_fields: ClassVar[list[str]] = ["name", "created_at", "updated_at"]
 
 
+class NotRotatable(APIException):
+    status_code = 409
+
+
 class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
     queryset = ApiKey.objects.select_related("team")
     serializer_class = ApiKeySerializer
@@ -71,7 +76,10 @@ class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
         order = RotationSerializer(data=request.data)
         order.is_valid(raise_exception=True)
         overlap = timedelta(seconds=order.validated_data["overlap_s"])
-        issued = provisioning.rotate_key(self.get_object().pk, overlap=overlap)
+        try:
+            issued = provisioning.rotate_key(self.get_object().pk, overlap=overlap)
+        except provisioning.NotRotatable as error:
+            raise NotRotatable(str(error)) from None
         return Response({**ApiKeySerializer(issued.key).data, "key": issued.token})
 
     @extend_schema(request=None, responses=ApiKeySerializer)

@@ -50,6 +50,15 @@ def test_a_revoked_key_is_listed_as_such_and_its_older_secret_is_gone():
     assert "never" in run("list_api_keys")
 
 
+def test_a_revoked_key_gets_no_new_secret():
+    issued = create_key(KeyOrder(name="ci"))
+    run("revoke_api_key", "ci")
+    with pytest.raises(CommandError, match="revoked"):
+        run("rotate_api_key", "ci")
+    row = ApiKey.objects.get()
+    assert (row.digest, row.previous_digest, row.previous_expires_at) == (issued.key.digest, "", None)
+
+
 def test_no_command_guesses_which_key_is_meant():
     for _ in range(2):
         create_key(KeyOrder(name="twin"))

@@ -91,6 +91,15 @@ class TestKeys:
         assert "key" not in post(admin, f"api-keys/{made['id']}/revoke", 200)
         assert Client(headers={"Authorization": f"Bearer {rotated['key']}"}).get("/providers").status_code == 401
 
+    def test_that_are_revoked_get_no_new_secret(self, admin: Client) -> None:
+        made = post(admin, "api-keys", name="app", scopes=["read"])
+        post(admin, f"api-keys/{made['id']}/revoke", 200)
+        before = ApiKey.objects.get(pk=made["id"])
+        refused = post(admin, f"api-keys/{made['id']}/rotate", 409)
+        assert "revoked" in refused["error"]["message"]
+        after = ApiKey.objects.get(pk=made["id"])
+        assert (after.digest, after.previous_digest) == (before.digest, "")
+
     def test_cannot_be_given_digests_or_unknown_scopes(self, admin: Client) -> None:
         made = post(admin, "api-keys", name="app", scopes=["read"], digest="00", public_id="mine", hint="mine")
         assert made["public_id"] != "mine"

@@ -36,9 +36,11 @@ def teams(wanted: Mapping[str, TeamEntry]) -> None:
 
 def _limit(scope: str, owner: Team | ApiKey, entry: TeamEntry | KeyEntry, managed_by: str) -> None:
     wanted = {"requests": entry.rpm, "tokens": entry.tpm, "concurrency": entry.max_concurrency}
+    windows = {"requests_window_s": entry.requests_window, "tokens_window_s": entry.tokens_window}
     existing = Limit.objects.filter(**{scope: owner}).first()
     if any(value is not None for value in wanted.values()):
-        save_if_different(Limit, {"scope": scope, scope: owner}, {**wanted, "managed_by": managed_by}, known=existing)
+        columns = {**wanted, **windows, "managed_by": managed_by}
+        save_if_different(Limit, {"scope": scope, scope: owner}, columns, known=existing)
     elif existing is not None:
         existing.delete()
 

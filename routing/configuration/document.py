@@ -29,8 +29,10 @@ class KeyEntry:
     scopes: tuple[str, ...] = key(values.SCOPE_LIST, "What it may do.", default=("completions", "read", "admin"))
     models: tuple[str, ...] = key(values.PATTERNS, "Names or patterns it may use; empty: all.", default=())
     allow_ip: tuple[str, ...] = key(values.CIDRS, "Addresses it may come from; empty: all.", default=())
-    rpm: int | None = key(values.MAYBE_COUNT, "Requests per minute.", default=None)
-    tpm: int | None = key(values.BIG_COUNT, "Tokens per minute.", default=None)
+    rpm: int | None = key(values.MAYBE_COUNT, "Requests per minute, or per `requests_window`.", default=None)
+    tpm: int | None = key(values.BIG_COUNT, "Tokens per minute, or per `tokens_window`.", default=None)
+    requests_window: int = key(values.WINDOW, "What `rpm` is counted over.", default=60)
+    tokens_window: int = key(values.WINDOW, "What `tpm` is counted over.", default=60)
     max_concurrency: int | None = key(values.MAYBE_COUNT, "Calls at once.", default=None)
 
 
@@ -173,8 +175,12 @@ class BudgetEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeamEntry:
     enabled: bool = key(values.FLAG, "Off: every key of the team is refused.", default=True)
-    rpm: int | None = key(values.MAYBE_COUNT, "Requests per minute of all its keys together.", default=None)
-    tpm: int | None = key(values.BIG_COUNT, "Tokens per minute.", default=None)
+    rpm: int | None = key(
+        values.MAYBE_COUNT, "Requests per minute, or per `requests_window`, of all its keys together.", default=None
+    )
+    tpm: int | None = key(values.BIG_COUNT, "Tokens per minute, or per `tokens_window`.", default=None)
+    requests_window: int = key(values.WINDOW, "What `rpm` is counted over.", default=60)
+    tokens_window: int = key(values.WINDOW, "What `tpm` is counted over.", default=60)
     max_concurrency: int | None = key(values.MAYBE_COUNT, "Calls at once.", default=None)
     budgets: tuple[BudgetEntry, ...] = key(
         ListOf(

@@ -90,6 +90,16 @@ def _teams() -> dict[str, TeamEntry]:
     }
 
 
+def _limit(limit: Limit) -> dict[str, Any]:
+    return {
+        "rpm": limit.requests,
+        "tpm": limit.tokens,
+        "max_concurrency": limit.concurrency,
+        "requests_window": limit.requests_window_s,
+        "tokens_window": limit.tokens_window_s,
+    }
+
+
 def _team(team: Team, limit: Limit | None, budgets: Iterable[Budget]) -> TeamEntry:
     # One budget per period is what a document can say; of several the first stands for the rest.
     first_of_period: dict[str, Budget] = {}
@@ -97,9 +107,7 @@ def _team(team: Team, limit: Limit | None, budgets: Iterable[Budget]) -> TeamEnt
         first_of_period.setdefault(budget.period, budget)
     return TeamEntry(
         enabled=team.enabled,
-        rpm=limit.requests if limit else None,
-        tpm=limit.tokens if limit else None,
-        max_concurrency=limit.concurrency if limit else None,
+        **({} if limit is None else _limit(limit)),
         budgets=tuple(
             BudgetEntry(
                 usd=budget.amount_nano_usd,

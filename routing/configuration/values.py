@@ -87,6 +87,7 @@ LONGEST_WINDOW_S = 86_400
 MAYBE_COUNT = OrNull(kind=COUNT)
 BIG_COUNT = OrNull(kind=Whole(least=1, most=client_bounds.MOST_TOKENS))
 ALLOWANCE = OrNull(kind=Whole(most=client_bounds.MOST_TOKENS))
+WINDOW = Whole(least=1, most=bounds.MOST_WHOLE, unit="seconds")
 NAME = Text(
     label="a name of letters, digits, dots, dashes and underscores (at most 63)",
     pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),

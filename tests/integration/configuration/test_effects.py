@@ -281,6 +281,7 @@ def test_a_team_limits_and_budgets_its_keys(load: Load):
           red:
             rpm: 5
             tpm: 1000
+            tokens_window: 86400
             max_concurrency: 2
             cache: true
             payload_logging: true
@@ -289,8 +290,8 @@ def test_a_team_limits_and_budgets_its_keys(load: Load):
         """
     )
     row = key_row()
-    limits = {(rule.kind, rule.limit) for rule in row.limits if rule.scope.startswith("team:")}
-    assert limits == {("requests", 5), ("tokens", 1000), ("concurrency", 2)}
+    limits = {(rule.kind, rule.limit, rule.window_s) for rule in row.limits if rule.scope.startswith("team:")}
+    assert limits == {("requests", 5, 60), ("tokens", 1000, 86400), ("concurrency", 2, 0)}
     budgets = {(rule.period, rule.amount_nano_usd, rule.tokens, rule.refuse_unknown_price) for rule in row.budgets}
     assert budgets == {("day", 2_500_000_000, None, False), ("month", None, 7, True)}
     assert (row.team, row.cache_enabled, row.payload_logging) == ("red", True, True)
@@ -304,7 +305,7 @@ def test_a_disabled_team_locks_its_keys_out(load: Load):
 def test_a_keys_own_rules_hold(load: Load):
     load(
         "api_keys: [{token: a-narrow-key, name: narrow, scopes: [read], models: ['gpt-*'], allow_ip: [10.0.0.0/8],"
-        " rpm: 3, tpm: 4, max_concurrency: 1}]"
+        " rpm: 3, requests_window: 3600, tpm: 4, max_concurrency: 1}]"
     )
     row = key_row()
     assert (row.name, row.scopes, row.allowed_models, row.networks) == (
@@ -313,7 +314,8 @@ def test_a_keys_own_rules_hold(load: Load):
         ("gpt-*",),
         ("10.0.0.0/8",),
     )
-    assert {(rule.kind, rule.limit) for rule in row.limits} == {("requests", 3), ("tokens", 4), ("concurrency", 1)}
+    limits = {(rule.kind, rule.limit, rule.window_s) for rule in row.limits}
+    assert limits == {("requests", 3, 3600), ("tokens", 4, 60), ("concurrency", 1, 0)}
 
 
 def test_a_key_may_come_from_a_variable(load: Load, settings):

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts import keys
-from accounts.models import ApiKey
+from accounts.models import ApiKey, Limit, Team
 from providers.models import Credential, Deployment, Provider
 from routing.configuration.loading import load_file
 from routing.configuration.problems import ConfigurationRefused
@@ -82,6 +82,24 @@ def test_loading_the_dump_changes_nothing_and_takes_nothing_over(load: Load):
 
     assert ConfigurationRevision.objects.count() == newest
     assert Provider.objects.get(name="by-hand").source == "admin"
+
+
+def test_a_teams_limit_keeps_its_window_over_a_dump(load: Load):
+    team = Team.objects.create(name="research")
+    Limit.objects.create(scope="team", team=team, requests=10, requests_window_s=3600, tokens=7, tokens_window_s=604_800)
+    text = dumped()
+    assert load(text).sentences == ()
+
+    Team.objects.all().delete()
+    load(text)
+    limit = Limit.objects.get(team__name="research")
+    assert (limit.requests, limit.requests_window_s, limit.tokens, limit.tokens_window_s) == (10, 3600, 7, 604_800)
+
+
+def test_a_file_that_names_no_window_means_a_minute(load: Load):
+    Limit.objects.create(scope="team", team=Team.objects.create(name="red"), requests=10, requests_window_s=3600)
+    load("teams: {red: {rpm: 10}}")
+    assert Limit.objects.get().requests_window_s == 60
 
 
 def test_a_dump_holds_no_secret(load: Load):

@@ -64,7 +64,9 @@ BUDGETS = unique(
     st.builds(BudgetEntry, usd=st.integers(0, 10**15), period=st.sampled_from(["day", "month"])),
     lambda entry: entry.period,
 )
-TEAMS = st.builds(TeamEntry, rpm=st.none() | COUNTS, budgets=BUDGETS, metadata=OPTIONS)
+TEAMS = st.builds(
+    TeamEntry, rpm=st.none() | COUNTS, requests_window=COUNTS, tokens_window=COUNTS, budgets=BUDGETS, metadata=OPTIONS
+)
 CONDENSATION = st.builds(
     lambda tokens, words: Condensation(
         given=frozenset({"max_tokens_default", "error_keywords"}), max_tokens_default=tokens, error_keywords=words

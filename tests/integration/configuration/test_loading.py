@@ -66,6 +66,14 @@ def test_loading_twice_changes_nothing(load: Load):
     assert ConfigurationRevision.objects.count() == 1
 
 
+def test_lists_in_a_teams_metadata_are_no_change_the_second_time(load: Load):
+    text = "teams: {research: {metadata: {contacts: [a, {mail: [b]}]}}}"
+    load(text)
+    assert Team.objects.get().metadata == {"contacts": ["a", {"mail": ["b"]}]}
+    assert load(text).sentences == ()
+    assert load(dumped()).sentences == ()
+
+
 def test_loading_the_dump_changes_nothing_and_takes_nothing_over(load: Load):
     provider = Provider.objects.create(name="by-hand", kind="cohere", base_url="https://api.cohere.com")
     credential = Credential(provider=provider, name="typed")

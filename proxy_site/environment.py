@@ -71,12 +71,13 @@ def switch(name: str, *, default: bool = False) -> bool:
     return text in ON
 
 
-def one_of(name: str, choices: Collection[str], *, default: str) -> str:
-    """NAME as one of these words."""
+def one_of(name: str, choices: Collection[str], *, default: str, upper: bool = False) -> str:
+    """NAME as one of these words; with `upper`, written in whatever case."""
     text = given(name) or default
-    if text not in choices:
+    word = text.upper() if upper else text
+    if word not in choices:
         raise ImproperlyConfigured(f"{name} is '{text}'; it must be one of {', '.join(sorted(choices))}.")
-    return text
+    return word
 
 
 def data_directory(name: str, *, default: Path) -> Path:

@@ -320,7 +320,9 @@ SPECTACULAR_SETTINGS = {
 }
 
 # ------------------------------------------------------------------------------------------------------------ logging
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_LEVEL = one_of(
+    "LOG_LEVEL", {"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL"}, default="INFO", upper=True
+)
 LOG_FORMAT = one_of("LOG_FORMAT", {"json", "console"}, default="json")
 LOGGING_CONFIG = None
 

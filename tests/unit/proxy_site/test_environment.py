@@ -32,6 +32,12 @@ READ = [
         ["ture", "2", "none"],
     ),
     (environment.one_of, {"choices": {"a", "b"}, "default": "a"}, [("", "a"), ("b", "b")], ["c", "A"]),
+    (
+        environment.one_of,
+        {"choices": {"INFO", "WARN"}, "default": "INFO", "upper": True},
+        [("", "INFO"), ("warn", "WARN"), (" Warn ", "WARN")],
+        ["foo", "INFOS"],
+    ),
 ]
 
 
@@ -65,6 +71,7 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
         ([], {"DATABASE_URL": "postgres://x/y"}, "PROXY_API_SECRET_KEY is not set."),
         ([], {"REDIS_URL": "localhost:6379"}, "REDIS_URL must begin with redis://, rediss:// or unix://."),
         ([], {"PROXY_API_DATA_DIR": "/proc/nowhere"}, "PROXY_API_DATA_DIR is /proc/nowhere, which cannot be made"),
+        ([], {"LOG_LEVEL": "foo"}, "LOG_LEVEL is 'foo'; it must be one of CRITICAL, DEBUG, ERROR, FATAL, INFO, WARN"),
         (["--port", "70000"], {}, "'70000' is not a port, a number from 1 to 65535"),
         (["--host", "nowhere.invalid"], {}, "Cannot listen on nowhere.invalid:8000"),
     ],

@@ -1,6 +1,7 @@
 """What a first start creates: an admin user, a first API key, providers from the environment, or else the demo."""
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,6 +45,8 @@ class FirstStart:
     api_key: str | None = None
     model: str | None = None
     demo: bool = False
+    idle_keys: tuple[str, ...] = ()
+    """What `keys_without_address` found."""
 
 
 def migrate_if_needed() -> None:
@@ -83,7 +86,13 @@ def prepare(*, demo_base_url: str) -> FirstStart:
     deployment = (
         Deployment.objects.filter(enabled=True, provider__enabled=True).order_by("provider__priority", "pk").first()
     )
-    return FirstStart(admin_password=password, api_key=key, model=deployment.model if deployment else None, demo=demo)
+    return FirstStart(
+        admin_password=password,
+        api_key=key,
+        model=deployment.model if deployment else None,
+        demo=demo,
+        idle_keys=tuple(keys_without_address()),
+    )
 
 
 def _admin() -> str | None:
@@ -109,12 +118,28 @@ def _first_key() -> str | None:
     return key.token
 
 
-def _providers_from_environment() -> None:
+def keys_without_address() -> list[str]:
+    """Variables with the key of a provider that every customer has at an address of their own, which is not told: no
+    provider comes of them."""
+    return [
+        variable
+        for variable, kind, base_url in _keys_in_environment()
+        if not base_url and not Provider.objects.filter(kind=kind).exists()
+    ]
+
+
+def _keys_in_environment() -> Iterator[tuple[str, str, str]]:
+    """(variable, kind, base URL or nothing)"""
     for variable in settings.PROVIDER_KEYS_IN_ENVIRONMENT:
         kind = variable.removeprefix("PROXY_API_").removesuffix("_API_KEY").lower()
         adapter = REGISTRY.get(kind)
-        base_url = settings.AZURE_BASE_URL if kind == "azure" else adapter.default_base_url if adapter else None
-        if adapter is None or not base_url or Provider.objects.filter(kind=kind).exists():
+        if adapter is not None:
+            yield variable, kind, settings.AZURE_BASE_URL if kind == "azure" else adapter.default_base_url or ""
+
+
+def _providers_from_environment() -> None:
+    for variable, kind, base_url in _keys_in_environment():
+        if not base_url or Provider.objects.filter(kind=kind).exists():
             continue
         provider = Provider.objects.create(
             name=f"{kind}_default", kind=kind, base_url=base_url, source=Source.ENVIRONMENT

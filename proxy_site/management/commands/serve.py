@@ -75,6 +75,9 @@ class Command(BaseCommand):
         first = FirstStart() if role is Role.GATEWAY else prepare(demo_base_url=demo.base_url)
         if first.demo:
             demo.start()
+        for variable in first.idle_keys:
+            address = variable.replace("_API_KEY", "_BASE_URL")
+            self.stderr.write(f"{variable} is set without {address}: no provider was made of it.")
         self._announce(first, host=host, port=port, as_json=options["json"])
         # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
         with_work = role is not Role.GATEWAY and (settings.EMBEDDED or not settings.REDIS_URL)

@@ -20,6 +20,7 @@ from accounts.models import ApiKey
 from providers.bounds import is_own_secret
 from providers.models import Credential
 from providers.secrets import UndecipherableSecret
+from proxy_site.bootstrap import keys_without_address
 from routing.configuration.dump import read_configuration
 from routing.configuration.findings import Finding, error, of_document, of_refusal, warning
 from routing.configuration.loading import read_file
@@ -122,6 +123,7 @@ def _connections() -> Iterator[Finding]:
     else:
         yield from _stored_secrets()
         yield from _stored_values()
+        yield from _idle_keys()
     if settings.REDIS_URL:
         yield from _redis()
 
@@ -167,6 +169,13 @@ def _stored_values() -> Iterator[Finding]:
                 for column, messages in refused.message_dict.items():
                     named = f"{model._meta.verbose_name} {row}".strip()
                     yield error(f"{named}: {column}", " ".join(messages).rstrip("."), "Correct it in the admin")
+
+
+def _idle_keys() -> Iterator[Finding]:
+    for variable in keys_without_address():
+        address = variable.replace("_API_KEY", "_BASE_URL")
+        yield warning(address, f"it is not set, so no provider is made of {variable}",
+                      "Set it to the address of your resource, or name the variable in a configuration file")  # fmt: skip
 
 
 def _first_line(failure: BaseException) -> str:

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 
 from providers import secrets
 from providers.models import Credential, Provider
+from proxy_site.bootstrap import prepare
 from routing.configuration.reference import reference
 from routing.configuration.schema import read
 from routing.litellm_import import translate
@@ -89,6 +90,20 @@ def test_validate_env_checks_connections_numbers_and_stored_secrets(settings):
     keys = {item["key"] for item in validate() if item["level"] == "error"}
 
     assert {"REDIS_URL", "HTTP_TIMEOUT", "credential p/default"} <= keys
+
+
+@pytest.mark.django_db
+def test_a_key_of_azure_without_an_address_is_found_by_validate_env_and_told_at_start(settings):
+    settings.PROVIDER_KEYS_IN_ENVIRONMENT = {"PROXY_API_AZURE_API_KEY": "x", "PROXY_API_OPENAI_API_KEY": "x"}
+    settings.AZURE_BASE_URL = ""
+    assert (
+        "PROXY_API_AZURE_API_KEY" in {item["key"]: item for item in validate()}["PROXY_API_AZURE_BASE_URL"]["problem"]
+    )
+    assert prepare(demo_base_url="http://127.0.0.1:9/v1").idle_keys == ("PROXY_API_AZURE_API_KEY",)
+    settings.AZURE_BASE_URL = "https://mine.openai.azure.com"
+    assert prepare(demo_base_url="http://127.0.0.1:9/v1").idle_keys == ()
+    assert Provider.objects.filter(kind="azure").exists()
+    assert "PROXY_API_AZURE_BASE_URL" not in {item["key"] for item in validate()}
 
 
 @pytest.mark.django_db

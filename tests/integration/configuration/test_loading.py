@@ -94,7 +94,9 @@ def test_loading_the_dump_changes_nothing_and_takes_nothing_over(load: Load):
 
 def test_a_teams_limit_keeps_its_window_over_a_dump(load: Load):
     team = Team.objects.create(name="research")
-    Limit.objects.create(scope="team", team=team, requests=10, requests_window_s=3600, tokens=7, tokens_window_s=604_800)
+    Limit.objects.create(
+        scope="team", team=team, requests=10, requests_window_s=3600, tokens=7, tokens_window_s=604_800
+    )
     text = dumped()
     assert load(text).sentences == ()
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 from providers.adapters import REGISTRY
 from providers.discovery.found import safe_name
 
+SECTIONS: Final = ("router_settings", "litellm_settings", "general_settings")
+MOST_ATTEMPTS: Final = 20
 KINDS: Final = {
     "openai": "openai", "azure": "azure", "azure_ai": "azure", "anthropic": "anthropic", "cohere": "cohere",
     "cohere_chat": "cohere", "xai": "grok", "perplexity": "perplexity", "openrouter": "openrouter",
@@ -39,19 +41,44 @@ class Imported:
     notes: list[str] = field(default_factory=list)
 
 
+class NotLiteLLM(ValueError):
+    """A part that everything hangs on is not what LiteLLM has there."""
+
+
 def translate(source: Mapping[str, Any]) -> Imported:
+    """Raises NotLiteLLM."""
     result = Imported()
+    sections = {name: dict(_section(source, name, Mapping, "a mapping") or {}) for name in SECTIONS}
     providers: dict[tuple[str, str, str], dict[str, Any]] = {}
     groups: dict[str, list[str]] = {}
-    for index, entry in enumerate(source.get("model_list") or []):
+    for index, entry in enumerate(_section(source, "model_list", list, "a list") or []):
         _deployment(entry, f"model_list[{index}]", providers, groups, result)
     result.document["providers"] = list(providers.values())
     _aliases(groups, result)
-    _settings(source, result)
+    _group_aliases(sections["router_settings"].pop("model_group_alias", None), groups, result)
+    _settings(sections, result)
     for name in source:
-        if name not in ("model_list", "router_settings", "litellm_settings", "general_settings"):
+        if name not in ("model_list", *SECTIONS):
             result.notes.append(f"{name}: has no equivalent and was left out")
     return result
+
+
+def _section(source: Mapping[str, Any], name: str, kind: type, label: str) -> Any:
+    found = source.get(name)
+    if found is not None and not isinstance(found, kind):
+        raise NotLiteLLM(f"{name} must be {label}; found {str(found)[:60]!r}.")
+    return found
+
+
+def _unusable(name: str) -> str:
+    """Why that cannot be the name of a model here; empty when it can."""
+    if "*" in name:
+        return (
+            f"'{name}' stands for any name, and models are listed by name here (`discovery.model_lists` proposes them)"
+        )
+    if not name or any(character.isspace() for character in name):
+        return f"'{name}' is empty or has a space, as no model's name here"
+    return ""
 
 
 def _deployment(
@@ -68,6 +95,10 @@ def _deployment(
     prefix, slash, upstream = params["model"].partition("/")
     if not slash:
         prefix, upstream = ("anthropic" if prefix.startswith("claude") else "openai"), params["model"]
+    public = str(entry.get("model_name") or params["model"])
+    if problem := _unusable(public) or _unusable(upstream):
+        result.notes.append(f"{path}: {problem}; it was left out")
+        return
     kind = KINDS.get(prefix)
     if kind is None:
         result.notes.append(f"{path}: the provider {prefix} has no adapter here; {params['model']} was left out")
@@ -75,14 +106,21 @@ def _deployment(
     provider = _provider(kind, params, path, providers, result)
     if provider is None:
         return
-    public = str(entry.get("model_name") or params["model"])
-    model = _model(public, upstream, params, entry.get("model_info") or {}, path, result)
+    model = _model(public, upstream, params, _info(entry, path, result), path, result)
     names = {item["name"] for item in provider["models"]}
     if model["name"] in names:
         model["name"] = next(f"{public}-{n}" for n in range(2, 10_000) if f"{public}-{n}" not in names)
     provider["models"].append(model)
     groups.setdefault(public, []).append(f"{provider['name']}/{model['name']}")
     result.notes += [f"{path}.litellm_params.{name}: has no equivalent" for name in params if name not in _PARAMS]
+
+
+def _info(entry: Mapping[str, Any], path: str, result: Imported) -> Mapping[str, Any]:
+    info = entry.get("model_info") or {}
+    if isinstance(info, Mapping):
+        return info
+    result.notes.append(f"{path}.model_info: is no mapping and was left out")
+    return {}
 
 
 def _provider(
@@ -107,9 +145,11 @@ def _provider(
         provider["base_url"] = base_url
     if variable:
         provider["api_key_env"] = variable
-    for ours, theirs in (("api_version", "api_version"), ("timeout", "timeout"), ("max_retries", "max_retries")):
-        if isinstance(params.get(theirs), (str, int, float)):
-            provider[ours] = params[theirs]
+    for key in ("api_version", "timeout"):
+        if isinstance(params.get(key), (str, int, float)):
+            provider[key] = params[key]
+    if isinstance(retries := params.get("max_retries"), int):
+        provider["max_retries"] = _at_most(retries, MOST_ATTEMPTS, f"{path}.litellm_params.max_retries", result)
     provider["models"] = []
     providers[identity] = provider
     return provider
@@ -183,50 +223,78 @@ def _aliases(groups: Mapping[str, list[str]], result: Imported) -> None:
         result.document["model_aliases"] = aliases
 
 
-def _settings(source: Mapping[str, Any], result: Imported) -> None:
-    router = dict(source.get("router_settings") or {})
-    general = dict(source.get("general_settings") or {})
-    lite = dict(source.get("litellm_settings") or {})
+def _group_aliases(named: Any, groups: Mapping[str, list[str]], result: Imported) -> None:
+    """`{name: model}` or `{name: {model, hidden}}`. A target that is an alias here already is replaced by its targets."""
+    path = "router_settings.model_group_alias"
+    if named is not None and not isinstance(named, Mapping):
+        result.notes.append(f"{path}: is no mapping and was left out")
+        return
+    aliases = result.document.get("model_aliases", {})
+    for alias, given in (named or {}).items():
+        name, target = str(alias), str(given.get("model") if isinstance(given, Mapping) else given)
+        if problem := _unusable(name):
+            result.notes.append(f"{path}: {problem}; it was left out")
+        elif target not in groups:
+            result.notes.append(f"{path}.{name}: no model {target} was taken over; it was left out")
+        else:
+            targets = groups[target] if target in aliases else [target]
+            result.document.setdefault("model_aliases", {})[name] = {"targets": targets}
+        if isinstance(given, Mapping) and given.get("hidden"):
+            result.notes.append(f"{path}.{name}.hidden: has no equivalent; the name is listed")
+
+
+def _at_most(value: int, most: int, path: str, result: Imported) -> int:
+    if value > most:
+        result.notes.append(f"{path}: {value} is more than is possible here; {most} was taken")
+    return min(value, most)
+
+
+def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
+    router, lite, general = (sections[name] for name in SECTIONS)
     document = result.document
     strategy = router.pop("routing_strategy", None)
     if strategy is not None:
         document["default_strategy"] = STRATEGIES.get(str(strategy), "weighted")
-        if strategy not in STRATEGIES:
+        if str(strategy) not in STRATEGIES:
             result.notes.append(f"router_settings.routing_strategy: {strategy} is unknown here; weighted was taken")
     timeout = router.pop("timeout", None) or lite.pop("request_timeout", None)
     if isinstance(timeout, (int, float)):
         document["request_timeout"] = timeout
     retries = router.pop("num_retries", None) or lite.pop("num_retries", None)
     if isinstance(retries, int) and retries >= 0:
-        document["max_attempts"] = min(retries + 1, 20)
+        document["max_attempts"] = _at_most(retries, MOST_ATTEMPTS - 1, "num_retries", result) + 1
     fails = router.pop("allowed_fails", None) or lite.pop("allowed_fails", None)
     if isinstance(fails, int) and fails > 0:
         document["circuit_breaker_threshold"] = fails
     cooldown = router.pop("cooldown_time", None)
     if isinstance(cooldown, (int, float)) and cooldown > 0:
         document["circuit_breaker_timeout"] = cooldown
-    _fallbacks(router, lite, document)
+    _fallbacks(router, lite, result)
     _master_key(general, result)
     for section, rest in (("router_settings", router), ("litellm_settings", lite), ("general_settings", general)):
         result.notes += [f"{section}.{name}: has no equivalent" for name in rest]
 
 
-def _fallbacks(router: dict[str, Any], lite: dict[str, Any], document: dict[str, Any]) -> None:
+def _fallbacks(router: dict[str, Any], lite: dict[str, Any], result: Imported) -> None:
     policies: dict[str, dict[str, Any]] = {}
     for theirs, ours in (("fallbacks", "fallbacks"), ("context_window_fallbacks", "context_fallbacks")):
         for model, names in _pairs(router.pop(theirs, None) or lite.pop(theirs, None) or []):
-            policy = policies.setdefault(model, {"name": safe_name(model), "pattern": model})
-            policy[ours] = [str(name) for name in names]
+            # A name with * is a pattern here too.
+            problems = [problem for name in (model.replace("*", "x"), *names) if (problem := _unusable(name))]
+            result.notes += [f"{theirs}: {problem}; it was left out" for problem in problems]
+            usable = [name for name in names if not _unusable(name)]
+            if usable and not _unusable(model.replace("*", "x")):
+                policies.setdefault(model, {"name": safe_name(model), "pattern": model})[ours] = usable
     if policies:
-        strategy = document.get("default_strategy", "priority")
-        document["route_policies"] = [{**policy, "strategy": strategy} for policy in policies.values()]
+        strategy = result.document.get("default_strategy", "priority")
+        result.document["route_policies"] = [{**policy, "strategy": strategy} for policy in policies.values()]
 
 
-def _pairs(value: Any) -> Iterator[tuple[str, list[Any]]]:
+def _pairs(value: Any) -> Iterator[tuple[str, list[str]]]:
     for item in value if isinstance(value, list) else []:
         for model, names in item.items() if isinstance(item, Mapping) else ():
             if isinstance(names, list):
-                yield str(model), names
+                yield str(model), [str(name) for name in names]
 
 
 def _master_key(general: dict[str, Any], result: Imported) -> None:

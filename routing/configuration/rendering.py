@@ -19,14 +19,13 @@ def plain(configuration: Configuration) -> dict[str, Any]:
 
 def render(configuration: Configuration, *, style: str = "yaml") -> str:
     """`style` is yaml or json."""
-    document = plain(configuration)
+    return render_plain(plain(configuration), style=style)
+
+
+def render_plain(document: dict[str, Any], *, style: str = "yaml") -> str:
+    """The same of plain data, with `Decimal` for money."""
     if style == "json":
         return orjson.dumps(document, default=_fragment, option=orjson.OPT_INDENT_2).decode() + "\n"
-    return render_plain(document)
-
-
-def render_plain(document: dict[str, Any]) -> str:
-    """YAML of plain data, with `Decimal` for money."""
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 

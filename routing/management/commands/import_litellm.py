@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from routing.configuration.parse import MAX_BYTES, parse
 from routing.configuration.problems import ConfigurationRefused
-from routing.configuration.rendering import render, render_plain
+from routing.configuration.rendering import plain, render_plain
 from routing.configuration.schema import read
-from routing.litellm_import import translate
+from routing.litellm_import import NotLiteLLM, translate
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="LiteLLM's config.yaml")
         parser.add_argument("--output", metavar="FILE", help="write the document there instead of printing it")
-        parser.add_argument("--json", action="store_true", help="print {document, notes} as JSON")
+        parser.add_argument("--json", action="store_true", help="print {document, notes, problems} as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -34,21 +34,40 @@ class Command(BaseCommand):
             raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from None
         except ConfigurationRefused as refusal:
             raise CommandError(str(refusal)) from None
-        source = yaml.safe_load(data)
+        try:
+            source = yaml.safe_load(data)
+        except (yaml.YAMLError, ValueError) as error:
+            raise CommandError(f"{options['file']} is not plain data: {error}") from None
         if not isinstance(source, dict) or "model_list" not in source:
             raise CommandError(f"{options['file']} has no model_list: it is no configuration of a LiteLLM proxy.")
-        imported = translate(source)
         try:
-            document = read(render_plain(imported.document).encode(), file="imported")
-        except ConfigurationRefused as refusal:
-            raise CommandError(f"The result needs your hand before it can be loaded:\n{refusal}") from None
+            imported = translate(source)
+        except NotLiteLLM as refusal:
+            raise CommandError(f"{options['file']}: {refusal}") from None
+        document, problems = _checked(imported.document, options["output"] or "the document")
+        self._show(document, imported.notes, problems, options)
+        if problems:
+            raise CommandError("The document needs your hand before it can be loaded.")
+
+    def _show(self, document: dict[str, Any], notes: list[str], problems: list[str], options: dict[str, Any]) -> None:
+        if options["output"]:
+            try:
+                Path(options["output"]).write_text(render_plain(document), encoding="utf-8")
+            except OSError as error:
+                raise CommandError(f"{options['output']} cannot be written: {error.strerror}.") from None
         if options["json"]:
-            shown = {"document": json.loads(render(document, style="json")), "notes": imported.notes}
+            shown = {"document": json.loads(render_plain(document, style="json")), "notes": notes, "problems": problems}
             self.stdout.write(json.dumps(shown))
             return
-        for note in imported.notes:
+        for note in (*notes, *problems):
             self.stderr.write(self.style.WARNING(note))
-        if options["output"]:
-            Path(options["output"]).write_text(render(document), encoding="utf-8")
-        else:
-            self.stdout.write(render(document), ending="")
+        if not options["output"]:
+            self.stdout.write(render_plain(document), ending="")
+
+
+def _checked(document: dict[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:
+    """The document as it is written down, and what load_config would say against it, with the lines."""
+    try:
+        return plain(read(render_plain(document).encode(), file=name)), []
+    except ConfigurationRefused as refusal:
+        return document, str(refusal).splitlines()

@@ -14,8 +14,6 @@ from providers import secrets
 from providers.models import Credential, Provider
 from proxy_site.bootstrap import prepare
 from routing.configuration.reference import reference
-from routing.configuration.schema import read
-from routing.litellm_import import translate
 from routing.models import ConfigurationRevision
 from tests.integration.configuration.conftest import Load
 
@@ -126,51 +124,3 @@ def test_secrets_move_to_the_newest_key_and_unreadable_ones_stay(settings):
     with pytest.raises(secrets.UndecipherableSecret):
         Credential.objects.get(name="lost").reveal()
     assert ConfigurationRevision.objects.count() == revisions
-
-
-LITELLM = """
-model_list:
-  - model_name: gpt-4o
-    litellm_params: {model: azure/gpt-4o-eu, api_base: https://my.openai.azure.com/, api_key: os.environ/AZ, rpm: 6}
-  - model_name: gpt-4o
-    litellm_params: {model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, weight: 2, input_cost_per_token: 2.5e-06}
-  - model_name: claude
-    litellm_params: {model: claude-sonnet-4-6, api_key: sk-literal-key}
-  - model_name: gem
-    litellm_params: {model: gemini/gemini-pro}
-router_settings: {routing_strategy: least-busy, num_retries: 2, fallbacks: [{gpt-4o: [claude]}], redis_host: x}
-general_settings: {master_key: os.environ/MASTER}
-"""
-
-
-def test_a_litellm_configuration_becomes_ours(tmp_path: Path):
-    path = tmp_path / "litellm.yaml"
-    path.write_text(LITELLM)
-    out, notes = StringIO(), StringIO()
-    call_command("import_litellm", str(path), stdout=out, stderr=notes)
-    wanted = read(out.getvalue().encode(), file="ours.yaml")
-
-    providers = {entry.name: entry for entry in wanted.providers}
-    assert (providers["azure"].api_key_env, providers["openai"].api_key_env) == ("AZ", "OPENAI_API_KEY")
-    assert providers["azure"].models[0].upstream == "gpt-4o-eu"
-    assert providers["openai"].models[0].input_usd_per_mtok == 2_500_000_000
-    assert providers["openai"].models[0].weight == 2
-    assert (wanted.default_strategy, wanted.max_attempts) == ("least_busy", 3)
-    assert wanted.route_policies[0].fallbacks == ("claude",)
-    assert wanted.api_keys[0].env == "MASTER"
-    assert "sk-literal-key" not in out.getvalue() + notes.getvalue()
-    for said in ("rpm", "gemini", "redis_host", "api_key"):
-        assert said in notes.getvalue()
-
-
-def test_something_that_is_no_litellm_configuration_is_refused(tmp_path: Path):
-    path = tmp_path / "x.yaml"
-    path.write_text("providers: []\n")
-    with pytest.raises(CommandError, match="no model_list"):
-        call_command("import_litellm", str(path))
-
-
-def test_nothing_in_a_litellm_list_crashes_the_import():
-    imported = translate({"model_list": [None, 5, {}, {"litellm_params": 3}, {"litellm_params": {"model": "x/y"}}]})
-    assert imported.document["providers"] == []
-    assert len(imported.notes) == 5

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.response import Http404
 
 from accounts.errors import AccessDenied
 from monitoring.logs import current_request_id
+from proxy_site.error_pages import bad_request
 
 logger = logging.getLogger("llm_proxy.proxy_site.errors")
 
@@ -84,7 +85,7 @@ class ApiErrorsMiddleware:
         request.request_id = _request_id(request)  # type: ignore[attr-defined]
         token = current_request_id.set(request.request_id)  # type: ignore[attr-defined]
         try:
-            response = self._get_response(request)
+            response = _refused(request) if _has_nul(request) else self._get_response(request)
         finally:
             current_request_id.reset(token)
         if response.status_code >= 400 and not _is_json(response) and not wants_page(request) and not _is_drf(response):
@@ -96,6 +97,9 @@ class ApiErrorsMiddleware:
         """What views let through. Pages keep Django's own handling."""
         if isinstance(exception, AccessDenied):
             return denied_response(exception)
+        if isinstance(exception, DataError):
+            # The database does answer: something in the request is no value that it can hold.
+            return _refused(request)
         if wants_page(request) or isinstance(exception, Http404):
             return None
         if isinstance(exception, RequestDataTooBig):
@@ -104,6 +108,15 @@ class ApiErrorsMiddleware:
             logger.error("the database failed a request: %s", type(exception).__name__)
             return error_response(request, 503)
         return None
+
+
+def _has_nul(request: HttpRequest) -> bool:
+    """No address means anything with a NUL in it, and PostgreSQL takes it for no text at all."""
+    return "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", "")
+
+
+def _refused(request: HttpRequest) -> HttpResponse:
+    return bad_request(request) if wants_page(request) else error_response(request, 400)
 
 
 def _request_id(request: HttpRequest) -> str:

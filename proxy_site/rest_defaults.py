@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError
 from django.db.models import ProtectedError
 from django.http import Http404
 from rest_framework import exceptions
@@ -100,6 +100,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         large = exceptions.APIException(WORDS[413][0])
         large.status_code = 413
         return large
+    if isinstance(error, DataError):
+        return exceptions.ParseError("A value is none that the database can hold.")
     if isinstance(error, DatabaseError):
         away = exceptions.APIException(WORDS[503][0])
         away.status_code = 503

@@ -76,8 +76,8 @@ class Command(BaseCommand):
         if first.demo:
             demo.start()
         for variable in first.idle_keys:
-            address = variable.replace("_API_KEY", "_BASE_URL")
-            self.stderr.write(f"{variable} is set without {address}: no provider was made of it.")
+            missing = variable.replace("_API_KEY", "_BASE_URL")
+            self.stderr.write(f"{variable} is set without {missing}: no provider was made of it.")
         self._announce(first, host=host, port=port, as_json=options["json"])
         # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
         with_work = role is not Role.GATEWAY and (settings.EMBEDDED or not settings.REDIS_URL)

@@ -1,6 +1,7 @@
 """Nothing outside the pages for people answers in HTML, whatever the client accepts and whatever went wrong."""
 
 import pytest
+from django.db import DataError
 from django.http import HttpRequest
 from django.test import Client, override_settings
 from django.urls import path
@@ -15,7 +16,15 @@ def breaks(request: HttpRequest) -> None:
     raise RuntimeError("a secret sk-canary-1234567890 in a message")
 
 
-urlpatterns = [path("api/breaks/", breaks), path("status/breaks", breaks)]
+def finds_no_room(request: HttpRequest) -> None:
+    raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+
+
+urlpatterns = [
+    path("api/breaks/", breaks),
+    path("status/breaks", breaks),
+    path("holds-no-such-value", finds_no_room),
+]
 
 
 def assert_error(answer: object, status: int) -> dict[str, object]:
@@ -46,6 +55,35 @@ def test_answers_as_openai_does(
 ) -> None:
     client = client_for("admin")
     assert_error(client.generic(method, path, "{}", content_type="application/json", headers=headers), status)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/requests/%00", "/status/a%00b", "/check?provider=%00", "/api/teams/?search=%00", "/api/teams/?name=%00",
+        "/routes/explain?model=a%00", "/usage?group_by=%00",
+    ],
+)  # fmt: skip
+def test_an_address_with_a_nul_is_the_clients_fault(path: str, client_for: ClientFor, worker: FakeLive) -> None:
+    assert assert_error(client_for("admin").get(path), 400)["code"] != "database_unavailable"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/dashboard/requests/?model=%00", "/dashboard/requests/?provider=a%00", "/x%00"])
+def test_a_page_at_an_address_with_a_nul_says_that_it_makes_no_sense(path: str, admin_client: Client) -> None:
+    answer = admin_client.get(path, headers=BROWSER)
+    assert (answer.status_code, answer["Content-Type"].split(";")[0]) == (400, "text/html")
+    assert admin_client.get("/dashboard/requests/?model=%2500").status_code == 200
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_a_value_that_no_column_holds_is_not_a_database_that_is_away() -> None:
+    assert_error(Client().get("/holds-no-such-value"), 400)
+
+
+def test_a_nul_in_a_mapping_is_the_clients_fault_where_the_database_refuses_it(admin: Client) -> None:
+    answer = admin.post("/api/teams/", '{"name": "t", "metadata": {"a": "\\u0000"}}', content_type="application/json")
+    assert answer.status_code in (201, 400)
 
 
 @pytest.mark.parametrize("path", ["/api/breaks/", "/status/breaks"])

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from accounts import keys
 from accounts.models import ApiKey, Budget, Limit, Team
 
 DEFAULT_OVERLAP = timedelta(hours=24)
+LONGEST_OVERLAP = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def create_key(order: KeyOrder) -> IssuedKey:
     """Raises django.core.exceptions.ValidationError. A team that does not exist is made."""
     key = ApiKey(
         name=order.name,
-        team=Team.objects.get_or_create(name=order.team)[0] if order.team else None,
+        team=_team(order.team) if order.team else None,
         scopes=list(order.scopes),
         allowed_models=list(order.models),
         allowed_networks=list(order.networks),
@@ -57,6 +59,14 @@ def create_key(order: KeyOrder) -> IssuedKey:
         managed_by=order.managed_by,
     )
     return issue_key(key, order)
+
+
+def _team(name: str) -> Team:
+    try:
+        Team(name=name).clean_fields()
+    except ValidationError as error:
+        raise ValidationError({"team": error.messages}) from None
+    return Team.objects.get_or_create(name=name)[0]
 
 
 @transaction.atomic

@@ -1,41 +1,54 @@
 import json
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
+from accounts.management.arguments import moment, whole
 from accounts.provisioning import KeyOrder, create_key
+
+COUNT = whole(most=2**31 - 1)
+TOKENS = whole(most=9 * 10**15)
+NANO_USD = 1_000_000_000
+MOST_USD = 1_000_000_000
+OPTIONS = {
+    "name": "NAME", "team": "--team", "scopes": "--scope", "allowed_models": "--model", "allowed_networks": "--allow-ip",
+    "expires_at": "--expires", "requests": "--rpm", "concurrency": "--max-concurrency", "amount_nano_usd": "--budget-usd",
+}  # fmt: skip
+"""Which option a column of the key, its limit or its budget comes from."""
 
 
 def _scopes(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"'{text}' is not a positive whole number")
-    return int(text)
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise ArgumentTypeError("name at least one of completions, read, admin")
+    return found
 
 
 def _nano_usd(text: str) -> int:
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise ArgumentTypeError(f"'{text}' is not an amount in USD, such as 25 or 0.50") from None
-    if not amount.is_finite() or amount < 0:
-        raise ArgumentTypeError(f"'{text}' is not an amount in USD, such as 25 or 0.50")
-    return int(amount * 1_000_000_000)
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= MOST_USD or (nano := amount * NANO_USD) != nano.to_integral_value():
+        raise ArgumentTypeError(
+            f"'{text}' is not an amount in USD of at least 0, with at most nine decimals, such as 25 or 0.50"
+        )
+    return int(nano)
 
 
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f"'{text}' is not a date, such as 2026-12-31") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+def _said(error: ValidationError) -> str:
+    """Each complaint behind the option that it is about."""
+    if not hasattr(error, "error_dict"):
+        return "; ".join(error.messages)
+    return "; ".join(
+        f"{OPTIONS[name]}: {message}" if name in OPTIONS else message
+        for name, messages in error.message_dict.items()
+        for message in messages
+    )
 
 
 class Command(BaseCommand):
@@ -45,27 +58,33 @@ class Command(BaseCommand):
         parser.add_argument("name", help="what the key is for")
         parser.add_argument("--team", default="", help="made if it does not exist")
         parser.add_argument(
-            "--scope", type=_scopes, default=["completions"], help="completions,read,admin (default: completions)"
+            "--scope",
+            type=_scopes,
+            action="extend",
+            help="completions,read,admin; also one by one (default: completions)",
         )
         parser.add_argument("--model", action="append", default=[], help="an allowed model or pattern; repeatable")
-        parser.add_argument("--rpm", type=_positive, help="requests per minute")
-        parser.add_argument("--tpm", type=_positive, help="tokens per minute")
-        parser.add_argument("--max-concurrency", type=_positive, help="calls at once")
+        parser.add_argument("--rpm", type=COUNT, help="requests per minute")
+        parser.add_argument("--tpm", type=TOKENS, help="tokens per minute")
+        parser.add_argument("--max-concurrency", type=COUNT, help="calls at once")
         parser.add_argument("--budget-usd", type=_nano_usd, help="money per period")
-        parser.add_argument("--budget-tokens", type=_positive, help="tokens per period")
+        parser.add_argument("--budget-tokens", type=TOKENS, help="tokens per period")
         parser.add_argument("--period", choices=("day", "month"), default="month", help="of the budget (UTC)")
-        parser.add_argument("--expires", type=_moment, help="date or time, UTC unless it says otherwise")
+        parser.add_argument("--expires", type=moment, help="date or time, UTC unless it says otherwise")
         parser.add_argument("--allow-ip", action="append", default=[], metavar="CIDR", help="repeatable")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        expires = options["expires"]
+        if expires is not None and expires <= timezone.now():
+            raise CommandError("--expires: This moment has passed; the key would be refused at once.")
         order = KeyOrder(
             name=options["name"],
             team=options["team"],
-            scopes=options["scope"],
+            scopes=list(dict.fromkeys(options["scope"] or ["completions"])),
             models=options["model"],
             networks=options["allow_ip"],
-            expires_at=options["expires"],
+            expires_at=expires,
             requests_per_minute=options["rpm"],
             tokens_per_minute=options["tpm"],
             concurrency=options["max_concurrency"],
@@ -76,7 +95,7 @@ class Command(BaseCommand):
         try:
             issued = create_key(order)
         except ValidationError as error:
-            raise CommandError("; ".join(error.messages)) from error
+            raise CommandError(_said(error)) from error
         key = issued.key
         if options["json"]:
             shown = {

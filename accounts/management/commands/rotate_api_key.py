@@ -1,11 +1,11 @@
 import json
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.provisioning import DEFAULT_OVERLAP, NoSuchKey, NotRotatable, find_key, rotate_key
+from accounts.management.arguments import hours
+from accounts.provisioning import DEFAULT_OVERLAP, LONGEST_OVERLAP, NoSuchKey, NotRotatable, find_key, rotate_key
 
 
 class Command(BaseCommand):
@@ -15,15 +15,17 @@ class Command(BaseCommand):
         parser.add_argument("key", help="the key's id (llmp-<id>-…) or its name")
         parser.add_argument(
             "--overlap-hours",
-            type=float,
-            default=DEFAULT_OVERLAP.total_seconds() / 3600,
-            help="how long the secret before still works (default: %(default)g; 0: not at all)",
+            type=hours(LONGEST_OVERLAP),
+            default=DEFAULT_OVERLAP,
+            dest="overlap",
+            metavar="HOURS",
+            help="how long the secret before still works, at most 30 days (default: 24; 0: not at all)",
         )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            issued = rotate_key(find_key(options["key"]).pk, overlap=timedelta(hours=options["overlap_hours"]))
+            issued = rotate_key(find_key(options["key"]).pk, overlap=options["overlap"])
         except (NoSuchKey, NotRotatable) as error:
             raise CommandError(str(error)) from error
         key = issued.key

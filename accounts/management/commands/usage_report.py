@@ -1,20 +1,13 @@
 import json
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime, timedelta
+from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from accounts.management.arguments import moment
 from accounts.usage_reports import GROUPS, UsageReport, usage_report
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f"'{text}' is not a date, such as 2026-07-01") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):
@@ -22,8 +15,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--by", choices=GROUPS, default="team")
-        parser.add_argument("--from", dest="start", type=_moment, help="default: 30 days ago")
-        parser.add_argument("--to", dest="end", type=_moment, help="up to but without; default: now")
+        parser.add_argument("--from", dest="start", type=moment, help="default: 30 days ago")
+        parser.add_argument("--to", dest="end", type=moment, help="up to but without; default: now")
         parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
         parser.add_argument("--json", action="store_true", help="the same as --format json")
 

@@ -1,25 +1,17 @@
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts.management.arguments import moment
 from routing.export import Export, ExportFailed, ExportQuery, Progress
 from routing.export.parquet import ParquetUnavailable
 from routing.table_loader import current_revision
 
 BAR = 30
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f"'{text}' is not a date or time, such as 2026-12-31 or 2026-12-31T08:00Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _status(text: str) -> int:
@@ -39,8 +31,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="ends in .jsonl, .jsonl.gz or .parquet")
         parser.add_argument("--format", choices=("openai", "sharegpt", "raw"), default="openai", dest="shape")
-        parser.add_argument("--from", type=_moment, dest="since", help="first moment (UTC unless it says otherwise)")
-        parser.add_argument("--to", type=_moment, dest="until", help="first moment that is no longer included")
+        parser.add_argument("--from", type=moment, dest="since", help="first moment (UTC unless it says otherwise)")
+        parser.add_argument("--to", type=moment, dest="until", help="first moment that is no longer included")
         parser.add_argument("--model", action="append", default=[], help="name, or beginning with * behind; repeatable")
         parser.add_argument("--team", action="append", default=[], help="name; repeatable")
         parser.add_argument("--key", default="", help="number or name")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from accounts import keys
-from accounts.models import ApiKey, IdempotencyRecord, UsageRecord
+from accounts.models import ApiKey, Budget, IdempotencyRecord, Team, UsageRecord
 from accounts.provisioning import KeyOrder, create_key
 from accounts.tasks import forget_old
 
@@ -57,6 +57,68 @@ def test_a_revoked_key_gets_no_new_secret():
         run("rotate_api_key", "ci")
     row = ApiKey.objects.get()
     assert (row.digest, row.previous_digest, row.previous_expires_at) == (issued.key.digest, "", None)
+
+
+def test_options_that_repeat_add_up():
+    shown = json.loads(
+        run("create_api_key", "ci", "--scope", "read", "--scope", "admin,read", "--model", "a", "--model", "b*",
+            "--allow-ip", "10.0.0.0/8", "--allow-ip", "::1", "--json")
+    )  # fmt: skip
+    row = ApiKey.objects.get()
+    assert shown["scopes"] == row.scopes == ["read", "admin"]
+    assert (row.allowed_models, row.allowed_networks) == (["a", "b*"], ["10.0.0.0/8", "::1"])
+    assert json.loads(run("create_api_key", "plain", "--json"))["scopes"] == ["completions"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--scope", ""], "--scope: name at least one of completions, read, admin"),
+        (["--scope", "root"], "--scope: 'root' is not a scope"),
+        (["--allow-ip", "10.0.0.0/99"], "--allow-ip: '10.0.0.0/99' is not"),
+        (["--team", "t" * 101], "--team: Ensure this value has at most 100 characters"),
+        (["--expires", "2020-01-01"], "--expires: This moment has passed; the key would be refused at once."),
+        (["--expires", "9999-12-31T23:00-10:00"], "--expires: '9999-12-31T23:00-10:00' is not a date"),
+        (["--budget-usd", "0.0000000001"], "--budget-usd: '0.0000000001' is not an amount in USD of at least 0, with"),
+        (["--budget-usd", "1e30"], "--budget-usd: '1e30' is not an amount"),
+        (["--budget-usd", "nan"], "--budget-usd: 'nan' is not an amount"),
+        (["--budget-tokens", "0"], "--budget-tokens: '0' is not a whole number from 1 to 9000000000000000"),
+        (["--rpm", "9" * 20], f"--rpm: '{'9' * 20}' is not a whole number from 1 to 2147483647"),
+        (["--tpm", "1.5"], "--tpm: '1.5' is not a whole number from 1 to 9000000000000000"),
+        (["--max-concurrency", "9" * 5000], "is not a whole number from 1 to 2147483647"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused_by_its_name_and_makes_no_key(arguments: list[str], said: str):
+    with pytest.raises(CommandError) as refused:
+        run("create_api_key", "ci", *arguments)
+    assert said in str(refused.value)
+    assert not ApiKey.objects.exists()
+    assert not Team.objects.exists()
+
+
+def test_a_budget_keeps_every_digit():
+    run(
+        "create_api_key",
+        "ci",
+        "--budget-usd",
+        "0.000000001",
+        "--budget-tokens",
+        "9000000000000000",
+        "--rpm",
+        "2147483647",
+    )
+    budget = Budget.objects.get()
+    assert (budget.amount_nano_usd, budget.tokens) == (1, 9 * 10**15)
+
+
+@pytest.mark.parametrize("hours", ["999999999", "-1", "nan", "720.1", "soon"])
+def test_two_secrets_are_good_for_thirty_days_at_most(hours: str):
+    issued = create_key(KeyOrder(name="ci"))
+    with pytest.raises(CommandError, match=f"'{hours}' is not a number of hours from 0 to 720"):
+        run("rotate_api_key", "ci", f"--overlap-hours={hours}")
+    assert ApiKey.objects.get().digest == issued.key.digest
+    run("rotate_api_key", "ci", "--overlap-hours", "720")
+    assert ApiKey.objects.get().previous_expires_at > timezone.now() + timedelta(days=29)
 
 
 def test_no_command_guesses_which_key_is_meant():

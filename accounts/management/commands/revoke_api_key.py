@@ -1,3 +1,4 @@
+import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -11,10 +12,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("key", help="the key's id (llmp-<id>-…) or its name")
+        parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             key = revoke_key(find_key(options["key"]).pk)
         except NoSuchKey as error:
             raise CommandError(str(error)) from error
+        if options["json"]:
+            assert key.revoked_at is not None
+            shown = {"id": key.public_id, "name": key.name, "revoked_at": key.revoked_at.isoformat()}
+            self.stdout.write(json.dumps(shown))
+            return
         self.stdout.write(f"The key '{key.name}' ({key.public_id}) is revoked.")

@@ -1,5 +1,6 @@
 """`manage.py demo_upstream`: the demo provider as a program of its own. Ctrl-C and SIGTERM end it in order, with 0."""
 
+import json
 import signal
 import socket
 import threading
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         parser.add_argument("--tokens", type=int, help="length of a plain answer in tokens (as long as the echo)")
         parser.add_argument("--fail-rate", type=float, default=0.0, help="share of requests refused with 503, 0 to 1")
         parser.add_argument("--events-per-second", type=float, default=0.0, help="pace of streams; 0: as fast as read")
+        parser.add_argument("--json", action="store_true", help="print dialect and address as one JSON line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -67,10 +69,11 @@ class Command(BaseCommand):
             timeout_graceful_shutdown=GRACE_S,
         )
         _end_quietly()
-        AnnouncingServer(config, lambda url: self._announce(options["dialect"], url)).run()
+        AnnouncingServer(config, lambda url: self._announce(options["dialect"], url, as_json=options["json"])).run()
 
-    def _announce(self, dialect: str, url: str) -> None:
-        self.stdout.write(f"DEMO upstream ({dialect}) at {url}")
+    def _announce(self, dialect: str, url: str, *, as_json: bool) -> None:
+        shown = json.dumps({"dialect": dialect, "url": url}) if as_json else f"DEMO upstream ({dialect}) at {url}"
+        self.stdout.write(shown)
         self.stdout.flush()
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--output", default=str(Path(settings.BASE_DIR) / "docs" / "configuration.md"))
+        parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         Path(options["output"]).write_text(reference(), encoding="utf-8")
-        self.stdout.write(options["output"])
+        self.stdout.write(json.dumps({"file": options["output"]}) if options["json"] else options["output"])

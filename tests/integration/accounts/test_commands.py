@@ -50,6 +50,13 @@ def test_a_revoked_key_is_listed_as_such_and_its_older_secret_is_gone():
     assert "never" in run("list_api_keys")
 
 
+def test_revoking_answers_in_json_when_asked():
+    issued = create_key(KeyOrder(name="ci"))
+    shown = json.loads(run("revoke_api_key", "ci", "--json"))
+    revoked_at = ApiKey.objects.get().revoked_at
+    assert shown == {"id": issued.key.public_id, "name": "ci", "revoked_at": revoked_at.isoformat()}
+
+
 def test_a_revoked_key_gets_no_new_secret():
     issued = create_key(KeyOrder(name="ci"))
     run("revoke_api_key", "ci")

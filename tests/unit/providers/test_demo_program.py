@@ -1,5 +1,6 @@
 """The demo upstream as a server: pace, latency, leaving clients, and `manage.py demo_upstream` itself."""
 
+import json
 import os
 import re
 import select
@@ -76,6 +77,17 @@ def test_the_program_says_where_it_listens_and_ends_in_order(number):
             program.send_signal(number)
             assert program.wait(10) == 0
             assert program.stdout.read() == ""
+        finally:
+            program.kill()
+
+
+def test_the_program_says_it_in_json_when_asked():
+    with start("--port", "0", "--json") as program:
+        try:
+            assert select.select([program.stdout], [], [], 20)[0], "the program said nothing"
+            said = json.loads(program.stdout.readline())
+            assert said["dialect"] == "openai"
+            assert httpx.get(f"{said['url']}/v1/models", headers=HEADERS).status_code == 200
         finally:
             program.kill()
 

@@ -22,7 +22,7 @@ function makeRow(call) {
     {},
     element("td", {}, element("a", { href: `requests/${encodeURIComponent(call.id)}/` }, timeOfDay(call.at))),
     element("td", {}, element("span", { class: "cut", title: call.team ? `${call.key} · ${call.team}` : call.key }, call.key || missing)),
-    element("td", {}, element("span", { class: "cut", title: call.model }, call.model), " → ", call.provider === "none" ? missing : call.provider),
+    element("td", {}, element("span", { class: "cut", title: call.model }, call.model), " → ", call.provider === "none" ? missing : element("span", { class: "cut", title: call.provider }, call.provider)),
     cell(call.provider === "none" ? missing : count(call.attempts)),
     cell(duration(call.first)),
     cell(duration(call.total)),

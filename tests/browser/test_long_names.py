@@ -1,0 +1,73 @@
+"""Names as long as they may be, without a place to break at: no page becomes wider than its window."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from providers.demo import create_app
+from tests.browser.conftest import PASSWORD, USER, Site
+from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.upstreams.servers import run_asgi
+
+Open = Callable[..., Page]
+PROVIDER, MODEL, KEY, TEAM = "p" * 63, "m" * 100, "k" * 100, "t" * 100
+PHONE, DESK = {"width": 390, "height": 850}, {"width": 1300, "height": 900}
+BEYOND_ITS_WINDOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def site(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with run_asgi(create_app()) as upstream:
+        process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("browser") / "data"))
+        model = {"model": MODEL, "upstream_model": "demo-small", "input_nano_usd_per_mtok": 10**12}
+        process.seed(
+            {
+                "providers": [{"name": PROVIDER, "base_url": f"{upstream}/v1", "models": [model]}],
+                "administrators": [{"username": USER, "password": PASSWORD}],
+            }
+        )
+        process.key = json.loads(process.manage("create_api_key", KEY, "--team", TEAM, "--json"))["key"]
+        process.start()
+        site = Site(process, upstream)
+        yield site
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def request_id(site: Site) -> str:
+    """Of a call that was made, so that pages have something to show."""
+    status, headers, _ = site.chat(MODEL, site.process.key)
+    assert (status, headers["x-llm-proxy-provider"]) == (200, PROVIDER)
+    site.process.get("/usage")
+    time.sleep(1)
+    return headers["x-request-id"]
+
+
+@pytest.mark.parametrize("window", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/dashboard/", "/dashboard/requests/", "/dashboard/requests/{}/", "/dashboard/providers/1/", "/playground/",
+        "/dashboard/usage/",
+        *(f"/dashboard/usage/?by={group}" for group in ("team", "key", "model", "provider")),
+    ],
+)  # fmt: skip
+def test_no_page_is_wider_than_its_window(open_page: Open, request_id: str, path: str, window: dict[str, int]) -> None:
+    page = open_page(path.format(request_id), viewport=window)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(BEYOND_ITS_WINDOW) <= 0
+
+
+def test_figures_stay_beside_a_long_name(open_page: Open, request_id: str) -> None:
+    page = open_page("/dashboard/usage/?by=model", viewport=DESK)
+    expect(page.get_by_role("columnheader", name="Cached tokens")).to_be_in_viewport(ratio=1)
+
+
+def test_every_grouping_can_be_chosen_on_a_phone(open_page: Open, request_id: str) -> None:
+    page = open_page("/dashboard/usage/", viewport=PHONE)
+    for name in ("Team", "Key", "Model", "Provider", "Day"):
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_in_viewport(ratio=1)

@@ -7,13 +7,13 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from accounts import bounds
 from accounts.management.arguments import moment, whole
 from accounts.provisioning import KeyOrder, create_key
 
-COUNT = whole(most=2**31 - 1)
-TOKENS = whole(most=9 * 10**15)
+COUNT = whole(most=bounds.MOST_WHOLE)
+TOKENS = whole(most=bounds.MOST_TOKENS)
 NANO_USD = 1_000_000_000
-MOST_USD = 1_000_000_000
 OPTIONS = {
     "name": "NAME", "team": "--team", "scopes": "--scope", "allowed_models": "--model", "allowed_networks": "--allow-ip",
     "expires_at": "--expires", "requests": "--rpm", "concurrency": "--max-concurrency", "amount_nano_usd": "--budget-usd",
@@ -33,7 +33,8 @@ def _nano_usd(text: str) -> int:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or not 0 <= amount <= MOST_USD or (nano := amount * NANO_USD) != nano.to_integral_value():
+    possible = amount.is_finite() and 0 <= amount <= bounds.MOST_NANO_USD // NANO_USD
+    if not possible or (nano := amount * NANO_USD) != nano.to_integral_value():
         raise ArgumentTypeError(
             f"'{text}' is not an amount in USD of at least 0, with at most nine decimals, such as 25 or 0.50"
         )

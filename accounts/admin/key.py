@@ -20,7 +20,7 @@ from unfold.decorators import action
 from accounts.admin.forms import ApiKeyForm, NewApiKeyForm
 from accounts.admin.rows import RowAdmin, in_file, state
 from accounts.models import ApiKey
-from accounts.provisioning import IssuedKey, KeyOrder, issue_key, revoke_key, rotate_key
+from accounts.provisioning import IssuedKey, KeyOrder, NotRotatable, issue_key, revoke_key, rotate_key
 
 EXPIRES_SOON = timedelta(days=14)
 OVERLAPS = (
@@ -163,7 +163,11 @@ class ApiKeyAdmin(RowAdmin):
             return redirect(f"{self.admin_site.name}:accounts_apikey_change", object_id)
         form = OverlapForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            issued = rotate_key(row.pk, overlap=timedelta(hours=form.cleaned_data["hours"]))
+            try:
+                issued = rotate_key(row.pk, overlap=timedelta(hours=form.cleaned_data["hours"]))
+            except NotRotatable as error:
+                self.message_user(request, str(error), messages.ERROR)
+                return redirect(f"{self.admin_site.name}:accounts_apikey_change", object_id)
             return self._show_once(request, issued, _("The key has a new secret"))
         return self._ask(request, row, "rotate", _("A new secret for this key?"), overlaps=OVERLAPS)
 

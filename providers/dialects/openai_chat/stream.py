@@ -1,7 +1,7 @@
 """Typed events → OpenAI's chat chunks. Pure.
 
-What client libraries need: `role`, a call's `id` and `name` once only (they concatenate strings), tool indexes in order
-from 0, the usage chunk last.
+What client libraries need: `role`, a call's `id` and `name` once only (they concatenate strings), an `index` in every
+entry of a list that comes in pieces, in order from 0, the usage chunk last.
 """
 
 import orjson
@@ -45,6 +45,7 @@ class StreamEncoder:
         self._open: dict[int, dict[int, _Call]] = {}
         self._finished: set[int] = set()
         self._text_heads: dict[int, bytes] = {}
+        self._listed: dict[tuple[str, int], int] = {}
 
     def encode(self, event: StreamEvent) -> bytes:
         if isinstance(event, TextDelta):
@@ -109,14 +110,19 @@ class StreamEncoder:
         if isinstance(event, ReasoningDelta):
             delta: JsonObject = {"reasoning_content": event.text} if event.text else {}
         elif isinstance(event, ReasoningDone):
-            delta = {"reasoning_details": [encode_block(event.block)]}
+            delta = self._entry("reasoning_details", encode_block(event.block), event.choice)
         elif isinstance(event, RefusalDelta):
             delta = {"refusal": event.text} if event.text else {}
         elif isinstance(event, CitationFound):
-            delta = {"annotations": [encode_citation(event.citation)]}
+            delta = self._entry("annotations", encode_citation(event.citation), event.choice)
         else:
             return b""
         return self._open_choice(event.choice) + self._chunk(delta, event.choice) if delta else b""
+
+    def _entry(self, name: str, entry: JsonObject, choice: int) -> JsonObject:
+        number = self._listed.get((name, choice), 0)
+        self._listed[name, choice] = number + 1
+        return {name: [{"index": number, **entry}]}
 
     def _tool_start(self, event: ToolCallStart) -> bytes:
         calls = self._open[event.choice]

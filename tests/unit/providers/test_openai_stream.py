@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 
 from providers.dialects.openai_chat import StreamDecoder, StreamEncoder, decode_answer, encode_answer, generated_text
 from providers.errors import BadAnswer, ServerFailed
@@ -104,11 +106,12 @@ class TestEncoder:
         )
         assert deltas(chunks)[1:5] == [
             {"reasoning_content": "t"},
-            {"reasoning_details": [{"type": "reasoning.text", "text": "t", "signature": "s"}]},
+            {"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "t", "signature": "s"}]},
             {"refusal": "no"},
             {
                 "annotations": [
                     {
+                        "index": 0,
                         "type": "url_citation",
                         "url_citation": {"start_index": 1, "end_index": 2, "title": "t", "url": "u"},
                     }
@@ -117,6 +120,23 @@ class TestEncoder:
         ]
         assert chunks[5]["citations"] == ["u"]
         assert "citations" not in chunks[6]
+
+    def test_numbers_what_comes_in_lists_so_that_the_official_client_can_add_it_up(self) -> None:
+        links = [Citation(url=url) for url in ("a", "b", "c")]
+        blocks = [ReasoningBlock(text="t", signature="s"), ReasoningBlock(encrypted="e")]
+        said: list[StreamEvent] = [*map(CitationFound, links[:2]), *map(ReasoningDone, blocks), CitationFound(links[2])]
+        state = ChatCompletionStreamState()
+        for chunk in encode(START, *said, TextDelta("x"), Finish("stop")):
+            state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+        message = state.get_final_completion().choices[0].message.model_dump()
+        assert [each["url_citation"]["url"] for each in message["annotations"]] == ["a", "b", "c"]
+        assert [each["type"] for each in message["reasoning_details"]] == ["reasoning.text", "reasoning.encrypted"]
+
+    def test_numbers_the_lists_of_each_choice_on_their_own(self) -> None:
+        link = Citation(url="a")
+        chunks = encode(START, CitationFound(link), CitationFound(link, 1), CitationFound(link, 1))
+        found = [entry["index"] for delta in deltas(chunks) for entry in delta.get("annotations", ())]
+        assert found == [0, 0, 1]
 
     def test_sends_nothing_for_what_says_nothing(self) -> None:
         silent = (TextDelta(""), ReasoningDelta(""), RefusalDelta(""), Heartbeat(), ToolCallDelta(3, "x"))

@@ -33,7 +33,7 @@ def encode_items(messages: Iterable[Message], *, provider: str) -> list[JsonObje
             items.append(_encode_output(message, custom=message.tool_call_id in custom_calls, provider=provider))
             continue
         items.extend(_encode_reasoning(block) for block in message.reasoning if block.encrypted)
-        if message.parts or not (message.tool_calls or message.reasoning):
+        if _says_something(message) or not (message.tool_calls or message.reasoning):
             content = _encode_content(message.parts, role=message.role, provider=provider)
             items.append({"type": "message", "role": message.role, "content": content})
         for call in message.tool_calls:
@@ -41,6 +41,11 @@ def encode_items(messages: Iterable[Message], *, provider: str) -> list[JsonObje
                 custom_calls.add(call.id)
             items.append(encode_call(call))
     return items
+
+
+def _says_something(message: Message) -> bool:
+    """Clients send an empty text beside tool calls; an empty message is refused."""
+    return any(not isinstance(part, TextPart) or part.text for part in message.parts)
 
 
 def _encode_reasoning(block: ReasoningBlock) -> JsonObject:

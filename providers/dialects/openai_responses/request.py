@@ -100,8 +100,9 @@ def refuse(call: ChatCall, *, fields: frozenset[str], provider: str) -> None:
 
 
 def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tuple[Message, ...]]:
-    """The first system message as `instructions`. A developer message keeps its role, so it stays an item."""
-    first = messages[0] if messages else None
+    """The first system message as `instructions`, if it is not the only one: an empty input is refused. A developer
+    message keeps its role, so it stays an item."""
+    first = messages[0] if len(messages) > 1 else None
     if first is not None and first.role == "system" and len(first.parts) == 1 and isinstance(first.parts[0], TextPart):
         return first.text, messages[1:]
     return None, messages

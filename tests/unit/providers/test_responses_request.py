@@ -36,6 +36,26 @@ def test_the_first_system_message_becomes_instructions_and_later_ones_stay_where
     assert [item["role"] for item in body["input"]] == ["user", "system"]
 
 
+def test_a_system_message_alone_is_the_input_because_an_empty_one_is_refused():
+    body = encode(says("system", "Be brief."))
+    assert "instructions" not in body
+    assert body["input"] == [{"type": "message", "role": "system", "content": "Be brief."}]
+
+
+def test_an_empty_text_beside_calls_is_no_message_and_alone_it_is():
+    call = ToolCall(id="call_1", name="f", arguments="{}")
+    empty = (TextPart(text=""),)
+    output = Message(role="tool", tool_call_id="call_1", parts=empty)
+    with_call = Message(role="assistant", parts=empty, tool_calls=(call,))
+    assert [item["type"] for item in encode(says("user", "x"), with_call, output)["input"]] == [
+        "message",
+        "function_call",
+        "function_call_output",
+    ]
+    alone = encode(says("user", "x"), Message(role="assistant", parts=empty))["input"]
+    assert alone[1] == {"type": "message", "role": "assistant", "content": ""}
+
+
 def test_a_developer_message_keeps_its_role():
     body = encode(says("developer", "Be brief."), says("user", "Hi"))
     assert "instructions" not in body

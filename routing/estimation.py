@@ -254,8 +254,8 @@ def needs(request: ClientRequest) -> frozenset[str]:
         found.add("tools")
     if _format_kind(body) == "json_schema":
         found.add("structured_output")
-    if request.has_media or not request.size_bytes:
-        for message in body.get("messages", ()):
+    if request.operation is Operation.CHAT and (request.has_media or not request.size_bytes):
+        for message in body["messages"]:
             content = message.get("content")
             if isinstance(content, list):
                 found.update(_media(content))

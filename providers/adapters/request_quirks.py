@@ -20,10 +20,11 @@ def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
     if quirks.temperature_max is not None and isinstance(temperature, int | float):
         body["temperature"] = min(temperature, quirks.temperature_max)
     messages = body.get("messages")
-    if messages and (quirks.flattens_text_parts or not quirks.accepts_name_in_messages):
+    if isinstance(messages, list) and (quirks.flattens_text_parts or not quirks.accepts_name_in_messages):
         body["messages"] = [_plain_message(message, quirks) for message in messages]
-    if not quirks.accepts_strict_tools and body.get("tools"):
-        body["tools"] = [_unstrict(tool) for tool in body["tools"]]
+    tools = body.get("tools")
+    if isinstance(tools, list) and not quirks.accepts_strict_tools:
+        body["tools"] = [_unstrict(tool) for tool in tools]
 
 
 def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:

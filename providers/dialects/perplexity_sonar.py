@@ -42,7 +42,7 @@ def _append(turns: list[JsonObject], message: JsonObject) -> None:
         turns.append(message)
         return
     merged = {**last, "content": _joined(last.get("content"), message.get("content"))}
-    calls = [*(last.get("tool_calls") or ()), *(message.get("tool_calls") or ())]
+    calls = [*_listed(last, "tool_calls"), *_listed(message, "tool_calls")]
     if calls:
         merged["tool_calls"] = calls
     turns[-1] = merged
@@ -60,14 +60,19 @@ def _parts(content: Any) -> list[Any]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
+def _listed(source: JsonObject, name: str) -> list[Any]:
+    value = source.get(name)
+    return value if isinstance(value, list) else []
+
+
 def sources_of(answer: JsonObject) -> dict[int, tuple[str, str]]:
     """Address and title by the number in the text: `[k]` is the k-th citation."""
     titles = {
         result.get("url"): str(result.get("title") or "")
-        for result in answer.get("search_results") or ()
-        if isinstance(result, dict)
+        for result in _listed(answer, "search_results")
+        if isinstance(result, dict) and isinstance(result.get("url"), str)
     }
-    urls = answer.get("citations") or list(titles)
+    urls = _listed(answer, "citations") or list(titles)
     return {place: (url, titles.get(url, "")) for place, url in enumerate(urls, 1) if isinstance(url, str)}
 
 

@@ -55,7 +55,7 @@ def decode_as_chat(body: JsonObject, *, provider: str) -> ChatCall:
         top_p=fields.number(body, "top_p"),
         stop=fields.texts(body, "stop"),
         n=n,
-        seed=fields.integer(body, "seed"),
+        seed=fields.integer(body, "seed", most=fields.MOST_OF_SEED),
         presence_penalty=fields.number(body, "presence_penalty"),
         frequency_penalty=fields.number(body, "frequency_penalty"),
         logit_bias=fields.mapping(body, "logit_bias"),

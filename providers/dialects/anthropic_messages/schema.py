@@ -52,7 +52,7 @@ def _keep_special(key: str, value: Any, result: JsonObject) -> bool:
     accepted = (
         (key == "items" and isinstance(value, dict))
         or (key == "minItems" and value in (0, 1))
-        or (key == "format" and value in _FORMATS)
+        or (key == "format" and isinstance(value, str) and value in _FORMATS)
     )
     if accepted:
         result[key] = _restrict(value)

@@ -40,7 +40,7 @@ def encode_embeddings_request(
 
 def _one_of(body: JsonObject, field: str, allowed: frozenset[str]) -> str | None:
     value = body.get(field)
-    if value is not None and value not in allowed:
+    if value is not None and (not isinstance(value, str) or value not in allowed):
         raise ClientFault(f"{field} must be one of {', '.join(sorted(allowed))}.", param=field)
     return value
 

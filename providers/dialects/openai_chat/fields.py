@@ -5,6 +5,11 @@ from typing import Any, NoReturn
 from providers.errors import ClientFault
 from providers.types import JsonObject
 
+MOST = 2**53
+"""Beyond it, languages whose numbers are floats no longer count in ones."""
+MOST_OF_SEED = 2**63 - 1
+"""A seed is any number of 64 bits; beyond them no JSON writer gives it back."""
+
 
 def refuse(param: str, wanted: str) -> NoReturn:
     raise ClientFault(f"'{param}' must be {wanted}.", param=param, code="invalid_type")
@@ -40,13 +45,13 @@ def number(source: JsonObject, key: str, where: str = "") -> float | None:
     return value
 
 
-def integer(source: JsonObject, key: str, where: str = "") -> int | None:
+def integer(source: JsonObject, key: str, where: str = "", *, most: int = MOST) -> int | None:
     """Whole floats count, since some clients send every number as one."""
     value = number(source, key, where)
-    if value is None or isinstance(value, int):
-        return value
-    if not value.is_integer():
-        refuse(where + key, "an integer")
+    if value is None:
+        return None
+    if not -most <= value <= most or not float(value).is_integer():
+        refuse(where + key, f"an integer from {-most} to {most}")
     return int(value)
 
 

@@ -69,7 +69,7 @@ def decode_request(body: JsonObject) -> ChatCall:
         top_p=fields.number(body, "top_p"),
         stop=fields.texts(body, "stop"),
         n=fields.integer(body, "n"),
-        seed=fields.integer(body, "seed"),
+        seed=fields.integer(body, "seed", most=fields.MOST_OF_SEED),
         presence_penalty=fields.number(body, "presence_penalty"),
         frequency_penalty=fields.number(body, "frequency_penalty"),
         logit_bias=_logit_bias(body),

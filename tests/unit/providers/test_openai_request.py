@@ -288,7 +288,7 @@ CALL = st.builds(
     top_p=NUMBER,
     stop=st.lists(TEXT, max_size=2).map(tuple),
     n=st.none() | st.integers(1, 3),
-    seed=st.none() | st.integers(),
+    seed=st.none() | st.integers(-(2**63) + 1, 2**63 - 1),
     presence_penalty=NUMBER,
     frequency_penalty=NUMBER,
     logit_bias=st.none() | st.dictionaries(TEXT, st.integers(-100, 100), max_size=2),

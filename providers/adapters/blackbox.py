@@ -12,7 +12,6 @@ import orjson
 from providers.adapters import openrouter
 from providers.adapters.base import ClientStream, Delivered, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer, operation_path
-from providers.dialects.chunk_repair import RepairedRelay
 from providers.dialects.relay import RelayStream
 from providers.errors import Unsupported
 from providers.specs import DeploymentSpec
@@ -147,9 +146,8 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
         return super().read_answer(request, deployment, headers, body)
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        if request.operation is Operation.COMPLETIONS:
-            return RelayStream(request, repair=_text_of_completion)
-        return RepairedRelay(request, also=repair_answer)
+        is_chat = request.operation is Operation.CHAT
+        return RelayStream(request, repair=repair_answer if is_chat else _text_of_completion)
 
 
 def _refuse(body: JsonObject, provider: str) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import orjson
 
-from providers.adapters.base import ClientStream, Quirks
+from providers.adapters.base import Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter
 from providers.dialects import model_choice, upstream_errors
-from providers.dialects.chunk_repair import RepairedRelay
 from providers.dialects.retry_after import retry_after_s
 from providers.errors import ModelNotFound, QuotaExhausted, RateLimited, Unsupported, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
@@ -79,9 +78,6 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
 
     def repair(self, answer: JsonObject) -> bool:
         return repair_answer(answer)
-
-    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        return RepairedRelay(request, also=repair_answer)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
         error = super().read_error(status, headers, body, provider=provider)

@@ -17,7 +17,6 @@ import orjson
 
 from providers.adapters.base import ClientStream, Delivered, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer
-from providers.dialects.chunk_repair import ChunkRepair
 from providers.dialects.openai_chat.usage import client_usage, read_usage
 from providers.dialects.relay import RelayStream
 from providers.specs import DeploymentSpec
@@ -92,7 +91,7 @@ class GrokAdapter(OpenAICompatibleAdapter):
         return super().read_answer(request, deployment, headers, body)
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        return RelayStream(request, repair=ChunkRepair(also=Habits(prefill=prefill_of(request))))
+        return RelayStream(request, repair=Habits(prefill=prefill_of(request)))
 
 
 def prefill_of(request: ClientRequest) -> str | None:
@@ -105,7 +104,7 @@ def prefill_of(request: ClientRequest) -> str | None:
 
 
 class Habits:
-    """Corrects the chunks of one stream, before the shared repair. A chunk with reasoning counts as changed always, so
+    """Corrects the chunks of one stream, before the relay's own mending. A chunk with reasoning counts as changed always, so
     that the relay never takes it for a pattern by which a repetition passes unseen."""
 
     def __init__(self, *, prefill: str | None = None) -> None:

@@ -6,6 +6,11 @@ printable text without quotes and backslashes in between (or such events in a ro
 valid events that say nothing but that text: they pass as they are. Every other event is parsed. So nothing is ever
 judged by a word that happens to occur in it.
 
+Servers that are compatible only loosely (Ollama and others) give every chunk of a chat a role, or all calls one index. The
+official client would read `assistantassistant` and one merged call, so a role passes once per choice, and calls are
+numbered (`call_repair`). An event that says a role, or begins or names a call, is never a template: the next like it would
+pass without being mended.
+
 How a stream ends:
 
 * `[DONE]`: complete. A choice that never got a finish reason is finished first.
@@ -21,6 +26,8 @@ from typing import Any
 
 import orjson
 
+from providers.dialects.call_repair import CallRepair
+from providers.dialects.chunk_texts import chat_content, completion_content
 from providers.dialects.openai_chat.usage import client_usage, read_usage, write_usage
 from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import DONE, BlockSplitter, parse_block, too_large
@@ -31,12 +38,14 @@ from providers.types import ClientRequest, JsonObject, Operation, Usage
 Repair = Callable[[JsonObject], bool]
 """Corrects a parsed chunk in place; True when it changed something."""
 
+_ROLE = b'"role":"assistant"'
+"""Quotes inside a JSON string are escaped, so these bytes are a key and its value wherever they stand."""
+
 _PROBE = b"~probe~"
 
 _LESSONS = 4
 """After so many templates in a row that no event fitted (each event has, say, its own padding), no more are made."""
 
-_TEXT_KEYS = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
 _IDENTITY = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -53,6 +62,7 @@ class RelayStream:
         "_identity",
         "_include_usage",
         "_is_chat",
+        "_is_pattern",
         "_last_usage",
         "_lessons",
         "_padding",
@@ -63,6 +73,7 @@ class RelayStream:
         "_splitter",
         "_start",
         "_stop",
+        "_strips_roles",
         "_tail",
         "_text",
         "ended",
@@ -88,7 +99,8 @@ class RelayStream:
         self._choices: dict[int, _Choice] = {}
         self._identity: JsonObject = {}
         self._last_usage: JsonObject | None = None
-        self._armed = False
+        self._armed = self._strips_roles = False
+        self._is_pattern = True
         self._head = self._tail = b""
         self._seam = self._padding = ""
         self._start = self._stop = self._floor = 0
@@ -124,6 +136,11 @@ class RelayStream:
     def _feed_slowly(self, data: bytes) -> bytes:
         if self.ended or self.failure is not None:
             return b""
+        if self._strips_roles and _ROLE in data:
+            # Spares the parsing of chunks whose only fault it is. Where a read cuts it apart, they are parsed.
+            data = data.replace(_ROLE + b",", b"").replace(b"," + _ROLE, b"")
+            if self._armed and self._fits(data):
+                return data
         if not self._guard.settled and self._guard.take(data):
             self.failure = self._guard.error(complete=False)
             return b""
@@ -179,19 +196,25 @@ class RelayStream:
             frames.append(self._frame(chunk))
             return
         frames.append(frame)
-        if text:
+        if text and self._is_pattern:
             self._learn(frame, chunk, text)
 
     def _take_choices(self, choices: list[Any]) -> tuple[str, bool, bool]:
         """The text in these choices, whether they tell the client anything, and whether one had to be rewritten."""
         texts: list[str] = []
         told = rewritten = False
+        self._is_pattern = True
         for raw in choices:
             if not isinstance(raw, dict):
                 raise BadAnswer("The provider sent a stream chunk with malformed choices.")
             index = raw.get("index")
-            choice = self._choices.setdefault(index if isinstance(index, int) else 0, _Choice())
-            content = _chat_content(raw, texts) if self._is_chat else _completion_content(raw, texts)
+            number = index if isinstance(index, int) else 0
+            if (choice := self._choices.get(number)) is None:
+                choice = self._choices[number] = _Choice()
+            delta = raw.get("delta")
+            if type(delta) is dict and ("role" in delta or "tool_calls" in delta):
+                rewritten = self._mend(delta, choice) or rewritten
+            content = chat_content(delta, texts) if self._is_chat else completion_content(raw, texts)
             choice.has_tools = choice.has_tools or content == "tools"
             reason = raw.get("finish_reason")
             if reason == "error":
@@ -203,11 +226,30 @@ class RelayStream:
                 choice.finished = True
                 self.finish_reason = self.finish_reason or str(reason)
             told = told or bool(content) or bool(reason)
-        if told:
-            self.started = True
+        self.started = self.started or told
         text = "".join(texts)
         self._parsed_chars += self._text.write(text)
         return text, told, rewritten
+
+    def _mend(self, delta: JsonObject, choice: "_Choice") -> bool:
+        """Brings a role and calls back to OpenAI's rules; True when that changed something."""
+        changed = False
+        if delta.get("role"):
+            self._is_pattern = False
+            if choice.has_role:
+                del delta["role"]
+                self._strips_roles = self._expected == 1
+                changed = True
+            choice.has_role = True
+        calls = delta.get("tool_calls")
+        if calls and isinstance(calls, list):
+            choice.calls = numbered = choice.calls or CallRepair()
+            changed = numbered.mend(calls) or changed
+            self._is_pattern = self._is_pattern and numbered.continues
+            if numbered.renumbers:
+                # What was a template by upstream's index is of another call now.
+                self._floor = 0
+        return changed
 
     def _end(self, frames: list[bytes]) -> None:
         if not self._choices:
@@ -284,8 +326,11 @@ class RelayStream:
         except orjson.JSONDecodeError:
             return False
         texts: list[str] = []
-        content = _chat_content if self._is_chat else _completion_content
-        content(probed["choices"][0], texts)
+        choice = probed["choices"][0]
+        if self._is_chat:
+            chat_content(choice.get("delta"), texts)
+        else:
+            completion_content(choice, texts)
         return texts == [_PROBE.decode()] and (not padded or probed["obfuscation"] == _PROBE.decode())
 
     def _worth_learning(self) -> bool:
@@ -296,11 +341,11 @@ class RelayStream:
 
 
 class _Choice:
-    __slots__ = ("finished", "has_tools")
+    __slots__ = ("calls", "finished", "has_role", "has_tools")
 
     def __init__(self) -> None:
-        self.finished = False
-        self.has_tools = False
+        self.finished = self.has_role = self.has_tools = False
+        self.calls: CallRepair | None = None
 
 
 def expected_choices(body: JsonObject) -> int:
@@ -334,37 +379,3 @@ def _load(data: bytes) -> JsonObject:
     if not isinstance(chunk, dict):
         raise BadAnswer("The provider sent a stream event that is not a JSON object.")
     return chunk
-
-
-def _chat_content(choice: JsonObject, texts: list[str]) -> str:
-    """Appends the texts of a delta; "tools", "content" or "" for what the delta holds."""
-    delta = choice.get("delta")
-    if not isinstance(delta, dict):
-        return ""
-    kind = ""
-    for key, value in delta.items():
-        if not value or key == "role":
-            continue
-        kind = kind or "content"
-        if key in _TEXT_KEYS and isinstance(value, str):
-            if key != "reasoning" or "reasoning_content" not in delta:
-                texts.append(value)
-        elif key in ("tool_calls", "function_call"):
-            kind = "tools"
-            _tool_texts(value, texts)
-    return kind
-
-
-def _tool_texts(value: Any, texts: list[str]) -> None:
-    for call in value if isinstance(value, list) else [{"function": value}]:
-        function = call.get("function") or call.get("custom") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            texts += [part for key in ("name", "arguments", "input") if isinstance(part := function.get(key), str)]
-
-
-def _completion_content(choice: JsonObject, texts: list[str]) -> str:
-    text = choice.get("text")
-    if not isinstance(text, str) or not text:
-        return ""
-    texts.append(text)
-    return "content"

@@ -1,13 +1,12 @@
 """Deltas of loosely compatible servers, as OpenAI's clients add them up."""
 
-import copy
-
 import orjson
 import pytest
 
-from providers.dialects.chunk_repair import ChunkRepair, RepairedRelay
 from providers.dialects.relay import RelayStream
 from providers.types import ClientRequest, JsonObject, Operation
+
+REQUEST = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m"}, stream=True)
 
 
 def chunk(delta: object, index: object = 0, finish: str | None = None) -> JsonObject:
@@ -22,12 +21,17 @@ def call(index: int | None = None, id: str | None = None, name: str | None = Non
     return {**delta, "id": id, "type": "function"} if id is not None else delta
 
 
+def frame(delta: object, index: object = 0, finish: str | None = None) -> bytes:
+    return b"data: " + orjson.dumps(chunk(delta, index, finish)) + b"\n\n"
+
+
+def choices_of(sent: bytes) -> list[JsonObject]:
+    return [orjson.loads(each[6:])["choices"][0] for each in sent.split(b"\n\n") if each.startswith(b"data: {")]
+
+
 def repaired(*deltas: JsonObject) -> list[JsonObject]:
-    repair = ChunkRepair()
-    chunks = [chunk(copy.deepcopy(delta)) for delta in deltas]
-    for each in chunks:
-        repair(each)
-    return [each["choices"][0]["delta"] for each in chunks]
+    stream = RelayStream(REQUEST)
+    return [each["delta"] for each in choices_of(b"".join(stream.feed(frame(delta)) for delta in deltas))]
 
 
 def added_up(*calls: JsonObject) -> list[tuple[str, str, str]]:
@@ -49,14 +53,6 @@ def test_a_role_passes_once() -> None:
         {"content": "b"},
         {"content": "c"},
     ]
-
-
-def test_each_choice_has_its_own_role() -> None:
-    repair = ChunkRepair()
-    first, second = chunk({"role": "assistant"}, 0), chunk({"role": "assistant"}, 1)
-    repair(first)
-    repair(second)
-    assert second["choices"][0]["delta"] == {"role": "assistant"}
 
 
 @pytest.mark.parametrize(
@@ -113,25 +109,39 @@ def test_an_id_that_is_a_number_is_still_one_id() -> None:
 
 @pytest.mark.parametrize("delta", [None, {}, [], "x", {"tool_calls": None}, {"tool_calls": "None"}, {"content": "x"}])
 def test_leaves_other_deltas_alone(delta: object) -> None:
-    broken = chunk(delta)
-    before = copy.deepcopy(broken)
-    ChunkRepair()(broken)
-    assert broken == before
+    assert RelayStream(REQUEST).feed(frame(delta)) == frame(delta)
 
 
 @pytest.mark.parametrize(
-    "choices",
-    [None, [], "x", [None], [{}], [{"delta": {"tool_calls": [None, 4, {}]}}], [{"index": [], "delta": {"role": "x"}}]],
+    "choices", [[{}], [{"delta": {"tool_calls": [None, 4, {}]}}], [{"index": [], "delta": {"role": "x"}}]]
 )
 def test_never_stumbles_over_a_shape(choices: object) -> None:
-    ChunkRepair()({"choices": choices})
+    stream = RelayStream(REQUEST)
+    assert stream.feed(b"data: " + orjson.dumps({"choices": choices}) + b"\n\n")
+    assert stream.failure is None
 
 
-def test_a_text_chunk_counts_as_unchanged_and_one_with_a_role_as_changed() -> None:
-    repair = ChunkRepair()
-    assert not repair(chunk({"content": "x"}))
-    assert repair(chunk({"role": "assistant", "content": "x"}))
-    assert repair(chunk({"tool_calls": [call(0, "a", "f")]}))
+def test_only_a_chunk_out_of_order_is_written_anew() -> None:
+    stream = RelayStream(REQUEST)
+    in_order: list[JsonObject] = [
+        {"role": "assistant", "content": ""},
+        {"content": "x"},
+        {"content": "x", "role": None},
+        {"tool_calls": [call(0, "a", "f")]},
+        {"tool_calls": [call(0, arguments="{}")]},
+        {"tool_calls": [{**call(0, arguments="{}"), "id": ""}]},
+        {"tool_calls": [call(1, "b", "g", "{}")]},
+    ]
+    out_of_order: list[JsonObject] = [
+        {"role": "assistant", "content": "x"},
+        {"tool_calls": [call(0, "a", arguments="{}")]},
+        {"tool_calls": [call(0, name="f")]},
+        {"tool_calls": [call(0, "c", "h")]},
+        {"tool_calls": [call(arguments="{}")]},
+        {"tool_calls": [call(9, None, "i")]},
+    ]
+    assert [stream.feed(frame(delta)) == frame(delta) for delta in in_order] == [True] * len(in_order)
+    assert [stream.feed(frame(delta)) == frame(delta) for delta in out_of_order] == [False] * len(out_of_order)
 
 
 def test_the_providers_own_repair_comes_first() -> None:
@@ -139,34 +149,56 @@ def test_the_providers_own_repair_comes_first() -> None:
         del answer["choices"][0]["delta"]["role"]
         return True
 
-    first = chunk({"role": "tool", "content": "x"})
-    assert ChunkRepair(drop_role)(first)
-    assert first["choices"][0]["delta"] == {"content": "x"}
+    stream = RelayStream(REQUEST, repair=drop_role)
+    sent = b"".join(stream.feed(frame({"role": "tool", "content": "x"})) for _ in range(2))
+    assert [each["delta"] for each in choices_of(sent)] == [{"content": "x"}] * 2
 
 
 def test_a_relay_does_not_learn_a_repeated_role_as_its_pattern() -> None:
-    request = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m"}, stream=True)
-    stream = RelayStream(request, repair=ChunkRepair())
-    sent = b"".join(
-        stream.feed(b"data: " + orjson.dumps(chunk({"role": "assistant", "content": f"word {n}"})) + b"\n\n")
-        for n in range(20)
-    )
+    stream = RelayStream(REQUEST)
+    sent = b"".join(stream.feed(frame({"role": "assistant", "content": f"word {n}"})) for n in range(20))
     assert sent.count(b'"role"') == 1
     assert sent.count(b"word") == 20
 
 
+def test_chunks_whose_only_fault_is_a_role_are_not_parsed_one_by_one() -> None:
+    seen: list[JsonObject] = []
+
+    def look(parsed: JsonObject) -> bool:
+        seen.append(parsed)
+        return False
+
+    stream = RelayStream(REQUEST, repair=look)
+    for n in range(20):
+        stream.feed(frame({"role": "assistant", "content": f"word {n}"}))
+    assert len(seen) == len(["the first", "the first repetition", "the first without one, which is the pattern"])
+
+
 def test_a_relay_does_not_learn_arguments_of_one_call_for_another() -> None:
-    request = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m"}, stream=True)
-    stream = RelayStream(request, repair=ChunkRepair())
     calls = [call(0, "a", "f"), *[call(0, arguments=f"x{n}") for n in range(6)]]
     calls += [call(0, "b", "g"), *[call(0, arguments=f"y{n}") for n in range(6)]]
-    frames = b"".join(stream.feed(b"data: " + orjson.dumps(chunk({"tool_calls": [each]})) + b"\n\n") for each in calls)
-    got = [orjson.loads(frame[6:])["choices"][0]["delta"]["tool_calls"][0] for frame in frames.split(b"\n\n") if frame]
-    assert [each["index"] for each in got] == [0] * 7 + [1] * 7
+    frames = [frame({"tool_calls": [each]}) for each in calls]
+    for pieces in (frames, [b"".join(frames)], [b"".join(frames[:7]), b"".join(frames[7:])]):
+        stream = RelayStream(REQUEST)
+        got = [each["delta"]["tool_calls"][0] for each in choices_of(b"".join(map(stream.feed, pieces)))]
+        assert [each["index"] for each in got] == [0] * 7 + [1] * 7
 
 
-def frame(delta: JsonObject, index: int = 0, finish: str | None = None) -> bytes:
-    return b"data: " + orjson.dumps(chunk(delta, index, finish)) + b"\n\n"
+def test_a_stream_in_order_passes_as_it_came_and_its_arguments_by_their_pattern() -> None:
+    deltas: list[JsonObject] = [{"role": "assistant", "content": ""}, *({"content": f"word {n}"} for n in range(9))]
+    for number, name in enumerate("ab"):
+        deltas.append({"tool_calls": [call(number, name, f"get_{name}")]})
+        deltas += [{"tool_calls": [call(number, arguments=f" piece {n}")]} for n in range(9)]
+    seen: list[JsonObject] = []
+
+    def look(parsed: JsonObject) -> bool:
+        seen.append(parsed)
+        return False
+
+    stream = RelayStream(REQUEST, repair=look)
+    for delta in deltas:
+        assert stream.feed(frame(delta)) == frame(delta)
+    assert len(seen) == len(["role", "text", "call", "arguments", "call", "arguments"])
 
 
 SAID = '{"role":"assistant","content":"x"},"role":"assistant"'
@@ -184,16 +216,15 @@ ROLES = b"".join(
 
 
 def relayed(pieces: list[bytes], **body: object) -> list[JsonObject]:
-    request = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m", **body}, stream=True)
-    stream = RepairedRelay(request)
+    stream = RelayStream(ClientRequest(Operation.CHAT, "m", {"model": "m", **body}, stream=True))
     sent = b"".join(stream.feed(piece) for piece in pieces) + stream.close()
     assert stream.ended
-    return [orjson.loads(each[6:]) for each in sent.split(b"\n\n") if each.startswith(b"data: {")]
+    return choices_of(sent)
 
 
 def test_roles_are_taken_out_alike_under_every_cut() -> None:
     by_event = relayed([each + b"\n\n" for each in ROLES.split(b"\n\n") if each])
-    deltas = [each["choices"][0]["delta"] for each in by_event]
+    deltas = [each["delta"] for each in by_event]
     assert [delta.get("role") for delta in deltas] == ["assistant"] + [None] * (len(deltas) - 1)
     assert "".join(delta.get("content", "") for delta in deltas) == "é0é1é2é3" + SAID
     for cut in range(1, len(ROLES)):
@@ -205,4 +236,4 @@ def test_roles_of_several_choices_all_pass() -> None:
     events = [frame({"role": "assistant", "content": "a"}, at) for at in (0, 1, 0, 1)]
     ends = [frame({}, at, "stop") for at in (0, 1)]
     chunks = relayed([*events, *ends, b"data: [DONE]\n\n"], n=2)
-    assert [each["choices"][0]["delta"].get("role") for each in chunks[:4]] == ["assistant", "assistant", None, None]
+    assert [each["delta"].get("role") for each in chunks[:4]] == ["assistant", "assistant", None, None]

@@ -1,0 +1,96 @@
+"""Numbers the tool calls of a stream as OpenAI does. Pure; one per choice.
+
+OpenAI's clients add up the deltas of a stream: strings are concatenated, and calls are told apart by their index. So an id
+or a name that comes with every chunk turns into `call_acall_a`, and calls that all have index 0 (or none) are merged into
+one. Here id and name pass once, and calls are numbered 0, 1, 2 … in the order in which their ids appear.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from providers.types import JsonObject
+
+
+@dataclass(slots=True)
+class _Call:
+    number: int
+    id: str
+    name: str
+
+
+class CallRepair:
+    """`renumbers` is true once a call has another number than upstream gave it; `continues` while the latest deltas only
+    went on with calls whose names and ids were known."""
+
+    __slots__ = ("_by_index", "_calls", "continues", "renumbers")
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_index: dict[int, _Call] = {}
+        self.continues = True
+        self.renumbers = False
+
+    def mend(self, deltas: list[Any]) -> bool:
+        """Corrects the deltas in place; True when it changed something."""
+        self.continues = True
+        is_changed = False
+        for delta in deltas:
+            if isinstance(delta, dict):
+                is_changed = self._mend(delta) or is_changed
+        return is_changed
+
+    def _mend(self, delta: JsonObject) -> bool:
+        index = delta["index"] if type(delta.get("index")) is int else None
+        known = self._known(delta, index)
+        if known is None:
+            known, is_changed = self._open(delta)
+        else:
+            is_changed = bool(delta.get("id"))
+            if is_changed:
+                del delta["id"]
+            is_changed = self._mend_name(delta, known) or is_changed
+        if index is not None:
+            self._by_index[index] = known
+        if index == known.number:
+            return is_changed
+        delta["index"] = known.number
+        self.renumbers = True
+        return True
+
+    def _known(self, delta: JsonObject, index: int | None) -> _Call | None:
+        """The call this delta continues: the one of its id, else of its index, else the latest; None for a new one."""
+        if delta.get("id"):
+            return next((known for known in self._calls if known.id == str(delta["id"])), None)
+        if index is not None:
+            return self._by_index.get(index)
+        return self._calls[-1] if self._calls else None
+
+    def _open(self, delta: JsonObject) -> tuple[_Call, bool]:
+        """The new call, and whether it had to be given an id."""
+        self.continues = False
+        number = len(self._calls)
+        identifier = delta.get("id")
+        opened = _Call(number, str(identifier or f"call_{number}"), str(_called(delta).get("name") or ""))
+        self._calls.append(opened)
+        is_changed = identifier != opened.id
+        if is_changed:
+            delta["id"] = opened.id
+        return opened, is_changed
+
+    def _mend_name(self, delta: JsonObject, known: _Call) -> bool:
+        """Takes out a name that was already sent; another text is the rest of a name in pieces and stays."""
+        called = _called(delta)
+        name = called.get("name")
+        if not name:
+            return False
+        self.continues = False
+        if name == known.name:
+            del called["name"]
+            return True
+        known.name += str(name)
+        return False
+
+
+def _called(delta: JsonObject) -> JsonObject:
+    called: Any = delta.get("function") or delta.get("custom")
+    return called if isinstance(called, dict) else {}

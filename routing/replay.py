@@ -11,7 +11,10 @@ DONE = b"data: [DONE]\n\n"
 PIECE_CHARS = 48
 """Length of the texts a replayed stream is cut into: clients that show text as it comes keep doing so."""
 
-_JOINED = frozenset({"content", "refusal", "reasoning_content", "reasoning", "text", "arguments", "input"})
+_JOINED = frozenset(
+    {"content", "refusal", "reasoning_content", "reasoning", "text", "arguments", "input"}
+    | {"data", "transcript", "summary"}  # of audio, and of blocks of reasoning
+)
 _NOT_KEPT = frozenset({"choices", "usage", "object", "obfuscation"})
 _MESSAGE_ONLY_LATER = frozenset({"role", "content", "refusal", "tool_calls", "reasoning_content", "reasoning"})
 
@@ -37,6 +40,8 @@ def assemble(frames: bytes, *, chat: bool) -> JsonObject:
         for part in event.get("choices") or ():
             choice = choices.setdefault(part.get("index") or 0, _new_choice(chat))
             _join_choice(choice, part)
+    for choice in choices.values():
+        _take_numbers_off(choice.get("message") or {})
     answer["choices"] = [{"index": index, **choices[index]} for index in sorted(choices)]
     if usage is not None:
         answer["usage"] = usage
@@ -61,17 +66,15 @@ def _join_choice(choice: JsonObject, part: JsonObject) -> None:
 
 
 def _join(target: JsonObject, delta: JsonObject) -> None:
-    """Texts and lists are continued, calls by their index; of anything else the newest counts."""
+    """Texts and lists are continued; of anything else the newest counts."""
     for key, value in delta.items():
         if value is None or key == "index":
             continue
         before = target.get(key)
-        if key == "tool_calls" and isinstance(value, list):
-            _join_calls(target, value)
-        elif key in _JOINED and isinstance(value, str):
+        if key in _JOINED and isinstance(value, str):
             target[key] = (before or "") + value
-        elif isinstance(value, list) and isinstance(before, list):
-            target[key] = before + value
+        elif isinstance(value, list):
+            target[key] = _join_entries(before if isinstance(before, list) else [], value)
         elif isinstance(value, dict):
             target[key] = inner = dict(before) if isinstance(before, dict) else {}
             _join(inner, value)
@@ -79,14 +82,33 @@ def _join(target: JsonObject, delta: JsonObject) -> None:
             target[key] = value
 
 
-def _join_calls(target: JsonObject, deltas: list[Any]) -> None:
-    calls = target.setdefault("tool_calls", [])
+def _join_entries(entries: list[Any], deltas: list[Any]) -> list[Any]:
+    """Entries with an index may come in pieces: a piece continues the one of its index. Several kinds of reasoning may
+    share an index."""
     for delta in deltas:
-        index = delta.get("index")
-        at = index if isinstance(index, int) and index < len(calls) else len(calls)
-        if at == len(calls):
-            calls.append({})
-        _join(calls[at], delta)
+        if not isinstance(delta, dict) or type(delta.get("index")) is not int:
+            entries.append(delta)
+            continue
+        known = next((entry for entry in entries if isinstance(entry, dict) and _is_continued(entry, delta)), None)
+        if known is None:
+            known = {"index": delta["index"]}
+            entries.append(known)
+        _join(known, delta)
+    return entries
+
+
+def _is_continued(entry: JsonObject, delta: JsonObject) -> bool:
+    return entry.get("index") == delta["index"] and all(
+        entry.get(name) == delta[name] for name in ("type", "id") if delta.get(name) and entry.get(name)
+    )
+
+
+def _take_numbers_off(message: JsonObject) -> None:
+    """Complete answers number neither calls nor citations; blocks of reasoning they do."""
+    for name in ("tool_calls", "annotations"):
+        for entry in message.get(name) or ():
+            if isinstance(entry, dict):
+                entry.pop("index", None)
 
 
 # ------------------------------------------------------------------------------------------------ answer → stream

@@ -75,6 +75,53 @@ def test_a_stream_in_pieces_becomes_one_answer() -> None:
     ]
 
 
+def told(*deltas: dict[str, Any]) -> dict[str, Any]:
+    """The message of a stream of these deltas."""
+    event = {**NAMES, "choices": []}
+    frames = [{**event, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    (choice,) = assemble(b"".join(b"data: " + orjson.dumps(each) + b"\n\n" for each in frames), chat=True)["choices"]
+    return {key: value for key, value in choice["message"].items() if value is not None}
+
+
+def test_sound_and_its_words_are_joined() -> None:
+    message = told(
+        {"role": "assistant", "audio": {"id": "a1", "data": "AAAA"}},
+        {"audio": {"transcript": "Hel"}},
+        {"audio": {"data": "BBBB", "transcript": "lo"}},
+        {"audio": {"expires_at": 9}},
+    )
+    assert message["audio"] == {"id": "a1", "data": "AAAABBBB", "transcript": "Hello", "expires_at": 9}
+
+
+def test_pieces_of_a_block_of_reasoning_are_joined_and_other_blocks_stay_apart() -> None:
+    text = {"type": "reasoning.text", "index": 0}
+    message = told(
+        {"role": "assistant", "reasoning_details": [{**text, "text": "Let", "signature": None}]},
+        {"reasoning_details": [{**text, "text": " me"}]},
+        {"reasoning_details": [{**text, "signature": "SIG"}, {"type": "reasoning.encrypted", "data": "E", "index": 0}]},
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": "I", "index": 1}]},
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": " see", "index": 1}]},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "unnumbered"}]},
+    )
+    assert message["reasoning_details"] == [
+        {**text, "text": "Let me", "signature": "SIG"},
+        {"type": "reasoning.encrypted", "data": "E", "index": 0},
+        {"type": "reasoning.summary", "summary": "I see", "index": 1},
+        {"type": "reasoning.text", "text": "unnumbered"},
+    ]
+
+
+def test_citations_lose_the_numbers_that_only_streams_need() -> None:
+    links = [{"type": "url_citation", "url_citation": {"url": url}} for url in ("a", "b")]
+    message = told(*({"annotations": [{"index": number, **link}]} for number, link in enumerate(links)))
+    assert message["annotations"] == links
+
+
+def test_an_old_function_call_is_joined() -> None:
+    message = told({"function_call": {"name": "f", "arguments": '{"x'}}, {"function_call": {"arguments": '":1}'}})
+    assert message["function_call"] == {"name": "f", "arguments": '{"x":1}'}
+
+
 def stream(finish: str = "stop", usage: bool = False) -> bytes:
     frames = as_frames(completion({"content": "hello"}, finish=finish), chat=True)
     more = b"data: " + orjson.dumps({**NAMES, "choices": [], "usage": USAGE}) + b"\n\n" if usage else b""

@@ -55,7 +55,7 @@ class Spending:
         self.tokens += used.total_tokens
         cost = used.cost_nano_usd
         if cost is None:
-            cost = self._cost(deployment, used.input_tokens, used.output_tokens)
+            cost = self._cost(deployment, *(used.billed or (used.input_tokens, used.output_tokens)))
         self.known = self.known and cost is not None
         self.nano_usd += cost or 0
 

@@ -28,7 +28,8 @@ class Operation(enum.StrEnum):
 
 class Usage(NamedTuple):
     """Tokens of one call. `cached_tokens` and `cache_write_tokens` are inside `input_tokens`, `reasoning_tokens` inside
-    `output_tokens` (OpenAI's convention). `cost_nano_usd` is what the provider itself reported, if it did."""
+    `output_tokens` (OpenAI's convention). `cost_nano_usd` is what the provider itself reported, if it did; `billed` the
+    input and output tokens it charges, where it says that these are others."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -36,6 +37,7 @@ class Usage(NamedTuple):
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     cost_nano_usd: int | None = None
+    billed: tuple[int, int] | None = None
 
     @property
     def total_tokens(self) -> int:

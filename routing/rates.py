@@ -1,8 +1,10 @@
-"""From a deployment's prices to the rates that accounting multiplies with."""
+"""From a deployment's prices to the rates that accounting multiplies with, and to what a call cost."""
 
-from accounts.records import Rates
+from accounts.pricing import cost_nano_usd
+from accounts.records import Rates, Tokens
 from providers.identity_cache import IdentityCache
 from providers.specs import Prices
+from providers.types import Usage
 
 
 class RateBook:
@@ -14,6 +16,15 @@ class RateBook:
     def at(self, prices: Prices, input_tokens: int) -> Rates | None:
         """None while the input or the output price is unknown."""
         return _rates(prices.at(input_tokens)) if prices.tiers else self._flat.get(prices)
+
+    def cost(self, usage: Usage, prices: Prices) -> int | None:
+        """In nano-USD: what the provider says, or else its tokens at our prices; of the tokens, those it charges."""
+        if usage.cost_nano_usd is not None:
+            return usage.cost_nano_usd
+        # The fields of a usage are those of tokens, and then what the provider says about the cost.
+        charged = usage[:5] if usage.billed is None else (*usage.billed, 0, 0, 0)
+        rates = self.at(prices, charged[0])
+        return cost_nano_usd(tuple.__new__(Tokens, charged), rates) if rates is not None else None
 
 
 def _rates(prices: Prices) -> Rates | None:

@@ -88,7 +88,7 @@ def finished_call(
         provider, name, first_token_s = deployment.provider.name, deployment.name, last.first_token_s
     else:
         provider, name, first_token_s = NO_PROVIDER, "", None
-    given, made, cached, written, reasoning, _ = usage
+    given, made, cached, written, reasoning, _, _ = usage
     # By position: with a keyword for each of 27 fields it would take three times as long.
     return FinishedCall(
         call.request_id,

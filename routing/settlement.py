@@ -7,8 +7,8 @@ charged; the others are recorded as provider cost.
 from collections.abc import Awaitable, Sequence
 
 from accounts.admission import Accounts
-from accounts.pricing import cost_nano_usd, dearest
-from accounts.records import AttemptIntent, CallRecord, Tokens, UsageSource
+from accounts.pricing import dearest
+from accounts.records import AttemptIntent, CallRecord, UsageSource
 from monitoring.finished_call import FinishedCall
 from providers.adapters.base import Delivered
 from providers.errors import UpstreamError
@@ -145,18 +145,11 @@ class Settlement:
             return
         call.concluded = True
         last = won.attempt if won is not None else call.attempts[-1] if call.attempts else None
-        cost = self._cost(usage, last.deployment) if last is not None else 0
+        cost = self._rates.cost(usage, last.deployment.prices) if last is not None else 0
         error_type = None if status == 200 else _error_type(status, error)
         ended = finished_call(call, last, status, usage, source, cost, error_type, finish)
         self._accounts.settle(call.admission, _records(call, ended, last))
         self.reports.finished(call, ended)
-
-    def _cost(self, usage: Usage, deployment: DeploymentSpec) -> int | None:
-        if usage.cost_nano_usd is not None:
-            return usage.cost_nano_usd
-        rates = self._rates.at(deployment.prices, usage.input_tokens)
-        # The fields of a usage are those of tokens, and then what the provider says about the cost.
-        return cost_nano_usd(tuple.__new__(Tokens, usage[:5]), rates) if rates is not None else None
 
 
 def _error_type(status: int, error: ClientFacing | UpstreamError | None) -> str | None:
@@ -198,7 +191,8 @@ def _cut_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
         counted = _counted(call, won.stream.delivered_text())
         if usage.output_tokens < counted.output_tokens:
             prompt = usage.input_tokens or counted.input_tokens
-            cut = usage._replace(input_tokens=prompt, output_tokens=counted.output_tokens, cost_nano_usd=None)
+            output = counted.output_tokens
+            cut = usage._replace(input_tokens=prompt, output_tokens=output, cost_nano_usd=None, billed=None)
             return cut, "counted"
     return usage, source
 

@@ -17,6 +17,8 @@ from providers.demo.wire import Answer, Call, Dialect, JsonAnswer, RefusalError,
 from providers.types import JsonObject
 
 THINKING = "DEMO thinking: I repeat what I was asked."
+PREAMBLE_TOKENS = 64
+"""Of Cohere's own instructions to the model: read, cached, and charged to nobody."""
 FINISH = {"stop": "COMPLETE", "stop_sequence": "STOP_SEQUENCE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL"}
 TOOL_CHOICES = {"REQUIRED": "required", "NONE": "none"}
 
@@ -134,8 +136,12 @@ def _tool_plan(reply: Reply, question: Question) -> JsonObject:
 def _usage(reply: Reply, message: JsonObject) -> JsonObject:
     aside = [message.get("tool_plan", ""), *(part.get("thinking", "") for part in message.get("content", ()))]
     written = reply.output_tokens + sum(tokens.count_tokens(text) for text in aside)
-    counts = {"input_tokens": float(reply.input_tokens), "output_tokens": float(written)}
-    return {"billed_units": counts, "tokens": counts, "cached_tokens": 0.0}
+    billed = {"input_tokens": float(reply.input_tokens), "output_tokens": float(written)}
+    return {
+        "billed_units": billed,
+        "tokens": {**billed, "input_tokens": billed["input_tokens"] + PREAMBLE_TOKENS},
+        "cached_tokens": float(PREAMBLE_TOKENS),
+    }
 
 
 def _stream(answer_id: str, message: JsonObject, reply: Reply, usage: JsonObject) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from providers.demo import create_app
+from providers.demo.cohere_dialect import PREAMBLE_TOKENS
 from tests.upstreams.servers import run_asgi
 
 SCHEMA = {
@@ -275,10 +276,10 @@ class TestCohere:
         answer = cohere_client.chat(**self.ASKED)
         assert answer.message.content[0].text == ANSWER
         assert answer.finish_reason == "COMPLETE"
-        assert (answer.usage.tokens.input_tokens, answer.usage.tokens.output_tokens) == (
-            QUESTION_TOKENS,
-            ANSWER_TOKENS,
-        )
+        billed, read = answer.usage.billed_units, answer.usage.tokens
+        assert (billed.input_tokens, billed.output_tokens) == (QUESTION_TOKENS, ANSWER_TOKENS)
+        # With the preamble, which is not charged.
+        assert (read.input_tokens, read.output_tokens) == (QUESTION_TOKENS + PREAMBLE_TOKENS, ANSWER_TOKENS)
 
     def test_streams_a_chat(self, cohere_client):
         events = list(cohere_client.chat_stream(**self.ASKED))

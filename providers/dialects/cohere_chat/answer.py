@@ -108,18 +108,21 @@ def read_finish_reason(reason: Any, *, has_tool_calls: bool) -> FinishReason:
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """`tokens` is the real use of the context, Cohere's hidden preamble included; `billed_units` is what is charged.
-    Figures are JSON floats. Without `tokens` the billed ones are taken."""
+    """`tokens` is the real use of the context, Cohere's hidden preamble included, and is what is reported; `billed_units`
+    is what is charged, and is reported where there are no `tokens`. Figures are JSON floats."""
     if not isinstance(usage, dict):
         return None
-    figures = usage.get("tokens") or usage.get("billed_units")
+    billed = usage.get("billed_units")
+    figures = usage.get("tokens") or billed
     if not isinstance(figures, dict):
         return None
-    return Usage(
-        input_tokens=_count(figures.get("input_tokens")),
-        output_tokens=_count(figures.get("output_tokens")),
-        cached_tokens=_count(usage.get("cached_tokens")),
-    )
+    read = _figures(figures)
+    charged = _figures({**figures, **billed}) if isinstance(billed, dict) else read
+    return Usage(*read, cached_tokens=_count(usage.get("cached_tokens")), billed=charged if charged != read else None)
+
+
+def _figures(units: JsonObject) -> tuple[int, int]:
+    return _count(units.get("input_tokens")), _count(units.get("output_tokens"))
 
 
 def _count(value: Any) -> int:

@@ -65,7 +65,7 @@ WHOLE_EVENTS: list[StreamEvent] = [
     ToolCallStart(1, "b", "clock"),
     ToolCallDelta(1, "{}"),
     Finish("tool_calls"),
-    UsageReport(Usage(input_tokens=71, output_tokens=2)),
+    UsageReport(Usage(input_tokens=71, output_tokens=2, billed=(5, 2))),
     StreamEnd(),
 ]
 

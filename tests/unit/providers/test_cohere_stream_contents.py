@@ -162,7 +162,11 @@ def test_citations_of_the_wrong_shape_fail_the_stream() -> None:
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
-        (USAGE, Usage(input_tokens=71, output_tokens=2)),
+        (USAGE, Usage(input_tokens=71, output_tokens=2, billed=(5, 2))),
+        (
+            {"billed_units": {"search_units": 1}, "tokens": {"input_tokens": 9, "output_tokens": 1}},
+            Usage(input_tokens=9, output_tokens=1),
+        ),
         (
             {"tokens": {"input_tokens": 9.0, "output_tokens": 1}, "cached_tokens": 4.0},
             Usage(input_tokens=9, output_tokens=1, cached_tokens=4),

@@ -211,7 +211,7 @@ def described(case: Case, error: UpstreamError) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if (key in wanted if wanted is not None else value is not None)}
 
 
-def counted(usage: Usage | None) -> dict[str, int] | None:
+def counted(usage: Usage | None) -> dict[str, Any] | None:
     if usage is None:
         return None
     names = (
@@ -221,5 +221,7 @@ def counted(usage: Usage | None) -> dict[str, int] | None:
         "cache_write_tokens",
         "reasoning_tokens",
         "cost_nano_usd",
+        "billed",
     )
-    return {name: value for name in names if (value := getattr(usage, name))}
+    found = {name: value for name in names if (value := getattr(usage, name))}
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]

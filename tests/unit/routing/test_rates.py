@@ -1,0 +1,33 @@
+"""What a call cost, from what the provider says about it."""
+
+import pytest
+
+from providers.specs import Prices
+from providers.types import Usage
+from routing.rates import RateBook
+
+PRICES = Prices(input=1_000_000, output=10_000_000, cached_input=100_000)
+USAGE = Usage(input_tokens=71, output_tokens=2, cached_tokens=64)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (USAGE, 7 + 6.4 + 20),
+        (USAGE._replace(billed=(5, 2)), 5 + 20),
+        (USAGE._replace(billed=(0, 0)), 0),
+        (USAGE._replace(billed=(5, 2), cost_nano_usd=3), 3),
+    ],
+)
+def test_what_the_provider_bills_is_what_is_charged(usage: Usage, cost: float) -> None:
+    assert RateBook().cost(usage, PRICES) == -(-cost // 1)
+
+
+def test_a_price_for_long_prompts_goes_by_what_is_billed() -> None:
+    prices = Prices(input=1_000_000, output=0, tiers=((50, Prices(input=2_000_000, output=0)),))
+    assert RateBook().cost(USAGE, prices) == 142
+    assert RateBook().cost(USAGE._replace(billed=(5, 2)), prices) == 5
+
+
+def test_without_a_price_the_cost_is_unknown() -> None:
+    assert RateBook().cost(USAGE, Prices()) is None

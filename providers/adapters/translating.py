@@ -108,7 +108,12 @@ class TranslatingAdapter(Adapter):
             vectors = self.decode_embeddings(answer, deployment)
             return Delivered(body=orjson.dumps(embeddings.encode_answer(vectors, request.body)), usage=vectors.usage)
         chat = self.decode(answer, request, deployment)
-        encode = openai_chat.encode_answer if request.operation is Operation.CHAT else text_completions.encode_answer
+        if request.operation is not Operation.CHAT:
+            encode = text_completions.encode_answer
+        elif openai_chat.speaks_of_functions(request.body):
+            encode = openai_chat.encode_old_answer
+        else:
+            encode = openai_chat.encode_answer
         encoded = encode(chat, created=request.received_at_s, model=deployment.upstream_model)
         return Delivered(
             body=orjson.dumps(encoded),
@@ -118,7 +123,13 @@ class TranslatingAdapter(Adapter):
         )
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        frames = openai_chat.StreamEncoder if request.operation is Operation.CHAT else text_completions.StreamEncoder
+        frames: type[openai_chat.StreamEncoder | text_completions.StreamEncoder]
+        if request.operation is not Operation.CHAT:
+            frames = text_completions.StreamEncoder
+        elif openai_chat.speaks_of_functions(request.body):
+            frames = openai_chat.OldStreamEncoder
+        else:
+            frames = openai_chat.StreamEncoder
         return TranslatedStream(
             decoder=self.stream_decoder(request, deployment),
             encoder=frames(

@@ -2,12 +2,15 @@
 
 import copy
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 
 from providers.adapters import REGISTRY
 from providers.adapters.base import Adapter
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter
 from providers.dialects.sse import DONE
 from providers.errors import (
     BadAnswer,
@@ -21,7 +24,7 @@ from providers.errors import (
     UpstreamError,
 )
 from providers.types import Operation, Usage
-from tests.contract.asking import MODELS, SECRET, asked, deployed, fold, served, values
+from tests.contract.asking import MODELS, SECRET, WEATHER, asked, deployed, fold, served, values
 from tests.contract.exchanges import CALLS, EXCHANGES, INPUT, OUTPUT, TEXT
 
 
@@ -224,6 +227,44 @@ class TestStreams:
         assert frame["choices"] == []
         assert frame["usage"]["total_tokens"] == 3
         assert frame["id"] == "c-1"
+
+
+class TestFunctions:
+    """The interface before tools. Upstreams of OpenAI's own dialect are asked in it, and answer in it themselves."""
+
+    OLD: ClassVar[Any] = {"tools": None, "functions": [WEATHER["function"]]}
+
+    def test_are_answered_as_they_were_asked_for(self, adapter: Adapter) -> None:
+        if isinstance(adapter, OpenAICompatibleAdapter):
+            return
+        delivered = adapter.read_answer(asked(**self.OLD), deployed(adapter), {}, EXCHANGES[adapter.kind].answer)
+        (choice,) = json.loads(delivered.body)["choices"]
+        assert choice["finish_reason"] == "function_call"
+        assert "tool_calls" not in choice["message"]
+        _, name, arguments = CALLS[0]
+        called = choice["message"]["function_call"]
+        assert (called["name"], json.loads(called["arguments"])) == (name, json.loads(arguments))
+
+    def test_are_streamed_so_that_the_official_client_reads_them(self, adapter: Adapter) -> None:
+        if isinstance(adapter, OpenAICompatibleAdapter):
+            return
+        stream = adapter.open_stream(asked(stream=True, **self.OLD), deployed(adapter))
+        state = ChatCompletionStreamState()
+        for chunk in values(stream.feed(EXCHANGES[adapter.kind].stream) + stream.close())[:-1]:
+            state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+        choice = state.current_completion_snapshot.choices[0]
+        assert choice.finish_reason == "function_call"
+        assert choice.message.tool_calls is None
+        assert choice.message.content == "".join(TEXT)
+        _, name, arguments = CALLS[0]
+        called = choice.message.function_call
+        assert called is not None
+        assert (called.name, json.loads(called.arguments)) == (name, json.loads(arguments))
+
+    def test_beside_tools_are_not_asked_for(self, adapter: Adapter) -> None:
+        both = {"functions": [WEATHER["function"]]}
+        delivered = adapter.read_answer(asked(**both), deployed(adapter), {}, EXCHANGES[adapter.kind].answer)
+        assert json.loads(delivered.body)["choices"][0]["message"]["tool_calls"]
 
 
 class TestErrors:

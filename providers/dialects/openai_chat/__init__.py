@@ -5,19 +5,23 @@ Shapes: https://platform.openai.com/docs/api-reference/chat, and what other vend
 """
 
 from providers.dialects.openai_chat.answer import decode_answer, encode_answer, generated_text
+from providers.dialects.openai_chat.old_functions import OldStreamEncoder, encode_old_answer, speaks_of_functions
 from providers.dialects.openai_chat.request import decode_request, encode_request
 from providers.dialects.openai_chat.stream import StreamEncoder
 from providers.dialects.openai_chat.stream_decoder import StreamDecoder
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 
 __all__ = [
+    "OldStreamEncoder",
     "StreamDecoder",
     "StreamEncoder",
     "decode_answer",
     "decode_request",
     "encode_answer",
+    "encode_old_answer",
     "encode_request",
     "generated_text",
     "read_usage",
+    "speaks_of_functions",
     "write_usage",
 ]

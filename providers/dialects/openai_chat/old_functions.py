@@ -1,0 +1,37 @@
+"""The interface before tools: who asks with `functions` reads `function_call`, of which an answer holds one. Pure.
+
+A model that calls several functions at once is told the result of the first, and calls the next one then.
+"""
+
+from providers.dialects.openai_chat.answer import encode_answer
+from providers.dialects.openai_chat.stream import StreamEncoder
+from providers.types import ChatAnswer, JsonObject
+
+
+def speaks_of_functions(body: JsonObject) -> bool:
+    """True when a request has the old form and not the new one."""
+    return bool(body.get("functions")) and not body.get("tools")
+
+
+def encode_old_answer(answer: ChatAnswer, *, created: int, model: str) -> JsonObject:
+    encoded = encode_answer(answer, created=created, model=model)
+    for choice in encoded["choices"]:
+        calls = choice["message"].pop("tool_calls", None)
+        if calls:
+            choice["message"]["function_call"] = calls[0].get("function")
+        choice["finish_reason"] = _old_reason(choice["finish_reason"])
+    return encoded
+
+
+class OldStreamEncoder(StreamEncoder):
+    def _chunk(self, delta: JsonObject, choice: int, reason: str | None = None) -> bytes:
+        calls = delta.get("tool_calls")
+        if calls:
+            if calls[0]["index"] > 0:
+                return b""
+            delta = {"function_call": calls[0].get("function")}
+        return super()._chunk(delta, choice, _old_reason(reason))
+
+
+def _old_reason(reason: str | None) -> str | None:
+    return "function_call" if reason == "tool_calls" else reason

@@ -22,9 +22,9 @@ class RateBook:
         if usage.cost_nano_usd is not None:
             return usage.cost_nano_usd
         # The fields of a usage are those of tokens, and then what the provider says about the cost.
-        charged = usage[:5] if usage.billed is None else (*usage.billed, 0, 0, 0)
+        charged = tuple.__new__(Tokens, usage[:5]) if usage.billed is None else Tokens(*usage.billed)
         rates = self.at(prices, charged[0])
-        return cost_nano_usd(tuple.__new__(Tokens, charged), rates) if rates is not None else None
+        return cost_nano_usd(charged, rates) if rates is not None else None
 
 
 def _rates(prices: Prices) -> Rates | None:

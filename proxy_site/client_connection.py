@@ -122,7 +122,8 @@ class GatewayProtocol(HttpToolsProtocol):
     def _refuse(self, error: RequestError) -> None:
         """What is no request is answered, unless that would be taken for another answer, and nothing more is read."""
         cycle = self.cycle
-        unanswered = self._amid and cycle is not None and not cycle.response_started and not self.pipeline
+        in_body = self._amid and self.headers_since is None
+        unanswered = in_body and cycle is not None and not cycle.response_started and not self.pipeline
         if unanswered:
             # By this answer, and by no other.
             cycle.disconnected = True
@@ -170,13 +171,13 @@ class GatewayProtocol(HttpToolsProtocol):
             raise UnknownTransferCoding("The only transfer coding that is read here is 'chunked'.")
 
     def on_headers_complete(self) -> None:
-        self.headers_since = None
-        self._moved = True
         parser = self.parser
         version = parser.get_http_version()
-        self._ignoring = parser.should_upgrade() and not self._should_upgrade()
         if parser.get_method() == b"CONNECT" or (self._hosts != 1 and version == "1.1"):
             raise InvalidRequest("An HTTP/1.1 request has exactly one header 'host', and a method other than CONNECT.")
+        self.headers_since = None
+        self._moved = True
+        self._ignoring = parser.should_upgrade() and not self._should_upgrade()
         if self._ignoring:
             return
         if self.url != self._target[0]:

@@ -173,20 +173,23 @@ async def test_a_body_that_breaks_its_framing_is_answered_once() -> None:
     assert closed
 
 
-async def test_nonsense_behind_a_request_does_not_reach_into_its_answer() -> None:
+@pytest.mark.parametrize("nonsense", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("begun", [True, False])
+async def test_nonsense_behind_a_request_is_not_taken_for_its_answer(nonsense: bytes, begun: bool) -> None:
     may_end = asyncio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
-        await send({"type": "http.response.body", "body": b"ab", "more_body": True})
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+            await send({"type": "http.response.body", "body": b"ab", "more_body": True})
         await may_end.wait()
 
     state = GatewayServerState()
     protocol, socket = connection(GatewayProtocol, slow, state)
     protocol.data_received(GET)
     await turns(3)
-    protocol.data_received(b"nonsense\r\n\r\n")
-    assert socket.written.endswith(b"\r\n\r\nab")
+    protocol.data_received(nonsense)
+    assert socket.written.endswith(b"\r\n\r\nab") if begun else not socket.written
     assert socket.closed
     await settled(state)
 

@@ -40,11 +40,7 @@ class Caller:
 
 def presented_token(request: HttpRequest, key_header: str) -> str | None:
     """The key of `Authorization: Bearer` or of the configured header; None when none was sent."""
-    authorization = request.headers.get("Authorization", "")
-    if authorization[:7].lower() == "bearer ":
-        return authorization[7:].strip()
-    value = request.headers.get(key_header)
-    return None if value is None else value.strip()
+    return keys.token_in(request.headers.get("Authorization"), request.headers.get(key_header))
 
 
 def identify(request: HttpRequest, key_header: str) -> Caller | None:

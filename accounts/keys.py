@@ -18,6 +18,7 @@ PREFIX = "llmp-"
 _TOKEN = re.compile(r"llmp-([0-9a-f]{16})-[A-Za-z0-9_-]{43}\Z")
 # Shorter ones can be guessed through the front door; printable ASCII is what an HTTP header can carry.
 _FREE_FORM = re.compile(r"[\x21-\x7e]{8,256}\Z")
+_BLANKS = " \t\n\r\x0b\x0c"
 _FREE_FORM_ID = b"llm-proxy free-form key id v1:"
 
 
@@ -29,6 +30,13 @@ class NewKey:
     digest: str
     hint: str
     token: str = field(repr=False)
+
+
+def token_in(authorization: str | None, named: str | None) -> str | None:
+    """The token of `Authorization: Bearer`, else of the header that is configured for keys; None when none was sent."""
+    if authorization is not None and authorization[:7].lower() == "bearer ":
+        return authorization[7:].strip(_BLANKS)
+    return None if named is None else named.strip(_BLANKS)
 
 
 class PresentedKey:

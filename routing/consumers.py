@@ -20,9 +20,10 @@ from providers.dialects.json_limits import JsonRefusedError, loads_strict
 from providers.types import JsonObject, Operation
 from routing.call import CallOptions
 from routing.endpoints.decoding import decode
+from routing.endpoints.request_head import client_ip
 from routing.errors import ClientFacing, InternalError, InvalidRequest, RequestError, ShuttingDown, error_body
 from routing.gateway import Gateway
-from routing.socket_access import OriginTest, authenticate, chosen_subprotocol, client_ip
+from routing.socket_access import OriginTest, authenticate, chosen_subprotocol
 from routing.socket_sink import SocketSink
 
 logger = logging.getLogger("llm_proxy.routing.consumers")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from accounts.errors import InvalidApiKey, PermissionDenied
+from accounts.keys import token_in
 from accounts.records import Principal
+from routing.endpoints.request_head import client_ip
 from routing.gateway import Gateway
 
 SUBPROTOCOL = "llm-proxy"
@@ -34,25 +36,16 @@ async def authenticate(scope: Scope, gateway: Gateway, trusted_origin: OriginTes
 
 
 def presented_key(scope: Scope, key_header: str) -> str | None:
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    authorization = headers.get(b"authorization", b"").decode("latin-1")
-    if authorization[:7].lower() == "bearer ":
-        return authorization[7:].strip()
-    named = headers.get(key_header.lower().encode("latin-1"))
-    if named is not None:
-        value: str = named.decode("latin-1").strip()
-        return value
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    token = token_in(headers.get(b"authorization"), headers.get(key_header.lower().encode("latin-1")))
+    if token is not None:
+        return token
     offered: Sequence[str] = scope.get("subprotocols") or ()
     return next((each[len(KEY_PREFIX) :] for each in offered if each.startswith(KEY_PREFIX)), None)
 
 
 def chosen_subprotocol(scope: Scope) -> str | None:
     return SUBPROTOCOL if SUBPROTOCOL in (scope.get("subprotocols") or ()) else None
-
-
-def client_ip(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return client[0] if client else None
 
 
 def _allowed_by_cors(scope: Scope, origins: frozenset[str]) -> bool:

@@ -1,8 +1,9 @@
 """What the head of a request says, read once: its connection may keep it for the next request with the same head."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from accounts.keys import PresentedKey
+from accounts.keys import PresentedKey, token_in
 from providers.types import Operation
 from routing.call import CallOptions
 from routing.errors import InvalidRequest, UnsupportedMediaType
@@ -17,6 +18,11 @@ LONGEST_TAGS = 16
 NO_TAGS: frozenset[str] = frozenset()
 
 
+def client_ip(scope: Mapping[str, Any]) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
 class RequestHead:
     """`endpoint` is what the path names below `/v1/`. Nothing here changes between two requests with the same head."""
 
@@ -26,8 +32,7 @@ class RequestHead:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        client = scope.get("client")
-        self.client_ip: str | None = client[0] if client else None
+        self.client_ip = client_ip(scope)
         self.endpoint = PATHS.get(self.path) or _normal_path(self.path)
         self._options: CallOptions | None = None
         self._key: PresentedKey | None = None
@@ -40,14 +45,9 @@ class RequestHead:
     def key(self, key_header: str) -> PresentedKey:
         """The client's key from `Authorization: Bearer` or the configured header; empty when it sent none."""
         if self._key is None or self._key_header != key_header:
-            self._key, self._key_header = PresentedKey(self._token(key_header)), key_header
+            token = token_in(self.header(b"authorization"), self.header(key_header.encode("latin-1")))
+            self._key, self._key_header = PresentedKey(token or ""), key_header
         return self._key
-
-    def _token(self, key_header: str) -> str:
-        authorization = self.headers.get(b"authorization")
-        if authorization is not None and authorization[:7].lower() == b"bearer ":
-            return authorization[7:].strip().decode("latin-1")
-        return self.headers.get(key_header.encode("latin-1"), b"").strip().decode("latin-1")
 
     @property
     def options(self) -> CallOptions:

@@ -7,10 +7,9 @@ import pytest
 from django.conf import settings as django_settings
 
 from accounts.admission import Accounts
-from accounts.errors import InvalidApiKey
 from accounts.key_source import ChangeNote, SqlKeySource
 from accounts.provisioning import KeyOrder, create_key, revoke_key
-from tests.integration.accounts.waiting import run, until
+from tests.integration.accounts.waiting import is_refused, run, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,14 +38,6 @@ async def test_a_change_that_the_database_told_too_late_is_not_forgotten(tmp_pat
     await asyncio.sleep(0.7)
     source.slow = True
     await run(revoke_key, issued.key.pk)
-
-    async def refused() -> bool:
-        try:
-            await accounts.authenticate(issued.token, None)
-        except InvalidApiKey:
-            return True
-        return False
-
-    await until(refused)
+    await until(lambda: is_refused(accounts, issued.token))
     assert not source.slow
     await accounts.aclose()

@@ -5,6 +5,9 @@ import time
 
 from django.db import connection
 
+from accounts.admission import Accounts
+from accounts.errors import InvalidApiKey
+
 
 async def run(function, *arguments, **options):
     def job():
@@ -14,6 +17,14 @@ async def run(function, *arguments, **options):
             connection.close()  # each thread has its own, and the pool is small
 
     return await asyncio.to_thread(job)
+
+
+async def is_refused(accounts: Accounts, token: str) -> bool:
+    try:
+        await accounts.authenticate(token, None)
+    except InvalidApiKey:
+        return True
+    return False
 
 
 async def until(condition, *, seconds: float = 5.0) -> float:

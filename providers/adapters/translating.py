@@ -6,8 +6,8 @@ not have. Text completions are served as one user message; embeddings only where
 """
 
 import abc
-from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Protocol, TypeAlias
 
 import orjson
 
@@ -27,6 +27,11 @@ from providers.types import (
     Operation,
     StreamEvent,
 )
+
+_Encoders: TypeAlias = tuple[
+    Callable[..., JsonObject], type[openai_chat.StreamEncoder] | type[text_completions.StreamEncoder]
+]
+"""For a whole answer and for a stream."""
 
 
 class StreamDecoder(Protocol):
@@ -108,12 +113,7 @@ class TranslatingAdapter(Adapter):
             vectors = self.decode_embeddings(answer, deployment)
             return Delivered(body=orjson.dumps(embeddings.encode_answer(vectors, request.body)), usage=vectors.usage)
         chat = self.decode(answer, request, deployment)
-        if request.operation is not Operation.CHAT:
-            encode = text_completions.encode_answer
-        elif openai_chat.speaks_of_functions(request.body):
-            encode = openai_chat.encode_old_answer
-        else:
-            encode = openai_chat.encode_answer
+        encode, _ = _written_as(request)
         encoded = encode(chat, created=request.received_at_s, model=deployment.upstream_model)
         return Delivered(
             body=orjson.dumps(encoded),
@@ -123,13 +123,7 @@ class TranslatingAdapter(Adapter):
         )
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        frames: type[openai_chat.StreamEncoder | text_completions.StreamEncoder]
-        if request.operation is not Operation.CHAT:
-            frames = text_completions.StreamEncoder
-        elif openai_chat.speaks_of_functions(request.body):
-            frames = openai_chat.OldStreamEncoder
-        else:
-            frames = openai_chat.StreamEncoder
+        _, frames = _written_as(request)
         return TranslatedStream(
             decoder=self.stream_decoder(request, deployment),
             encoder=frames(
@@ -153,6 +147,15 @@ class TranslatingAdapter(Adapter):
         if request.operation is Operation.COMPLETIONS:
             return text_completions.decode_as_chat(request.body, provider=provider.name)
         return openai_chat.decode_request(request.body)
+
+
+def _written_as(request: ClientRequest) -> _Encoders:
+    """In the form that the client asked in."""
+    if request.operation is not Operation.CHAT:
+        return text_completions.encode_answer, text_completions.StreamEncoder
+    if openai_chat.speaks_of_functions(request.body):
+        return openai_chat.encode_old_answer, openai_chat.OldStreamEncoder
+    return openai_chat.encode_answer, openai_chat.StreamEncoder
 
 
 def configured_path(provider: ProviderSpec, operation: Operation) -> str | None:

@@ -177,7 +177,9 @@ class GatewayProtocol(HttpToolsProtocol):
             raise InvalidRequest("An HTTP/1.1 request has exactly one header 'host', and a method other than CONNECT.")
         self.headers_since = None
         self._moved = True
-        self._ignoring = parser.should_upgrade() and not self._should_upgrade()
+        wishes = parser.should_upgrade()
+        self._upgrading = wishes and self._should_upgrade()
+        self._ignoring = wishes and not self._upgrading
         if self._ignoring:
             return
         if self.url != self._target[0]:
@@ -199,7 +201,6 @@ class GatewayProtocol(HttpToolsProtocol):
             "state": self.app_state.copy(),
         }
         self.scope = scope
-        self._upgrading = parser.should_upgrade() and self._should_upgrade()
         if self._upgrading:
             return
         draining = self.server_state.draining

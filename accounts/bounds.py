@@ -1,7 +1,8 @@
 """What teams, keys, limits, budgets and prices may hold; the configuration document keeps to the same bounds, because what
 one door lets in, every other has to be able to let out. Pure.
 
-`providers.bounds` has its own: neither app imports the other."""
+`providers.bounds` says what words and JSON objects are in the same words, because neither app imports the other;
+`tests/architecture/test_bounds.py` holds them together."""
 
 import math
 import re
@@ -21,7 +22,7 @@ DEEPEST: Final = 16
 LEAST_INT64, MOST_INT64 = -(2**63), 2**63 - 1
 
 UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
+UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def is_line(text: object, *, at_most: int) -> bool:
@@ -42,7 +43,7 @@ def is_json_object(value: object) -> bool:
 
 def _is_json(value: object, levels: int) -> bool:
     if isinstance(value, dict):
-        names = all(isinstance(name, str) and not _UNSTORABLE.search(name) for name in value)
+        names = all(isinstance(name, str) and not UNSTORABLE.search(name) for name in value)
         return levels > 0 and names and all(_is_json(each, levels - 1) for each in value.values())
     if isinstance(value, list):
         return levels > 0 and all(_is_json(each, levels - 1) for each in value)
@@ -51,7 +52,7 @@ def _is_json(value: object, levels: int) -> bool:
 
 def _is_scalar(value: object) -> bool:
     if isinstance(value, str):
-        return _UNSTORABLE.search(value) is None
+        return UNSTORABLE.search(value) is None
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or (isinstance(value, int) and LEAST_INT64 <= value <= MOST_INT64)

@@ -129,6 +129,8 @@ class RequestCycle(RequestResponseCycle):
         # After a stream's end the next request on this connection may be watched already.
         if self._protocol.on_client_gone is self._gone:
             self._protocol.on_client_gone = None
+        # It knows the call, and the call knows this.
+        self._gone = None
 
     def complete_body(self) -> bytes | None:
         """The request's body if it has arrived whole, else None."""

@@ -22,7 +22,7 @@ What departs from that order has one defined meaning each:
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from providers.dialects.anthropic_messages.answer import finish_reason, refusal_of, usage_of
 from providers.dialects.anthropic_messages.arguments import loads_lenient
@@ -57,15 +57,6 @@ class StreamDecoder:
         self._started = False
         self._done = False
         self._guard = PlainBodyGuard()
-        self._handlers: dict[str, Callable[[JsonObject], list[StreamEvent]]] = {
-            "message_start": self._message_start,
-            "content_block_start": self._block_start,
-            "content_block_delta": self._block_delta,
-            "content_block_stop": self._block_stop,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
-            "error": self._error,
-        }
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         if self._done:
@@ -113,10 +104,10 @@ class StreamDecoder:
         if not isinstance(body, dict):
             return self._fail(BadAnswer("The provider sent a stream event that is not an object."))
         kind = body.get("type") or event.event
-        handler = self._handlers.get(kind if isinstance(kind, str) else "")
+        handler = self._HANDLERS.get(kind if isinstance(kind, str) else "")
         if handler is None:
             return self._error(body) if isinstance(body.get("error"), dict) else [Heartbeat()]
-        return handler(body)
+        return handler(self, body)
 
     def _read_rest(self, event: SseEvent) -> list[StreamEvent]:
         """An event without its blank line counts when it is whole; half a one is part of the truncation."""
@@ -189,6 +180,16 @@ class StreamDecoder:
             return []
         self._counted = True
         return [UsageReport(usage_of(self._counts))]
+
+    _HANDLERS: ClassVar[dict[str, Callable[["StreamDecoder", JsonObject], list[StreamEvent]]]] = {
+        "message_start": _message_start,
+        "content_block_start": _block_start,
+        "content_block_delta": _block_delta,
+        "content_block_stop": _block_stop,
+        "message_delta": _message_delta,
+        "message_stop": _message_stop,
+        "error": _error,
+    }
 
 
 def _object(value: Any) -> JsonObject:

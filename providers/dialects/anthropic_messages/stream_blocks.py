@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from providers.dialects.anthropic_messages.answer import UNTYPED_CONTENT, citation_of
 from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
@@ -46,13 +46,6 @@ class Content:
         self._blocks: dict[int, Block] = {}
         self._last = -1
         self._text_length = 0
-        self._deltas: dict[str, Callable[[int, JsonObject], list[StreamEvent]]] = {
-            "text_delta": self._text,
-            "thinking_delta": self._thinking,
-            "signature_delta": self._signature,
-            "input_json_delta": self._arguments,
-            "citations_delta": self._citation,
-        }
 
     # ---------------------------------------------------------------------------------------------------- three events
 
@@ -72,13 +65,13 @@ class Content:
         if kind == "text_delta" and block is not None and block.kind == "text" and block.open:
             # Nearly every event of a stream.
             return self._emit_text(str(delta.get("text") or ""))
-        handler = self._deltas.get(str(kind))
+        handler = self._DELTAS.get(str(kind))
         if block is not None and block.muted:
             return []
         untyped = block is not None and block.kind == "untyped" and kind != "input_json_delta"
         if handler is None or untyped:
             return self._keep({"type": "delta", "index": index, "delta": delta} if delta else None)
-        return handler(index, delta)
+        return handler(self, index, delta)
 
     def stop(self, index: Any) -> list[StreamEvent]:
         block = self._blocks.get(index if type(index) is int else self._last)
@@ -201,6 +194,14 @@ class Content:
         if raw:
             self._untyped.append(raw)
         return []
+
+    _DELTAS: ClassVar[dict[str, Callable[["Content", int, JsonObject], list[StreamEvent]]]] = {
+        "text_delta": _text,
+        "thinking_delta": _thinking,
+        "signature_delta": _signature,
+        "input_json_delta": _arguments,
+        "citations_delta": _citation,
+    }
 
 
 def _same(known: Block, raw: JsonObject) -> bool:

@@ -19,7 +19,7 @@ In events `tool_calls` and `citations` are objects, not lists. Of what does not 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -67,17 +67,6 @@ class StreamDecoder:
         self._calls: list[_Call] = []
         self._calls_by_index: dict[int, _Call] = {}
         self._citations: list[JsonObject] = []
-        self._handlers: dict[str, Callable[[JsonObject], list[StreamEvent]]] = {
-            "message-start": self._message_start,
-            "content-start": self._content,
-            "content-delta": self._content,
-            "tool-plan-delta": self._tool_plan,
-            "tool-call-start": self._tool_call_start,
-            "tool-call-delta": self._tool_call_delta,
-            "tool-call-end": self._tool_call_end,
-            "citation-start": self._citation,
-            "message-end": self._message_end,
-        }
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes. A failure comes as the last event, never as an exception."""
@@ -119,9 +108,9 @@ class StreamDecoder:
             raise BadAnswer("Cohere's stream holds an event that is not JSON.") from error
         if not isinstance(event, dict):
             raise BadAnswer("Cohere's stream holds an event that is not an object.")
-        handler = self._handlers.get(str(event.get("type")))
+        handler = self._HANDLERS.get(str(event.get("type")))
         if handler is not None:
-            return handler(event) if self._is_started else self._start(event) + handler(event)
+            return handler(self, event) if self._is_started else self._start(event) + handler(self, event)
         failure = read_error_object(event)
         if failure is not None:
             raise failure
@@ -233,6 +222,18 @@ class StreamDecoder:
             events.append(UsageReport(usage))
         self._is_over = True
         return [*events, StreamEnd()]
+
+    _HANDLERS: ClassVar[dict[str, Callable[["StreamDecoder", JsonObject], list[StreamEvent]]]] = {
+        "message-start": _message_start,
+        "content-start": _content,
+        "content-delta": _content,
+        "tool-plan-delta": _tool_plan,
+        "tool-call-start": _tool_call_start,
+        "tool-call-delta": _tool_call_delta,
+        "tool-call-end": _tool_call_end,
+        "citation-start": _citation,
+        "message-end": _message_end,
+    }
 
 
 def _message(event: JsonObject) -> JsonObject:

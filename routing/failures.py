@@ -29,6 +29,7 @@ class Failures:
     def failed(self, deployment: str, error: UpstreamError) -> None:
         self.reasons[deployment] = error.message[:LONGEST_REASON]
         self.errors.append(error)
+        forget_frames(error)
 
     def verdict(self) -> ClientFacing:
         """The error for the client: the upstream's own when it says more than that all are unavailable."""
@@ -41,6 +42,14 @@ class Failures:
             return self.errors[-1]
         listed = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
         return NoProviderAvailable(f"{UNAVAILABLE} ({listed})." if listed else f"{UNAVAILABLE}.")
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Of an error that is kept. Its frames know it, and with it all that the call used would be left to the garbage
+    collector, most of all when an upstream is down and there is most to do."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def failure_headers(

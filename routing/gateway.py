@@ -28,7 +28,7 @@ from routing.decisions import Decision, DecisionRing
 from routing.deployment_headers import deployment_headers
 from routing.errors import DeadlineExceeded, RequestError, ShuttingDown, UnknownModel
 from routing.estimation import Estimate, estimate
-from routing.failures import failure_headers
+from routing.failures import failure_headers, forget_frames
 from routing.payload_log import PayloadLog
 from routing.payload_log import concerns as stores_payload
 from routing.response_cache import ResponseCache, concerns
@@ -207,6 +207,7 @@ class Gateway:
             self._attempts.fail(call, won, error)
             self.settlement.broken(call, won, error)
             await sink.fail(error)
+            forget_frames(error)
             return
         usage = self.settlement.streamed(call, won)
         if call.request.include_usage and stream.usage is None and frames.endswith(DONE_FRAME):

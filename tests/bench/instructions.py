@@ -33,13 +33,15 @@ from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 CONNECTIONS = 32
 WARM_UP = 200
 PUT_OFF_S = 2.0
+Ends = bytes | tuple[bytes, ...]
+"""How the last piece of an answer ends."""
 NOBODY = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class FakeClient(asyncio.Transport):
     """A client connection without a socket; `answered` is called for each complete answer with whether it was a 200."""
 
-    def __init__(self, ends: bytes) -> None:
+    def __init__(self, ends: Ends) -> None:
         super().__init__()
         self._ends = ends
         self._status = b""
@@ -65,10 +67,14 @@ class FakeClient(asyncio.Transport):
 
 
 class Load:
-    """Calls over CONNECTIONS connections, each sending its next request as soon as it has its answer."""
+    """Calls over CONNECTIONS connections, each sending its next request as soon as it has its answer. `rest_s` is how long
+    afterwards all that was put off is done: reports, and the last connections' clearing up."""
 
-    def __init__(self, protocol: Callable[[], HttpToolsProtocol], request: bytes, ends: bytes) -> None:
+    def __init__(
+        self, protocol: Callable[[], HttpToolsProtocol], request: bytes, ends: Ends, rest_s: float = PUT_OFF_S + 0.05
+    ) -> None:
         self._request = request
+        self._rest_s = rest_s
         self._loop = asyncio.get_running_loop()
         self._left = self._running = 0
         self._done = self._loop.create_future()
@@ -81,8 +87,7 @@ class Load:
         for protocol in self._protocols:
             protocol.data_received(self._request)
         await self._done
-        # What was put off until after the answers: reports, and the last connections' clearing up.
-        await asyncio.sleep(PUT_OFF_S + 0.05)
+        await asyncio.sleep(self._rest_s)
 
     def _connected(self, protocol: HttpToolsProtocol, client: FakeClient) -> HttpToolsProtocol:
         def answered(good: bool) -> None:
@@ -100,11 +105,13 @@ class Load:
         return protocol
 
 
-def load_of(protocol: Callable[[], HttpToolsProtocol], key: str, kind: str, model: str) -> Load:
+def load_of(
+    protocol: Callable[[], HttpToolsProtocol], key: str, kind: str, model: str, rest_s: float = PUT_OFF_S + 0.05
+) -> Load:
     body = BODIES[kind].replace("gpt-4o", model).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
     request = head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
-    return Load(protocol, request, b"0\r\n\r\n" if kind == "stream" else b"}")
+    return Load(protocol, request, b"0\r\n\r\n" if kind == "stream" else b"}", rest_s)
 
 
 def count(on: bool) -> None:
@@ -132,7 +139,8 @@ def relay_protocol() -> Callable[[], HttpToolsProtocol]:
     return lambda: HttpToolsProtocol(config=config, server_state=state, app_state={})
 
 
-async def gateway_protocol() -> Callable[[], HttpToolsProtocol]:
+async def gateway_protocol(report_after_s: float = PUT_OFF_S) -> Callable[[], HttpToolsProtocol]:
+    """Under valgrind a call is so slow that hardly two would end within the time after which a gateway reports them."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     from proxy_site.asgi import worker
     from proxy_site.client_connection import GatewayProtocol, GatewayServerState
@@ -146,9 +154,8 @@ async def gateway_protocol() -> Callable[[], HttpToolsProtocol]:
     for task in asyncio.all_tasks() - before:
         task.cancel()
     await asyncio.sleep(0.1)
-    # So slow, hardly two calls would end within the time after which finished calls are reported together.
     reports = worker.gateway.settlement.reports
-    reports.later = functools.partial(asyncio.get_running_loop().call_later, PUT_OFF_S)
+    reports.later = functools.partial(asyncio.get_running_loop().call_later, report_after_s)
     state = GatewayServerState()
     return lambda: GatewayProtocol(config=config, server_state=state, app_state={})
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import uvloop
 
-from tests.bench import instructions
+from tests.bench.instructions import Load, gateway_protocol
 
 CALLS = 64
-END: Any = (b"}", b"0\r\n\r\n")
+END = (b"}", b"0\r\n\r\n")
 
 
 def request_of(key: str, body: Any) -> bytes:
@@ -27,7 +27,7 @@ def request_of(key: str, body: Any) -> bytes:
 
 
 async def leftovers(protocol: Any, key: str, body: Any) -> tuple[int, float, list[str]]:
-    load = instructions.Load(protocol, request_of(key, body), END)
+    load = Load(protocol, request_of(key, body), END, rest_s=0.1)
     async with asyncio.timeout(30):
         await load.run(CALLS)
     refused = load.bad
@@ -45,9 +45,7 @@ async def leftovers(protocol: Any, key: str, body: Any) -> tuple[int, float, lis
 
 
 async def main() -> None:
-    # Under valgrind, which it is made for, all takes fifty times as long.
-    instructions.PUT_OFF_S = 0.1
-    protocol = await instructions.gateway_protocol()
+    protocol = await gateway_protocol(report_after_s=0.01)
     cases = json.load(sys.stdin)
     found = {name: await leftovers(protocol, key, body) for name, (key, body) in cases.items()}
     await asyncio.to_thread(print, json.dumps(found), flush=True)

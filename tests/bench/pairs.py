@@ -30,18 +30,17 @@ from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
 STARTS = 6
 """Where a process happens to place its objects makes a difference too."""
+REST_S = 0.1
+"""Ten times that after which finished calls are reported."""
 ORDERS = ((0, 1), (1, 0))
 """In turn, because it matters who is started first, and who begins last has the core to itself at the end."""
 
 
 async def inside(key: str, calls: int, kind: str, model: str, results: int) -> None:
     """For each line of input: so many calls, and the microseconds of CPU that one took."""
-    from proxy_site.worker import REPORT_EVERY_S
-
-    # As the gateway does it: calls that wait longer are no longer in the processor's caches.
-    protocol = await gateway_protocol(REPORT_EVERY_S)
+    protocol = await gateway_protocol()
     gc.freeze()
-    load = load_of(protocol, key, kind, model, rest_s=5 * REPORT_EVERY_S)
+    load = load_of(protocol, key, kind, model, REST_S)
     await load.run(10 * WARM_UP)
     os.write(results, b"ready\n")
     while sys.stdin.readline():

@@ -45,7 +45,7 @@ async def leftovers(protocol: Any, key: str, body: Any) -> tuple[int, float, lis
 
 
 async def main() -> None:
-    protocol = await gateway_protocol(report_after_s=0.01)
+    protocol = await gateway_protocol()
     cases = json.load(sys.stdin)
     found = {name: await leftovers(protocol, key, body) for name, (key, body) in cases.items()}
     await asyncio.to_thread(print, json.dumps(found), flush=True)

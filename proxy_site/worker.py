@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from routing.answer_store import AnswerStore
 
 CLEAR_S = 5.0
-REPORT_EVERY_S = 0.01
+REPORT_EVERY_S = 0.002
 """Finished calls are told to metrics, log and pages together, this often."""
 
 logger = logging.getLogger("llm_proxy.proxy_site.worker")

@@ -1,12 +1,15 @@
 """Whether a change makes a call cheaper, in CPU time, to one part in a hundred on a host whose speed moves by a fifth.
 
-    python -m tests.bench.pairs [--against REVISION] [--stream] [--model claude-bench] [--rounds 4] [--calls 1500]
+    python -m tests.bench.pairs [--against REVISION|relay] [--stream] [--model claude-bench] [--rounds 4] [--calls 1500]
 
 The gateway's path of this working tree and that of another revision (HEAD by default) run at the same time on the same
 core, so that whatever the host does it does to both. Each round takes both so many calls; the figure is the median over
 the rounds of the ratio of their CPU times, with its quartiles. Clients are objects in the process, as in
 `tests.bench.instructions`, so the kernel's part is that of the upstream's connections only. The two revisions must share
 a database's schema, and what this takes from `tests.bench`. Needs git, and a second core for the upstream.
+
+`--against relay` compares with the bare relay instead; the gateway then does all that it does once a second as well, and
+books its calls.
 """
 
 import argparse
@@ -25,7 +28,7 @@ from pathlib import Path
 import uvloop
 
 from tests.bench.compare import pinned, program
-from tests.bench.instructions import WARM_UP, gateway_protocol, load_of, seeded
+from tests.bench.instructions import WARM_UP, gateway_protocol, load_of, relay_protocol, seeded
 from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
 STARTS = 6
@@ -36,10 +39,13 @@ ORDERS = ((0, 1), (1, 0))
 """In turn, because it matters who is started first, and who begins last has the core to itself at the end."""
 
 
-async def inside(key: str, calls: int, kind: str, model: str, results: int) -> None:
+async def inside(case: str, key: str, calls: int, kind: str, model: str, results: int) -> None:
     """For each line of input: so many calls, and the microseconds of CPU that one took."""
-    protocol = await gateway_protocol()
-    gc.freeze()
+    if case == "relay":
+        protocol = relay_protocol()
+    else:
+        protocol = await gateway_protocol(periodic=case == "whole gateway")
+        gc.freeze()
     load = load_of(protocol, key, kind, model, REST_S)
     await load.run(10 * WARM_UP)
     os.write(results, b"ready\n")
@@ -56,12 +62,24 @@ async def inside(key: str, calls: int, kind: str, model: str, results: int) -> N
 
 
 class Side:
-    """One revision's process."""
+    """One revision's process, or the relay's."""
 
-    def __init__(self, checkout: Path, gateway: GatewayProcess, key: str, options: argparse.Namespace) -> None:
+    def __init__(
+        self, case: str, checkout: Path, gateway: GatewayProcess, key: str, options: argparse.Namespace
+    ) -> None:
         reading, writing = os.pipe()
         kind = "stream" if options.stream else "chat"
-        command = [sys.executable, __file__, "--inside", key, str(options.calls), kind, options.model, str(writing)]
+        command = [
+            sys.executable,
+            __file__,
+            "--inside",
+            case,
+            key,
+            str(options.calls),
+            kind,
+            options.model,
+            str(writing),
+        ]
         self._process = subprocess.Popen(
             pinned(0, command),
             cwd=checkout,
@@ -120,22 +138,25 @@ def main() -> None:
     parser.add_argument("--model", default="gpt-4o", help="claude-bench is translated from Anthropic's dialect")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--calls", type=int, default=1500)
-    parser.add_argument("--inside", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        key, calls, kind, model, results = options.inside
-        uvloop.run(inside(key, int(calls), kind, model, int(results)))
+        case, key, calls, kind, model, results = options.inside
+        uvloop.run(inside(case, key, int(calls), kind, model, int(results)))
         return
     upstream = free_port()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         command = [sys.executable, "-m", "tests.bench.upstream", str(upstream), "50"]
         stack.enter_context(program(command, upstream, core=1))
-        checkouts = [stack.enter_context(checkout_of(options.against, Path(name) / "checkout")), ROOT]
+        with_relay = options.against == "relay"
+        cases = ("relay", "whole gateway") if with_relay else ("gateway", "gateway")
+        other = ROOT if with_relay else stack.enter_context(checkout_of(options.against, Path(name) / "checkout"))
+        os.environ["BENCH_UPSTREAM"] = f"http://127.0.0.1:{upstream}/v1/chat/completions"
         gateways = [seeded(Path(name) / f"data{number}", upstream) for number in range(2)]
         for title, limited in (("unlimited key", False), ("limited and budgeted key", True)):
             starts = [
-                partial(Side, checkout, gateway, key if limited else gateway.key, options)
-                for checkout, (gateway, key) in zip(checkouts, gateways, strict=True)
+                partial(Side, case, checkout, gateway, key if limited else gateway.key, options)
+                for case, checkout, (gateway, key) in zip(cases, (other, ROOT), gateways, strict=True)
             ]
             found = list(pairs(starts, options.rounds))
             low, median, high = statistics.quantiles([after / before for before, after in found], n=4)

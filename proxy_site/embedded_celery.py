@@ -27,6 +27,7 @@ logger = logging.getLogger("llm_proxy.proxy_site.embedded_celery")
 RESTART_AFTER_S = 5.0
 BEAT_TICK_S = 1
 """The longest sleep of beat, and so of stopping it."""
+CHANGES_EVERY_S = 5.0
 
 
 class EmbeddedWork:
@@ -140,13 +141,26 @@ class _WorkerThread(_Restarted):
         return self.is_alive() and bool(worker_state.reserved_requests)
 
 
+class _CalmScheduler(DatabaseScheduler):  # type: ignore[misc] # without types
+    """Asks the database for changes of the schedule now and then, not at each tick: that was most of what beat cost."""
+
+    _asked_at = -CHANGES_EVERY_S
+
+    def schedule_changed(self) -> bool:
+        now = time.monotonic()
+        if now - self._asked_at < CHANGES_EVERY_S:
+            return False
+        self._asked_at = now
+        return bool(super().schedule_changed())
+
+
 class _BeatThread(_Restarted):
     def __init__(self, app: Celery) -> None:
         super().__init__(app, "celery-beat")
         self._service: Service | None = None
 
     def work(self) -> None:
-        self._service = Service(app=self._app, max_interval=BEAT_TICK_S, scheduler_cls=DatabaseScheduler)
+        self._service = Service(app=self._app, max_interval=BEAT_TICK_S, scheduler_cls=_CalmScheduler)
         # Remote control needs a broker that other processes reach.
         self._service.remote_control = False  # type: ignore[attr-defined]
         if not self._stopping.is_set():

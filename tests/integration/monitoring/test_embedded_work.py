@@ -10,7 +10,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 
 from monitoring.logs import current_request_id
 from proxy_site.celery import app
-from proxy_site.embedded_celery import EmbeddedWork
+from proxy_site.embedded_celery import BEAT_TICK_S, CHANGES_EVERY_S, EmbeddedWork
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +64,14 @@ def test_schedules_of_the_database_run_and_everything_ends_cleanly(work):
     assert work.stop()
     assert time.monotonic() - began < 5
     assert not {"celery-worker", "celery-beat"} & {thread.name for thread in threading.enumerate()}
+
+
+def test_a_schedule_that_changes_is_followed_by_beat_as_it_runs(work):
+    work.start()
+    until(lambda: "celery-beat" in {thread.name for thread in threading.enumerate()})
+    time.sleep(2 * BEAT_TICK_S)
+    schedule("tests.note")
+    until(lambda: seen, within_s=3 * CHANGES_EVERY_S)
 
 
 @pytest.mark.parametrize("work", [False], indirect=True)

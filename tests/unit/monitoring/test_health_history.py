@@ -169,7 +169,7 @@ def test_workers_read_what_changed_and_what_operators_asked(openai):
     first = read_news(None, None)
     (state,) = first.health
     assert (state.provider_id, state.deployment_id, state.status, state.passed) == (openai.pk, None, "healthy", True)
-    assert first.fresh == 1
+    assert state.fresh_until > timezone.now()
     (start,) = first.requests
     assert start.action == ""
     assert request_reset(["openai"]) == ["openai/gpt-4"]
@@ -185,8 +185,11 @@ def test_resetting_an_unknown_provider_says_so(openai):
 
 def test_clearing_the_cache_ends_freshness(openai):
     saw(openai, True, timezone.now().timestamp())
+    since = timezone.now()
     assert clear_health_cache() == 1
-    assert read_news(None, None).fresh == 0
+    # Workers ask for what has changed.
+    (state,) = read_news(since, None).health
+    assert state.fresh_until <= timezone.now()
     assert clear_health_cache() == 0
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from monitoring.breaker import BreakerState
 from monitoring.event_recorder import EventRecorder
@@ -24,9 +25,9 @@ def states() -> UpstreamStates:
     return states
 
 
-def news(status="healthy", *, passed=True, second=0.0, deployment_id=None, provider_id=1) -> News:
-    at = T0 + timedelta(seconds=second)
-    return News([HealthNews(provider_id, deployment_id, status, passed, at, at, at)], [], 1)
+def news(status="healthy", *, passed=True, second=0.0, deployment_id=None, provider_id=1, fresh_s=30.0) -> News:
+    at, fresh_until = T0 + timedelta(seconds=second), timezone.now() + timedelta(seconds=fresh_s)
+    return News([HealthNews(provider_id, deployment_id, status, passed, at, at, fresh_until)], [])
 
 
 def refresher(states, *answers) -> HealthRefresher:
@@ -36,7 +37,7 @@ def refresher(states, *answers) -> HealthRefresher:
 
     def read(since, after):
         asked.append((since, after))
-        answer = waiting.pop(0) if waiting else News([], [], 0)
+        answer = waiting.pop(0) if waiting else News([], [])
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -55,6 +56,15 @@ async def test_a_poll_brings_health_into_the_states(states):
     await refresher_.refresh()
     assert healths(states) == ["unhealthy", "unhealthy", "unknown"]
     assert [candidate.bar for candidate in states.candidates([ONE, TWO])] == ["unhealthy"] * 2
+
+
+async def test_results_are_fresh_until_their_time_is_over_or_they_are_cleared(states):
+    answers = [news(), news(provider_id=2), news(provider_id=3, fresh_s=-1.0), news(deployment_id=2), news(fresh_s=0.0)]
+    refresher_ = refresher(states, *answers)
+    for _ in range(4):
+        await refresher_.refresh()
+    assert refresher_.fresh_results == 2
+    await refresher_.refresh()
     assert refresher_.fresh_results == 1
 
 
@@ -64,7 +74,7 @@ async def test_a_deployments_own_health_stays_its_own(states):
 
 
 async def test_polls_ask_only_for_what_is_new(states):
-    refresher_ = refresher(states, news(second=100), News([], [OperatorNews(9, "", None)], 0), news(second=200))
+    refresher_ = refresher(states, news(second=100), News([], [OperatorNews(9, "", None)]), news(second=200))
     for _ in range(3):
         await refresher_.refresh()
     newest = T0 + timedelta(seconds=100)
@@ -108,7 +118,7 @@ async def test_two_passes_after_the_opening_allow_a_trial_and_close_nothing(stat
 async def test_operators_reach_every_worker(states):
     open_breaker(states)
     asked = [OperatorNews(5, "reset", None)]
-    refresher_ = refresher(states, News([], asked, 0), News([], [OperatorNews(6, "hold_open", 2)], 0))
+    refresher_ = refresher(states, News([], asked), News([], [OperatorNews(6, "hold_open", 2)]))
     await refresher_.refresh()
     assert state_of(states) is BreakerState.CLOSED
     await refresher_.refresh()

@@ -6,6 +6,9 @@ from typing import NamedTuple, Protocol
 from accounts.limits import RuleState, SlidingWindow, divided
 from accounts.records import LimitRule
 
+REMEMBERED_AT_MOST = 20_000
+"""Keys whose rules have been looked up."""
+
 
 class Taken(NamedTuple):
     """Let through. `states` and `buckets` are in the order of the rules."""
@@ -53,42 +56,48 @@ class MemoryLimitStore:
 
     def __init__(self, clock_us: "Clock", *, parts: int = 1) -> None:
         self._clock_us = clock_us
-        self.parts = parts
+        self._parts = parts
         self._windows: dict[tuple[str, str, int], SlidingWindow] = {}
         self._running: dict[str, set[str]] = {}
+        self._counters: dict[int, tuple[Sequence[LimitRule], tuple[Counter, ...]]] = {}
+        """By the identity of a key's rules, which are kept so that it can pass to no others."""
+
+    @property
+    def parts(self) -> int:
+        return self._parts
+
+    @parts.setter
+    def parts(self, parts: int) -> None:
+        self._parts = parts
+        self._counters.clear()
 
     async def take(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
         return self.take_now(rules, tokens=tokens, call_id=call_id)
 
     def take_now(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
         now = self._clock_us()
-        asked: list[tuple[LimitRule, int, SlidingWindow | None, int, int]] = []
-        for rule in rules:
-            limit = self._limit(rule)
-            if rule.kind == "concurrency":
-                if len(self._running.get(rule.scope, ())) >= limit:
-                    return self._refusal(rules, tokens, now)
-                asked.append((rule, limit, None, 0, 1))
-            else:
-                window = self._window(rule)
-                amount = 1 if rule.kind == "requests" else tokens
-                bucket = window.step_for(amount, limit, now)
-                if bucket is None:
-                    return self._refusal(rules, tokens, now)
-                asked.append((rule, limit, window, bucket, amount))
-        states: list[RuleState] = []
+        known = self._counters.get(id(rules))
+        counters = known[1] if known is not None else self._remember(rules)
         buckets: list[int] = []
-        for rule, limit, counted, bucket, amount in asked:
-            if counted is None:
-                running = self._running.setdefault(rule.scope, set())
+        for scope, window, limit, of_tokens in counters:
+            if window is None:
+                bucket = 0 if len(self._running.get(scope, ())) < limit else None
+            else:
+                bucket = window.step_for(tokens if of_tokens else 1, limit, now)
+            if bucket is None:
+                return self._refusal(rules, tokens, now)
+            buckets.append(bucket)
+        states: list[RuleState] = []
+        for (scope, window, limit, of_tokens), bucket in zip(counters, buckets, strict=True):
+            if window is None:
+                running = self._running.setdefault(scope, set())
                 running.add(call_id)
                 states.append(RuleState(limit, limit - len(running), 0.0))
             else:
-                counted.count(bucket, amount)
-                reset_us = counted.leaves_us(bucket) - now
+                window.count(bucket, tokens if of_tokens else 1)
+                reset_us = window.leaves_us(bucket) - now
                 # Here and below: the class's own constructor costs twice as much.
-                states.append(tuple.__new__(RuleState, (limit, limit - counted.total, reset_us / 1e6)))
-            buckets.append(bucket)
+                states.append(tuple.__new__(RuleState, (limit, limit - window.total, reset_us / 1e6)))
         return tuple.__new__(Taken, (tuple(states), tuple(buckets)))
 
     def settle(self, hold: Hold, tokens: int) -> None:
@@ -117,9 +126,22 @@ class MemoryLimitStore:
             window.advance(now)
             if window.empty:
                 del self._windows[name]
+                # Where it is remembered, calls would be counted where nobody else looks.
+                self._counters.clear()
+
+    def _remember(self, rules: Sequence[LimitRule]) -> "tuple[Counter, ...]":
+        if len(self._counters) >= REMEMBERED_AT_MOST:
+            self._counters.clear()
+        counters = tuple([self._counter(rule) for rule in rules])
+        self._counters[id(rules)] = (rules, counters)
+        return counters
+
+    def _counter(self, rule: LimitRule) -> "Counter":
+        window = None if rule.kind == "concurrency" else self._window(rule)
+        return rule.scope, window, self._limit(rule), rule.kind == "tokens"
 
     def _limit(self, rule: LimitRule) -> int:
-        return rule.limit if self.parts == 1 else divided(rule.limit, self.parts)
+        return rule.limit if self._parts == 1 else divided(rule.limit, self._parts)
 
     def _refusal(self, rules: Sequence[LimitRule], tokens: int, now: int) -> Refused:
         """The rule to wait for longest: one that is never satisfied, else the latest, else a running call's end."""
@@ -154,6 +176,10 @@ class MemoryLimitStore:
         if window is None:
             window = self._windows[name] = SlidingWindow(rule.window_s)
         return window
+
+
+Counter = tuple[str, SlidingWindow | None, int, bool]
+"""What a rule comes to: its scope, its window (None: concurrency), its limit here, and whether tokens are counted."""
 
 
 class Clock(Protocol):

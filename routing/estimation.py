@@ -116,19 +116,20 @@ def may_fill_window(request: ClientRequest) -> bool:
     # A prompt that OpenAI keeps is named here; a tool that the provider runs adds what it found.
     if type(body.get("prompt")) is dict or not all(map(_is_own_tool, body.get("tools") or ())):
         return True
-    return any(message.get("audio") or _has_unmeasured(message.get("content")) for message in body["messages"])
+    # A loop of its own: most messages are plain text, and a generator costs more than looking at them.
+    for message in body["messages"]:
+        content = message.get("content")
+        if message.get("audio") or (type(content) is list and not all(map(_is_measured, content))):
+            return True
+    return False
 
 
 def _is_own_tool(tool: Any) -> bool:
     return type(tool) is dict and tool.get("type") in OWN_TOOLS
 
 
-def _has_unmeasured(content: Any) -> bool:
-    return type(content) is list and not all(type(part) is str or _is_measured(part) for part in content)
-
-
 def _is_measured(part: Any) -> bool:
-    return type(part) is dict and part.get("type") in MEASURED_PARTS
+    return type(part) is str or (type(part) is dict and part.get("type") in MEASURED_PARTS)
 
 
 def most_output_at(output: int | None, largest: int | None) -> int:

@@ -212,3 +212,23 @@ async def test_a_killed_workers_places_come_free_and_a_live_ones_do_not(redis_ur
 
         assert isinstance(await bench.store.take([RUNNING], tokens=0, call_id="third"), Taken)
         assert isinstance(await bench.store.take([RUNNING], tokens=0, call_id="fourth"), Refused)
+
+
+def test_keys_of_a_team_count_in_one_window_also_after_it_was_forgotten_in_memory() -> None:
+    memory = InMemory()
+    one, another = [TEAM], [TEAM]
+    assert isinstance(memory.store.take_now(one, tokens=0, call_id="a"), Taken)
+    memory.now += 60_000_000
+    memory.store.sweep()
+    for number in range(TEAM.limit):
+        assert isinstance(memory.store.take_now(another, tokens=0, call_id=f"b{number}"), Taken)
+    assert isinstance(memory.store.take_now(one, tokens=0, call_id="c"), Refused)
+
+
+def test_limits_in_memory_are_divided_among_workers_from_then_on() -> None:
+    memory = InMemory()
+    rules = [LimitRule(scope="key:9", kind="requests", limit=4, window_s=6)]
+    assert isinstance(memory.store.take_now(rules, tokens=0, call_id="a"), Taken)
+    memory.store.parts = 2
+    assert isinstance(memory.store.take_now(rules, tokens=0, call_id="b"), Taken)
+    assert isinstance(memory.store.take_now(rules, tokens=0, call_id="c"), Refused)

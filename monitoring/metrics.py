@@ -196,10 +196,9 @@ def _histogram(store: MetricStore, metric: str, buckets: Sequence[float], *label
     return tuple(store.slot(metric, *labels, bound) for bound in bounds)
 
 
-def _add(numbers: "memoryview[float]", slots: tuple[int, ...], counts: list[int], total: float) -> None:
-    for bucket, count in enumerate(counts):
-        if count:
-            numbers[slots[bucket]] += count
+def _add(numbers: "memoryview[float]", slots: tuple[int, ...], counts: Mapping[int, int], total: float) -> None:
+    for bucket, count in counts.items():
+        numbers[slots[bucket]] += count
     numbers[slots[-1]] += total
 
 

@@ -13,7 +13,8 @@ from monitoring.metric_names import LATENCY_BUCKETS_S, OVERHEAD_BUCKETS_S
 
 class Tally:
     """The calls of one provider, endpoint and status that ended in the same second of Unix time. `durations`,
-    `first_tokens` and `overheads` count them by bucket, with one more for what exceeds all of these."""
+    `first_tokens` and `overheads` count them by the number of their bucket, only those that hold any; behind the last
+    bucket is one more, for what exceeds all of these."""
 
     __slots__ = (
         "cache_hits", "cached", "calls", "cost_nano_usd", "duration_s", "durations", "endpoint", "first_token_s",
@@ -27,9 +28,9 @@ class Tally:
         self.second = second
         self.calls = self.input = self.output = self.cached = self.reasoning = self.cost_nano_usd = self.cache_hits = 0
         self.duration_s = self.first_token_s = self.overhead_s = 0.0
-        self.durations = [0] * (len(LATENCY_BUCKETS_S) + 1)
-        self.first_tokens = [0] * (len(LATENCY_BUCKETS_S) + 1)
-        self.overheads = [0] * (len(OVERHEAD_BUCKETS_S) + 1)
+        self.durations: dict[int, int] = {}
+        self.first_tokens: dict[int, int] = {}
+        self.overheads: dict[int, int] = {}
 
 
 def tallies(calls: Iterable[FinishedCall]) -> Collection[Tally]:
@@ -42,13 +43,16 @@ def tallies(calls: Iterable[FinishedCall]) -> Collection[Tally]:
         tally.calls += 1
         seconds = call.duration_s
         tally.duration_s += seconds
-        tally.durations[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        counts, bucket = tally.durations, bisect_left(LATENCY_BUCKETS_S, seconds)
+        counts[bucket] = counts.get(bucket, 0) + 1
         if (first := call.first_token_s) is not None:
             tally.first_token_s += first
-            tally.first_tokens[bisect_left(LATENCY_BUCKETS_S, first)] += 1
+            counts, bucket = tally.first_tokens, bisect_left(LATENCY_BUCKETS_S, first)
+            counts[bucket] = counts.get(bucket, 0) + 1
         if (overhead := call.overhead_s) is not None:
             tally.overhead_s += overhead
-            tally.overheads[bisect_left(OVERHEAD_BUCKETS_S, overhead)] += 1
+            counts, bucket = tally.overheads, bisect_left(OVERHEAD_BUCKETS_S, overhead)
+            counts[bucket] = counts.get(bucket, 0) + 1
         tally.input += call.input_tokens
         tally.output += call.output_tokens
         tally.cached += call.cached_tokens

@@ -70,7 +70,7 @@ class Traffic:
             row[COST] += tally.cost_nano_usd
             row[DURATION] += tally.duration_s
             row[FIRST] += tally.first_token_s
-            row[FIRST_COUNT] += sum(tally.first_tokens)
+            row[FIRST_COUNT] += sum(tally.first_tokens.values())
             row[CACHE_HITS] += tally.cache_hits
 
     def _row(self, second: int, provider: str) -> Row:

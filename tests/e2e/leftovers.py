@@ -16,7 +16,7 @@ import uvloop
 
 from tests.bench.instructions import Load, gateway_protocol
 
-CALLS = 64
+CALLS = 40
 END = (b"}", b"0\r\n\r\n")
 
 

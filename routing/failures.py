@@ -47,7 +47,8 @@ class Failures:
 def forget_frames(error: BaseException | None) -> None:
     """Of an error that is kept. Its frames know it, and with it all that the call used would be left to the garbage
     collector, most of all when an upstream is down and there is most to do."""
-    while error is not None:
+    # One without frames has been here before, which also ends a chain that comes back to itself.
+    while error is not None and error.__traceback__ is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 

@@ -58,3 +58,14 @@ def test_a_model_that_nobody_has_is_not_found():
     assert failures.verdict() is failures.errors[1]
     failures.skipped("c", "breaker_open")
     assert failures.verdict().status == 503
+
+
+def test_an_error_that_is_kept_forgets_its_frames_also_when_causes_come_back_to_themselves():
+    first, second = ServerFailed("first"), Overloaded("second")
+    for error, cause in ((first, None), (second, first)):
+        with pytest.raises(type(error)):
+            raise error from cause
+    first.__cause__ = second
+    assert first.__traceback__ is not None
+    Failures().failed("one", second)
+    assert (first.__traceback__, second.__traceback__) == (None, None)

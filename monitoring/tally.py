@@ -5,6 +5,7 @@ number stands for all of them, in the metrics as on the live page.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from monitoring.finished_call import FinishedCall
@@ -28,9 +29,9 @@ class Tally:
         self.second = second
         self.calls = self.input = self.output = self.cached = self.reasoning = self.cost_nano_usd = self.cache_hits = 0
         self.duration_s = self.first_token_s = self.overhead_s = 0.0
-        self.durations: dict[int, int] = {}
-        self.first_tokens: dict[int, int] = {}
-        self.overheads: dict[int, int] = {}
+        self.durations: defaultdict[int, int] = defaultdict(int)
+        self.first_tokens: defaultdict[int, int] = defaultdict(int)
+        self.overheads: defaultdict[int, int] = defaultdict(int)
 
 
 def tallies(calls: Iterable[FinishedCall]) -> Collection[Tally]:
@@ -43,16 +44,13 @@ def tallies(calls: Iterable[FinishedCall]) -> Collection[Tally]:
         tally.calls += 1
         seconds = call.duration_s
         tally.duration_s += seconds
-        counts, bucket = tally.durations, bisect_left(LATENCY_BUCKETS_S, seconds)
-        counts[bucket] = counts.get(bucket, 0) + 1
+        tally.durations[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
         if (first := call.first_token_s) is not None:
             tally.first_token_s += first
-            counts, bucket = tally.first_tokens, bisect_left(LATENCY_BUCKETS_S, first)
-            counts[bucket] = counts.get(bucket, 0) + 1
+            tally.first_tokens[bisect_left(LATENCY_BUCKETS_S, first)] += 1
         if (overhead := call.overhead_s) is not None:
             tally.overhead_s += overhead
-            counts, bucket = tally.overheads, bisect_left(OVERHEAD_BUCKETS_S, overhead)
-            counts[bucket] = counts.get(bucket, 0) + 1
+            tally.overheads[bisect_left(OVERHEAD_BUCKETS_S, overhead)] += 1
         tally.input += call.input_tokens
         tally.output += call.output_tokens
         tally.cached += call.cached_tokens

@@ -33,6 +33,7 @@ from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 CONNECTIONS = 32
 WARM_UP = 200
 PUT_OFF_S = 2.0
+REST_S = PUT_OFF_S + 0.05
 Ends = bytes | tuple[bytes, ...]
 """How the last piece of an answer ends."""
 NOBODY = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -71,7 +72,7 @@ class Load:
     afterwards all that was put off is done: reports, and the last connections' clearing up."""
 
     def __init__(
-        self, protocol: Callable[[], HttpToolsProtocol], request: bytes, ends: Ends, rest_s: float = PUT_OFF_S + 0.05
+        self, protocol: Callable[[], HttpToolsProtocol], request: bytes, ends: Ends, rest_s: float = REST_S
     ) -> None:
         self._request = request
         self._rest_s = rest_s
@@ -105,12 +106,13 @@ class Load:
         return protocol
 
 
-def load_of(
-    protocol: Callable[[], HttpToolsProtocol], key: str, kind: str, model: str, rest_s: float = PUT_OFF_S + 0.05
-) -> Load:
-    body = BODIES[kind].replace("gpt-4o", model).encode()
+def request_of(key: str, body: bytes) -> bytes:
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-    request = head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
+    return head + b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
+
+
+def load_of(protocol: Callable[[], HttpToolsProtocol], key: str, kind: str, model: str, rest_s: float = REST_S) -> Load:
+    request = request_of(key, BODIES[kind].replace("gpt-4o", model).encode())
     return Load(protocol, request, b"0\r\n\r\n" if kind == "stream" else b"}", rest_s)
 
 
@@ -155,8 +157,9 @@ async def gateway_protocol(
     config.load()
     before = asyncio.all_tasks()
     await worker.open()
-    for task in () if periodic else asyncio.all_tasks() - before:
-        task.cancel()
+    if not periodic:
+        for task in asyncio.all_tasks() - before:
+            task.cancel()
     await asyncio.sleep(0.1)
     if report_after_s is not None:
         reports = worker.gateway.settlement.reports

@@ -34,7 +34,7 @@ from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 STARTS = 6
 """Where a process happens to place its objects makes a difference too."""
 REST_S = 0.1
-"""Ten times that after which finished calls are reported."""
+"""Long enough that all finished calls are reported."""
 ORDERS = ((0, 1), (1, 0))
 """In turn, because it matters who is started first, and who begins last has the core to itself at the end."""
 

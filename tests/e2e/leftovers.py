@@ -14,20 +14,15 @@ from typing import Any
 
 import uvloop
 
-from tests.bench.instructions import Load, gateway_protocol
+from tests.bench.instructions import Load, gateway_protocol, request_of
 
 CALLS = 40
 END = (b"}", b"0\r\n\r\n")
 
 
-def request_of(key: str, body: Any) -> bytes:
-    data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\n"
-    return f"{head}content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
-
-
 async def leftovers(protocol: Any, key: str, body: Any) -> tuple[int, float, list[str]]:
-    load = Load(protocol, request_of(key, body), END, rest_s=0.1)
+    sent = body if isinstance(body, str) else json.dumps(body)
+    load = Load(protocol, request_of(key, sent.encode()), END, rest_s=0.1)
     async with asyncio.timeout(30):
         await load.run(CALLS)
     refused = load.bad

@@ -56,6 +56,7 @@ async def test_a_poll_brings_health_into_the_states(states):
     await refresher_.refresh()
     assert healths(states) == ["unhealthy", "unhealthy", "unknown"]
     assert [candidate.bar for candidate in states.candidates([ONE, TWO])] == ["unhealthy"] * 2
+    assert refresher_.fresh_results == 1
 
 
 async def test_results_are_fresh_until_their_time_is_over_or_they_are_cleared(states):

@@ -22,7 +22,7 @@ from providers.content_encoding import Inflater, inflater, next_inflated
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
 from providers.http1.dialing import parse_proxy
 from providers.resolution import Resolve, admitted_addresses, check_literal, system_resolve
-from providers.transport import Endpoint, UpstreamRequest, UpstreamResponse
+from providers.transport import Consumer, Endpoint, UpstreamRequest, UpstreamResponse, forward_chunks
 
 HEADER_LIMIT_BYTES: Final = 64 * 1024
 SKIPPED: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
@@ -184,6 +184,9 @@ class AiohttpResponse:
         if self._inflater is not None:
             return await self._inflated(self._inflater, timeout_s)
         return await self._raw(timeout_s)
+
+    async def forward(self, consumer: Consumer, timeout_s: float) -> bool:
+        return await forward_chunks(self.chunk, consumer, timeout_s)
 
     async def read(self, *, limit: int, timeout_s: float) -> bytes:
         deadline = self._loop.time() + timeout_s

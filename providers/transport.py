@@ -12,7 +12,7 @@ returns the connection to the pool; closing it earlier closes the socket at once
 the upstream within milliseconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -59,6 +59,10 @@ class UpstreamRequest(NamedTuple):
         return f"UpstreamRequest({self.method} {self.path})"
 
 
+Consumer = Callable[[bytes], bool]
+"""Takes a piece of a body; False when it wants no more for now."""
+
+
 class UpstreamResponse(Protocol):
     """An answer whose headers have arrived. Header names are lower case; of repeated headers the last one wins."""
 
@@ -68,6 +72,11 @@ class UpstreamResponse(Protocol):
     async def chunk(self, timeout_s: float) -> bytes:
         """The next piece of the body as it arrives, never empty, or `b""` at its end. One caller at a time; a cancelled
         call loses nothing and may be repeated, a failed one has closed the connection."""
+
+    async def forward(self, consumer: Consumer, timeout_s: float) -> bool:
+        """Gives `consumer` each further piece as soon as it has arrived, without waking this task where the client can.
+        True when the consumer wants no more for now, False at the body's end. Otherwise like `chunk`, the silence that
+        may last `timeout_s` being counted from piece to piece; what a consumer raises is raised here."""
 
     async def read(self, *, limit: int, timeout_s: float) -> bytes:
         """The whole rest of the body, in `timeout_s` altogether; `BadAnswer` when it is longer than `limit` bytes."""
@@ -81,3 +90,11 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Closes every connection; calls still running fail."""
+
+
+async def forward_chunks(chunk: Callable[[float], Awaitable[bytes]], consumer: Consumer, timeout_s: float) -> bool:
+    """`UpstreamResponse.forward` for bodies that come piece by piece."""
+    while data := await chunk(timeout_s):
+        if not consumer(data):
+            return True
+    return False

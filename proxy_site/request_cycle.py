@@ -159,13 +159,19 @@ class RequestCycle(RequestResponseCycle):
         framing = CHUNKED if self.chunked_encoding else b""
         self.transport.write(b"".join((STATUS_LINE[200], date, headers, framing, self._ending(headers))))
 
-    async def write(self, data: bytes) -> None:
-        """A piece of that response; waits while the client is slow to read."""
+    def push(self, data: bytes) -> bool:
+        """A piece of that response, never empty; False, and nothing is written, while the client is slow to read."""
         if self.flow.write_paused:
-            await self.flow.drain()
+            return False
         # What comes after the end would be taken for the next answer.
         if not self.disconnected and not self.response_complete:
             self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked_encoding else data)
+        return True
+
+    async def write(self, data: bytes) -> None:
+        """A piece of that response; waits while the client is slow to read."""
+        while not self.push(data):
+            await self.flow.drain()
 
     async def end(self, data: bytes) -> None:
         """The last piece, possibly empty."""

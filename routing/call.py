@@ -28,9 +28,15 @@ Interruption = Literal["client_gone", "deadline", "shutdown"]
 
 
 class ClientSink(Protocol):
-    """Where an answer goes: an HTTP response or frames of a WebSocket. `started` once a stream has been committed."""
+    """Where an answer goes: an HTTP response or frames of a WebSocket. `started` once a stream has been committed.
+
+    `push` is `write` for those who must not wait: it writes at once, or nothing at all and returns False because the
+    client is slow to read. None where every frame has to go by `write`."""
 
     started: bool
+
+    @property
+    def push(self) -> Callable[[bytes], bool] | None: ...
 
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         """Calls `gone` should the client leave; the returned callable ends that."""

@@ -14,7 +14,7 @@ from accounts.header_lines import HeaderLines
 from accounts.records import Principal
 from monitoring.upstream_state import UpstreamStates
 from providers.adapters.base import ClientStream, Delivered
-from providers.errors import StreamTruncated, UpstreamError
+from providers.errors import UpstreamError
 from providers.identity_cache import IdentityCache
 from providers.transport import Transport
 from providers.types import ClientRequest
@@ -33,6 +33,7 @@ from routing.payload_log import PayloadLog
 from routing.payload_log import concerns as stores_payload
 from routing.response_cache import ResponseCache, concerns
 from routing.settlement import Settlement
+from routing.streaming import pass_on
 from routing.summaries import Summariser
 from routing.table import Route, RoutingTable
 from routing.table_refresh import TableRefresher
@@ -190,19 +191,8 @@ class Gateway:
         assert response is not None
         if not sink.started:
             await sink.start(self._head(call))
-        patience = idle_timeout(won.attempt.deployment)
-        frames = won.frames
         try:
-            while not stream.ended:
-                if frames:
-                    await sink.write(frames)
-                    call.written_at = time.monotonic()
-                if stream.failure is not None:
-                    raise stream.failure
-                data = await response.chunk(patience)
-                frames = stream.feed(data) if data else stream.close()
-                if not data and not stream.ended and stream.failure is None:
-                    raise StreamTruncated("The provider's stream ended too early.")
+            frames = await pass_on(call, stream, response, won.frames, idle_timeout(won.attempt.deployment))
         except UpstreamError as error:
             self._attempts.fail(call, won, error)
             self.settlement.broken(call, won, error)

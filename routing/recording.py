@@ -11,7 +11,9 @@ from routing.estimation import count_tokens
 
 
 class PassingSink:
-    """A sink in front of another."""
+    """A sink in front of another, which sees all that is written."""
+
+    push = None
 
     def __init__(self, inner: ClientSink) -> None:
         self._inner = inner

@@ -25,6 +25,8 @@ class SocketSink:
     """`send` waits while the reader is slow, and with it the upstream: nothing piles up here. Raises OSError when the
     client is gone, which ends the call as if it had been told so."""
 
+    push = None
+
     def __init__(self, generation_id: str, request_id: str, send: SendText) -> None:
         self.started = False
         self.ended = False

@@ -79,6 +79,8 @@ class _Collector:
         text = answer["choices"][0]["message"].get("content")
         return text.strip() or None if isinstance(text, str) else None
 
+    push = None
+
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
 

@@ -1,5 +1,8 @@
 """One connection: parser events in, flow control both ways, one timer. It carries one call at a time.
 
+What arrives lies in `pieces` until it is taken, or goes to a *consumer* at once: a stream whose client keeps up then passes
+without a future, a wake-up and a step of a task for each of its events.
+
 The timer is armed lazily: a deadline is an attribute, and one handle looks at it when it fires, at most `TICK_S` ahead.
 So a deadline that moves later, which is what nearly all do, costs an assignment.
 """
@@ -11,6 +14,7 @@ from typing import Any, Final, cast
 import httptools
 
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
+from providers.transport import Consumer
 
 HEADER_LIMIT_BYTES: Final = 64 * 1024
 """For the header block, and for whatever else may stand between two pieces of the body: interim answers, chunk
@@ -40,11 +44,13 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_buffered",
+        "_consumer",
         "_fields",
         "_gap",
         "_head_only",
         "_keep",
         "_loop",
+        "_patience_s",
         "_paused",
         "_pending",
         "_phase",
@@ -83,6 +89,8 @@ class Connection(asyncio.Protocol):
         self._keep = self._head_only = self._paused = self._write_paused = False
         self._pending: memoryview | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._consumer: Consumer | None = None
+        self._patience_s = 0.0
         self.deadline = NEVER
         self._phase = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -111,6 +119,16 @@ class Connection(asyncio.Protocol):
             self._schedule()
         waiter = self._waiter = self._loop.create_future()
         return waiter
+
+    async def pour(self, consumer: Consumer, patience_s: float) -> bool:
+        """What arrives goes to `consumer` at once, until it wants no more (True), or something else happens that is to be
+        looked at (False). Between two pieces at most `patience_s` may pass."""
+        self._consumer, self._patience_s = consumer, patience_s
+        try:
+            await self.wait(self._loop.time() + patience_s, "idle")
+            return self._consumer is None
+        finally:
+            self._consumer = None
 
     def take(self) -> bytes:
         """All that has arrived of the body, joined; reading goes on if it was paused."""
@@ -180,10 +198,8 @@ class Connection(asyncio.Protocol):
                 self._pause()
         elif self._gap > HEADER_LIMIT_BYTES:
             self.fail(BadAnswer("The answer's headers are too large."))
-        if (waiter := self._waiter) is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiter is not None and (self._consumer is None or not self._goes_on(self._consumer)):
+            self._wake(self._waiter)
 
     def eof_received(self) -> None:
         # A close while our own bytes are still unsent would wait for them; the answer cannot change any more.
@@ -244,6 +260,28 @@ class Connection(asyncio.Protocol):
 
     # ---------------------------------------------------------------------------------------------------------- inside
 
+    def _wake(self, waiter: "asyncio.Future[None]") -> None:
+        self._waiter = None
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def _goes_on(self, consumer: Consumer) -> bool:
+        """Whether the answer does, and the consumer of its pieces with it."""
+        if self.complete or self.error is not None:
+            return False
+        if not self.pieces:
+            return True
+        self.deadline = self._loop.time() + self._patience_s
+        try:
+            if consumer(self.take()):
+                return True
+        except Exception as error:
+            # The waiting caller's, not the event loop's.
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
+        self._consumer = None
+        return False
+
     def _check_size(self, fields: list[tuple[bytes, bytes]]) -> None:
         size = sum([len(name) + len(value) + 4 for name, value in fields])
         if size > HEADER_LIMIT_BYTES:
@@ -288,10 +326,8 @@ class Connection(asyncio.Protocol):
             self._timer = None
         if not self.complete and self.error is None:
             self._judge_the_end(exc)
-        if (waiter := self._waiter) is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiter is not None:
+            self._wake(self._waiter)
         if self.on_gone is not None:
             self.on_gone(self)
             self.on_gone = None

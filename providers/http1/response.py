@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from providers.content_encoding import Inflater, inflater, next_inflated
 from providers.errors import BadAnswer, StreamTruncated
 from providers.http1.connection import NEVER, Connection
+from providers.transport import Consumer, forward_chunks
 
 
 class Http1Response:
@@ -26,9 +27,7 @@ class Http1Response:
         self.headers: Mapping[str, str] = connection.headers
 
     async def chunk(self, timeout_s: float) -> bytes:
-        connection = self._connection
-        if connection is None:
-            raise StreamTruncated("The answer was closed before it was read.")
+        connection = self._open_connection()
         if not connection.pieces and not connection.complete:
             deadline = self._now() + timeout_s
             try:
@@ -39,6 +38,22 @@ class Http1Response:
             finally:
                 connection.deadline = NEVER
         return connection.take()
+
+    async def forward(self, consumer: Consumer, timeout_s: float) -> bool:
+        connection = self._open_connection()
+        try:
+            while True:
+                if connection.pieces:
+                    if not consumer(connection.take()):
+                        return True
+                elif connection.complete:
+                    return False
+                elif connection.error is not None:
+                    raise connection.error
+                elif await connection.pour(consumer, timeout_s):
+                    return True
+        finally:
+            connection.deadline = NEVER
 
     async def read(self, *, limit: int, timeout_s: float) -> bytes:
         connection = self._connection
@@ -59,6 +74,11 @@ class Http1Response:
                 raise BadAnswer(f"The answer is longer than {limit} bytes.")
             pieces.append(piece)
         return b"".join(pieces)
+
+    def _open_connection(self) -> Connection:
+        if self._connection is None:
+            raise StreamTruncated("The answer was closed before it was read.")
+        return self._connection
 
     def close(self) -> None:
         connection = self._connection
@@ -95,6 +115,9 @@ class InflatingResponse(Http1Response):
         except BadAnswer:
             self.close()
             raise
+
+    async def forward(self, consumer: Consumer, timeout_s: float) -> bool:
+        return await forward_chunks(self.chunk, consumer, timeout_s)
 
 
 def response_on(

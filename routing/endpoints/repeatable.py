@@ -91,6 +91,10 @@ class _KeepingSink:
     async def start(self, headers: HeaderLines) -> None:
         await self._exchange.start(headers)
 
+    @property
+    def push(self) -> Callable[[bytes], bool] | None:
+        return self._exchange.push
+
     async def write(self, frames: bytes) -> None:
         await self._exchange.write(frames)
 

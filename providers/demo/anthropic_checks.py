@@ -162,8 +162,9 @@ def _check_source(source: JsonObject, kind: str, path: str) -> None:
 
 
 def _check_pairing(messages: list[JsonObject]) -> None:
-    """Every tool_use is answered in the very next message, and nothing else is answered."""
+    """Every tool_use is answered in the very next message, and nothing else is answered; no id is used twice."""
     asked: list[str] = []
+    used: set[str] = set()
     for position, message in enumerate(messages):
         blocks = message["content"] if isinstance(message["content"], list) else []
         answered = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
@@ -177,6 +178,9 @@ def _check_pairing(messages: list[JsonObject]) -> None:
             text = f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks immediately after:"
             raise invalid(f"{text} {', '.join(missing)}.")
         asked = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        if len(used.union(asked)) < len(used) + len(asked):
+            raise invalid(f"messages.{position}: `tool_use` ids must be unique")
+        used.update(asked)
 
 
 def _check_stop(sequences: list[Any]) -> None:

@@ -2,7 +2,7 @@
 
 The upstream's rules that OpenAI does not have: turns of one role are one message; the first is the user's; results of
 tools come first in the message that directly follows the calls, one for every call; text is never blank; thinking
-comes back with its signature or not at all; ids are made of letters, digits, `_` and `-`.
+comes back with its signature or not at all; ids are made of letters, digits, `_` and `-`, and no call has another's.
 """
 
 import hashlib
@@ -49,6 +49,7 @@ def encode_messages(
     for message in messages[leading:]:
         _append(turns, _turn(message, turns, traits, keep_reasoning, provider))
     _order_results(turns)
+    _tell_calls_apart(turns)
     _close_ends(turns, traits)
     return system, [{"role": turn.role, "content": _compact(turn.blocks)} for turn in turns]
 
@@ -92,6 +93,33 @@ def _order_results(turns: list[_Turn]) -> None:
             turn.blocks.sort(key=lambda block: block["type"] != "tool_result")  # stable: results first
         called = turn.ids("tool_use", "id")
     _check_pairs(called, [])
+
+
+def _tell_calls_apart(turns: list[_Turn]) -> None:
+    """Ids come back in later answers of servers that number the calls of each one anew, and the old functions had only
+    names. The first keeps its id, and what the others get does not change when the conversation goes on: it is cached."""
+    taken: set[str] = set()
+    given: dict[str, list[str]] = {}
+    for turn in turns:
+        for block in turn.blocks:
+            if block["type"] == "tool_result":
+                same = given[block["tool_use_id"]]
+                block["tool_use_id"] = same.pop(0) if len(same) > 1 else same[0]
+        given = {}
+        for block in turn.blocks:
+            if block["type"] == "tool_use":
+                identifier = block["id"]
+                block["id"] = _free_id(identifier, taken)
+                taken.add(block["id"])
+                given.setdefault(identifier, []).append(block["id"])
+
+
+def _free_id(identifier: str, taken: set[str]) -> str:
+    free, number = identifier, 1
+    while free in taken:
+        number += 1
+        free = f"{identifier}_{number}"
+    return free
 
 
 def _check_pairs(called: Iterable[str], answered: Iterable[str]) -> None:

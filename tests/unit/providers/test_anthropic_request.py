@@ -227,6 +227,22 @@ class TestMessages:
         assert used[2] == "chatcmpl-tool-1"
         assert safe_id("toolu_01AbC") == "toolu_01AbC"
 
+    def test_ids_that_come_back_in_later_turns_are_told_apart_and_still_pair(self):
+        """The upstream refuses an id twice; some servers number the calls of every answer from 0."""
+        turn = (assistant(calls=(tool_call("call_0"),)), result("call_0"))
+        messages = encode(call_of(user(), *turn, user(), *turn, user(), *turn))["messages"]
+        blocks = [block for message in messages if message["content"] != "hi" for block in message["content"]]
+        pairs = [block.get("id") or block.get("tool_use_id") for block in blocks if block["type"] != "text"]
+        assert pairs == ["call_0", "call_0", "call_0_2", "call_0_2", "call_0_3", "call_0_3"]
+
+    def test_calls_of_one_turn_without_ids_pair_with_their_results_in_order(self):
+        calls = assistant(calls=(tool_call(""), tool_call("")))
+        _, called, answered = encode(call_of(user(), calls, result("", "first"), result("", "second")))["messages"]
+        first, second = [block["id"] for block in called["content"]]
+        assert first != second
+        results = {block["tool_use_id"]: block["content"] for block in answered["content"]}
+        assert results == {first: "first", second: "second"}
+
     def test_a_result_keeps_its_error_flag(self):
         failed = replace(result("toolu_1", "boom"), extra={"is_error": True})
         body = encode(call_of(user(), assistant(calls=(tool_call(),)), failed, tools=(LOOKUP,)))

@@ -47,10 +47,11 @@ arguments = st.sampled_from(
 
 
 @st.composite
-def exchanges(draw):
-    """A user's turn, what the assistant made of it, and the results of its calls, if it made any."""
+def exchanges(draw, number):
+    """A user's turn, what the assistant made of it, and the results of its calls, if it made any. Ids that came back in
+    another exchange would be told apart, so they have its number."""
     user = Message(role="user", parts=tuple(draw(st.lists(parts, min_size=1, max_size=3))))
-    identifiers = draw(st.lists(names, max_size=3, unique=True))
+    identifiers = [f"{name}-{number}" for name in draw(st.lists(names, max_size=3, unique=True))]
     calls = tuple(ToolCall(id=each, name="f", arguments=draw(arguments)) for each in identifiers)
     said = tuple(draw(st.lists(text_parts, min_size=0 if calls else 1, max_size=2)))
     assistant = Message(role="assistant", parts=said, tool_calls=calls, reasoning=draw(reasoning))
@@ -82,8 +83,8 @@ hosted = st.just(Tool(name="web_search", extra={"type": "web_search_20250305", "
 def calls(draw):
     system = draw(st.lists(st.lists(text_parts, min_size=1, max_size=2), max_size=1))
     messages = [Message(role="system", parts=tuple(each)) for each in system]
-    for exchange in draw(st.lists(exchanges(), max_size=2)):
-        messages += exchange
+    for number in range(draw(st.integers(0, 2))):
+        messages += draw(exchanges(number))
     messages.append(Message(role="user", parts=tuple(draw(st.lists(parts, min_size=1, max_size=2)))))
     if messages[-2:-1] and messages[-2].role == "tool" and draw(st.booleans()):
         messages.pop()

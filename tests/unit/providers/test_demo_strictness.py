@@ -139,6 +139,13 @@ async def test_anthropic_refuses_an_image_that_is_no_ascii():
             "must come first",
         ),
         ({"messages": [USER, TOOL_USE, {"role": "user", "content": [TOOL_RESULT]}]}, "tools: Field required"),
+        (
+            {
+                "messages": [USER, *[TOOL_USE, {"role": "user", "content": [TOOL_RESULT]}] * 2],
+                "tools": [ANTHROPIC_TOOL],
+            },
+            "`tool_use` ids must be unique",
+        ),
         ({"system": [{"type": "text", "text": ""}]}, "must be non-empty"),
         ({"temperature": 1.5}, "temperature: Input should be less than or equal to 1"),
         ({"stop_sequences": [" "]}, "non-whitespace"),

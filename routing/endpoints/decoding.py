@@ -73,10 +73,11 @@ def _whole_number(least: int) -> Check:
         value = body[name]
         if value is None or (type(value) is int and least <= value <= MOST):
             return
-        # Some clients send 100.0; what is a whole number is accepted as one.
+        # Some clients send 100.0; what is a whole number is accepted as one, and written as one for upstreams that do not.
         whole = not isinstance(value, bool) and isinstance(value, int | float) and value == int(value)
         if not whole or not least <= value <= MOST:
             raise InvalidRequest(f"'{name}' must be an integer of at least {least}.", param=name)
+        body[name] = int(value)
 
     return check
 

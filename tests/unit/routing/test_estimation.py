@@ -98,6 +98,12 @@ def test_of_two_limits_the_larger_counts(operation: Operation, limits: tuple[int
     assert sized(operation, **PLAIN, prompt="a", max_completion_tokens=newer, max_tokens=older).output == 4000
 
 
+def test_a_whole_number_with_a_point_is_sent_without_it() -> None:
+    """Clients whose numbers are floats; OpenAI refuses them."""
+    body = request(**PLAIN, max_tokens=100.0, n=2.0).body
+    assert all(type(body[name]) is int for name in ("max_tokens", "n"))
+
+
 def test_a_limit_of_nothing_is_none() -> None:
     assert sized(**PLAIN, max_tokens=0).output is None
 

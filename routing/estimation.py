@@ -30,6 +30,7 @@ MEASURED_PARTS = (*TEXT_PARTS, "image_url", "input_audio")
 NAMES = frozenset({"role", "name", "tool_call_id"})
 OWN_TOOLS = ("function", "custom")
 """Tools that the client runs; the results of others come into the prompt on the provider's side."""
+SEVERAL = frozenset({"n", "best_of", "n_cmpl"})
 OPEN_ENDED = frozenset(
     {
         "previous_response_id", "conversation", "container", "mcp_servers", "data_sources", "plugins",
@@ -55,7 +56,7 @@ def estimate(request: ClientRequest) -> Estimate:
         return _of_prompts(request)
     body, size = request.body, request.size_bytes
     output = asked_output(body)
-    answers = asked_answers(body) if "n" in body or "best_of" in body else 1
+    answers = 1 if SEVERAL.isdisjoint(body) else asked_answers(body)
     if size and not request.has_media:
         most = size + TOKENS_PER_MESSAGE * len(body["messages"])
         # The class's own constructor costs twice as much.
@@ -74,18 +75,21 @@ def _of_prompts(request: ClientRequest) -> Estimate:
 
 
 def asked_output(body: JsonObject) -> int | None:
-    """Tokens of one answer. Of two limits the larger: which of them counts is the upstream's choice. 0 is no limit to
-    some upstreams. A text completion without a limit has the upstream's own, which is 16 only at OpenAI."""
-    newer, older = body.get("max_completion_tokens"), body.get("max_tokens")
+    """Tokens of one answer. Of several limits the largest: which of them counts is the upstream's choice. 0 is no limit to
+    some upstreams, less than that to llama.cpp. A text completion without a limit has the upstream's own, which is 16
+    only at OpenAI."""
+    newer, older, predicted = body.get("max_completion_tokens"), body.get("max_tokens"), body.get("n_predict")
     if newer is not None and (older is None or newer > older):
         older = newer
+    if predicted is not None and older and not 0 <= predicted <= older:
+        older = max(predicted, 0)
     # Some clients send 100.0.
     return int(older) if older else None
 
 
 def asked_answers(body: JsonObject) -> int:
     """How many answers are made to a prompt: as many as are wanted, or as the best are chosen from."""
-    return max(int(body.get("n") or 1), int(body.get("best_of") or 1))
+    return max(int(body.get(name) or 1) for name in SEVERAL)
 
 
 def _prompts(given: Any) -> list[Any]:

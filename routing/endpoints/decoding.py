@@ -29,6 +29,8 @@ def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s:
     for name in body:
         if name in fields:
             fields[name](body, name)
+    if "n_predict" in body and operation is not Operation.EMBEDDINGS:
+        body = _limited(body)
     stream, include_usage = (
         _streaming(operation, body) if "stream" in body or "stream_options" in body else (False, False)
     )
@@ -45,6 +47,15 @@ def _streaming(operation: Operation, body: JsonObject) -> tuple[bool, bool]:
     if stream and operation is Operation.EMBEDDINGS:
         raise InvalidRequest("Embeddings cannot be streamed.", param="stream")
     return stream, options is not None and options.get("include_usage") is True
+
+
+def _limited(body: JsonObject) -> JsonObject:
+    """llama.cpp's limit also under OpenAI's name where it is the only one: else an upstream that does not know it, or is
+    not sent it, would answer at a length that was never reserved."""
+    predicted = body["n_predict"]
+    if not predicted or predicted < 0 or body.get("max_tokens") is not None:
+        return body
+    return body if body.get("max_completion_tokens") is not None else {**body, "max_tokens": predicted}
 
 
 def _kind(kind: type, article: str) -> Check:
@@ -168,6 +179,9 @@ SAMPLED: Fields = {
     "best_of": _whole_number(1),
     "max_tokens": _whole_number(0),
     "max_completion_tokens": _whole_number(1),
+    # llama.cpp's names for the answers and the length of one, which there win over OpenAI's; below 0 is no limit.
+    "n_cmpl": _whole_number(1),
+    "n_predict": _whole_number(-2),
 }
 FIELDS: dict[Operation, Fields] = {
     Operation.CHAT: {**SAMPLED, "tools": _kind(list, "an array")},

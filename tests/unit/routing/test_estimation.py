@@ -67,6 +67,7 @@ def reserved(asked: ClientRequest, *deployments: DeploymentSpec) -> Reserved:
         (CHAT, {**PLAIN, "n": 2, "best_of": 20}, 20),
         (COMPLETIONS, {"prompt": "x", "n": 3}, 3),
         (COMPLETIONS, {"prompt": "x", "best_of": 20}, 20),
+        (CHAT, {**PLAIN, "n_cmpl": 5}, 5),
         (COMPLETIONS, {"prompt": ["x"] * 100}, 100),
         (COMPLETIONS, {"prompt": ["x"] * 100, "n": 2.0, "best_of": 3}, 300),
         (COMPLETIONS, {"prompt": [1, 2, 3]}, 1),
@@ -98,6 +99,27 @@ def test_of_two_limits_the_larger_counts(operation: Operation, limits: tuple[int
     assert sized(operation, **PLAIN, prompt="a", max_completion_tokens=newer, max_tokens=older).output == 4000
 
 
+@pytest.mark.parametrize("operation", [CHAT, COMPLETIONS])
+@pytest.mark.parametrize(("predicted", "output"), [(5000, 5000), (10, 100), (0, 100), (-1, None), (None, 100)])
+def test_the_limit_that_llama_cpp_obeys_counts_where_it_allows_more(
+    operation: Operation, predicted: int | None, output: int | None
+) -> None:
+    for limits in ({"max_tokens": 100}, {"max_completion_tokens": 100}):
+        assert sized(operation, **PLAIN, prompt="a", n_predict=predicted, **limits).output == output
+
+
+@pytest.mark.parametrize("operation", [CHAT, COMPLETIONS])
+def test_llama_cpps_limit_alone_is_sent_under_openais_name_as_well(operation: Operation) -> None:
+    """Who does not know it, or is a translation that leaves it out, would answer at more length than is reserved."""
+    limited = request(operation, **PLAIN, prompt="a", n_predict=50.0)
+    assert (limited.body["max_tokens"], limited.body["n_predict"]) == (50, 50)
+    assert estimate(limited).output == 50
+    for none in (None, 0, -1):
+        unlimited = request(operation, **PLAIN, prompt="a", n_predict=none)
+        assert "max_tokens" not in unlimited.body
+        assert estimate(unlimited).output is None
+
+
 def test_a_whole_number_with_a_point_is_sent_without_it() -> None:
     """Clients whose numbers are floats; OpenAI refuses them."""
     body = request(**PLAIN, max_tokens=100.0, n=2.0).body
@@ -106,11 +128,12 @@ def test_a_whole_number_with_a_point_is_sent_without_it() -> None:
 
 def test_a_limit_of_nothing_is_none() -> None:
     assert sized(**PLAIN, max_tokens=0).output is None
+    assert sized(**PLAIN, max_tokens=0, n_predict=50).output is None
 
 
 @pytest.mark.parametrize("operation", [CHAT, COMPLETIONS])
-@pytest.mark.parametrize("name", ["n", "best_of", "max_tokens", "max_completion_tokens"])
-@pytest.mark.parametrize("wrong", ["x", -1, 1.5, True, [1], {}])
+@pytest.mark.parametrize("name", ["n", "best_of", "max_tokens", "max_completion_tokens", "n_cmpl", "n_predict"])
+@pytest.mark.parametrize("wrong", ["x", -3, 1.5, True, [1], {}])
 def test_a_wrong_number_is_the_clients_mistake(operation: Operation, name: str, wrong: Any) -> None:
     with pytest.raises(InvalidRequest, match=name):
         request(operation, **PLAIN, prompt="a", **{name: wrong})

@@ -97,6 +97,7 @@ class TranslatingAdapter(Adapter):
         if request.operation is Operation.EMBEDDINGS:
             default, body = self.embeddings_path(deployment), self.encode_embeddings(request.body, deployment)
         else:
+            _refuse_data_sources(request.body, provider.name)
             call = self._call(request, provider)
             default, body = self.chat_path(deployment), self.encode(call, deployment)
         return UpstreamRequest(
@@ -147,6 +148,12 @@ class TranslatingAdapter(Adapter):
         if request.operation is Operation.COMPLETIONS:
             return text_completions.decode_as_chat(request.body, provider=provider.name)
         return openai_chat.decode_request(request.body)
+
+
+def _refuse_data_sources(body: JsonObject, provider: str) -> None:
+    """Azure's search in the client's own documents: left out like other unknown fields, the answer would be made up."""
+    if body.get("data_sources"):
+        raise Unsupported(field="data_sources", provider=provider, why="it is Azure's alone")
 
 
 def _written_as(request: ClientRequest) -> _Encoders:

@@ -85,6 +85,16 @@ class TestRequests:
             assert caught.value.fails_over
             assert "the-provider" in caught.value.message
 
+    def test_never_lose_the_clients_own_documents(self, adapter: Adapter) -> None:
+        """Left out, Azure's `data_sources` would become an answer without them."""
+        sources = [{"type": "azure_search", "parameters": {"index_name": "ours"}}]
+        request = asked(data_sources=sources)
+        if isinstance(adapter, OpenAICompatibleAdapter):
+            assert json.loads(adapter.prepare(request, deployed(adapter), SECRET).body)["data_sources"] == sources
+        else:
+            with pytest.raises(Unsupported, match="data_sources"):
+                adapter.prepare(request, deployed(adapter), SECRET)
+
     def test_go_to_the_same_place_with_and_without_the_version(self, adapter: Adapter) -> None:
         if not adapter.default_base_url:
             return

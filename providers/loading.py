@@ -181,4 +181,5 @@ def _deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
         weight=row.weight,
         tags=_words(row, "tags") | provider.tags,
         options=_options(row),
+        created=int(row.created_at.timestamp()) if row.created_at else 0,
     )

@@ -90,6 +90,8 @@ class DeploymentSpec:
     weight: int = 1
     tags: frozenset[str] = frozenset()
     options: JsonObject = field(default_factory=dict)
+    created: int = 0
+    """When it was made here, in epoch seconds; 0 where that is unknown."""
     name: str = field(init=False, repr=False, compare=False)
     tier: int = field(init=False, repr=False, compare=False)
     traffic_weight: int = field(init=False, repr=False, compare=False)

@@ -155,4 +155,5 @@ def _route(
         hedge_after_s=policy_options.hedge_after_s(rule.options) if rule else 0.0,
         cache_enabled=alias.cache_enabled if alias else None,
         condensation_enabled=alias.condensation_enabled if alias else None,
+        created=min((deployment.created for deployment in deployments), default=0),
     )

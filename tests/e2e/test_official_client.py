@@ -1,5 +1,6 @@
 """The official OpenAI client over real sockets against the real server process."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def test_serves_embeddings_in_the_clients_base64_default(client: openai.OpenAI) 
 def test_lists_models(client: openai.OpenAI) -> None:
     assert {model.id for model in client.models.list()} == {"demo-small", "renamed", "demo-embedding"}
     assert client.models.retrieve("renamed").id == "renamed"
+    assert all(abs(model.created - time.time()) < 3600 for model in client.models.list())
 
 
 def test_reaches_one_providers_deployment_by_its_full_name(client: openai.OpenAI) -> None:

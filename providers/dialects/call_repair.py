@@ -2,11 +2,14 @@
 
 OpenAI's clients add up the deltas of a stream: strings are concatenated, and calls are told apart by their index. So an id
 or a name that comes with every chunk turns into `call_acall_a`, and calls that all have index 0 (or none) are merged into
-one. Here id and name pass once, and calls are numbered 0, 1, 2 … in the order in which their ids appear.
+one. Here id and name pass once, and calls are numbered 0, 1, 2 … in the order in which their ids appear. Without ids
+(Gemini's OpenAI-compatible address) a call that came whole is over, so what names a function after it is the next one.
 """
 
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from providers.types import JsonObject
 
@@ -16,6 +19,8 @@ class _Call:
     number: int
     id: str
     name: str
+    is_whole: bool
+    """It came with all its arguments in its first delta."""
 
 
 class CallRepair:
@@ -61,16 +66,18 @@ class CallRepair:
         """The call this delta continues: the one of its id, else of its index, else the latest; None for a new one."""
         if delta.get("id"):
             return next((known for known in self._calls if known.id == str(delta["id"])), None)
-        if index is not None:
-            return self._by_index.get(index)
-        return self._calls[-1] if self._calls else None
+        latest = self._calls[-1] if self._calls else None
+        known = latest if index is None else self._by_index.get(index)
+        return None if known is not None and known.is_whole and _called(delta).get("name") else known
 
     def _open(self, delta: JsonObject) -> tuple[_Call, bool]:
         """The new call, and whether it had to be given an id."""
         self.continues = False
         number = len(self._calls)
         identifier = delta.get("id")
-        opened = _Call(number, str(identifier or f"call_{number}"), str(_called(delta).get("name") or ""))
+        called = _called(delta)
+        name, is_whole = str(called.get("name") or ""), _is_object(called.get("arguments"))
+        opened = _Call(number, str(identifier or f"call_{number}"), name, is_whole)
         self._calls.append(opened)
         is_changed = identifier != opened.id
         if is_changed:
@@ -89,6 +96,16 @@ class CallRepair:
             return True
         known.name += str(name)
         return False
+
+
+def _is_object(arguments: Any) -> bool:
+    if not isinstance(arguments, str) or not arguments.startswith("{"):
+        return False
+    try:
+        orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _called(delta: JsonObject) -> JsonObject:

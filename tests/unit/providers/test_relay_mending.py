@@ -102,6 +102,18 @@ def test_a_call_without_an_id_gets_one() -> None:
     assert added_up(call(0, None, "f"), call(0, arguments="{}")) == [("call_0", "f", "{}")]
 
 
+@pytest.mark.parametrize("index", [0, None])
+@pytest.mark.parametrize("id", ["", None])
+def test_whole_calls_without_ids_are_told_apart_by_their_names(index: int | None, id: str | None) -> None:
+    """Gemini's OpenAI-compatible address: several calls of one function, all with index 0."""
+    calls = [call(index, id, "f", '{"x":1}'), call(index, id, "f", '{"x":2}'), call(index, id, "g", "{}")]
+    assert added_up(*calls) == [("call_0", "f", '{"x":1}'), ("call_1", "f", '{"x":2}'), ("call_2", "g", "{}")]
+
+
+def test_a_name_that_comes_again_with_pieces_of_arguments_is_no_other_call() -> None:
+    assert added_up(call(0, None, "f", '{"x":'), call(0, None, "f", "1}")) == [("call_0", "f", '{"x":1}')]
+
+
 def test_an_id_that_is_a_number_is_still_one_id() -> None:
     calls = [{"index": 0, "id": 5, "function": {"name": "f"}}, {"index": 0, "id": 5, "function": {"arguments": "{}"}}]
     assert added_up(*calls) == [("5", "f", "{}")]

@@ -44,7 +44,7 @@ def encode_messages(
     leading = 0
     while leading < len(messages) and messages[leading].role in _SYSTEM_ROLES:
         leading += 1
-    system = [block for message in messages[:leading] for block in blocks_from_parts(message.parts, provider)]
+    system = [block for message in messages[:leading] for block in _blocks(message, provider)]
     turns: list[_Turn] = []
     for message in messages[leading:]:
         _append(turns, _turn(message, turns, traits, keep_reasoning, provider))
@@ -55,9 +55,9 @@ def encode_messages(
 
 
 def _turn(message: Message, turns: list[_Turn], traits: ModelTraits, keep_reasoning: bool, provider: str) -> _Turn:
-    blocks = blocks_from_parts(message.parts, provider)
     if message.role == "tool":
-        return _Turn("user", [_result_block(message, blocks)])
+        return _Turn("user", [_result_block(message, blocks_from_parts(message.parts, provider))])
+    blocks = _blocks(message, provider)
     if message.role == "assistant":
         reasoning = _reasoning_blocks(message.reasoning) if keep_reasoning else []
         return _Turn("assistant", reasoning + blocks + [_call_block(call) for call in message.tool_calls])
@@ -67,6 +67,15 @@ def _turn(message: Message, turns: list[_Turn], traits: ModelTraits, keep_reason
             return _Turn("system", blocks)
         return _Turn("user", [_labelled(block) for block in blocks])
     return _Turn("user", blocks)
+
+
+def _blocks(message: Message, provider: str) -> list[JsonObject]:
+    """A message's own cache mark, which LiteLLM's clients give where the content is a string, is of its last block."""
+    blocks = blocks_from_parts(message.parts, provider)
+    mark = message.extra.get("cache_control")
+    if blocks and isinstance(mark, dict):
+        blocks[-1] = {**blocks[-1], "cache_control": mark}
+    return blocks
 
 
 def _labelled(block: JsonObject) -> JsonObject:

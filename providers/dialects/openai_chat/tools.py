@@ -43,12 +43,14 @@ def _decode_tool(tool: JsonObject, where: str) -> Tool:
 
 
 def _decode_function(function: JsonObject, where: str, extra: JsonObject | None = None) -> Tool:
+    """LiteLLM's clients give a tool's cache mark beside its type or in here."""
+    mark = fields.mapping(function, "cache_control", where)
     return Tool(
         name=fields.required_text(function, "name", where),
         description=fields.text(function, "description", where),
         parameters=fields.mapping(function, "parameters", where),
         strict=fields.flag(function, "strict", where),
-        extra=extra or {},
+        extra={**fields.present(cache_control=mark), **(extra or {})},
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from providers.dialects.anthropic_messages import ModelTraits, decode_request
 from providers.dialects.anthropic_messages.messages import CONTINUATION_TEXT, safe_id
 from providers.dialects.anthropic_messages.request import DEFAULT_MAX_TOKENS
+from providers.dialects.openai_chat import decode_request as decode_openai
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
     ImagePart,
@@ -242,6 +243,21 @@ class TestMessages:
         assert first != second
         results = {block["tool_use_id"]: block["content"] for block in answered["content"]}
         assert results == {first: "first", second: "second"}
+
+    def test_a_cache_mark_beside_the_content_is_of_its_last_block(self):
+        """As LiteLLM takes it: without the mark a long prompt is paid in full every time."""
+        mark = {"cache_control": {"type": "ephemeral"}}
+        call = decode_openai(
+            {
+                "model": "claude",
+                "messages": [{"role": "system", "content": "long", **mark}, {"role": "user", "content": "a", **mark}],
+                "tools": [{"type": "function", "function": {"name": "f", **mark}}],
+            }
+        )
+        body = encode(call)
+        assert body["system"] == [{"type": "text", "text": "long", **mark}]
+        assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "a", **mark}]}]
+        assert body["tools"][0]["cache_control"] == mark["cache_control"]
 
     def test_a_result_keeps_its_error_flag(self):
         failed = replace(result("toolu_1", "boom"), extra={"is_error": True})

@@ -97,8 +97,8 @@ class TranslatingAdapter(Adapter):
         if request.operation is Operation.EMBEDDINGS:
             default, body = self.embeddings_path(deployment), self.encode_embeddings(request.body, deployment)
         else:
-            _refuse_data_sources(request.body, provider.name)
             call = self._call(request, provider)
+            _refuse_what_others_keep(call, provider.name)
             default, body = self.chat_path(deployment), self.encode(call, deployment)
         return UpstreamRequest(
             path=configured_path(provider, request.operation) or default,
@@ -150,10 +150,13 @@ class TranslatingAdapter(Adapter):
         return openai_chat.decode_request(request.body)
 
 
-def _refuse_data_sources(body: JsonObject, provider: str) -> None:
-    """Azure's search in the client's own documents: left out like other unknown fields, the answer would be made up."""
-    if body.get("data_sources"):
+def _refuse_what_others_keep(call: ChatCall, provider: str) -> None:
+    """Azure's search in the client's own documents, and recordings that OpenAI made and keeps: left out like other unknown
+    fields, the answer would be made up."""
+    if call.extra.get("data_sources"):
         raise Unsupported(field="data_sources", provider=provider, why="it is Azure's alone")
+    if any(message.extra.get("audio") for message in call.messages):
+        raise Unsupported(field="messages", provider=provider, why="a recording that another provider keeps")
 
 
 def _written_as(request: ClientRequest) -> _Encoders:

@@ -95,6 +95,16 @@ class TestRequests:
             with pytest.raises(Unsupported, match="data_sources"):
                 adapter.prepare(request, deployed(adapter), SECRET)
 
+    def test_never_lose_a_turn_that_was_spoken(self, adapter: Adapter) -> None:
+        """Its text is where its recording is kept; left out, the next turn would answer nothing."""
+        spoken = {"role": "assistant", "audio": {"id": "audio_1"}}
+        request = asked(messages=[{"role": "user", "content": "a"}, spoken, {"role": "user", "content": "b"}])
+        if isinstance(adapter, OpenAICompatibleAdapter):
+            assert spoken in json.loads(adapter.prepare(request, deployed(adapter), SECRET).body)["messages"]
+        else:
+            with pytest.raises(Unsupported, match="messages"):
+                adapter.prepare(request, deployed(adapter), SECRET)
+
     def test_go_to_the_same_place_with_and_without_the_version(self, adapter: Adapter) -> None:
         if not adapter.default_base_url:
             return

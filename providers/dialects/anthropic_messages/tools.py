@@ -43,7 +43,7 @@ def encode_tools(call: ChatCall, traits: ModelTraits, provider: str) -> JsonObje
     if needs_json_tool(call, traits):
         assert call.response_format is not None
         choice = _force_json_answer(bool(tools), choice, traits, provider)
-        tools.append(_json_answer_tool(call.response_format))
+        tools.append(_json_answer_tool(call.response_format, provider))
     elif not tools and (names := _called_names(call.messages)):
         # Calls in the history are refused unless the request has tools; none of these may be called again.
         tools = [{"name": name, "input_schema": _NO_ARGUMENTS} for name in names]
@@ -119,7 +119,10 @@ def _force_json_answer(has_tools: bool, choice: JsonObject | None, traits: Model
     return {"type": "any"} if may_call else {"type": "tool", "name": JSON_ANSWER_TOOL}
 
 
-def _json_answer_tool(wanted: ResponseFormat) -> JsonObject:
+def _json_answer_tool(wanted: ResponseFormat, provider: str) -> JsonObject:
+    kind = (wanted.schema or {}).get("type", "object")
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        raise Unsupported(field="response_format", provider=provider, why="what this model answers is an object")
     description = wanted.description or "Give the final answer as the input of this tool."
     return {"name": JSON_ANSWER_TOOL, "description": description, "input_schema": _object_schema(wanted.schema)}
 

@@ -64,6 +64,13 @@ class TestResponseFormat:
             encode(call_of(response_format=self.wanted()), replace(OLD, forced_tools=False))
         assert caught.value.param == "response_format"
 
+    def test_a_schema_of_a_list_is_refused_where_the_answer_is_a_tools_input(self):
+        """It was made a schema of an object, and the answer another than was asked for."""
+        wanted = ResponseFormat(kind="json_schema", name="a", schema={"type": "array", "items": {"type": "string"}})
+        with pytest.raises(Unsupported, match="response_format"):
+            encode(call_of(response_format=wanted), OLD)
+        assert encode(call_of(response_format=wanted), NEW)["output_config"]["format"]["schema"]["type"] == "array"
+
     def test_json_object_is_an_instruction_at_the_end_of_the_system_prompt(self):
         body = encode(call_of(response_format=ResponseFormat(kind="json_object")), NEW)
         assert body["system"] == [{"type": "text", "text": JSON_INSTRUCTION}]

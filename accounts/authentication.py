@@ -146,7 +146,7 @@ class KeyTable:
     async def _find(self, token: str) -> KnownKey:
         public_id = keys.identify(token, self._pepper)
         if public_id is None:
-            raise InvalidApiKey("The API key is malformed.")
+            raise InvalidApiKey("The API key is malformed." if token else keys.NONE_SENT)
         if (warm := self._known.get(public_id)) is not None:
             return warm
         if self._unknown.get(public_id, 0.0) > monotonic():

@@ -62,7 +62,7 @@ def identify(request: HttpRequest, key_header: str) -> Caller | None:
 def caller_of_token(token: str, client_ip: str | None) -> Caller:
     public_id = keys.identify(token, str(settings.KEY_PEPPER).encode())
     if public_id is None:
-        raise InvalidApiKey("The API key is malformed.")
+        raise InvalidApiKey("The API key is malformed." if token else keys.NONE_SENT)
     try:
         row = SqlKeySource().read((public_id,)).get(public_id)
     except DatabaseError as error:

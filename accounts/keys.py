@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 PREFIX = "llmp-"
+NONE_SENT = "There is no API key in this request: send it as 'Authorization: Bearer KEY'."
 _TOKEN = re.compile(r"llmp-([0-9a-f]{16})-[A-Za-z0-9_-]{43}\Z")
 # Shorter ones can be guessed through the front door; printable ASCII is what an HTTP header can carry.
 _FREE_FORM = re.compile(r"[\x21-\x7e]{8,256}\Z")

@@ -166,6 +166,18 @@ def test_a_missing_or_garbled_key_is_unauthorized(server: GatewayProcess, key: s
     assert error["code"] == "invalid_api_key"
 
 
+def test_a_request_without_a_key_is_told_so(server: GatewayProcess) -> None:
+    """Also one that has it in the header of another service, such as Azure's."""
+    for headers in (
+        {"authorization": ""},
+        {"authorization": "Basic abc"},
+        {"authorization": "", "api-key": server.key},
+    ):
+        error = assert_is_an_error(server.post(CHAT, GOOD, headers), 401)
+        assert "no API key" in error["message"]
+        assert "Authorization: Bearer" in error["message"]
+
+
 def test_an_unauthorized_body_is_not_read(server: GatewayProcess) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
         raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 300000000\r\n\r\n" + b"x" * 1000)

@@ -11,7 +11,7 @@ import orjson
 
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
 from providers.adapters.request_quirks import apply_quirks
-from providers.dialects import model_choice, upstream_errors
+from providers.dialects import embeddings, model_choice, upstream_errors
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
 from providers.errors import BadAnswer, ServerFailed, Unsupported, UpstreamError
@@ -108,6 +108,8 @@ class OpenAICompatibleAdapter(Adapter):
             body = orjson.dumps(answer)
         usage = read_usage(answer.get("usage"))
         if request.operation is Operation.EMBEDDINGS:
+            if request.body.get("encoding_format") == "base64" and embeddings.pack_rows(choices):
+                body = orjson.dumps(answer)
             return Delivered(body=body, usage=usage)
         reason = choices[0].get("finish_reason")
         if reason == "error":

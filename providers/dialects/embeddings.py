@@ -1,11 +1,13 @@
 """OpenAI's embeddings answer, written from vectors. Pure.
 
-OpenAI's Python client asks for base64 whenever its caller asked for nothing, and decodes it as little-endian float32.
+OpenAI's clients ask for base64 whenever their caller asked for nothing, and decode it as little-endian float32.
 """
 
 import base64
 import struct
+from collections.abc import Sequence
 
+from providers.errors import BadAnswer
 from providers.types import EmbeddingsAnswer, JsonObject
 
 
@@ -24,5 +26,17 @@ def encode_answer(answer: EmbeddingsAnswer, request: JsonObject) -> JsonObject:
     }
 
 
-def pack(vector: tuple[float, ...]) -> str:
+def pack_rows(rows: list[JsonObject]) -> bool:
+    """Packs vectors that came as numbers, from servers that do not know base64; True when there were some. OpenAI's client
+    for JavaScript would decode numbers as well, into nonsense."""
+    plain = [row for row in rows if isinstance(row.get("embedding"), list)]
+    try:
+        for row in plain:
+            row["embedding"] = pack(row["embedding"])
+    except (struct.error, OverflowError):
+        raise BadAnswer("The provider's embedding is no list of numbers.", upstream_status=200) from None
+    return bool(plain)
+
+
+def pack(vector: Sequence[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")

@@ -1,6 +1,8 @@
 """What an OpenAI-compatible adapter sends, and how quirks change it."""
 
+import base64
 import json
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -176,3 +178,26 @@ def test_the_registry_names_every_kind_once() -> None:
     assert {"openai", "anthropic", "grok", "perplexity", "blackbox", "openrouter", "cohere", "azure"} <= set(REGISTRY)
     with pytest.raises(UnknownKindError, match="openai"):
         adapter_for("nonesuch")
+
+
+class TestEmbeddings:
+    """OpenAI's client for JavaScript decodes what it asked for as base64, whatever came."""
+
+    @staticmethod
+    def answered(vector: object, **asked: Any) -> Any:
+        body = json.dumps({"data": [{"index": 0, "embedding": vector}]}).encode()
+        read = OpenAIAdapter().read_answer(request(Operation.EMBEDDINGS, **asked), DEPLOYMENT, {}, body)
+        return json.loads(read.body)["data"][0]["embedding"]
+
+    def test_numbers_are_packed_where_base64_was_asked_for(self) -> None:
+        packed = self.answered([0.5, -2, 1], encoding_format="base64")
+        assert struct.unpack("<3f", base64.b64decode(packed)) == (0.5, -2.0, 1.0)
+
+    def test_what_comes_as_asked_stays_as_it_is(self) -> None:
+        assert self.answered("AAAAPw==", encoding_format="base64") == "AAAAPw=="
+        assert self.answered([0.5]) == self.answered([0.5], encoding_format="float") == [0.5]
+
+    @pytest.mark.parametrize("wrong", [["x"], [None], [1e300], [[1]]])
+    def test_what_is_no_list_of_numbers_is_no_answer(self, wrong: list[Any]) -> None:
+        with pytest.raises(BadAnswer):
+            self.answered(wrong, encoding_format="base64")

@@ -12,6 +12,7 @@ import orjson
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
 from providers.adapters.request_quirks import apply_quirks
 from providers.dialects import embeddings, model_choice, upstream_errors
+from providers.dialects.call_repair import name_calls
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
 from providers.errors import BadAnswer, ServerFailed, Unsupported, UpstreamError
@@ -114,6 +115,8 @@ class OpenAICompatibleAdapter(Adapter):
         reason = choices[0].get("finish_reason")
         if reason == "error":
             raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
+        if b'"tool_calls"' in body and name_calls(choices):
+            body = orjson.dumps(answer)
         text = "" if usage is not None else "".join(map(_choice_text, choices))
         return tuple.__new__(Delivered, (body, usage, reason if isinstance(reason, str) else None, text))
 

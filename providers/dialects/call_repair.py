@@ -98,6 +98,19 @@ class CallRepair:
         return False
 
 
+def name_calls(choices: list[JsonObject]) -> bool:
+    """Gives calls of a whole answer that have no id the one they would have in a stream; True when there were some."""
+    is_changed = False
+    for choice in choices:
+        message = choice.get("message")
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        for number, call in enumerate(calls if isinstance(calls, list) else ()):
+            if isinstance(call, dict) and not call.get("id"):
+                call["id"] = f"call_{number}"
+                is_changed = True
+    return is_changed
+
+
 def _is_object(arguments: Any) -> bool:
     if not isinstance(arguments, str) or not arguments.startswith("{"):
         return False

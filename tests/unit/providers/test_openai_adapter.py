@@ -180,6 +180,22 @@ def test_the_registry_names_every_kind_once() -> None:
         adapter_for("nonesuch")
 
 
+class TestCallsWithoutIds:
+    @pytest.mark.parametrize("id", [{}, {"id": ""}, {"id": None}])
+    def test_get_those_they_would_have_in_a_stream(self, id: JsonObject) -> None:
+        """Without ids nobody could tell which result is whose."""
+        calls = [{**id, "function": {"name": name, "arguments": "{}"}} for name in "fg"]
+        body = json.dumps({"choices": [{"message": {"tool_calls": [*calls, {"id": "own"}]}}]}).encode()
+        read = OpenAIAdapter().read_answer(request(messages=[]), DEPLOYMENT, {}, body)
+        named = json.loads(read.body)["choices"][0]["message"]["tool_calls"]
+        assert [call["id"] for call in named] == ["call_0", "call_1", "own"]
+
+    @pytest.mark.parametrize("calls", [None, [], "None", [None], [{"id": "a"}]])
+    def test_other_answers_pass_as_they_came(self, calls: object) -> None:
+        body = json.dumps({"choices": [{"message": {"tool_calls": calls}}, {"text": "x"}]}).encode()
+        assert OpenAIAdapter().read_answer(request(messages=[]), DEPLOYMENT, {}, body).body == body
+
+
 class TestEmbeddings:
     """OpenAI's client for JavaScript decodes what it asked for as base64, whatever came."""
 

@@ -17,6 +17,7 @@ _SHORT = 24
 _LONGEST_PLAIN = 4000
 """A longer text without a single space is data, such as an image, not something that somebody wrote."""
 
+# None of these may try a text in more ways than it has letters: with `+` behind it, a repetition gives nothing back.
 _LOCAL = re.compile(r"""[^\s@<>()\[\]{}"',;:/\\=|]{1,64}\Z""")
 _AT = re.compile(r"@|\s?[(\[]\s?(?:at|arroba)\s?[)\]]\s?", re.IGNORECASE)
 _PLAIN_AT = re.compile("@")
@@ -28,7 +29,7 @@ _DOMAIN = re.compile(
 _CARD = re.compile(r"(?<![\w.+-])\d(?:[ .-]?\d){12,18}(?![\w-]|\.\d)")
 _PHONE = re.compile(
     r"""(?<![\w.,:/#$€£=-])(?:
-          (?:\+|00)\s?\d{1,3}(?:[\s./-]{0,2}\(?\d{1,5}\)?){1,6}        # +55 11 91234-5678, +49 (0)30 1234567
+          (?:\+|00)\s?\d{1,3}(?:[\s./-]{0,2}\(?\d{1,5}+\)?){1,6}       # +55 11 91234-5678, +49 (0)30 1234567
         | \(\d{2,5}\)[\s./-]{0,2}\d{2,5}(?:[\s./-]?\d{2,5}){1,3}         # (11) 91234-5678
         | \d{3}[\s.-]\d{3}[\s.-]\d{4}                                    # 555-123-4567
         | 1[\s.-]\d{3}[\s.-]\d{3}[\s.-]\d{4}
@@ -63,10 +64,12 @@ _SECRET_SIGNS = (
 _SHORTEST_SECRET = 15
 _NAME_SIGNS = (":", "=", " is ", " é ", "bearer ")
 _NAMES = ("pass", "pwd", "senha", "key", "secret", "token", "authorization", "bearer ", "://")
+_LONGEST_NAME = 120
+"""With what stands between it and the secret; of an address that is its user."""
 _AFTER_NAME = re.compile(
     r"""(?i)(?:
           (?:pass(?:word|wd|phrase)?|pwd|senha|key|secret|token)["']?\s*(?:[:=]|=>|\sis\s|\sé\s)\s*["'`]?
-        | authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token)?\s+
+        | authorization["']?\s*[:=]\s*+(?:["'](?:bearer|basic|token)?\s+|(?:bearer|basic|token)\s+|(?<=\s))
         | bearer\s+
         | ://[^\s:/@]{1,100}:
        )([^\s"'`,;@<>\[\]]{6,})""",
@@ -148,7 +151,8 @@ def _after(name: str, low: str, text: str) -> Iterator[re.Match[str]]:
         match = _AFTER_NAME.match(text, at)
         if match is not None:
             yield match
-        at = low.find(name, at + len(name))
+        # A name inside of what was found says nothing new, but for one at its end.
+        at = low.find(name, at + len(name) if match is None else max(at + len(name), match.end() - _LONGEST_NAME))
 
 
 def _emails(text: str, low: str, counts: "Counter[str]") -> str:

@@ -75,8 +75,20 @@ def test_hostile_text_takes_no_longer_than_its_length() -> None:
         "-----BEGIN PRIVATE KEY-----",
         "a@b.",
         "://",
+        "key=",
+        " 00" + "1" * 33 + "x",
+        " +" + "1" * 33 + "x",
+        "authorization:" + " " * 9_000,
     )
     began = time.process_time()
     for piece in pieces:
         redact("a " + piece * (20_000 // len(piece)) + " @")
     assert time.process_time() - began < 3
+
+
+def test_a_name_at_the_end_of_what_looks_like_a_secret_is_still_a_name() -> None:
+    assert redact("key=password='hunter2'") == "key=[secret]'[secret]'"
+    assert (
+        redact("+55 11 91234-5678 2nd floor, authorization: bearer1a2b3c")
+        == "[phone] 2nd floor, authorization: [secret]"
+    )

@@ -40,12 +40,12 @@ def stamp_of(path: str) -> Stamp | None:
 
 def load_at_start(path: str) -> None:
     """Called once before the workers start. A broken file leaves the configuration of the last run in force."""
-    _load(path)
+    _load(path, again=True)
 
 
-def _load(path: str) -> None:
+def _load(path: str, *, again: bool = False) -> None:
     try:
-        applied = load_if_changed(read_file(path))
+        applied = load_if_changed(read_file(path), again=again)
     except ConfigurationRefused as refusal:
         logger.error("configuration file refused, the configuration in force stays:\n%s", refusal)
         return

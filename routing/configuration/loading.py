@@ -51,14 +51,18 @@ def load_file(path: str, *, dry_run: bool = False, prune: bool = False, author: 
     return applied
 
 
-def load_if_changed(content: FileContent) -> Applied | None:
+def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | None:
     """Loads what has not been loaded yet, by this worker or another; rows that left the file since its last loading are
-    removed. A refused content is remembered and raised once. Returns None when there was nothing to do."""
+    removed. A refused content is remembered and raised once, or `again`: the variables that it names may be set now.
+    Returns None when there was nothing to do."""
     try:
         with one_revision(source="file", reason=f"loaded {content.path}"):
             # Inside the transaction, whose turn is taken: the second worker sees what the first has written.
             row = ConfigurationFile.objects.filter(path=content.path).first()
-            if row is not None and content.digest in (row.digest, row.refused_digest):
+            if row is not None and content.digest == row.digest:
+                _forget_refusal(row)
+                return None
+            if row is not None and content.digest == row.refused_digest and not again:
                 return None
             wanted = read(content.data, file=content.path)
             gone = row.names if row is not None else {}
@@ -94,3 +98,10 @@ def _remember_refusal(content: FileContent, refusal: ConfigurationRefused) -> No
         path=content.path,
         defaults={"refused_digest": content.digest, "refused_at": timezone.now(), "refusal": str(refusal)},
     )
+
+
+def _forget_refusal(row: ConfigurationFile) -> None:
+    """What was refused is gone, and the content in force is the file's again."""
+    if row.refusal:
+        row.refused_digest, row.refused_at, row.refusal = "", None, ""
+        row.save()

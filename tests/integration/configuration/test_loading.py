@@ -10,9 +10,10 @@ from django.core.management import CommandError, call_command
 from accounts import keys
 from accounts.models import ApiKey, Limit, Team
 from providers.models import Credential, Deployment, Provider
-from routing.configuration.loading import load_file
+from routing.config_watch import load_at_start
+from routing.configuration.loading import load_file, load_if_changed, read_file
 from routing.configuration.problems import ConfigurationRefused
-from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
+from routing.models import ConfigurationFile, ConfigurationRevision, GatewaySettings, ModelAlias
 from routing.table_loader import load_table
 from tests.integration.configuration.conftest import Load, dumped
 from tests.unit.routing.test_configuration_broken import BROKEN
@@ -278,3 +279,32 @@ def test_what_only_the_database_refuses_is_named_with_its_line(load: Load, docum
 def test_a_number_that_no_database_keeps_is_refused_with_its_key(load: Load, number, text):
     with pytest.raises(ConfigurationRefused, match=r"teams\.red\.metadata\.a\[1\]: found the number"):
         load(text.replace("NUMBER", number))
+
+
+def test_a_file_refused_for_an_unset_variable_is_in_force_after_a_start_with_it(tmp_path: Path, monkeypatch):
+    path = tmp_path / "config.json"
+    path.write_text('{"api_keys": [{"env": "A_CLIENTS_KEY", "name": "client"}]}')
+    monkeypatch.delenv("A_CLIENTS_KEY", raising=False)
+    load_at_start(str(path))
+    assert not ApiKey.objects.exists()
+
+    monkeypatch.setenv("A_CLIENTS_KEY", "a-key-of-the-environment")
+    assert load_if_changed(read_file(str(path))) is None, "a running worker says it once"
+    load_at_start(str(path))
+    assert ApiKey.objects.get().name == "client"
+    assert ConfigurationFile.objects.get().refusal == ""
+
+
+def test_a_file_that_is_as_it_was_before_a_mistake_is_refused_no_longer(tmp_path: Path):
+    path = tmp_path / "config.json"
+    good = '{"model_aliases": {}, "teams": {"one": {}}}'
+    path.write_text(good)
+    load_if_changed(read_file(str(path)))
+    path.write_text(good[:-1])
+    with pytest.raises(ConfigurationRefused):
+        load_if_changed(read_file(str(path)))
+    assert ConfigurationFile.objects.get().refusal
+
+    path.write_text(good)
+    assert load_if_changed(read_file(str(path))) is None
+    assert ConfigurationFile.objects.get().refusal == ""

@@ -252,13 +252,12 @@ class BudgetBook:
 
     def _slice(self, rule: BudgetRule) -> Slice:
         found = self._slices.get(rule.id)
-        if found is not None and self._clock() < found.ends_at and found.rule == rule:
-            return found
-        if found is not None and self._clock() < found.ends_at:
-            # The budget was edited: what was leased under the old amount goes back before more is asked for.
-            self._leaving_part(found)
-            found.rule = rule
-            found.fresh_until = 0.0
+        if found is not None and self._clock() < found.ends_at and found.rule.period == rule.period:
+            if found.rule != rule:
+                # The budget was edited: what was leased under the old amount goes back before more is asked for.
+                self._leaving_part(found)
+                found.rule = rule
+                found.fresh_until = 0.0
             return found
         if found is not None:
             self._leaving.append(found)

@@ -16,6 +16,7 @@ from accounts.admin.form_fields import usd
 from accounts.admin.forms import BudgetForm, LimitForm
 from accounts.admin.rows import EnableActions, RowAdmin, state
 from accounts.models import Budget, BudgetPeriod, Limit
+from accounts.models.budget import Period
 from accounts.periods import period_of
 
 ALARM_PERCENT = 80
@@ -71,12 +72,12 @@ class AlmostSpentFilter(RadioFilter):  # type: ignore[misc]
 def with_spending(queryset: QuerySet[Budget]) -> QuerySet[Budget]:
     """Adds spent_nano_usd and spent_tokens of each budget's present period (empty before its first call)."""
     now = timezone.now().timestamp()
-    # A budget whose period was changed today may have a row under either name; the one in use was updated last.
-    names = [period_of("day", now)[0], period_of("month", now)[0]]
-    present = BudgetPeriod.objects.filter(budget=OuterRef("pk"), period__in=names)
+    day, month = period_of("day", now)[0], period_of("month", now)[0]
+    # A budget whose period was changed may have a row under either name: the other one is of another allowance.
+    named = Q(period=day, budget__period=Period.DAY) | Q(period=month, budget__period=Period.MONTH)
+    present = BudgetPeriod.objects.filter(named, budget=OuterRef("pk"))
     return queryset.annotate(
-        spent_nano_usd=Subquery(present.order_by("-updated_at").values("spent_nano_usd")[:1]),
-        spent_tokens=Subquery(present.order_by("-updated_at").values("spent_tokens")[:1]),
+        spent_nano_usd=Subquery(present.values("spent_nano_usd")), spent_tokens=Subquery(present.values("spent_tokens"))
     )
 
 

@@ -177,6 +177,15 @@ def test_a_budget_is_almost_spent_from_four_fifths_on(
     assert almost_spent(Budget.objects.all()).exists() == (percent >= 80 and amount != 0)
 
 
+@pytest.mark.parametrize("period", ["day", "month"])
+def test_what_was_spent_before_a_budgets_period_was_changed_is_not_shown(period: str) -> None:
+    budget = Budget.objects.create(scope="all", amount_nano_usd=100 * USD, period=period)
+    other = period_of("month" if period == "day" else "day", timezone.now().timestamp())[0]
+    BudgetPeriod.objects.create(budget=budget, period=other, spent_nano_usd=500 * USD)
+    assert spent_percent(with_spending(Budget.objects.all()).get()) == 0
+    assert not almost_spent(Budget.objects.all()).exists()
+
+
 def test_a_price_is_entered_in_dollars_per_million_tokens(admin_client: Client) -> None:
     add(
         admin_client, "price", model="gpt-4o*", input_nano_usd="2.5", output_nano_usd="10",

@@ -185,6 +185,20 @@ async def test_an_edited_budget_counts_at_once():
     assert await bench.book.hold([new], 50, 0)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "counts_in"), [("month", "day", "2026-07-31"), ("day", "month", "2026-07")]
+)
+async def test_a_budget_whose_period_was_edited_counts_in_the_new_one_at_once(before, after, counts_in):
+    old, new = rule(nano=1_000, period=before), rule(nano=1_000, period=after)
+    bench = Bench(old)
+    bench.settle(await bench.book.hold([old], 900, 0), (900, 0), (900, 0))
+
+    bench.settle(await bench.book.hold([new], 700, 0), (700, 0), (700, 0))
+    assert bench.ledger.spent[1, counts_in] == [700, 0]
+    await bench.book.tick(give_all_back=True)
+    assert [row[0] for row in bench.ledger.reserved.values()] == [0, 0]
+
+
 async def test_what_was_underestimated_is_made_up_for():
     budget = rule(nano=1_000)
     bench = Bench(budget)

@@ -34,6 +34,9 @@ RECENT_SHOWN = 50
 RECENT_PER_FRAME = 10
 PEER_GONE_S = 5
 ANSWER_S = 5.0
+TELLING_S = 0.5
+"""Longer than this nobody waits for a channel layer that does not answer: a second has to be over in one."""
+LISTEN_AGAIN_S = 2.0
 STRANGER = ProviderFacts()
 _current: list["LiveFeed"] = []
 
@@ -267,19 +270,23 @@ class LiveFeed:
 
     async def _tell(self, mine: WorkerSecond) -> None:
         try:
-            await self._layer.group_send(GROUP, mine.message())
-        except (OSError, ConnectionError) as error:
+            async with asyncio.timeout(TELLING_S):
+                await self._layer.group_send(GROUP, mine.message())
+        except Exception as error:
+            # Which errors a layer raises is its library's affair; this worker's own page goes on without the others.
             logger.debug("other workers were not told of this second: %s", error)
 
     async def _listen(self) -> None:
+        channel = ""
         while True:
             try:
-                channel = await self._layer.new_channel()
+                # One for good: of another, messages would come for this one that nobody takes.
+                channel = channel or await self._layer.new_channel()
                 await self._layer.group_add(GROUP, channel)
                 while True:
                     message = await self._layer.receive(channel)
                     if message["worker"] != self._name:
                         self._arrived.append(WorkerSecond.from_message(message))
-            except (OSError, ConnectionError) as error:
+            except Exception as error:
                 logger.warning("live figures of other workers are missing: %s", error)
-                await asyncio.sleep(2)
+                await asyncio.sleep(LISTEN_AGAIN_S)

@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+from typing import Any
 
 import orjson
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from monitoring import live
+from monitoring import live, live_feed
 from monitoring.finished_call import FinishedAttempt, FinishedCall
 from monitoring.live import Conditions, ProviderNow
 from monitoring.live_facts import LiveFacts, ProviderFacts, cell
@@ -204,3 +206,70 @@ async def test_a_reader_that_missed_a_second_is_sent_to_the_snapshot(feed: LiveF
     leave()
     await second(feed, clock)
     assert woken == [1, 2]
+
+
+class RefusingLayer:
+    """A channel layer whose server is away, until it is back: it raises what its own library raises."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.hangs = False
+        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def _ask(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.away:
+            raise RedisConnectionError("nobody is there")
+
+    async def new_channel(self) -> str:
+        await self._ask()
+        return "mine"
+
+    async def group_add(self, group: str, channel: str) -> None:
+        await self._ask()
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        await self._ask()
+        await self.messages.put(message)
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        return await self.messages.get()
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_worker_shows_its_own_seconds_while_the_channel_layer_is_away(
+    traffic: Traffic, clock: Clock, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    monkeypatch.setattr(live_feed, "TELLING_S", 0.01)
+    layer = RefusingLayer()
+    layer.hangs = hangs
+    feed = LiveFeed(
+        traffic, UpstreamStates(clock, lambda: 0.5), name="w1", layer=layer, clock=clock, facts=LiveFacts
+    )
+    await second(feed, clock)
+    traffic.observe(*told(call(clock.now)))
+    await second(feed, clock)
+    assert feed.number == 2
+    assert feed.window.figures().requests_per_s > 0
+
+
+async def test_other_workers_are_heard_once_the_channel_layer_is_back(
+    traffic: Traffic, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "LISTEN_AGAIN_S", 0.0)
+    layer = RefusingLayer()
+    feed = LiveFeed(
+        traffic, UpstreamStates(clock, lambda: 0.5), name="w1", layer=layer, clock=clock, facts=LiveFacts
+    )
+    await feed.open()
+    try:
+        await asyncio.sleep(0.01)
+        layer.away = False
+        row = [1, 0, 1, 1, 0, 0, 1.0, 0.1, 1, 0]
+        await layer.group_send("", WorkerSecond(worker="w2", at=999, rows={"one": row}).message())
+        await asyncio.sleep(0.01)
+        await second(feed, clock)
+    finally:
+        await feed.aclose()
+    assert "one" in feed.window.by_provider()

@@ -10,7 +10,7 @@ from ninja.security.base import AuthBase
 from pydantic import ConfigDict, Field, field_validator
 
 from accounts.callers import Caller
-from accounts.usage_reports import GroupBy, usage_report
+from accounts.usage_reports import GroupBy, reachable, usage_report
 
 DEFAULT_SPAN = timedelta(days=30)
 
@@ -24,7 +24,7 @@ class UsageQuery(Schema):
     @field_validator("start", "end", mode="after")
     @classmethod
     def _in_utc(cls, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        return None if value is None else reachable(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
 
 
 class UsageAmounts(Schema):

@@ -23,6 +23,7 @@ SUMS = (
     "provider_cost_nano_usd", "unpriced",
 )  # fmt: skip
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,13 @@ def usage_report(
     return UsageReport(group_by=group_by, start=start, end=end, lines=tuple(lines), total=_total(lines))
 
 
+def reachable(moment: datetime) -> datetime:
+    """In UTC, and where there is an hour before and after it: people write 9999-12-31 for "no end"."""
+    return min(max(moment, EARLIEST), LATEST).astimezone(UTC)
+
+
 def _ranges(start: datetime, end: datetime) -> list[tuple[type[UsageSum], datetime, datetime]]:
-    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    start, end = reachable(start), reachable(end)
     first_hour = start.replace(minute=0, second=0, microsecond=0)
     last_hour = end.replace(minute=0, second=0, microsecond=0)
     if last_hour < end:

@@ -176,6 +176,21 @@ class TestUsage:
             assert answer.status_code == 400
             assert answer.json()["error"]["param"] in query
 
+    @pytest.mark.parametrize(
+        ("query", "requests"),
+        [
+            ({"to": "9999-12-31T23:59:59Z"}, 0),
+            ({"from": "2020-01-01", "to": "9999-12-31T23:59:59Z"}, 1),
+            ({"from": "0001-01-01T00:00:00+05:00"}, 1),
+            ({"to": "0001-01-01"}, 0),
+        ],
+    )
+    def test_takes_a_range_to_the_end_of_time(
+        self, admin: Client, team: Team, query: dict[str, str], requests: int
+    ) -> None:
+        self.book(1, team.pk, "a", 1)
+        assert admin.get("/usage", query).json()["total"]["requests"] == requests
+
 
 @pytest.mark.django_db
 class TestDecisions:

@@ -244,9 +244,7 @@ async def test_a_worker_shows_its_own_seconds_while_the_channel_layer_is_away(
     monkeypatch.setattr(live_feed, "TELLING_S", 0.01)
     layer = RefusingLayer()
     layer.hangs = hangs
-    feed = LiveFeed(
-        traffic, UpstreamStates(clock, lambda: 0.5), name="w1", layer=layer, clock=clock, facts=LiveFacts
-    )
+    feed = LiveFeed(traffic, UpstreamStates(clock, lambda: 0.5), name="w1", layer=layer, clock=clock, facts=LiveFacts)
     await second(feed, clock)
     traffic.observe(*told(call(clock.now)))
     await second(feed, clock)
@@ -259,9 +257,7 @@ async def test_other_workers_are_heard_once_the_channel_layer_is_back(
 ) -> None:
     monkeypatch.setattr(live_feed, "LISTEN_AGAIN_S", 0.0)
     layer = RefusingLayer()
-    feed = LiveFeed(
-        traffic, UpstreamStates(clock, lambda: 0.5), name="w1", layer=layer, clock=clock, facts=LiveFacts
-    )
+    feed = LiveFeed(traffic, UpstreamStates(clock, lambda: 0.5), name="w1", layer=layer, clock=clock, facts=LiveFacts)
     await feed.open()
     try:
         await asyncio.sleep(0.01)

@@ -234,7 +234,7 @@ class DiscoveryState(models.TextChoices):
 class Discovered(models.Model):
     """Something a source has shown: a provider, or a model of a provider. It goes live when it is approved."""
 
-    source = models.CharField(_("source"), max_length=32, help_text="registry, consul, kubernetes, models")
+    source = models.CharField(_("source"), max_length=80, help_text="registry, consul, kubernetes, models")
     external_id = models.CharField(_("name at the source"), max_length=300)
     name = models.CharField(_("name"), max_length=63)
     state = models.CharField(_("state"), max_length=16, choices=DiscoveryState.choices, default=DiscoveryState.PROPOSED)
@@ -260,7 +260,7 @@ class Discovered(models.Model):
 class DiscoverySource(models.Model):
     """How the last look at a source went."""
 
-    name = models.CharField(_("name"), max_length=32, unique=True)
+    name = models.CharField(_("name"), max_length=80, unique=True)
     looked_at = models.DateTimeField(null=True, blank=True)
     worked_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(_("error"), max_length=500, blank=True, default="")

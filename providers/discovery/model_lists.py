@@ -13,7 +13,7 @@ SOURCE = "models"
 
 def source_of(provider: str) -> str:
     """Each provider's list is a source of its own: one that is down says nothing about the others."""
-    return f"models:{provider}"[:32]
+    return f"models:{provider}"
 
 
 async def look(client: ControlPlaneClient, provider: ProviderSpec, known: Collection[str]) -> Findings | None:

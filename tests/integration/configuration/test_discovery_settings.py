@@ -122,6 +122,23 @@ def test_a_change_waits_for_approval_or_takes_effect_by_rule(load: Load, registr
     assert served() == {"new-model", "model-of-us"}
 
 
+def test_model_lists_of_providers_whose_names_begin_alike_are_told_apart(load: Load):
+    source = Source()
+    with run_asgi(source) as url:
+        load("discovery: {model_lists: true, auto_approve: true, vanish_after: 1}")
+        for region in ("eu", "us"):
+            source.answers[f"/{region}/v1/models"] = {"data": [{"id": f"only-{region}", "object": "model"}]}
+            provider = Provider.objects.create(
+                name=f"production-openai-of-the-region-{region}", kind="openai", base_url=f"{url}/{region}/v1"
+            )
+            Credential.objects.create(provider=provider, environment_variable="PATH")
+            Deployment.objects.create(provider=provider, model="own")
+        for _ in range(2):
+            discover()
+
+    assert served() == {"own", "only-eu", "only-us"}
+
+
 def test_a_vanished_provider_is_drained_then_disabled_and_comes_back(load: Load, registry: tuple[Source, str]):
     source, url = registry
     load(f"discovery: {{registry: '{url}', auto_approve: true, vanish_after: 2, drain_seconds: 60}}")

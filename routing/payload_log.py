@@ -18,6 +18,7 @@ from django.db import DatabaseError
 
 from accounts.borrowed_connection import borrowed_connection
 from accounts.header_lines import HeaderLines
+from accounts.records import CEILING
 from accounts.task_ending import end
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.types import JsonObject, Operation
@@ -104,6 +105,10 @@ class PayloadLog:
             except DatabaseError as error:
                 self.dropped += len(batch)
                 logger.warning("prompts and answers cannot be stored: %s", type(error).__name__)
+            except Exception:
+                # A mistake in one batch must not end the storing of all later ones.
+                self.dropped += len(batch)
+                logger.exception("prompts and answers could not be stored")
 
 
 class PayloadRecorder(PassingSink):
@@ -181,8 +186,9 @@ def record_of(payload: Payload) -> PayloadRecord:
         provider=attempt.deployment.provider.name[:100] if attempt is not None else "",
         upstream_model=attempt.deployment.upstream_model[:256] if attempt is not None else "",
         cache=call.cache,
-        input_tokens=usage.input_tokens if usage is not None else 0,
-        output_tokens=usage.output_tokens if usage is not None else 0,
+        # Bounded: one row that no column holds would take the others of its batch with it.
+        input_tokens=min(usage.input_tokens, CEILING) if usage is not None else 0,
+        output_tokens=min(usage.output_tokens, CEILING) if usage is not None else 0,
         request=_text(redact_json(payload.request, counts)),
         response=_text(redact_json(answer, counts)) if answer else "",
         redactions=counts.total(),

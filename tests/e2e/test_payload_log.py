@@ -26,7 +26,11 @@ def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
                     {
                         "name": "only",
                         "base_url": f"{url}/v1",
-                        "models": ["m", {"model": "tight", "upstream_model": "window=5"}],
+                        "models": [
+                            "m",
+                            {"model": "tight", "upstream_model": "window=5"},
+                            {"model": "boastful", "upstream_model": f"usage={10**20}"},
+                        ],
                     }
                 ],
                 "settings": {"payload_logging": {"enabled": True, "retention_days": 3}},
@@ -67,3 +71,12 @@ def test_what_was_said_is_stored_without_secrets_and_exported(server: GatewayPro
     manifest = json.loads(server.manage("export_dataset", str(stored), "--dedupe", "--json"))
     assert manifest["counts"]["written"] == len(stored.read_text().splitlines()) > 0
     assert "ana@" not in stored.read_text()
+
+
+def test_an_upstream_that_reports_more_tokens_than_a_column_holds_ends_nothing(server: GatewayProcess) -> None:
+    before = len(rows(server, 0))
+    for model in ("boastful", "m"):
+        assert server.post(CHAT, {"model": model, "messages": [{"role": "user", "content": "hi"}]})[0] == 200
+        # Not in one batch.
+        time.sleep(2.5)
+    assert [row["model"] for row in rows(server, before + 2)[before:]] == ["boastful", "m"]

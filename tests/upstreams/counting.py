@@ -2,7 +2,8 @@
 
 The model's name says what it does: `window=1000` refuses longer prompts in OpenAI's words, `words=…` refuses them in the
 given ones (underscores are spaces), `delay=0.2` waits, `fail=2` answers 500 to the first two calls with equal text,
-`cut` ends streams early, `filter` finishes with content_filter, `nousage` reports none. Parts are joined by `;`.
+`cut` ends streams early, `filter` finishes with content_filter, `nousage` reports none, `usage=9` reports so many tokens
+of input. Parts are joined by `;`.
 """
 
 import asyncio
@@ -105,7 +106,7 @@ def _finish(traits: dict[str, str]) -> str:
 def _answer(request: Request, traits: dict[str, str], tokens: int) -> Request:
     message = {"role": "assistant", "content": _text(request), "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(traits)}
-    more = {} if "nousage" in traits else {"usage": _usage(tokens)}
+    more = {} if "nousage" in traits else {"usage": _usage(int(traits.get("usage") or tokens))}
     return {**_names(request, "chat.completion"), "choices": [choice], **more}
 
 

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db import transaction
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
@@ -40,6 +41,9 @@ class AtomicWrites:
 
     def perform_update(self, serializer: Any) -> None:
         with transaction.atomic():
+            # Every column is written: what others changed since the row was read, such as a revocation, must not be undone.
+            rows = type(serializer.instance)._default_manager.select_for_update()
+            serializer.instance = get_object_or_404(rows, pk=serializer.instance.pk)
             serializer.save()
 
     def perform_destroy(self, instance: Any) -> None:

@@ -37,6 +37,14 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(super().has_delete_permission(request, obj)) and not in_file(obj)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """For a form that was sent, as it is behind a lock: every column will be written, and what others changed since the
+        row was read, such as a revocation, must not be undone."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None and request.method == "POST" and transaction.get_connection().in_atomic_block:
+            found = self.model._default_manager.select_for_update().filter(pk=found.pk).first()
+        return found
+
     @display(description=_("managed by"), ordering="managed_by")
     def managed(self, row: Any) -> Any:
         return _("file") if in_file(row) else _("admin or API")

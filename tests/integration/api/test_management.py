@@ -1,13 +1,17 @@
 """`/api/…`: what is written is in force, what is secret never comes back, and what a file manages is left to the file."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models import Model
 from django.test import Client
 
 from accounts.models import ApiKey, Budget, Limit, Team
-from accounts.provisioning import KeyOrder, create_key
+from accounts.provisioning import KeyOrder, create_key, revoke_key
 from providers.models import Credential, Deployment, Provider
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
 from routing.revisions import one_revision
@@ -29,6 +33,22 @@ def patch(client: Client, path: str, status: int = 200, **body: Any) -> dict[str
     answer = client.patch(f"/api/{path}/", json.dumps(body), content_type="application/json")
     assert answer.status_code == status, answer.content
     return dict(answer.json())
+
+
+@contextmanager
+def between_reading_and_writing(model: type[Model], meanwhile: Callable[[], object]) -> Iterator[list[bool]]:
+    """What another process does after a row of `model` was read by its number for the first time."""
+    happened: list[bool] = []
+
+    def wrapper(execute: Any, sql: str, *rest: Any) -> Any:
+        found = execute(sql, *rest)
+        if not happened and sql.startswith("SELECT") and f'WHERE "{model._meta.db_table}"."id" = ' in sql:
+            happened.append(True)
+            meanwhile()
+        return found
+
+    with connection.execute_wrapper(wrapper):
+        yield happened
 
 
 @pytest.fixture
@@ -90,6 +110,23 @@ class TestKeys:
         assert seen == [401, 200]
         assert "key" not in post(admin, f"api-keys/{made['id']}/revoke", 200)
         assert Client(headers={"Authorization": f"Bearer {rotated['key']}"}).get("/providers").status_code == 401
+
+    def test_that_are_revoked_while_they_are_changed_stay_revoked(self, admin: Client) -> None:
+        made = post(admin, "api-keys", name="one")
+        with between_reading_and_writing(ApiKey, lambda: revoke_key(made["id"])) as happened:
+            changed = patch(admin, f"api-keys/{made['id']}", name="two")
+        row = ApiKey.objects.get(pk=made["id"])
+        assert happened
+        assert (row.name, row.revoked_at is not None, changed["revoked_at"] is not None) == ("two", True, True)
+
+    def test_that_are_revoked_while_they_are_changed_in_the_admin_stay_revoked(self, admin_client: Client) -> None:
+        made = create_key(KeyOrder(name="one")).key
+        with between_reading_and_writing(ApiKey, lambda: revoke_key(made.pk)) as happened:
+            form = {"name": "two", "scopes": ["completions"], "enabled": "on"}
+            answer = admin_client.post(f"/admin/accounts/apikey/{made.pk}/change/", form)
+        row = ApiKey.objects.get(pk=made.pk)
+        assert happened
+        assert (answer.status_code, row.name, row.revoked_at is not None) == (302, "two", True)
 
     def test_that_are_revoked_get_no_new_secret(self, admin: Client) -> None:
         made = post(admin, "api-keys", name="app", scopes=["read"])

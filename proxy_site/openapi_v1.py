@@ -152,6 +152,7 @@ SCHEMAS: dict[str, Json] = {
 
 _HEADERS: list[Json] = [
     {"name": "x-llm-proxy-tags", "in": "header", "schema": TEXT, "description": "Tags a provider must have, by comma."},
+    {"name": "traceparent", "in": "header", "schema": TEXT, "description": "The trace that goes on here (W3C)."},
     {"name": "x-llm-proxy-no-cache", "in": "header", "schema": TEXT, "description": "Do not answer from the cache."},
     {"name": "x-llm-proxy-timeout", "in": "header", "schema": {"type": "number"}, "description": "Seconds, at most."},
     {"name": "Idempotency-Key", "in": "header", "schema": TEXT, "description": "The same key never runs twice."},

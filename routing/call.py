@@ -50,7 +50,8 @@ class ClientSink(Protocol):
 
 @positional_value
 class CallOptions:
-    """What a client said beside the body. `timeout_s` may only shorten the gateway's own deadline."""
+    """What a client said beside the body. `timeout_s` may only shorten the gateway's own deadline; `trace` are the ids of
+    the client's trace and of its span."""
 
     endpoint: str
     client_ip: str | None = None
@@ -58,6 +59,7 @@ class CallOptions:
     no_cache: bool = False
     timeout_s: float | None = None
     idempotency_key: str | None = None
+    trace: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(slots=True)

@@ -89,7 +89,7 @@ def finished_call(
     else:
         provider, name, first_token_s = NO_PROVIDER, "", None
     given, made, cached, written, reasoning, _, _ = usage
-    # By position: with a keyword for each of 27 fields it would take three times as long.
+    # By position: with a keyword for each of 29 fields it would take three times as long.
     return FinishedCall(
         call.request_id,
         call.options.endpoint,
@@ -118,6 +118,7 @@ def finished_call(
         call.table.revision,
         finish_reason,
         source,
+        *call.options.trace,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from accounts.keys import PresentedKey, token_in
+from monitoring.tracing import parse_traceparent
 from providers.types import Operation
 from routing.call import CallOptions
 from routing.errors import InvalidRequest, UnsupportedMediaType
@@ -16,6 +17,7 @@ PATHS = {f"/v1/{name}": name for name in OPERATIONS}
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
 LONGEST_TAGS = 16
 NO_TAGS: frozenset[str] = frozenset()
+NO_TRACE = (None, None)
 
 
 def client_ip(scope: Mapping[str, Any]) -> str | None:
@@ -64,7 +66,9 @@ class RequestHead:
         no_cache = b"x-llm-proxy-no-cache" in headers or b"no-store" in headers.get(b"cache-control", b"")
         timeout_s = _timeout(self.header(b"x-llm-proxy-timeout"))
         key = self.header(b"idempotency-key")
-        return CallOptions(self.endpoint, self.client_ip, _tags(tags) if tags else NO_TAGS, no_cache, timeout_s, key)
+        trace = parse_traceparent(self.header(b"traceparent")) or NO_TRACE
+        tags_found = _tags(tags) if tags else NO_TAGS
+        return CallOptions(self.endpoint, self.client_ip, tags_found, no_cache, timeout_s, key, trace)
 
 
 def _normal_path(path: str) -> str:

@@ -28,8 +28,6 @@ LEASES, PERIODS = BudgetLease._meta.db_table, BudgetPeriod._meta.db_table
 OPEN = "id, amount_nano_usd - settled_nano_usd, amount_tokens - settled_tokens"
 SETTLED = ("settled_nano_usd", "settled_tokens")
 SPENT = ("spent_nano_usd", "spent_tokens", "reserved_nano_usd", "reserved_tokens")
-OUTSTANDING_NANO = F("amount_nano_usd") - F("settled_nano_usd")
-OUTSTANDING_TOKENS = F("amount_tokens") - F("settled_tokens")
 
 
 class SqlLedger:

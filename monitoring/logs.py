@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import orjson
 import structlog
@@ -24,8 +23,6 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from monitoring.line_writer import LineWriter, RotatingFile, write_all
 from monitoring.request_log import RequestLog, printable
 from providers.dialects.redaction import redact
-
-Style: TypeAlias = Literal["json", "console"]
 
 current_request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Set by whoever begins to work on a request, Celery tasks included: every line logged meanwhile carries it."""

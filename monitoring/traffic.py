@@ -1,12 +1,12 @@
 """The last minutes of one worker's calls, second by second, for the live page. No clock: a call says when it ended.
 
 Each second holds one row of sums for each provider that was used in it; rows are plain lists, so that workers can send
-them to each other as JSON (`rows`, `merge`). A call counts in the second in which it ended.
+them to each other as JSON. A call counts in the second in which it ended.
 """
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from monitoring.finished_call import FinishedCall
 from monitoring.tally import Tally
@@ -16,33 +16,6 @@ REQUESTS, ERRORS, INPUT, OUTPUT, CACHED, COST, DURATION, FIRST, FIRST_COUNT, CAC
 WIDTH = 10
 SPAN_S = 300
 RECENT = 200
-
-
-class TrafficSums(NamedTuple):
-    """Sums over `seconds`; `first_token_s` and `duration_s` are means, None without a call to take them from."""
-
-    seconds: int
-    requests: int
-    errors: int
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    cost_nano_usd: int
-    cache_hits: int
-    duration_s: float | None
-    first_token_s: float | None
-
-    @property
-    def requests_per_s(self) -> float:
-        return self.requests / self.seconds
-
-    @property
-    def tokens_per_s(self) -> float:
-        return self.output_tokens / self.seconds
-
-    @property
-    def error_rate(self) -> float:
-        return self.errors / self.requests if self.requests else 0.0
 
 
 class Traffic:
@@ -88,53 +61,7 @@ class Traffic:
 
     def rows(self, *, since: int, until: int) -> dict[int, dict[str, Row]]:
         """The seconds `since` ≤ s < `until` that had calls. Ask for whole seconds that are over, and each only once, to
-        hand them to another worker's `merge`."""
+        hand them to other workers."""
         since = max(since, until - self._span_s)
         found = (self._ring[second % self._span_s] for second in range(since, until))
         return {second: rows for second, rows in found if since <= second < until and rows}
-
-    def merge(self, theirs: dict[int, dict[str, Row]]) -> None:
-        """Adds another worker's rows to these."""
-        for second, rows in theirs.items():
-            # What is older than the ring would push out what is newer.
-            if self._ring[second % self._span_s][0] > second:
-                continue
-            for provider, row in rows.items():
-                mine = self._row(second, provider)
-                mine[:] = [one + other for one, other in zip(mine, row, strict=True)]
-
-    def total(self, *, now: float, window_s: int = 60) -> TrafficSums:
-        """The whole seconds of the window before the one that is running."""
-        until = int(now)
-        window = self.rows(since=until - window_s, until=until)
-        return _sums((row for rows in window.values() for row in rows.values()), window_s)
-
-    def by_provider(self, *, now: float, window_s: int = 60) -> dict[str, TrafficSums]:
-        until = int(now)
-        grouped: dict[str, list[Row]] = {}
-        for rows in self.rows(since=until - window_s, until=until).values():
-            for provider, row in rows.items():
-                grouped.setdefault(provider, []).append(row)
-        return {provider: _sums(rows, window_s) for provider, rows in sorted(grouped.items())}
-
-    def per_second(self, *, now: float, window_s: int = 60) -> list[TrafficSums]:
-        """One entry for each whole second of the window, the oldest first, zeros where nothing ended: for charts."""
-        until = int(now)
-        window = self.rows(since=until - window_s, until=until)
-        return [_sums(window.get(second, {}).values(), 1) for second in range(until - window_s, until)]
-
-
-def _sums(rows: Iterable[Row], seconds: int) -> TrafficSums:
-    total = [sum(column) for column in zip(*rows, strict=True)] or [0] * WIDTH
-    return TrafficSums(
-        seconds=seconds,
-        requests=int(total[REQUESTS]),
-        errors=int(total[ERRORS]),
-        input_tokens=int(total[INPUT]),
-        output_tokens=int(total[OUTPUT]),
-        cached_tokens=int(total[CACHED]),
-        cost_nano_usd=int(total[COST]),
-        cache_hits=int(total[CACHE_HITS]),
-        duration_s=total[DURATION] / total[REQUESTS] if total[REQUESTS] else None,
-        first_token_s=total[FIRST] / total[FIRST_COUNT] if total[FIRST_COUNT] else None,
-    )

@@ -14,7 +14,6 @@ from monitoring.views.pages import chosen, staff_only
 
 DEFAULT_DAYS = 30
 LONGEST = timedelta(days=366)
-BARS = 12
 
 
 @staff_only

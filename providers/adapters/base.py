@@ -35,7 +35,6 @@ class Quirks:
     accepts_name_in_messages: bool = True
     accepts_strict_tools: bool = True
     accepts_sampling: bool = True
-    accepts_prefill: bool = True
     accepts_forced_tool: bool = True
     flattens_text_parts: bool = False
     temperature_max: float | None = None

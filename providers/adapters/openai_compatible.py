@@ -115,7 +115,7 @@ class OpenAICompatibleAdapter(Adapter):
         reason = choices[0].get("finish_reason")
         if reason == "error":
             raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
-        if b'"tool_calls"' in body and name_calls(choices):
+        if body.find(b'"tool_calls"') >= 0 and name_calls(choices):
             body = orjson.dumps(answer)
         text = "" if usage is not None else "".join(map(_choice_text, choices))
         return tuple.__new__(Delivered, (body, usage, reason if isinstance(reason, str) else None, text))

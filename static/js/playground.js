@@ -1,5 +1,5 @@
 // A question to one or two models at once over one WebSocket; what comes back is shown as it comes.
-import { count, duration, fill, money, rate, read, setText } from "./format.js";
+import { count, duration, fill, missing, money, rate, read, setText } from "./format.js";
 import { codeFor } from "./playground-code.js";
 
 const form = document.getElementById("form");
@@ -68,6 +68,8 @@ function start() {
     const run = { id: `run-${++number}`, pane, began: performance.now(), first: null, text: "", thoughts: "", due: false };
     running.set(run.id, run);
     pane.answer.textContent = pane.thoughts.textContent = pane.times.textContent = "";
+    // An error may show the facts for the sake of their link: what the run before this one came to is not this one's.
+    for (const fact of [pane.provider, pane.tokens, pane.cost]) setText(fact, missing);
     pane.thinking.hidden = pane.facts.hidden = true;
     mark(pane, "idle", words.waiting);
     say({ type: "create", id: run.id, request: body(pane) });

@@ -53,6 +53,19 @@ def test_an_error_says_what_is_wrong(open_page: Open) -> None:
     expect(page.locator("#pane1 [data-part=state]")).to_contain_text("The model 'gone' does not exist")
 
 
+def test_an_error_is_not_shown_with_the_figures_of_the_answer_before_it(open_page: Open) -> None:
+    page = open_page("/playground/")
+    page.evaluate("document.querySelector('#model1').append(new Option('gone', 'gone'))")
+    page.locator("#model1").select_option("demo-small")
+    ask(page, "Hello?")
+    expect(page.locator("#pane1 [data-part=provider]")).to_have_text("first/demo-small")
+    page.locator("#model1").select_option("gone")
+    ask(page, "Hello?")
+    expect(page.locator("#pane1 [data-part=state]")).to_contain_text("The model 'gone' does not exist")
+    for part in ("provider", "tokens", "cost"):
+        expect(page.locator(f"#pane1 [data-part={part}]")).to_have_text("–")
+
+
 def test_the_same_request_is_shown_as_code(open_page: Open) -> None:
     page = open_page("/playground/")
     page.get_by_label("Your message").fill('It\'s "quoted"')

@@ -78,11 +78,21 @@ export const setText = (node, text) => {
 
 export const csrf = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 
+// Who is no longer signed in is sent to the login page, which answers with 200: loaded again, the page itself leads there.
+async function ask(address, options) {
+  const answer = await fetch(address, options);
+  if (answer.redirected) location.reload();
+  return answer;
+}
+
+export async function get(address) {
+  const answer = await ask(address);
+  if (!answer.ok || answer.redirected) throw new Error(`HTTP ${answer.status}`);
+  return answer.json();
+}
+
 export async function post(address) {
-  const answer = await fetch(address, { method: "POST", headers: { "X-CSRFToken": csrf() } });
-  try {
-    return await answer.json();
-  } catch {
-    return { ok: false, message: `HTTP ${answer.status}` };
-  }
+  const answer = await ask(address, { method: "POST", headers: { "X-CSRFToken": csrf() } });
+  const said = await answer.json().catch(() => ({}));
+  return { ok: false, message: said.error?.message ?? `HTTP ${answer.status}`, ...said };
 }

@@ -1,5 +1,5 @@
 // Charts of one provider over a chosen range, and its buttons.
-import { duration, fill, percent, post, rate, read, setText } from "./format.js";
+import { duration, fill, get, percent, post, rate, read, setText } from "./format.js";
 import { timeChart } from "./chart.js";
 
 const words = read("words");
@@ -16,8 +16,17 @@ let range = "1h";
 
 async function show() {
   const wanted = range;
-  const answer = await fetch(`history.json?range=${wanted}`).then((each) => each.json(), () => null);
-  if (!answer || wanted !== range) return;
+  const answer = await get(`history.json?range=${wanted}`).catch((error) => error);
+  if (wanted !== range) return;
+  if (answer instanceof Error) {
+    // The lines of another period would pass for those of this one.
+    latency([[], [], []]);
+    traffic([[], []]);
+    errors([[], []]);
+    setText(find("nothing"), fill(words.failed, { reason: answer.message }));
+    find("nothing").hidden = false;
+    return;
+  }
   const times = answer.points.map((point) => point[0]);
   const column = (index) => answer.points.map((point) => point[index]);
   const checks = new Map(answer.checks.map(([at, ms]) => [Math.floor(at / answer.step) * answer.step, ms]));
@@ -25,6 +34,7 @@ async function show() {
   traffic([times, column(1).map((value) => value || null)], answer.step);
   errors([times, column(2)], answer.step);
   const busy = answer.points.some((point) => point[1] > 0) || checks.size > 0;
+  setText(find("nothing"), words.nothing);
   find("nothing").hidden = busy;
 }
 

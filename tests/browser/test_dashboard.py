@@ -111,6 +111,37 @@ def test_buttons_of_a_card_check_and_the_provider_page_holds_and_releases(open_p
     assert site.chat("demo-small")[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/dashboard/", "/dashboard/providers/1/"])
+def test_a_period_whose_figures_cannot_be_had_says_so(open_page: Open, watched: Watched, path: str) -> None:
+    page = open_page(path)
+    watched.allowed |= {"Failed to load resource"}
+    page.context.route("**/history.json?range=24h", lambda route: route.fulfill(status=503))
+    page.get_by_role("button", name="24 h").click()
+    expect(page.locator("#content")).to_contain_text("HTTP 503")
+    if path == "/dashboard/":
+        expect(page.locator('[data-tile="rps"]')).to_contain_text("–")
+    page.get_by_role("button", name="7 d").click()
+    expect(page.locator("#content")).not_to_contain_text("HTTP 503")
+
+
+@pytest.mark.parametrize("path", ["/dashboard/", "/dashboard/providers/1/"])
+@pytest.mark.parametrize("button", ["Check now", "24 h"])
+def test_who_is_no_longer_signed_in_is_led_to_the_login(open_page: Open, path: str, button: str) -> None:
+    page = open_page(path)
+    page.wait_for_load_state("networkidle")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name=button).click()
+    page.wait_for_url(re.compile("/admin/login/"))
+
+
+def test_a_button_that_is_refused_says_why(open_page: Open, watched: Watched) -> None:
+    page = open_page("/dashboard/providers/1/")
+    watched.allowed |= {"Failed to load resource"}
+    page.context.clear_cookies(name="csrftoken")
+    page.get_by_role("button", name="Check now").click()
+    expect(page.locator("#result")).to_have_text("That did not work: This is not allowed.")
+
+
 def test_ranges_and_filters_change_what_is_shown(open_page: Open, site: Site, request_id: str) -> None:
     page = open_page("/dashboard/")
     with page.expect_response(re.compile("history.json")):

@@ -1,5 +1,5 @@
 // The figures of the whole gateway: live, or over a period that the reader chooses.
-import { duration, fill, money, percent, rate, setText, short } from "../format.js";
+import { duration, fill, get, missing, money, percent, rate, setText, short } from "../format.js";
 import { draw, sparkline } from "../sparkline.js";
 import { find, words } from "./page.js";
 
@@ -41,8 +41,18 @@ function drawSeries() {
 
 async function drawHistory() {
   const wanted = range;
-  const answer = await fetch(`history.json?range=${wanted}`).then((each) => each.json(), () => null);
-  if (!answer || wanted !== range) return;
+  const label = document.querySelector(`[data-range="${wanted}"]`).textContent;
+  const answer = await get(`history.json?range=${wanted}`).catch((error) => error);
+  if (wanted !== range) return;
+  if (answer instanceof Error) {
+    // The figures of another period would pass for those of this one.
+    for (const { number, note, svg } of Object.values(tiles)) {
+      setText(number, missing);
+      setText(note, `${label} · ${answer.message}`);
+      draw(svg, [[], []].slice(0, svg.children.length));
+    }
+    return;
+  }
   const points = answer.points;
   const column = (index) => points.map((point) => point[index]);
   const sum = (index) => column(index).reduce((total, value) => total + (value ?? 0), 0);
@@ -55,7 +65,6 @@ async function drawHistory() {
   setText(tiles.first.number, duration(calls ? timed.reduce((total, point) => total + point[3] * point[1], 0) / calls : null));
   setText(tiles.tokens.number, `${short(sum(4) / points.length)} · ${short(sum(5) / points.length)}`);
   setText(tiles.cost.number, money(sum(6)));
-  const label = document.querySelector(`[data-range="${wanted}"]`).textContent;
   for (const tile of Object.values(tiles)) setText(tile.note, label);
   setText(tiles.first.note, `${label} · ${words.mean}`);
   draw(tiles.rps.svg, [column(1)]);

@@ -56,7 +56,14 @@ find("actions").addEventListener("click", async (event) => {
   button.disabled = false;
   find("result").className = `state ${answer.ok ? "ok" : "bad"}`;
   setText(find("result"), answer.ok ? answer.message : fill(words.failed, { reason: answer.message }));
+  if (answer.ok && button.dataset.action !== "check") offer(button, button.dataset.action === "hold" ? "release" : "hold");
 });
+
+// What is held can be released, and the other way round; a reset releases, too.
+function offer(pressed, wanted) {
+  for (const action of ["hold", "release"]) find("actions").querySelector(`[data-action="${action}"]`).hidden = action !== wanted;
+  if (pressed.hidden) find("actions").querySelector(`[data-action="${wanted}"]`).focus();
+}
 
 show();
 setInterval(() => !document.hidden && show(), 60000);

@@ -209,3 +209,13 @@ def test_the_dashboard_paints_within_a_second_and_is_small(open_page: Open, site
 def _bytes(request: Any) -> int:
     found = request.sizes()
     return int(found["responseBodySize"] + found["responseHeadersSize"])
+
+
+def test_times_that_the_server_writes_name_their_zone(open_page: Open, site: Site, request_id: str) -> None:
+    """The live page shows the reader's time of day, so the same moment would else be two."""
+    page = open_page("/dashboard/requests/", timezone_id="America/Sao_Paulo")
+    expect(page.get_by_role("columnheader", name="Time (UTC)")).to_be_visible()
+    page.goto(f"{site.url}/dashboard/requests/{request_id}/")
+    expect(page.locator("dl.facts")).to_contain_text("Time (UTC)")
+    page.goto(f"{site.url}/dashboard/providers/1/")
+    expect(page.get_by_role("columnheader", name="Time (UTC)")).to_have_count(2)

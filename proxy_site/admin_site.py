@@ -254,7 +254,11 @@ def _expiring() -> Iterator[Notice]:
     for row in rows.order_by("expires_at")[:MOST_OF_A_SORT]:
         assert row.expires_at is not None
         days = (row.expires_at - now) // timedelta(days=1)
-        text = ngettext("The key %(name)s expires in %(days)d day.", "The key %(name)s expires in %(days)d days.", days)
+        text = (
+            ngettext("The key %(name)s expires in %(days)d day.", "The key %(name)s expires in %(days)d days.", days)
+            if days
+            else _("The key %(name)s expires within a day.")
+        )
         yield Notice(
             kind="warn",
             text=text % {"name": row.name, "days": days},

@@ -69,6 +69,7 @@ def test_home_names_what_needs_attention_and_the_link_that_helps(admin_client: C
     Credential.objects.create(provider=provider("variable"), environment_variable="NO_SUCH_VARIABLE")
     key = create_key(KeyOrder(name="expiring", expires_at=now + timedelta(days=2, hours=1))).key
     budget = Budget.objects.create(name="lunch money", scope="all", amount_nano_usd=100)
+    create_key(KeyOrder(name="almost gone", expires_at=now + timedelta(hours=5)))
     BudgetPeriod.objects.create(budget=budget, period=period_of("month", now.timestamp())[0], spent_nano_usd=90)
     HealthState.objects.create(
         provider=keyless, status="unhealthy", cause="connection refused", since=now, last_check_at=now, fresh_until=now,
@@ -77,7 +78,8 @@ def test_home_names_what_needs_attention_and_the_link_that_helps(admin_client: C
     text = home(admin_client)
     for words in (
         "keyless has no key", "modelless serves no models", "variable needs the environment variable NO_SUCH_VARIABLE",
-        "The key expiring expires in 2 days", "90 % of the lunch money is used", "keyless is unhealthy: connection refused",
+        "The key expiring expires in 2 days", "The key almost gone expires within a day",
+        "90 % of the lunch money is used", "keyless is unhealthy: connection refused",
     ):  # fmt: skip
         assert words in text
     assert reverse("admin:providers_provider_wizard_connection", args=[keyless.pk]) in text

@@ -27,12 +27,12 @@ LONGEST_VALUE = 300
 class ConfigurationRevisionAdmin(ReadOnlyAdmin):
     """`undo` holds encrypted secrets and is shown nowhere."""
 
-    list_display = ["number", "created_at", "by", "source", "reason", "what"]
+    list_display = ["number", "moment", "by", "origin", "why", "what"]
     list_filter: ClassVar[Any] = []
     list_select_related = ["author"]
     search_fields = ["changes", "reason"]
     date_hierarchy = "created_at"
-    fields = ["number", "created_at", "by", "source", "reason", "every_change", "every_difference"]
+    fields = ["number", "moment", "by", "origin", "why", "every_change", "every_difference"]
     readonly_fields = fields
     ordering = ["-pk"]
     show_full_result_count = False
@@ -82,6 +82,18 @@ class ConfigurationRevisionAdmin(ReadOnlyAdmin):
     @display(description=gettext_lazy("revision"), ordering="pk")
     def number(self, row: ConfigurationRevision) -> str:
         return str(row)
+
+    @display(description=gettext_lazy("time (UTC)"), ordering="created_at")
+    def moment(self, row: ConfigurationRevision) -> str:
+        return format_html('<span class="nowrap">{}</span>', f"{row.created_at:%Y-%m-%d %H:%M:%S}")
+
+    @display(description=gettext_lazy("source"), ordering="source")
+    def origin(self, row: ConfigurationRevision) -> str:
+        return row.source
+
+    @display(description=gettext_lazy("reason"), ordering="reason", empty_value="–")
+    def why(self, row: ConfigurationRevision) -> str | None:
+        return row.reason or None
 
     @display(description=gettext_lazy("by"), ordering="author")
     def by(self, row: ConfigurationRevision) -> Any:

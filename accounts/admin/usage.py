@@ -73,8 +73,8 @@ class InfinitePaginator(paginator.InfinitePaginator):  # type: ignore[misc]
 
 
 class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["moment", "request_id", "owner", "went_to", "outcome", "token_counts", "cost", "times"]
-    list_display_links = ["request_id"]
+    list_display = ["moment", "identifier", "owner", "went_to", "outcome", "token_counts", "cost", "times"]
+    list_display_links = ["identifier"]
     list_filter: ClassVar[Any] = [SpanFilter, OutcomeFilter]
     list_filter_submit = True
     search_fields = ["request_id"]
@@ -115,6 +115,10 @@ class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
         team = Team.objects.filter(pk=OuterRef("team_id")).values("name")[:1]
         rows: QuerySet[UsageRecord] = super().get_queryset(request)
         return rows.annotate(key_name=Subquery(key), team_name=Subquery(team))
+
+    @display(description=gettext_lazy("request"))
+    def identifier(self, row: UsageRecord) -> str:
+        return row.request_id
 
     @display(description=gettext_lazy("key / team"), empty_value="–")
     def owner(self, row: Any) -> str | None:

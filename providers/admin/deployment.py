@@ -15,7 +15,7 @@ from providers.models import Deployment
 
 class DeploymentAdmin(EnableActions):
     form = DeploymentForm
-    list_display = ["model", "provider", "upstream", "price", "context_window", "enabled", "source"]
+    list_display = ["model", "of_provider", "upstream", "price", "context_window", "enabled", "source"]
     list_filter: ClassVar[Any] = [
         ("provider", RelatedCheckboxFilter),
         ("enabled", BooleanRadioFilter),
@@ -47,6 +47,10 @@ class DeploymentAdmin(EnableActions):
             },
         ),
     ]
+
+    @display(description=_("provider"), ordering="provider__name")
+    def of_provider(self, row: Deployment) -> str:
+        return row.provider.name
 
     @display(description=_("upstream model"), ordering="upstream_model", empty_value="–")
     def upstream(self, row: Deployment) -> str | None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.templatetags.admin_list import result_headers
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from accounts.models import Budget, BudgetPeriod
+from accounts.models import Budget, BudgetPeriod, UsageRecord
 from accounts.periods import period_of
 from accounts.provisioning import KeyOrder, create_key
 from monitoring.models import HealthState
@@ -68,8 +69,8 @@ def test_home_names_what_needs_attention_and_the_link_that_helps(admin_client: C
     Credential.objects.create(provider=keyless, name="unset", environment_variable="NO_SUCH_VARIABLE", enabled=False)
     Credential.objects.create(provider=provider("variable"), environment_variable="NO_SUCH_VARIABLE")
     key = create_key(KeyOrder(name="expiring", expires_at=now + timedelta(days=2, hours=1))).key
-    budget = Budget.objects.create(name="lunch money", scope="all", amount_nano_usd=100)
     create_key(KeyOrder(name="almost gone", expires_at=now + timedelta(hours=5)))
+    budget = Budget.objects.create(name="lunch money", scope="all", amount_nano_usd=100)
     BudgetPeriod.objects.create(budget=budget, period=period_of("month", now.timestamp())[0], spent_nano_usd=90)
     HealthState.objects.create(
         provider=keyless, status="unhealthy", cause="connection refused", since=now, last_check_at=now, fresh_until=now,
@@ -121,6 +122,29 @@ def test_the_admin_speaks_brazilian_portuguese(admin_client: Client) -> None:
     assert 'lang="pt-br"' in text
     for words in ("Precisa de atenção", "Provedores", "Chaves de API", "Orçamentos"):
         assert words in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("model", "english", "portuguese"),
+    [
+        ("routing_configurationrevision", {"created at", "source", "reason"}, {"horário (UTC)", "origem", "motivo"}),
+        ("accounts_usagerecord", {"request id"}, {"requisição"}),
+        ("providers_deployment", {"provider"}, {"provedor"}),
+    ],
+)
+def test_headings_of_lists_speak_portuguese(
+    admin_client: Client, model: str, english: set[str], portuguese: set[str]
+) -> None:
+    """A heading that is the bare name of a field is nobody's text to translate."""
+    Deployment.objects.create(provider=provider("own"), model="m")
+    UsageRecord.objects.create(
+        call_id="call", request_id="req_1", attempt=1, final=True, status=200, created_at=timezone.now()
+    )
+    list_page = admin_client.get(reverse(f"admin:{model}_changelist"), **PORTUGUESE)
+    headings = {str(each["text"]).lower() for each in result_headers(list_page.context["cl"])}
+    assert portuguese <= {each.replace("utc", "UTC") for each in headings}
+    assert not english & headings
 
 
 @pytest.mark.django_db

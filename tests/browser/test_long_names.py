@@ -17,6 +17,9 @@ Open = Callable[..., Page]
 PROVIDER, MODEL, KEY, TEAM = "p" * 63, "m" * 100, "k" * 100, "t" * 100
 PHONE, DESK = {"width": 390, "height": 850}, {"width": 1300, "height": 900}
 BEYOND_ITS_WINDOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CUT_OFF = """() => [...document.querySelectorAll('#result_list [data-label]')]
+    .filter((cell) => cell.scrollWidth > cell.clientWidth + 1 || cell.scrollHeight > cell.clientHeight + 1)
+    .map((cell) => cell.dataset.label)"""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,8 @@ def site(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
                 "administrators": [{"username": USER, "password": PASSWORD}],
             }
         )
-        process.key = json.loads(process.manage("create_api_key", KEY, "--team", TEAM, "--json"))["key"]
+        order = ("create_api_key", KEY, "--team", TEAM, "--budget-tokens", "1000000000", "--json")
+        process.key = json.loads(process.manage(*order))["key"]
         process.start()
         site = Site(process, upstream)
         yield site
@@ -71,3 +75,24 @@ def test_every_grouping_can_be_chosen_on_a_phone(open_page: Open, request_id: st
     page = open_page("/dashboard/usage/", viewport=PHONE)
     for name in ("Team", "Key", "Model", "Provider", "Day"):
         expect(page.get_by_role("link", name=name, exact=True)).to_be_in_viewport(ratio=1)
+
+
+def test_lists_of_the_admin_cut_nothing_off_on_a_phone(open_page: Open, site: Site, request_id: str) -> None:
+    page = open_page("/admin/", viewport={"width": 360, "height": 780}, locale="pt-BR")
+    for name in ("accounts/apikey", "accounts/usagerecord", "routing/configurationrevision", "accounts/budget"):
+        page.goto(f"{site.url}/admin/{name}/")
+        expect(page.locator("#result_list [data-label]").first).to_be_visible()
+        assert page.evaluate(CUT_OFF) == [], name
+
+
+def test_a_long_name_leaves_the_other_columns_of_a_list_in_sight(open_page: Open, request_id: str) -> None:
+    page = open_page("/admin/accounts/apikey/", viewport=DESK)
+    expect(page.get_by_role("columnheader", name="State")).to_be_in_viewport(ratio=1)
+
+
+def test_what_is_wrong_with_a_long_model_name_fits_into_the_wizard(open_page: Open, request_id: str) -> None:
+    page = open_page("/admin/providers/provider/wizard/1/models/", viewport=DESK)
+    page.get_by_label("Other model names").fill("x" * 300)
+    page.get_by_role("button", name="Serve these models").click()
+    expect(page.locator(".errornote")).to_contain_text("at most 200 characters")
+    assert page.evaluate(BEYOND_ITS_WINDOW) <= 0

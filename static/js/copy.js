@@ -3,7 +3,8 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const source = document.querySelector(button.dataset.copy);
-  const words = button.textContent;
+  // Pressed once more while it still says so: the mark is not what it shall go back to.
+  const words = (button.dataset.words ??= button.textContent);
   try {
     await navigator.clipboard.writeText(source.textContent);
     button.textContent = "✓";

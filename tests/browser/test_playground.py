@@ -79,3 +79,13 @@ def test_the_same_request_is_shown_as_code(open_page: Open) -> None:
     expect(code).to_contain_text("stream=True,")
     page.get_by_role("button", name="JavaScript").click()
     expect(code).to_contain_text("await client.chat.completions.create(")
+
+
+def test_a_copy_button_that_is_pressed_twice_has_its_word_again(open_page: Open) -> None:
+    page = open_page("/playground/", permissions=["clipboard-read", "clipboard-write"])
+    copy = page.get_by_role("button", name="Copy")
+    copy.click()
+    expect(page.locator("[data-copy]")).to_have_text("✓")
+    page.locator("[data-copy]").click()
+    page.wait_for_timeout(2000)
+    expect(page.locator("[data-copy]")).to_have_text("Copy")

@@ -219,3 +219,9 @@ def test_times_that_the_server_writes_name_their_zone(open_page: Open, site: Sit
     expect(page.locator("dl.facts")).to_contain_text("Time (UTC)")
     page.goto(f"{site.url}/dashboard/providers/1/")
     expect(page.get_by_role("columnheader", name="Time (UTC)")).to_have_count(2)
+
+
+def test_the_language_button_is_called_what_it_shows(open_page: Open) -> None:
+    """On a phone it shows the code alone; whoever says what is written there must press it."""
+    page = open_page("/dashboard/", viewport=PHONE)
+    expect(page.get_by_role("button", name="PT-BR")).to_have_text(re.compile("PT-BR"))

@@ -253,9 +253,15 @@ def database() -> dict[str, Any]:
             # Opening takes longer than most of our queries. Kept by threads that go on, not by those of requests.
             "CONN_MAX_AGE": 60,
         }
-    config: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
-    if "postgresql" not in str(config["ENGINE"]):
+    if not DATABASE_URL.startswith(("postgres://", "postgresql://", "psql://", "pgsql://")):
         raise ImproperlyConfigured("DATABASE_URL must be a postgres:// address (SQLite is the default without it).")
+    try:
+        config: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
+    except ValueError:
+        # Its words are not told on: where a slash ends the host too early, they repeat a part of the password.
+        raise ImproperlyConfigured(
+            "DATABASE_URL has no port that could be one; in user and password write / as %2F and ? as %3F."
+        ) from None
     config["ENGINE"] = "proxy_site.databases.postgresql"
     pool = {"min_size": 1, "max_size": whole_number("PROXY_API_DATABASE_POOL", default=8, least=1), "timeout": 5}
     config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool, "connect_timeout": 3}

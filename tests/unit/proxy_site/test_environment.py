@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from proxy_site import environment
@@ -54,6 +55,9 @@ def test_a_value_is_read_or_refused_by_its_name(monkeypatch, read, options, good
             read("A_SETTING", **options)
 
 
+SECRETS = {"PROXY_API_SECRET_KEY": "s" * 40, "PROXY_API_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
+
+
 def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PROXY_API", "DATABASE", "REDIS"))
@@ -69,6 +73,8 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
         ([], {"PROXY_API_PORT": "70000"}, "PROXY_API_PORT is '70000'; it must be a whole number from 1 to 65535."),
         ([], {"PROXY_API_SECURE_COOKIES": "ture"}, "PROXY_API_SECURE_COOKIES is 'ture'; it must be true or false."),
         ([], {"DATABASE_URL": "postgres://x/y"}, "PROXY_API_SECRET_KEY is not set."),
+        ([], {"DATABASE_URL": "localhost", **SECRETS}, "DATABASE_URL must be a postgres:// address"),
+        ([], {"DATABASE_URL": "postgres://u:se/cret@h/y", **SECRETS}, "DATABASE_URL has no port that could be one"),
         ([], {"REDIS_URL": "localhost:6379"}, "REDIS_URL must begin with redis://, rediss:// or unix://."),
         ([], {"PROXY_API_DATA_DIR": "/proc/nowhere"}, "PROXY_API_DATA_DIR is /proc/nowhere, which cannot be made"),
         ([], {"LOG_LEVEL": "foo"}, "LOG_LEVEL is 'foo'; it must be one of CRITICAL, DEBUG, ERROR, FATAL, INFO, WARN"),

@@ -23,6 +23,9 @@ def check_names(values: Any) -> None:
     for value in _strings(values):
         if not value.strip():
             raise InvalidRuleError("A model name must not be empty.")
+        # No name has a space, so that a pattern with one would quietly allow nothing.
+        if value.split() != [value]:
+            raise InvalidRuleError(f"'{value}' is not a model name or pattern: these have no spaces.")
 
 
 def check_networks(values: Any) -> None:

@@ -83,6 +83,7 @@ def test_options_that_repeat_add_up():
         (["--scope", ""], "--scope: name at least one of completions, read, admin"),
         (["--scope", "root"], "--scope: 'root' is not a scope"),
         (["--allow-ip", "10.0.0.0/99"], "--allow-ip: '10.0.0.0/99' is not"),
+        (["--model", "a b"], "--model: 'a b' is not a model name or pattern: these have no spaces."),
         (["--team", "t" * 101], "--team: Ensure this value has at most 100 characters"),
         (["--expires", "2020-01-01"], "--expires: This moment has passed; the key would be refused at once."),
         (["--expires", "9999-12-31T23:00-10:00"], "--expires: '9999-12-31T23:00-10:00' is not a date"),

@@ -41,7 +41,13 @@ def test_addresses_are_checked_in_both_families(address, allowed):
 
 @pytest.mark.parametrize(
     ("check", "value"),
-    [(check_scopes, ["root"]), (check_scopes, "admin"), (check_networks, ["10.0.0.0/99"]), (check_names, [" "])],
+    [
+        (check_scopes, ["root"]),
+        (check_scopes, "admin"),
+        (check_networks, ["10.0.0.0/99"]),
+        (check_names, [" "]),
+        (check_names, ["gpt 4o"]),
+    ],
 )
 def test_a_wrong_entry_is_refused(check, value):
     with pytest.raises(InvalidRuleError):

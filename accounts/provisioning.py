@@ -116,7 +116,9 @@ class NoSuchKey(ValueError):
 
 
 def find_key(text: str) -> ApiKey:
-    """By its id, or by its name if only one key has it. Raises NoSuchKey."""
+    """By its id, by its name if only one key has it, or by itself. Raises NoSuchKey."""
+    # Whoever found a key where it must not be has the whole of it in hand; its secret is not said again.
+    text = keys.parse(text) or text
     found = list(ApiKey.objects.filter(public_id=text)) or list(ApiKey.objects.filter(name=text)[:2])
     if len(found) != 1:
         raise NoSuchKey(f"{'Several keys are' if found else 'No key is'} called '{text}'; give the key's id.")

@@ -11,7 +11,7 @@ class Command(BaseCommand):
     help = "Revokes an API key for good. Every worker refuses it within a second."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("key", help="the key's id (llmp-<id>-…) or its name")
+        parser.add_argument("key", help="the key's id (llmp-<id>-…), its name, or the whole key")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -12,7 +12,7 @@ class Command(BaseCommand):
     help = "Gives an API key a new secret and shows it, once. The one before goes on working for a while."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("key", help="the key's id (llmp-<id>-…) or its name")
+        parser.add_argument("key", help="the key's id (llmp-<id>-…), its name, or the whole key")
         parser.add_argument(
             "--overlap-hours",
             type=hours(LONGEST_OVERLAP),

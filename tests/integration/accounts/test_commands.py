@@ -137,6 +137,15 @@ def test_no_command_guesses_which_key_is_meant():
             run("revoke_api_key", name)
 
 
+def test_a_key_that_was_found_somewhere_is_revoked_as_it_stands_and_never_said_again():
+    issued, unknown = create_key(KeyOrder(name="leaked")), keys.new_key(PEPPER).token
+    run("revoke_api_key", issued.token)
+    assert ApiKey.objects.get().revoked_at is not None
+    with pytest.raises(CommandError, match="No key is called") as refused:
+        run("revoke_api_key", unknown)
+    assert unknown not in str(refused.value)
+
+
 def test_a_secret_from_a_configuration_file_is_changed_there():
     fresh = keys.free_form_key("chosen-by-somebody", PEPPER)
     ApiKey.objects.create(public_id=fresh.public_id, digest=fresh.digest, hint=fresh.hint, name="file")

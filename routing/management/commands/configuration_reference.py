@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from routing.configuration.reference import reference
 
@@ -17,5 +17,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        Path(options["output"]).write_text(reference(), encoding="utf-8")
+        try:
+            Path(options["output"]).write_text(reference(), encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{options['output']} cannot be written: {error.strerror}.") from None
         self.stdout.write(json.dumps({"file": options["output"]}) if options["json"] else options["output"])

@@ -33,6 +33,11 @@ def test_the_reference_is_what_the_reader_reads():
     assert (ROOT / "docs" / "configuration.md").read_text() == reference(), "run manage.py configuration_reference"
 
 
+def test_a_reference_that_cannot_be_written_is_one_sentence(tmp_path: Path):
+    with pytest.raises(CommandError, match="cannot be written: No such file or directory"):
+        call_command("configuration_reference", "--output", str(tmp_path / "none" / "configuration.md"))
+
+
 @pytest.mark.django_db
 def test_the_example_loads(load: Load):
     assert load((ROOT / "config.example.yaml").read_text()).revision is not None

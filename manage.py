@@ -17,6 +17,10 @@ def main() -> None:
         if "--traceback" in sys.argv or isinstance(error, DataError | IntegrityError):
             raise
         sys.exit(sentence(error))
+    except BrokenPipeError:
+        # Whoever reads our output has enough (`| head`). What is still buffered must not fail again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def run(arguments: list[str]) -> None:

@@ -110,3 +110,11 @@ def test_a_command_before_there_are_tables_says_what_to_run(tmp_path):
     assert done.stderr.count("\n") == 1
     assert "run `manage.py migrate`, or `manage.py serve` once" in done.stderr
     assert "Traceback" in manage(tmp_path, "usage_report", "--traceback").stderr
+
+
+def test_a_reader_that_has_enough_ends_a_command_in_silence(tmp_path):
+    env = {**os.environ, "PROXY_API_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "proxy_site.settings"}
+    (tmp_path / "litellm.yaml").write_text("model_list: [{model_name: a, litellm_params: {model: openai/a}}]")
+    line = f"set -o pipefail; {sys.executable} manage.py import_litellm {tmp_path}/litellm.yaml | true"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -156,7 +156,8 @@ def provider_spec(
         breaker_threshold=row.circuit_breaker_threshold or breaker_threshold,
         breaker_timeout_s=row.circuit_breaker_timeout_s or breaker_timeout_s,
         demo=row.source == "demo",
-        needs_credential=REGISTRY[row.kind].needs_credential and bool(row.credentials.all()),
+        # Given a key, it is called with one or not at all: an unset variable makes no anonymous calls.
+        needs_credential=bool(row.credentials.all()),
         options=_options(row),
     )
 

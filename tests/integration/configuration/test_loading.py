@@ -308,3 +308,13 @@ def test_a_file_that_is_as_it_was_before_a_mistake_is_refused_no_longer(tmp_path
     path.write_text(good)
     assert load_if_changed(read_file(str(path))) is None
     assert ConfigurationFile.objects.get().refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "needed"),
+    [("api_key_env: NO_SUCH_VARIABLE", True), ("credentials: [{enabled: false}]", True), ("", False)],
+)
+def test_a_provider_of_any_kind_whose_key_is_not_there_is_not_called_without_one(load: Load, keys: str, needed: bool):
+    load(f"providers:\n  - name: openai\n    base_url: http://10.0.0.1\n    models: [m]\n    {keys}\n")
+    found = load_table().providers["openai"]
+    assert (found.credentials, found.needs_credential) == ((), needed)

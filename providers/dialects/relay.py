@@ -136,7 +136,7 @@ class RelayStream:
     def _feed_slowly(self, data: bytes) -> bytes:
         if self.ended or self.failure is not None:
             return b""
-        if self._strips_roles and _ROLE in data:
+        if self._strips_roles and self._splitter.idle and _ROLE in data and not _may_finish(data):
             # Spares the parsing of chunks whose only fault it is. Where a read cuts it apart, they are parsed.
             data = data.replace(_ROLE + b",", b"").replace(b"," + _ROLE, b"")
             if self._armed and self._fits(data):
@@ -224,6 +224,7 @@ class RelayStream:
                 rewritten = True
             if reason:
                 choice.finished = True
+                self._strips_roles = False
                 self.finish_reason = self.finish_reason or str(reason)
             told = told or bool(content) or bool(reason)
         self.started = self.started or told
@@ -238,7 +239,8 @@ class RelayStream:
             self._is_pattern = False
             if choice.has_role:
                 del delta["role"]
-                self._strips_roles = self._expected == 1
+                # What comes after the finish is looked at: a chunk that said nothing but its role is left out there.
+                self._strips_roles = self._expected == 1 and not choice.finished
                 changed = True
             choice.has_role = True
         calls = delta.get("tool_calls")
@@ -354,6 +356,10 @@ def expected_choices(body: JsonObject) -> int:
     prompt = body.get("prompt")
     prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
     return prompts * (n if type(n) is int and n > 0 else 1)
+
+
+def _may_finish(data: bytes) -> bool:
+    return data.count(b"finish_reason") != data.count(b'"finish_reason":null')
 
 
 def _is_plain(text: str) -> bool:

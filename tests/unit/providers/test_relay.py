@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from providers.dialects.sse import DONE
@@ -261,6 +261,9 @@ EVENTS = st.one_of(
 )
 
 
+@example(events=[ROLE, ROLE, STOP, ROLE], step=1, asked=False)
+@example(events=[ROLE, ROLE, STOP, ROLE, ROLE], step=40, asked=False)
+@example(events=[ROLE, ROLE, STOP + ROLE], step=40, asked=False)
 @settings(max_examples=150, deadline=None)
 @given(events=st.lists(EVENTS, max_size=10), step=st.integers(min_value=1, max_value=60), asked=st.booleans())
 def test_tells_the_same_however_the_bytes_are_cut(events: list[bytes], step: int, asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""Every answer, whole and under every split by bytes, means the same to both clients."""
+"""Every answer, whole and under every split by bytes, means the same to both clients, whichever way it is read."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 from providers.aiohttp_transport import AiohttpTransport
 from providers.transport import UpstreamRequest
 from tests.transport.answers import BAD, GOOD, Answer
-from tests.transport.outcomes import BODY, REQUEST, outcome
+from tests.transport.outcomes import BODY, REQUEST, WAYS, outcome
 from tests.transport.wire import Wire
 
 ALL = {**GOOD, **BAD}
@@ -49,11 +49,15 @@ def agrees(seen, answer, transport) -> bool:
     return seen.error == expected.error if expected.error else seen == expected
 
 
+each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+
+
+@each_way
 @pytest.mark.parametrize("name", sorted(ALL))
-async def test_means_the_same_to_both_clients(name, transport, server, endpoint):
+async def test_means_the_same_to_both_clients(name, way, transport, server, endpoint):
     answer = ALL[name]
     server.script = Cut(answer)
-    seen = await outcome(transport, endpoint, asked(answer), idle_s=0.1 if name in SILENT_IN_AIOHTTP else 2)
+    seen = await outcome(transport, endpoint, asked(answer), idle_s=0.1 if name in SILENT_IN_AIOHTTP else 2, way=way)
     assert agrees(seen, answer, transport), seen
 
 
@@ -67,16 +71,18 @@ async def test_means_the_same_however_it_is_cut_in_two(name, transport, server, 
         assert agrees(seen, answer, transport), (cut, seen)
 
 
+@each_way
 @pytest.mark.parametrize("name", sorted(SMALL))
-async def test_means_the_same_byte_by_byte(name, transport, server, endpoint):
+async def test_means_the_same_byte_by_byte(name, way, transport, server, endpoint):
     answer = ALL[name]
     server.script = Cut(answer, *range(1, len(answer.wire)))
-    seen = await outcome(transport, endpoint, asked(answer), idle_s=0.1 if name in SILENT_IN_AIOHTTP else 2)
+    seen = await outcome(transport, endpoint, asked(answer), idle_s=0.1 if name in SILENT_IN_AIOHTTP else 2, way=way)
     assert agrees(seen, answer, transport), seen
 
 
+@each_way
 @pytest.mark.parametrize("name", sorted(name for name, answer in GOOD.items() if answer.reusable and not answer.closes))
-async def test_a_second_call_finds_nothing_of_the_first(name, transport, server, endpoint):
+async def test_a_second_call_finds_nothing_of_the_first(name, way, transport, server, endpoint):
     answer = GOOD[name]
 
     async def script(wire: Wire) -> None:
@@ -85,7 +91,7 @@ async def test_a_second_call_finds_nothing_of_the_first(name, transport, server,
             await wire.send(answer.wire if b" /v1/chat " in head else b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 
     server.script = script
-    assert await outcome(transport, endpoint, asked(answer)) == answer.expected
+    assert await outcome(transport, endpoint, asked(answer), way=way) == answer.expected
     second = await outcome(transport, endpoint, UpstreamRequest(path="/second", body=BODY))
     assert (second.status, second.headers, second.body) == (200, {"content-length": "2"}, b"ok")
     if answer.method != "HEAD":

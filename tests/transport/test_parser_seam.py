@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from providers.errors import UpstreamError
 from providers.http1.connection import HEADER_LIMIT_BYTES, READ_AHEAD_BYTES, Connection
+from providers.http1.response import Http1Response
 from tests.transport.answers import BAD, GOOD
 
 PLAIN = {name: answer for name, answer in {**GOOD, **BAD}.items() if len(answer.wire) < 400}
@@ -42,10 +43,16 @@ class Socket(asyncio.Transport):
 
 
 class Loop:
-    """As much of an event loop as a connection without a waiter needs."""
+    """As much of an event loop as a connection needs, and one that waits for it in a coroutine that is driven by hand."""
 
     def time(self):
         return 0.0
+
+    def get_debug(self):
+        return False
+
+    def create_future(self):
+        return asyncio.Future(loop=self)
 
     def call_at(self, when, callback):
         return self
@@ -73,6 +80,78 @@ def fed(wire: bytes, cuts=(), *, head_only: bool = False, eof: bool = True):
         return None, None, None, error, False
     reusable = connection.complete and connection.settle(30)
     return connection.status, connection.headers, body, None, reusable
+
+
+def forwarded(wire: bytes, cuts=(), *, every: int | None = None):
+    """The same of a body that goes to a consumer as it arrives, who wants no more for now after `every` so many pieces."""
+    connection, sock = Connection(Loop()), Socket()
+    connection.connection_made(sock)
+    connection.start(b"GET / HTTP/1.1\r\n\r\n", b"", head_only=False)
+    edges = sorted({0, len(wire), *(min(cut, len(wire)) for cut in cuts)})
+    reading: Reading | None = None
+    for start, end in itertools.pairwise(edges):
+        if connection.gone:
+            break
+        connection.data_received(wire[start:end])
+        if reading is None and connection.status:
+            reading = Reading(connection, every)
+        if reading is not None:
+            reading.go_on()
+    if not connection.complete and not connection.gone:
+        connection.eof_received()
+    if reading is not None:
+        reading.go_on()
+    if connection.error is not None:
+        assert reading is None or reading.raised is connection.error
+        return None, None, None, type(connection.error).__name__, False
+    assert reading is not None
+    assert reading.over
+    reusable = connection.complete and connection.settle(30)
+    return connection.status, connection.headers, b"".join(reading.pieces), None, reusable
+
+
+class Reading:
+    """A caller that reads by `forward`; `go_on` is the event loop's part, after it was woken."""
+
+    def __init__(self, connection: Connection, every: int | None) -> None:
+        self.pieces: list[bytes] = []
+        self.over = False
+        self.raised: BaseException | None = None
+        self._every = every
+        self._waits_for: asyncio.Future[None] | None = None
+        self._coroutine = self._read(Http1Response(connection, Connection.abort, lambda: 0.0))
+        self.go_on()
+
+    def go_on(self) -> None:
+        while not self.over and (self._waits_for is None or self._waits_for.done()):
+            try:
+                self._waits_for = self._coroutine.send(None)
+            except StopIteration:
+                self.over = True
+            except UpstreamError as error:
+                self.over, self.raised = True, error
+
+    def _take(self, piece: bytes) -> bool:
+        assert piece
+        self.pieces.append(piece)
+        return self._every is None or len(self.pieces) % self._every > 0
+
+    async def _read(self, response: Http1Response) -> None:
+        while await response.forward(self._take, 5):
+            pass
+
+
+READ_AS_BODY = {name: answer for name, answer in PLAIN.items() if answer.method != "HEAD"}
+
+
+@pytest.mark.parametrize("name", sorted(READ_AS_BODY))
+@pytest.mark.parametrize("every", [None, 1, 2])
+def test_every_cut_means_the_same_to_a_consumer(name, every):
+    wire = READ_AS_BODY[name].wire
+    whole = fed(wire)
+    for cut in range(1, len(wire)):
+        assert forwarded(wire, [cut], every=every) == whole
+    assert forwarded(wire, range(1, len(wire)), every=every) == whole
 
 
 @pytest.mark.parametrize("name", sorted(PLAIN))
@@ -178,7 +257,10 @@ def test_any_body_in_any_chunks_comes_out_whole(body, sizes, cuts):
             wire += b"%x\r\n%b\r\n" % (len(piece), piece)
     if rest:
         wire += b"%x\r\n%b\r\n" % (len(rest), rest)
-    assert fed(wire + b"0\r\n\r\n", cuts) == (200, {"transfer-encoding": "chunked"}, body, None, True)
+    whole = (200, {"transfer-encoding": "chunked"}, body, None, True)
+    assert fed(wire + b"0\r\n\r\n", cuts) == whole
+    for every in (None, 3):
+        assert forwarded(wire + b"0\r\n\r\n", cuts, every=every) == whole
 
 
 def test_reading_stops_above_the_bound_and_goes_on_when_taken():
@@ -193,6 +275,38 @@ def test_reading_stops_above_the_bound_and_goes_on_when_taken():
     assert given_bytes <= READ_AHEAD_BYTES + 50_000
     assert len(connection.take()) == given_bytes
     assert not sock.paused
+
+
+@pytest.mark.parametrize("every", [None, 1])
+def test_what_goes_to_a_consumer_does_not_lie_there_unread(every):
+    connection, sock = Connection(Loop()), Socket()
+    connection.connection_made(sock)
+    connection.start(b"GET / HTTP/1.1\r\n\r\n", b"", head_only=False)
+    connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n")
+    reading = Reading(connection, every)
+    for number in range(20):
+        connection.data_received(b"x" * 100_000)
+        assert not sock.paused
+        assert not connection.pieces
+        assert sum(map(len, reading.pieces)) == (number + 1) * 100_000
+        reading.go_on()
+
+
+def test_what_comes_after_a_consumer_wanted_no_more_is_bounded():
+    connection, sock = Connection(Loop()), Socket()
+    connection.connection_made(sock)
+    connection.start(b"GET / HTTP/1.1\r\n\r\n", b"", head_only=False)
+    connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n")
+    reading = Reading(connection, 1)
+    given_bytes = 0
+    while not sock.paused:
+        connection.data_received(b"x" * 50_000)
+        given_bytes += 50_000
+    assert reading.pieces == [b"x" * 50_000]
+    assert given_bytes <= 50_000 + READ_AHEAD_BYTES + 50_000
+    reading.go_on()
+    assert not sock.paused
+    assert sum(map(len, reading.pieces)) == given_bytes
 
 
 @pytest.mark.parametrize(

@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         except Exception as error:
             # The waiting caller's, not the event loop's.
             if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_exception(error)
+                self._waiter.set_exception(_as_a_coroutine_raises_it(error))
         self._consumer = None
         return False
 
@@ -364,6 +364,15 @@ class Connection(asyncio.Protocol):
         else:
             unsent = " The request was not sent completely." if self._pending is not None else ""
             self.fail(UpstreamTimeout(f"The upstream was silent for too long.{unsent}", phase=self._phase))
+
+
+def _as_a_coroutine_raises_it(error: Exception) -> Exception:
+    """A future (before Python 3.12) takes no StopIteration."""
+    if not isinstance(error, StopIteration):
+        return error
+    raised = RuntimeError("A consumer raised StopIteration.")
+    raised.__cause__ = error
+    return raised
 
 
 def _name(raw: bytes) -> str:

@@ -81,21 +81,26 @@ async def _read_events(response: aiohttp.ClientResponse, got: Got) -> None:
     # Read first and parse afterwards: a client that is busy parsing measures itself.
     lines = [(time.monotonic(), line) async for line in response.content]
     for when, line in lines:
-        if not line.startswith(b"data: "):
-            continue
-        payload = line[6:].strip()
-        if payload == b"[DONE]":
-            got.done = True
-            continue
-        event = json.loads(payload)
-        if "error" in event:
-            got.errors.append(event["error"])
-        for choice in event.get("choices", ()):
-            content = choice["delta"].get("content")
-            if content:
-                got.text += content
-                got.event_times.append(when)
-            got.finish = choice.get("finish_reason") or got.finish
+        read_event(line, when, got)
+
+
+def read_event(line: bytes, when: float, got: Got) -> None:
+    """What a line of a stream adds to the answer."""
+    if not line.startswith(b"data: "):
+        return
+    payload = line[6:].strip()
+    if payload == b"[DONE]":
+        got.done = True
+        return
+    event = json.loads(payload)
+    if "error" in event:
+        got.errors.append(event["error"])
+    for choice in event.get("choices", ()):
+        content = choice["delta"].get("content")
+        if content:
+            got.text += content
+            got.event_times.append(when)
+        got.finish = choice.get("finish_reason") or got.finish
 
 
 def _read_body(body: bytes, got: Got) -> None:

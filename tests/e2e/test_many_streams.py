@@ -1,6 +1,7 @@
 """Many streams at once all complete in order and on time; readers that stall and senders that dawdle are cut."""
 
 import asyncio
+import http.client
 import json
 import re
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.calling import Caller, Got, report
+from tests.e2e.calling import Caller, Got, read_event, report
 from tests.e2e.gateway_process import ROOT, GatewayProcess, fresh_copy
 from tests.upstreams.behaviours import expected_text
 from tests.upstreams.faults import FaultUpstream
@@ -20,6 +21,7 @@ from tests.upstreams.faults import FaultUpstream
 EVENTS = 50
 INTERVAL_S = 0.1
 STALLED = 20
+HUGE = 40_000
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def server(migrated_data_dir: Path, tmp_path: Path, upstream: FaultUpstream) -> 
     models = [
         {"model": "paced", "upstream_model": f"fault:none?tokens={EVENTS}&interval_s={INTERVAL_S}"},
         {"model": "brief", "upstream_model": f"fault:none?tokens=10&interval_s={INTERVAL_S}"},
-        {"model": "huge", "upstream_model": "fault:none?tokens=40000"},
+        {"model": "huge", "upstream_model": f"fault:none?tokens={HUGE}"},
     ]
     only = {"name": "only", "base_url": f"{upstream.url}/v1", "max_connections": 2000, "models": models}
     process.seed({"providers": [only]}).start()
@@ -96,6 +98,29 @@ def open_stream(server: GatewayProcess, model: str) -> socket.socket:
     client.sendall(head.encode() + body)
     client.setblocking(False)
     return client
+
+
+def read_all(client: socket.socket) -> Got:
+    """In small steps, so that the gateway has to wait again and again."""
+    client.setblocking(True)
+    client.settimeout(30)
+    with http.client.HTTPResponse(client, method="POST") as response:
+        response.begin()
+        got = Got(status=response.status, headers={})
+        while line := response.readline():
+            read_event(line, time.monotonic(), got)
+    return got
+
+
+async def test_readers_that_rest_have_everything_in_the_end(server: GatewayProcess, upstream: FaultUpstream) -> None:
+    clients = [open_stream(server, "huge") for _ in range(3)]
+    await upstream.until(lambda seen: len(seen.hits) == 3)
+    # More than lies in the buffers on the way to them: the gateway waits.
+    await asyncio.sleep(2)
+    found = await asyncio.gather(*(asyncio.to_thread(read_all, client) for client in clients))
+    for client in clients:
+        client.close()
+    assert all(got.is_clean(expected_text(HUGE)) for got in found)
 
 
 @pytest.mark.slow

@@ -42,6 +42,8 @@ class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's, whose own callbacks take twice as long for a request."""
 
     cycle: RequestCycle
+    answering: RequestCycle | None = None
+    """Which request is answered now: with pipelined ones another than `cycle`, the last to have come."""
     server_state: GatewayServerState
     on_client_gone: Callable[[], None] | None = None
     headers_since: float | None = None
@@ -140,6 +142,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self.answering is not None:
+            self.answering.leave()
         callback, self.on_client_gone = self.on_client_gone, None
         if callback is not None:
             callback()

@@ -67,6 +67,7 @@ class RequestCycle(RequestResponseCycle):
         self.start()
 
     def start(self) -> None:
+        self._protocol.answering = self
         task = self._task = self._protocol.loop.create_task(self._run())
         self._protocol.tasks.add(task)
 
@@ -88,6 +89,13 @@ class RequestCycle(RequestResponseCycle):
             self._protocol.tasks.discard(self._task)
             # Circles, which would be left to the garbage collector.
             self._protocol = self._task = self.scope = self.head = None  # type: ignore[assignment]
+
+    def leave(self) -> None:
+        """Its client did."""
+        if not self.response_complete:
+            self.disconnected = True
+            if self.waiting is not None:
+                self.waiting.set()
 
     def on_response(self) -> None:
         self._protocol.on_response_complete()

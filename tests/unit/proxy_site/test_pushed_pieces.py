@@ -117,6 +117,21 @@ async def test_nothing_is_written_to_a_client_that_left_and_nobody_waits_for_it(
     await streaming.over()
 
 
+async def test_a_client_that_leaves_with_another_request_waiting_is_no_mistake_of_the_applications(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The connection knows the request that came last, and it is the one before it that is answered."""
+    streaming = Streaming(GET, GET)
+    cycle, socket = await streaming.begun()
+    streaming.protocol.connection_lost(ConnectionResetError())
+    assert cycle.push(b"hello")
+    assert socket.written == b""
+    streaming.ends[0].set()
+    await turns(3)
+    assert not caplog.records
+    await streaming.over()
+
+
 async def test_a_piece_after_the_end_is_not_taken_for_the_next_answer() -> None:
     streaming = Streaming(GET + GET)
     first, socket = await streaming.begun()

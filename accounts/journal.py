@@ -19,7 +19,7 @@ import contextlib
 import fcntl
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -273,9 +273,9 @@ class Orphan:
             self._lock = -1
 
 
-def orphans(directory: Path) -> list[Orphan]:
-    """Journals whose worker no longer holds its lock; each is locked for the caller, who deletes or closes it."""
-    found = []
+def orphans(directory: Path) -> Iterator[Orphan]:
+    """Journals whose worker no longer holds its lock; each is locked for the caller, who deletes or closes it. One by one:
+    a caller who fails at one must not leave with the locks of the others, which nobody could replay then."""
     for path in sorted(directory.glob("*.lock")):
         try:
             lock = os.open(path, os.O_RDWR)
@@ -286,5 +286,4 @@ def orphans(directory: Path) -> list[Orphan]:
         except BlockingIOError:
             os.close(lock)
             continue
-        found.append(Orphan(directory, path.name.removesuffix(".lock"), lock))
-    return found
+        yield Orphan(directory, path.name.removesuffix(".lock"), lock)

@@ -81,14 +81,31 @@ def test_an_undrained_end_leaves_an_orphan(tmp_path):
     journal = Journal(tmp_path, "w1")
     journal.open()
     journal.settled(owner("c"), [record()])
-    assert orphans(tmp_path) == []
+    assert list(orphans(tmp_path)) == []
     journal.close()
 
     (orphan,) = orphans(tmp_path)
     assert orphan.worker == "w1"
-    assert orphans(tmp_path) == [], "a second process must not replay it too"
+    assert list(orphans(tmp_path)) == [], "a second process must not replay it too"
     orphan.delete()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_fails_at_one_orphan_leaves_the_others_to_the_next_replay(tmp_path):
+    for worker in ("w1", "w2", "w3"):
+        lost = Journal(tmp_path, worker)
+        lost.open()
+        lost.settled(owner("c"), [record()])
+        lost.close()
+
+    for orphan in orphans(tmp_path):
+        orphan.close()
+        break  # as when the database does not answer
+
+    again = list(orphans(tmp_path))
+    assert [orphan.worker for orphan in again] == ["w1", "w2", "w3"]
+    for orphan in again:
+        orphan.close()
 
 
 def test_a_long_line_does_not_stop_the_drain(tmp_path):

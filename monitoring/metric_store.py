@@ -7,6 +7,9 @@ not lost by `kill -9`, since the pages belong to the kernel. There are no locks 
     DATA_DIR/metrics/<family>/<worker>.keys      one JSON key per line; the n-th key owns the n-th number
     DATA_DIR/metrics/<family>/<worker>.numbers   little-endian doubles
 
+A file is filled with zeros before it is mapped: a full disk shows there, as an error and not as a signal. It never fails a
+caller who counts: keys wait for room, and numbers for which there is none are this process's own.
+
 A family is the set of workers that one scrape must sum: those of one supervisor. A worker holds a lock on its keys file
 for life, so that the dead are known without asking about process ids; the next one to open adopts their counters, and
 totals never go back while the installation runs.
@@ -21,7 +24,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -50,13 +53,22 @@ class MetricStore:
     by the dead.
     """
 
-    def __init__(self, directory: Path, family: str, *, gauges: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        family: str,
+        *,
+        gauges: frozenset[str] = frozenset(),
+        write: Callable[[int, bytes], int] = os.write,
+    ) -> None:
+        self._write = write
         self._directory = directory / family
         self._gauges = gauges
         self._name = uuid.uuid4().hex
         self._slots: dict[Key, int] = {}
         self._keys_file = -1
         self._numbers_file = -1
+        self._unwritten = b""
         self._map: mmap.mmap | None = None
         self._peers: dict[str, _Peer] = {}
         # Scrapes run in threads of their own; the files have one writer, the event loop.
@@ -82,9 +94,9 @@ class MetricStore:
         """The counters stay for the others of the family; a family that is empty is removed."""
         if self._keys_file < 0:
             return
-        for file in (self._keys_file, self._numbers_file):
-            os.close(file)
-        self._keys_file = self._numbers_file = -1
+        os.close(self._keys_file)
+        self._close_numbers()
+        self._keys_file = -1
         self.numbers = memoryview(bytearray(self.numbers)).cast("d")
         if self._map is not None:
             with contextlib.suppress(BufferError):
@@ -102,26 +114,53 @@ class MetricStore:
     def _new_slot(self, key: Key) -> int:
         slot = len(self._slots)
         if slot >= len(self.numbers):
-            self._remap(2 * len(self.numbers))
+            self._grow()
         self._slots[key] = slot
         self._write_key(key)
         return slot
 
     def _write_key(self, key: Key) -> None:
         if self._keys_file >= 0:
-            os.write(self._keys_file, orjson.dumps(key) + b"\n")
+            self._unwritten += orjson.dumps(key) + b"\n"
+            self.write_keys()
+
+    def write_keys(self) -> None:
+        """Those that a full disk refused, from where it broke off: others take the n-th line for the n-th number's."""
+        if self._unwritten and self._keys_file >= 0:
+            with contextlib.suppress(OSError):
+                self._unwritten = self._unwritten[self._write(self._keys_file, self._unwritten) :]
+
+    def _grow(self) -> None:
+        length = 2 * len(self.numbers)
+        try:
+            self._remap(length)
+        except OSError:
+            # Counted here alone from now on; the others see the numbers as they are at this moment.
+            self._close_numbers()
+            self._remap(length)
 
     def _remap(self, length: int) -> None:
         old = self.numbers
         if self._numbers_file < 0:
             self.numbers = memoryview(bytearray(length * BYTES)).cast("d")
         else:
-            os.ftruncate(self._numbers_file, length * BYTES)
+            self._fill(length * BYTES)
             self._map = mmap.mmap(self._numbers_file, length * BYTES)
             self.numbers = memoryview(self._map).cast("d")
         # The old memory may be the same file: writing the same values again changes nothing.
         for index in range(min(len(old), len(self._slots))):
             self.numbers[index] = old[index]
+
+    def _fill(self, size: int) -> None:
+        before = os.fstat(self._numbers_file).st_size
+        if self._write(self._numbers_file, bytes(size - before)) != size - before:
+            os.ftruncate(self._numbers_file, before)
+            raise OSError("short write")
+
+    def _close_numbers(self) -> None:
+        if self._numbers_file >= 0:
+            os.close(self._numbers_file)
+            self._numbers_file = -1
 
     # ------------------------------------------------------------------------------------------------- all of them
 

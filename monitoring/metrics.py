@@ -160,6 +160,7 @@ class RequestMetrics:
             self._set(key, number)
         self._set((names.BACKLOG,), journal_backlog)
         self._set((names.CACHE_SIZE,), health_cache_size)
+        self._store.write_keys()
 
     def _set(self, key: tuple[str, ...], number: float) -> None:
         slot = self._store.slot(*key)

@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 import time
 
@@ -22,8 +24,6 @@ def worker(directory, family: str = "family") -> RequestMetrics:
 
 def die(metrics: RequestMetrics) -> None:
     """Ends as by `kill -9`: the kernel lets go of the lock, the files stay."""
-    import os
-
     os.close(metrics._store._keys_file)
 
 
@@ -179,6 +179,67 @@ def test_the_store_grows_and_others_follow(tmp_path):
     assert sum(first.totals("llm_proxy_requests_total").values()) == 400
     first.close()
     second.close()
+
+
+class Disk:
+    """Takes so many bytes, then none until it has `room` again."""
+
+    def __init__(self) -> None:
+        self.room = 10**9
+
+    def write(self, file: int, data: bytes) -> int:
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "no space left")
+        written = os.write(file, data[: self.room])
+        self.room -= written
+        return written
+
+
+@pytest.mark.parametrize("room", [0, 1, 100])
+def test_a_full_disk_fails_nobody_who_counts_and_others_follow_when_there_is_room(tmp_path, room):
+    disk, other = Disk(), worker(tmp_path)
+    metrics = RequestMetrics(MetricStore(tmp_path, "family", gauges=GAUGES, write=disk.write))
+    metrics.open()
+    disk.room = room
+    for name in ("openai", "cohere", "openai"):
+        metrics.observe(*told(finished(provider=name)))
+    assert sum(metrics.totals("llm_proxy_requests_total").values()) == 3
+
+    disk.room = 10**9
+    metrics.sample(UpstreamStates(time.monotonic, random.random), now=0.0)
+    assert other.totals("llm_proxy_requests_total") == metrics.totals("llm_proxy_requests_total")
+    metrics.close()
+    other.close()
+
+
+@pytest.mark.parametrize("room", [0, 101])
+def test_numbers_without_room_are_counted_by_their_own_worker(tmp_path, room):
+    disk, other = Disk(), worker(tmp_path)
+    store = MetricStore(tmp_path, "family", write=disk.write)
+    store.open()
+    first = store.slot("first")
+    store.numbers[first] += 1
+    disk.room = room
+    for number in range(5_000):
+        slot = store.slot("more", str(number))
+        store.numbers[slot] += 1
+    store.numbers[first] += 1
+
+    found = store.read()
+    assert found[("more", "4999")] == [1]
+    assert found[("first",)] == [2]
+    assert sum(other.totals("first").values()) == 1
+    store.close()
+    other.close()
+
+
+def test_the_numbers_have_their_room_on_the_disk_before_they_are_touched(tmp_path):
+    """A hole in a mapped file, touched when the disk is full, ends the process with SIGBUS."""
+    metrics = worker(tmp_path)
+    (numbers,) = (tmp_path / "family").glob("*.numbers")
+    found = numbers.stat()
+    assert found.st_blocks * 512 >= found.st_size > 0
+    metrics.close()
 
 
 def test_junk_makes_no_series(metrics):

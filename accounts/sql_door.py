@@ -44,9 +44,11 @@ class SqlDoor:
         if self._stuck >= self._threads or not self._breaker.permits(monotonic()):
             raise SqlUnavailable("the database does not answer")
         future = self._executor.submit(_in_connection, job)
+        answer = asyncio.wrap_future(future)
         try:
-            result = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), timeout_s)
+            result = await asyncio.wait_for(asyncio.shield(answer), timeout_s)
         except TimeoutError:
+            answer.add_done_callback(_seen)
             self._missed(future, asyncio.get_running_loop(), late)
             raise SqlUnavailable("the database did not answer in time") from None
         except (DatabaseError, InterfaceError) as error:
@@ -85,6 +87,12 @@ class SqlDoor:
     def _succeeded(self) -> None:
         if self._breaker.succeeded():
             self._on_change(True)
+
+
+def _seen(answer: "asyncio.Future[Result]") -> None:
+    """How a job fails after its deadline is not news: its caller was told that the database does not answer."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _in_connection(job: Callable[[], Result]) -> Result:

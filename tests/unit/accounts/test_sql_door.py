@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -35,6 +36,19 @@ async def test_a_frozen_server_holds_nobody_up_and_its_late_answer_is_used(door)
         await asyncio.sleep(0.01)
     assert late == ["answer"]
     assert await door.run(lambda: 7, timeout_s=5.0) == 7
+
+
+async def test_a_job_that_fails_after_its_deadline_leaves_no_traceback_in_the_log(door):
+    thaw, reported = threading.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    with pytest.raises(SqlUnavailable, match="in time"):
+        await door.run(lambda: thaw.wait(5) and fails(), timeout_s=0.05)
+    thaw.set()
+    while door._stuck:
+        await asyncio.sleep(0.01)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert reported == []
 
 
 async def test_it_says_once_when_the_server_is_down_and_once_when_it_is_back(door):

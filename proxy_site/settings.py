@@ -263,7 +263,14 @@ def database() -> dict[str, Any]:
             "DATABASE_URL has no port that could be one; in user and password write / as %2F and ? as %3F."
         ) from None
     config["ENGINE"] = "proxy_site.databases.postgresql"
-    pool = {"min_size": 1, "max_size": whole_number("PROXY_API_DATABASE_POOL", default=8, least=1), "timeout": 5}
+    pool = {
+        "min_size": 1,
+        "max_size": whole_number("PROXY_API_DATABASE_POOL", default=8, least=1),
+        "timeout": 5,
+        # Then it leaves off until it is asked again, which is each second. By default its pauses double for five minutes,
+        # so a database that is back would wait for us as long again as it was away.
+        "reconnect_timeout": 2,
+    }
     config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool, "connect_timeout": 3}
     config["CONN_MAX_AGE"] = 0
     return config

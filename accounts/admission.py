@@ -160,6 +160,11 @@ class Accounts:
         """Settled calls that are not in SQL yet."""
         return self._journal.backlog
 
+    @property
+    def journal_full(self) -> bool:
+        """No call is admitted: what it uses could not be written down."""
+        return self._journal.full
+
     async def drain(self) -> None:
         """Waits until everything settled so far is in SQL. Raises SqlUnavailable."""
         await self._background.drain()

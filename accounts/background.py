@@ -56,6 +56,7 @@ class Background:
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = asyncio.Lock()
         self._last_used_written = time()
+        self._full = False
 
     def configure(self, settings: AccountsSettings) -> None:
         self._settings = settings
@@ -110,6 +111,7 @@ class Background:
             await asyncio.sleep(seconds)
 
     async def _follow(self) -> None:
+        self._say_whether_full()
         note = await self._lookups.run(
             self._source.changes, timeout_s=self._settings.sql_timeout_s, late=self._to_reread
         )
@@ -118,6 +120,16 @@ class Background:
         changed = bool(note.keys or note.teams or note.everybody)
         self._keys.apply(Changes(any=changed, asked=asked, rows=rows))
         self._sweep()
+
+    def _say_whether_full(self) -> None:
+        """Once for each change."""
+        if self._journal.full == self._full:
+            return
+        self._full = not self._full
+        if self._full:
+            log.error("the journal in %s is full, or its disk is: calls are refused", self._directory)
+        else:
+            log.warning("the journal has room again: calls are served")
 
     def _to_reread(self, note: ChangeNote) -> tuple[str, ...]:
         return self._keys.to_reread(set(note.keys), set(note.teams), note.everybody)

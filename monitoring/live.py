@@ -36,6 +36,8 @@ class Conditions:
     redis_up: bool
     journal_backlog: int
     active_calls: int
+    journal_full: bool = False
+    """No usage can be recorded, because of a full disk for instance: calls are refused."""
     app_version: str = ""
     """What the configuration calls this version; empty: the program's own."""
 

@@ -102,11 +102,7 @@ def readiness(conditions: Conditions | None) -> tuple[bool, dict[str, str]]:
     """Whether to send traffic here, and every reason for or against it that is not as it should be."""
     if conditions is None:
         return False, {"worker": "starting"}
-    fatal: dict[str, str] = {}
-    if conditions.draining:
-        fatal["worker"] = "draining"
-    if conditions.sql_down_s >= GRACE_WITHOUT_SQL_S:
-        fatal["database"] = f"down for {conditions.sql_down_s:.0f} s"
+    fatal = _fatal(conditions)
     minor: dict[str, str] = {}
     if 0 < conditions.sql_down_s < GRACE_WITHOUT_SQL_S:
         minor["database"] = f"down for {conditions.sql_down_s:.0f} s; known keys are served"
@@ -117,3 +113,14 @@ def readiness(conditions: Conditions | None) -> tuple[bool, dict[str, str]]:
     if conditions.journal_backlog > LARGE_BACKLOG:
         minor["journal"] = f"{conditions.journal_backlog} calls are not booked yet"
     return not fatal, {**minor, **fatal}
+
+
+def _fatal(conditions: Conditions) -> dict[str, str]:
+    fatal: dict[str, str] = {}
+    if conditions.draining:
+        fatal["worker"] = "draining"
+    if conditions.sql_down_s >= GRACE_WITHOUT_SQL_S:
+        fatal["database"] = f"down for {conditions.sql_down_s:.0f} s"
+    if conditions.journal_full:
+        fatal["journal"] = "full, or its disk is; calls are refused because their usage cannot be recorded"
+    return fatal

@@ -120,6 +120,7 @@ class WorkerLiveState:
             sql_down_s=down_s,
             redis_up=accounts.redis_up,
             journal_backlog=accounts.journal_backlog,
+            journal_full=accounts.journal_full,
             active_calls=len(worker.gateway.active),
             app_version=worker.tables.current.policy.app_version,
         )

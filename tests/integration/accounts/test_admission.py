@@ -209,13 +209,20 @@ async def test_a_refused_reservation_leaves_nothing_behind(accounts):
     accounts.release(admission)
 
 
-async def test_a_full_journal_admits_nobody(accounts):
+async def test_a_full_journal_admits_nobody_and_is_told_of_once(accounts, caplog):
     issued = await run(create_key, KeyOrder(name="k"))
     principal = await accounts.authenticate(issued.token, None)
+    assert not accounts.journal_full
     accounts.configure(AccountsSettings(journal_cap_bytes=-1))
 
     with pytest.raises(AccountsUnavailable):
         await accounts.admit(principal, request_id="r", tokens=1)
+    assert accounts.journal_full
+    await asyncio.sleep(1.2)
+    accounts.configure(AccountsSettings())
+    await asyncio.sleep(1.2)
+    said = [record.getMessage() for record in caplog.records if "the journal" in record.getMessage()]
+    assert [line.partition(":")[2] for line in said] == [" calls are refused", " calls are served"]
 
 
 async def test_a_dead_workers_journal_is_replayed_once_and_its_leases_end(tmp_path):

@@ -38,6 +38,8 @@ def test_asks_the_database_nothing(worker: FakeLive) -> None:
         ({"redis_up": False}, 200, "redis"),
         ({"stale": True}, 200, "configuration"),
         ({"journal_backlog": 1_000_000}, 200, "journal"),
+        ({"journal_full": True}, 503, "journal"),
+        ({"journal_full": True, "journal_backlog": 1_000_000}, 503, "journal"),
     ],
 )
 def test_says_why_it_is_not_as_it_should_be(

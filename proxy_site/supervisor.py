@@ -3,6 +3,7 @@
 uvicorn's own supervisor runs its plain `Server`, which cannot drain the way ours does; what is left is this much.
 """
 
+import contextlib
 import logging
 import os
 import select
@@ -13,7 +14,12 @@ import sys
 import tempfile
 import time
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from monitoring.logs import configure_logging
 
 logger = logging.getLogger("llm_proxy.proxy_site.supervisor")
 
@@ -69,8 +75,6 @@ class Supervisor:
     def _start(self) -> WorkerProcess:
         read_end, write_end = os.pipe()
         command = [sys.executable, "-m", "proxy_site.worker_process", str(self._listener.fileno()), str(write_end)]
-        # Django's own metrics are summed over the workers through files there; ours have a store of their own.
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="llm-proxy-metrics-"))
         environment = {
             **os.environ,
             "PROXY_API_WORKERS": str(self._wanted),
@@ -113,10 +117,24 @@ class Supervisor:
 
 
 def run_workers(*, host: str, port: int, workers: int, role: str) -> None:
+    logs = configure_logging(level=settings.LOG_LEVEL, style=settings.LOG_FORMAT)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(2048)
         listener.set_inheritable(True)
-        Supervisor(listener, workers, role).run()
+        with _metrics_directory():
+            Supervisor(listener, workers, role).run()
+    logs.flush()
+
+
+@contextlib.contextmanager
+def _metrics_directory() -> Iterator[None]:
+    """Django's own metrics are summed over the workers through files there; ours have a store of their own."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="llm-proxy-metrics-", ignore_cleanup_errors=True) as directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        yield

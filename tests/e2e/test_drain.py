@@ -1,6 +1,7 @@
 """Stopping and restarting under load: running streams finish, nobody new is invited, and the exit is an orderly one."""
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -179,6 +180,28 @@ async def test_workers_whose_supervisor_was_killed_finish_their_streams_and_give
         for pid in filter(is_running, workers):
             os.kill(pid, signal.SIGKILL)
     assert "the supervisor is gone" in server.log.read_text()
+
+
+@pytest.mark.redis
+async def test_a_worker_that_was_killed_is_told_of_as_everything_else_and_leaves_no_directory(
+    server: GatewayProcess, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    server.env.update({**shared_redis(), "TMPDIR": str(temporary)})
+    server.start("--workers", "2")
+    async with Caller(server) as caller:
+        await until_answered(caller)
+    before = workers_of(server)
+    killed = min(before)
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: len(workers_of(server) - before) == 1, 30)
+    assert server.stop(timeout_s=60) == 0
+
+    lines = [line for line in server.log.read_text().splitlines() if f"worker {killed} ended" in line]
+    (event,) = map(json.loads, lines)
+    assert (event["level"], event["logger"]) == ("ERROR", "llm_proxy.proxy_site.supervisor")
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.redis

@@ -162,6 +162,14 @@ def test_filters_keep_what_was_asked_for(tmp_path: Path) -> None:
     assert found(min_tokens=50) == ["two"]
 
 
+def test_a_models_beginning_is_as_it_is_written(tmp_path: Path) -> None:
+    models = ("gpt-4o", "GPT-4o", "gpt-4o-mini", "GPT_4o")
+    store([record(number, asked(model), answer("a"), model=model) for number, model in enumerate(models)])
+    for wanted, expected in (("gpt-*", ["gpt-4o", "gpt-4o-mini"]), ("GPT-*", ["GPT-4o"]), ("*", list(models))):
+        run(tmp_path / "f.jsonl", ExportQuery(format="raw", models=(wanted,)))
+        assert [line["model"] for line in read_lines(tmp_path / "f.jsonl")] == expected
+
+
 def test_equal_conversations_are_written_once(tmp_path: Path) -> None:
     store([record(number, asked(f"q{number % 3}"), answer("a")) for number in range(12)])
     for shape in ("openai", "sharegpt", "raw"):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.keys import NewKey, free_form_key
+from accounts.keys import NewKey, free_form_key, identify
 from accounts.models import ApiKey, Budget, Limit, Team
 from routing.configuration.columns import as_json
 from routing.configuration.document import BudgetEntry, Configuration, KeyEntry, TeamEntry
@@ -104,6 +104,12 @@ def keys(wanted: Configuration, *, file: str, secret_of: Callable[[str], str]) -
         with written_for(path):
             _key(entry, fresh)
     return warnings, present
+
+
+def key_ids(entries: Iterable[KeyEntry], *, secret_of: Callable[[str], str]) -> set[str | None]:
+    """The ids that these keys have now; None stands for one that cannot be a key, such as of a variable that is not set."""
+    pepper = str(settings.KEY_PEPPER).encode()
+    return {identify(entry.token or secret_of(entry.env or ""), pepper) for entry in entries}
 
 
 def managed_keys() -> Iterable[str]:

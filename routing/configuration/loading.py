@@ -10,6 +10,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from routing.configuration.apply import Applied, apply_configuration
+from routing.configuration.apply_accounts import key_ids
+from routing.configuration.document import Configuration
 from routing.configuration.parse import MAX_BYTES
 from routing.configuration.problems import START, ConfigurationRefused, Problem
 from routing.configuration.schema import read
@@ -53,13 +55,15 @@ def load_file(path: str, *, dry_run: bool = False, prune: bool = False, author: 
 
 def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | None:
     """Loads what has not been loaded yet, by this worker or another; rows that left the file since its last loading are
-    removed. A refused content is remembered and raised once, or `again`: the variables that it names may be set now.
-    Returns None when there was nothing to do."""
+    removed. A refused content is remembered and raised once, or `again`: the variables that it names may be set now, or
+    hold other keys. Returns None when there was nothing to do."""
     try:
         with one_revision(source="file", reason=f"loaded {content.path}"):
             # Inside the transaction, whose turn is taken: the second worker sees what the first has written.
             row = ConfigurationFile.objects.filter(path=content.path).first()
             if row is not None and content.digest == row.digest:
+                if again:
+                    return _load_other_keys(content, row)
                 _forget_refusal(row)
                 return None
             if row is not None and content.digest == row.refused_digest and not again:
@@ -71,6 +75,22 @@ def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | N
     except ConfigurationRefused as refusal:
         _remember_refusal(content, refusal)
         raise
+    return applied
+
+
+def _load_other_keys(content: FileContent, row: ConfigurationFile) -> Applied | None:
+    """Of a file that is loaded: the keys whose variables have another value by now, and nothing else, as entries that
+    the file leaves to the admin may have been edited since."""
+    wanted = read(content.data, file=content.path)
+    loaded = row.names.get("api_keys", [])
+    applied = None
+    if key_ids(wanted.api_keys, secret_of=_secret_of) != set(loaded):
+        keys = Configuration(api_keys=wanted.api_keys, given=frozenset({"api_keys"}), positions=wanted.positions)
+        gone = {"api_keys": loaded}
+        applied = apply_configuration(keys, file=content.path, secret_of=_secret_of, gone=gone)
+        row.names = {**row.names, "api_keys": applied.names["api_keys"]}
+    row.refused_digest, row.refused_at, row.refusal = "", None, ""
+    row.save()
     return applied
 
 
@@ -101,7 +121,7 @@ def _remember_refusal(content: FileContent, refusal: ConfigurationRefused) -> No
 
 
 def _forget_refusal(row: ConfigurationFile) -> None:
-    """What was refused is gone, and the content in force is the file's again."""
-    if row.refusal:
+    """What was refused is gone, and the content in force is the file's again; unless its keys are what was refused."""
+    if row.refusal and row.refused_digest != row.digest:
         row.refused_digest, row.refused_at, row.refusal = "", None, ""
         row.save()

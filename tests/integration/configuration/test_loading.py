@@ -295,6 +295,46 @@ def test_a_file_refused_for_an_unset_variable_is_in_force_after_a_start_with_it(
     assert ConfigurationFile.objects.get().refusal == ""
 
 
+def test_a_start_takes_the_key_that_a_variable_holds_by_now_and_leaves_what_was_edited_since(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+    path.write_text('{"api_keys": [{"env": "A_CLIENTS_KEY"}], "model_aliases": {"fast": {"targets": ["a"]}}}')
+    monkeypatch.setenv("A_CLIENTS_KEY", "the-key-of-yesterday")
+    load_at_start(str(path))
+    (before,) = ApiKey.objects.all()
+    ModelAlias.objects.update(targets=["b"])
+
+    monkeypatch.setenv("A_CLIENTS_KEY", "the-key-of-today")
+    load_at_start(str(path))
+    before.refresh_from_db()
+    assert (before.enabled, ApiKey.objects.filter(enabled=True).count()) == (False, 1)
+    assert ModelAlias.objects.get().targets == ["b"]
+
+    newest = ConfigurationRevision.objects.count()
+    load_at_start(str(path))
+    assert ConfigurationRevision.objects.count() == newest
+
+    path.write_text('{"api_keys": []}')
+    load_if_changed(read_file(str(path)))
+    assert not ApiKey.objects.filter(enabled=True).exists(), "the file knows the key that it brought last"
+
+
+def test_a_start_without_the_variable_of_a_key_keeps_the_key_and_says_so(tmp_path: Path, monkeypatch):
+    path = tmp_path / "config.json"
+    path.write_text('{"api_keys": [{"env": "A_CLIENTS_KEY"}]}')
+    monkeypatch.setenv("A_CLIENTS_KEY", "a-key-of-the-environment")
+    load_at_start(str(path))
+
+    monkeypatch.delenv("A_CLIENTS_KEY")
+    load_at_start(str(path))
+    load_if_changed(read_file(str(path)))
+    assert ApiKey.objects.get().enabled
+    assert "no variable A_CLIENTS_KEY" in ConfigurationFile.objects.get().refusal
+
+    monkeypatch.setenv("A_CLIENTS_KEY", "a-key-of-the-environment")
+    load_at_start(str(path))
+    assert ConfigurationFile.objects.get().refusal == ""
+
+
 def test_a_file_that_is_as_it_was_before_a_mistake_is_refused_no_longer(tmp_path: Path):
     path = tmp_path / "config.json"
     good = '{"model_aliases": {}, "teams": {"one": {}}}'

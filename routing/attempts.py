@@ -129,7 +129,7 @@ class Attempts:
         if self._close(call, won, error.reason):
             if won.attempt.credential is not None:
                 conceal(error, won.attempt.credential.secret)
-            won.attempt.message = fit_to_keep(error.message, call.request.body)[:200]
+            won.attempt.message = fit_to_keep(error.message, call.request.body)
             won.attempt.status = error.upstream_status or won.attempt.status
             self._states.on_failure(won.flight, error)
 

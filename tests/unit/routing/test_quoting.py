@@ -1,13 +1,15 @@
 """What a failed provider's words may carry further."""
 
+from typing import Any
+
 import pytest
 
 from providers.dialects.upstream_errors import read_error
 from providers.errors import ClientFault, CredentialRejected
-from routing.quoting import NOT_KEPT, conceal, fit_to_keep
+from routing.quoting import KEPT_CHARS, NOT_COMPARED, NOT_KEPT, SEARCHED_IN_ALL, STRIDE, WINDOW, conceal, fit_to_keep
 
 SECRET = "plain0credential0without0a0shape"
-BODY = {"model": "m", "messages": [{"role": "user", "content": "The quick brown fox jumps over the lazy dog."}]}
+BODY: Any = {"model": "m", "messages": [{"role": "user", "content": "The quick brown fox jumps over the lazy dog."}]}
 
 
 def test_a_credential_is_taken_out_of_all_that_an_error_says() -> None:
@@ -41,6 +43,26 @@ def test_a_message_that_quotes_the_request_is_not_kept(quoted: str) -> None:
 )
 def test_other_messages_are_kept_whole(message: str) -> None:
     assert fit_to_keep(message, BODY) == message
+
+
+def test_a_quotation_is_recognised_wherever_it_begins_in_what_is_kept() -> None:
+    quoted = BODY["messages"][0]["content"][:24]
+    for before in range(KEPT_CHARS):
+        assert fit_to_keep("#" * before + quoted, BODY) == NOT_KEPT
+    longer = "#" * (KEPT_CHARS + WINDOW + STRIDE)
+    assert fit_to_keep(longer + quoted, BODY) == "#" * KEPT_CHARS
+
+
+def test_a_request_that_takes_long_to_search_is_not_searched_and_the_message_not_kept() -> None:
+    """The event loop is held meanwhile: for 8 MiB in many texts and a long message it was for seconds."""
+    texts = [{"role": "user", "content": f"{number:0{WINDOW}}"} for number in range(SEARCHED_IN_ALL // WINDOW)]
+    long: Any = {"messages": texts}
+    assert fit_to_keep("The provider is overloaded at the moment.", long) == NOT_COMPARED
+    numbers = list(range(SEARCHED_IN_ALL))
+    assert fit_to_keep("The provider is overloaded at the moment.", {"input": numbers}) == NOT_COMPARED
+    del texts[SEARCHED_IN_ALL // WINDOW // 4 :]
+    assert fit_to_keep("The provider is overloaded at the moment.", long) == "The provider is overloaded at the moment."
+    assert fit_to_keep(f"Who is {0:0{WINDOW}}{0:0{WINDOW}}?", long) == NOT_KEPT
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ class SettingsView(APIView):
     @staticmethod
     def _write(request: Request, **options: Any) -> Response:
         with transaction.atomic():
-            row = GatewaySettings.load()
+            # Every column is written: what others changed since the row was read must not be undone.
+            row = GatewaySettings.objects.select_for_update().get(pk=GatewaySettings.load().pk)
             serializer = GatewaySettingsSerializer(row, data=request.data, **options)
             serializer.is_valid(raise_exception=True)
             serializer.save()

@@ -53,7 +53,9 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
         """Applies `change` to each row, which saves it; rows that a file manages are left as they are."""
         changed = kept = 0
         with transaction.atomic():
-            for row in rows:
+            # As they are behind a lock: every column is written, and what others changed meanwhile must not be undone.
+            numbers = [row.pk for row in rows]
+            for row in self.model._default_manager.select_for_update().filter(pk__in=numbers).order_by("pk"):
                 if in_file(row):
                     kept += 1
                     continue

@@ -43,11 +43,21 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(super().has_delete_permission(request, obj)) and not in_file(obj)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """For a form that was sent, as it is behind a lock: every column will be written, and what others changed since the
+        row was read, also columns that the form does not show, must not be undone."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None and request.method == "POST" and transaction.get_connection().in_atomic_block:
+            found = self.model._default_manager.select_for_update().filter(pk=found.pk).first()
+        return found
+
     def change_rows(self, request: HttpRequest, rows: models.QuerySet[Any], change: Callable[[Any], None]) -> None:
         """Applies `change` to each row and saves it, so that history and workers learn of it; rows of files stay."""
         changed = kept = 0
         with transaction.atomic():
-            for row in rows:
+            # As they are behind a lock: every column is written, and what others changed meanwhile must not be undone.
+            numbers = [row.pk for row in rows]
+            for row in self.model._default_manager.select_for_update().filter(pk__in=numbers).order_by("pk"):
                 if in_file(row):
                     kept += 1
                     continue

@@ -37,12 +37,12 @@ def patch(client: Client, path: str, status: int = 200, **body: Any) -> dict[str
 
 @contextmanager
 def between_reading_and_writing(model: type[Model], meanwhile: Callable[[], object]) -> Iterator[list[bool]]:
-    """What another process does after a row of `model` was read by its number for the first time."""
+    """What another process does after rows of `model` were read by their numbers for the first time."""
     happened: list[bool] = []
 
     def wrapper(execute: Any, sql: str, *rest: Any) -> Any:
         found = execute(sql, *rest)
-        if not happened and sql.startswith("SELECT") and f'WHERE "{model._meta.db_table}"."id" = ' in sql:
+        if not happened and sql.startswith("SELECT") and f'WHERE "{model._meta.db_table}"."id" ' in sql:
             happened.append(True)
             meanwhile()
         return found
@@ -128,6 +128,15 @@ class TestKeys:
         assert happened
         assert (answer.status_code, row.name, row.revoked_at is not None) == (302, "two", True)
 
+    def test_that_are_revoked_while_they_are_switched_off_stay_revoked(self, admin_client: Client) -> None:
+        made = create_key(KeyOrder(name="one")).key
+        with between_reading_and_writing(ApiKey, lambda: revoke_key(made.pk)) as happened:
+            chosen = {"action": "disable", "_selected_action": [made.pk]}
+            answer = admin_client.post("/admin/accounts/apikey/", chosen)
+        row = ApiKey.objects.get(pk=made.pk)
+        assert happened
+        assert (answer.status_code, row.enabled, row.revoked_at is not None) == (302, False, True)
+
     def test_that_are_revoked_get_no_new_secret(self, admin: Client) -> None:
         made = post(admin, "api-keys", name="app", scopes=["read"])
         post(admin, f"api-keys/{made['id']}/revoke", 200)
@@ -197,6 +206,43 @@ class TestSettings:
         assert patch(admin, "settings", 400, rate_limit_rpm=5)["error"]["param"] == "rate_limit_rpm"
         assert patch(admin, "settings", 400, payload_logging={"enabled": True})["error"]["param"] == "payload_logging"
         patch(admin, "settings", rate_limit_rpm=1000, max_attempts=4)
+
+    def test_what_a_file_brings_while_they_are_changed_stays(self, admin: Client, admin_client: Client) -> None:
+        GatewaySettings.load()
+
+        def load() -> None:
+            row = GatewaySettings.load()
+            row.process = {"log_level": "DEBUG"}
+            row.save()
+
+        def settings_after(change: Callable[[], object]) -> GatewaySettings:
+            GatewaySettings.objects.update(process={})
+            with between_reading_and_writing(GatewaySettings, load) as happened:
+                change()
+            assert happened
+            return GatewaySettings.objects.get()
+
+        row = settings_after(lambda: patch(admin, "settings", max_attempts=5))
+        assert (row.max_attempts, row.process) == (5, {"log_level": "DEBUG"})
+        page = admin_client.get("/admin/routing/gatewaysettings/1/change/")
+        form = {name: "" if value is None else value for name, value in page.context["adminform"].form.initial.items()}
+        row = settings_after(lambda: admin_client.post(page.request["PATH_INFO"], {**form, "max_attempts": 4}))
+        assert (row.max_attempts, row.process) == (4, {"log_level": "DEBUG"})
+
+
+class TestProvidersInTheAdmin:
+    def test_what_others_changed_stays_when_one_is_switched_off(self, provider: Provider, admin_client: Client) -> None:
+        def rename() -> None:
+            row = Provider.objects.get()
+            row.base_url = "https://other.example/v1"
+            row.save()
+
+        with between_reading_and_writing(Provider, rename) as happened:
+            chosen = {"action": "disable", "_selected_action": [provider.pk]}
+            admin_client.post("/admin/providers/provider/", chosen)
+        provider.refresh_from_db()
+        assert happened
+        assert (provider.enabled, provider.base_url) == (False, "https://other.example/v1")
 
 
 class TestHistory:

@@ -151,9 +151,10 @@ class Slice:
 class Refill:
     """One request to SQL for one slice, shared by all calls that wait for it."""
 
-    __slots__ = ("done", "need_nano", "need_tokens", "sent")
+    __slots__ = ("done", "need_nano", "need_tokens", "of", "sent")
 
-    def __init__(self) -> None:
+    def __init__(self, of: Slice) -> None:
+        self.of = of
         self.need_nano = self.need_tokens = 0
         self.sent = False
         self.done: asyncio.Task[None] | None = None
@@ -195,7 +196,7 @@ class BudgetBook:
         for found in slices:
             found.hold(nano, tokens, steady)
             if found.runs_low() and found.rule.id not in self._refills and steady >= found.fresh_until:
-                self._start(found, Refill())
+                self._start(Refill(found))
         return tuple(slices)
 
     async def hold(self, rules: Sequence[BudgetRule], cost: int | None, tokens: int) -> tuple[Slice, ...]:
@@ -275,17 +276,17 @@ class BudgetBook:
         """Joins the refill that is being prepared, or prepares one; returns when it is done."""
         if monotonic() < found.fresh_until and found.is_beyond(cost, tokens):
             raise self._insufficient(found)
-        refill = self._refills.get(found.rule.id)
+        refill = self._refill_of(found)
         if refill is not None and refill.sent and refill.done is not None:
             await asyncio.shield(refill.done)
             if self._slices.get(found.rule.id) is not found or found.covers(cost, tokens):
                 return
-            refill = self._refills.get(found.rule.id)
+            refill = self._refill_of(found)
             if refill is not None and refill.sent:
                 return
         if refill is None:
-            refill = Refill()
-            self._start(found, refill)
+            refill = Refill(found)
+            self._start(refill)
         refill.need_nano += cost
         refill.need_tokens += tokens
         assert refill.done is not None
@@ -293,12 +294,18 @@ class BudgetBook:
         if found.is_beyond(cost, tokens):
             raise self._insufficient(found)
 
-    def _start(self, found: Slice, refill: Refill) -> None:
-        self._refills[found.rule.id] = refill
-        refill.done = asyncio.ensure_future(self._refill(found, refill))
+    def _refill_of(self, found: Slice) -> Refill | None:
+        """One of the slice before, of a period that ended in this moment, brings `found` nothing."""
+        refill = self._refills.get(found.rule.id)
+        return refill if refill is not None and refill.of is found else None
+
+    def _start(self, refill: Refill) -> None:
+        self._refills[refill.of.rule.id] = refill
+        refill.done = asyncio.ensure_future(self._refill(refill))
         refill.done.add_done_callback(_seen)
 
-    async def _refill(self, found: Slice, refill: Refill) -> None:
+    async def _refill(self, refill: Refill) -> None:
+        found = refill.of
         try:
             await asyncio.sleep(0)  # lets the other calls of this moment join
             refill.sent = True

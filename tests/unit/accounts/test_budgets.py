@@ -114,6 +114,19 @@ async def test_an_unknown_price_is_refused_or_allowed_as_the_budget_says():
     assert await bench.book.hold([lenient], None, 10)
 
 
+async def test_a_call_of_the_new_period_does_not_join_the_refill_of_the_one_before():
+    budget = rule()
+    bench = Bench(budget)
+
+    async def hold_at(now: float):
+        bench.now = now
+        return await bench.book.hold([budget], 100, 0)
+
+    # Both in one turn of the event loop: the refill of the first is prepared, but not sent.
+    _, after = await asyncio.gather(hold_at(NOW), hold_at(NOW + 20))
+    assert after[0].period == "2026-08-01"
+
+
 async def test_the_period_of_admission_pays_even_after_midnight():
     budget = rule(nano=1_000)
     bench = Bench(budget)

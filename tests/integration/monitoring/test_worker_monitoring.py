@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from monitoring.event_recorder import write_rows
 from monitoring.metrics import metrics_text
 from monitoring.models import BreakerEvent, HealthState
 from monitoring.request_log import RequestLog
@@ -34,6 +35,15 @@ async def until(condition, within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("fault", [{"cause": "half a pair: \ud83d"}, {"provider_id": 2**70}])
+def test_an_event_that_cannot_be_written_does_not_hold_up_the_others(fault):
+    rows = [BreakerEvent(at=timezone.now(), provider_id=number) for number in range(5)]
+    for name, value in fault.items():
+        setattr(rows[2], name, value)
+    write_rows(rows)
+    assert sorted(BreakerEvent.objects.values_list("provider_id", flat=True)) == [0, 1, 3, 4]
 
 
 async def test_a_worker_observes_follows_and_leaves_nothing_open(tmp_path):

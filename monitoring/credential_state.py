@@ -8,7 +8,7 @@ break it. A provider that takes no credential has the anonymous one, so that wha
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from providers.errors import UpstreamError
+from providers.errors import QuotaExhausted, UpstreamError
 from providers.specs import CredentialSpec
 
 DISABLED_S = 300.0
@@ -17,6 +17,10 @@ RATE_LIMIT_COOL_S = 1.0
 RATE_LIMIT_COOL_CAP_S = 60.0
 ASKED_CAP_S = 86_400.0
 """A Retry-After beyond a day is garbage, not advice."""
+
+REJECTED = "credential_rejected"
+OUT_OF_QUOTA = "credential_out_of_quota"
+"""The bars of a provider that refused all its credentials."""
 
 NEVER = float("-inf")
 
@@ -97,8 +101,12 @@ class CredentialPool:
         """Why no credential is available now, in a plan's words."""
         if now >= self.free_at:
             return None
-        disabled = all(now < state.disabled_until for state in self._states.values())
-        return "no_credential" if disabled else "credential_cooling"
+        states = self._states.values()
+        if not states:
+            return "no_credential"
+        if any(now >= state.disabled_until for state in states):
+            return "credential_cooling"
+        return OUT_OF_QUOTA if all(state.reason == QuotaExhausted.reason for state in states) else REJECTED
 
     def available(self, now: float) -> int:
         return sum(now >= state.until for state in self._states.values())

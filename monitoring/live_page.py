@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitoring.breaker import BreakerState
+from monitoring.credential_state import OUT_OF_QUOTA, REJECTED
 from monitoring.deployment_state import UpstreamSnapshot
 from monitoring.live import ProviderNow
 from monitoring.live_facts import ProviderFacts
@@ -95,6 +96,8 @@ def cause_of(provider: ProviderNow, facts: ProviderFacts) -> tuple[str, float | 
         "disabled",
         "draining",
         "no_credential",
+        REJECTED,
+        OUT_OF_QUOTA,
         "credential_cooling",
     ):
         return str(barred.bar), None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from monitoring.breaker import Breaker, BreakerChange, BreakerPolicy, SharedBreaker
-from monitoring.credential_state import CredentialChange
+from monitoring.credential_state import OUT_OF_QUOTA, REJECTED, CredentialChange
 from monitoring.deployment_state import (
     Candidate,
     DeploymentState,
@@ -107,6 +107,13 @@ class UpstreamStates:
     def bar(self, deployment: DeploymentSpec) -> tuple[str | None, bool]:
         """Asked again just before an attempt: much may have happened since the plan was made."""
         return self.state(deployment).bar(self._clock())
+
+    def told(self, deployment: DeploymentSpec, bar: str) -> str:
+        """A bar as a client and the request's record are told of it: of what was refused also until when it rests."""
+        if bar not in (REJECTED, OUT_OF_QUOTA):
+            return bar
+        left_s = self.provider(deployment.provider).credentials.usable_at - self._clock()
+        return f"{bar}, next try in {max(1, -int(-left_s // 1))} s"
 
     def rest_s(self, deployments: Iterable[DeploymentSpec]) -> float | None:
         """Seconds until the first of these has a credential again when all of them wait for one that cools; else None."""

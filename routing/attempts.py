@@ -70,7 +70,8 @@ class Attempts:
         credential = self._states.pick_credential(provider)
         if credential is None:
             slots.release()
-            raise CandidateUnusable("no_credential")
+            pool = self._states.provider(provider).credentials
+            raise CandidateUnusable(pool.bar(time.monotonic()) or "no_credential")
         attempts = call.attempts
         attempt = Attempt(len(attempts) + 1, deployment, credential, time.monotonic() - call.started_at)
         attempts.append(attempt)

@@ -91,8 +91,9 @@ class Walk:
         plan = self.plan(call, route)
         call.decision.plans.append(plan)
         if None not in plan.reasons or plan.panicked:
-            for name, reason in plan.exclusions().items():
-                failures.skipped(name, reason)
+            excluded = plan.exclusions()
+            for deployment in [each.deployment for each in plan.candidates if each.deployment.name in excluded]:
+                failures.skipped(deployment.name, self._states.told(deployment, excluded[deployment.name]))
         return plan
 
 
@@ -130,7 +131,7 @@ class _Leg:
                 return await self.make(self._call, deployment)
             except CandidateUnusable as unusable:
                 self._made -= 1
-                self._failures.skipped(deployment.name, unusable.reason)
+                self._failures.skipped(deployment.name, self._states.told(deployment, unusable.reason))
                 self._advance()
             except UpstreamError as error:
                 if (last := self._call.attempts[-1].deployment) is not deployment:
@@ -191,7 +192,7 @@ class _Leg:
         bar, yields = self._states.bar(deployment)
         if bar is None or not self._plan.skips(self._position, bar, yields=yields):
             return False
-        self._failures.skipped(deployment.name, bar)
+        self._failures.skipped(deployment.name, self._states.told(deployment, bar))
         return True
 
     def _advance(self) -> None:

@@ -13,6 +13,8 @@ def causes() -> dict[str, str]:
         "disabled": _("switched off"),
         "draining": _("being taken out of use"),
         "no_credential": _("no usable API key"),
+        "credential_rejected": _("the provider refused its API key, which rests for five minutes"),
+        "credential_out_of_quota": _("its API key is out of quota and rests for five minutes"),
         "credential_cooling": _("resting for some seconds: it said it was overloaded or at its limit"),
         "saturated": _("as many calls as it may have"),
         "breaker_open": _("circuit breaker open"),

@@ -2,6 +2,7 @@
 spared."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,8 @@ def providers(url: str) -> list[dict[str, Any]]:
     lone = [{"model": f"lone {name}", "upstream_model": f"fault:{FAULTS[name]}"} for name in GARBAGE]
     alone = {"name": "alone", "base_url": f"{url}/v1", "timeout_s": TIMEOUT_S, "max_retries": 1, "models": lone}
     found.append({**alone, "circuit_breaker_threshold": 1_000_000})
+    refused = [{"model": "refused key", "upstream_model": "fault:status?status=401"}]
+    found.append({"name": "refusing", "base_url": f"{url}/v1", "models": refused})
     dead = {"base_url": f"{url}/v1", "circuit_breaker_timeout_s": 1.0}
     for number in (1, 2):
         model = {"model": "outage", "upstream_model": "fault:status?status=500"}
@@ -141,6 +144,17 @@ async def test_answers_cleanly_2000_times_under_each_fault(
     bad = sum(hit.model.startswith("fault:") for hit in upstream.hits)
     report(f"failover {fault}: {share:.2%} of 2000 clean, p99 {slowest * 1000:.0f} ms, {bad} hits at the bad one")
     assert share >= 0.999, unclean[:2]
+
+
+async def test_while_a_refused_credential_rests_calls_are_told_so_and_until_when(server: GatewayProcess) -> None:
+    async with Caller(server) as caller:
+        await caller.ask("refused key", stream=False)
+        got = await caller.ask("refused key", stream=False)
+        async with caller.session.get(f"{server.url}/requests/{got.headers['x-request-id']}") as response:
+            record = await response.json()
+    assert got.status == 503
+    assert re.search(r"credential rejected, next try in (29\d|300) s\)", str(got.errors)), got.errors
+    assert "'credential_rejected'" in str(record)
 
 
 async def outage_hits(caller: Caller, upstream: FaultUpstream, requests: int, many: int) -> tuple[int, float]:

@@ -79,13 +79,16 @@ def test_a_wait_that_was_asked_for_is_never_broken():
     assert pick(credentials, 8.9) is None
 
 
-@pytest.mark.parametrize("error", [CredentialRejected("x"), QuotaExhausted("x")])
-def test_a_refused_credential_is_out_for_five_minutes(error):
+@pytest.mark.parametrize(
+    ("error", "bar"),
+    [(CredentialRejected("x"), "credential_rejected"), (QuotaExhausted("x"), "credential_out_of_quota")],
+)
+def test_a_refused_credential_is_out_for_five_minutes_and_not_called_missing(error, bar):
     credentials = pool(1, 2)
     assert credentials.failed(1, error, 0).for_s == 300
     assert {pick(credentials, 299, draw) for draw in (0, 0.5, 0.9)} == {2}
     credentials.failed(2, error, 0)
-    assert (pick(credentials, 299), credentials.bar(299)) == (None, "no_credential")
+    assert (pick(credentials, 299), credentials.bar(299)) == (None, bar)
     assert credentials.available(300) == 2
 
 

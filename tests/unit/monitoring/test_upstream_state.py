@@ -155,6 +155,14 @@ def test_another_credential_keeps_the_deployment_in(states):
     assert states.pick_credential(of.provider).id == 2
 
 
+def test_who_is_told_of_a_refused_credential_learns_when_it_is_tried_again(states):
+    of = deployment(2, of=provider(2, credentials=(credential(1),)))
+    fail(states, 1, CredentialRejected("x"), of=of)
+    bar = look(states, of).bar
+    assert (bar, states.told(of, bar)) == ("credential_rejected", "credential_rejected, next try in 300 s")
+    assert states.told(of, "saturated") == "saturated"
+
+
 def test_a_provider_without_credentials_needs_none(states):
     of = deployment(3, of=provider(3, credentials=(), needs_credential=False))
     flight = states.on_start(of, None)

@@ -189,6 +189,10 @@ class RelayStream:
             return
         if not self._identity:
             self._identity = {key: chunk[key] for key in _IDENTITY if chunk.get(key)}
+        elif chunk.get("id") == "" and "id" in self._identity:
+            # Azure's notes of its asynchronous filter; clients that put a stream together go by its id.
+            chunk.update(self._identity)
+            changed = True
         text, told, rewritten = self._take_choices(choices)
         if (usage is not None or rewritten) and not told and self._choices_finished():
             return

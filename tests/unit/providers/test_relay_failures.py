@@ -114,6 +114,14 @@ class TestOddities:
         event = frame({**NAMES, "choices": [{"index": 0, "content_filter_offsets": {}, "finish_reason": None}]})
         assert stream.feed(words(1)[0] + event) == words(1)[0] + event
 
+    def test_of_azures_filter_what_bears_no_name_gets_the_streams(self) -> None:
+        stream = open_stream()
+        nameless = {"id": "", "object": "", "created": 0, "model": ""}
+        event = frame({**nameless, "choices": [{"index": 0, "content_filter_offsets": {}, "finish_reason": None}]})
+        _, noted = values(stream.feed(words(1)[0] + event))
+        assert {name: noted[name] for name in nameless} == {name: NAMES[name] for name in nameless}
+        assert noted["choices"][0]["content_filter_offsets"] == {}
+
     def test_repairs_are_applied_and_never_become_the_template(self) -> None:
         def shout(value: dict[str, Any]) -> bool:
             delta = value["choices"][0]["delta"]

@@ -21,7 +21,8 @@ READ, ADMIN = "read", "admin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """`key_id` is None for a person. Staff may do everything here, an `admin` key too; `read` only looks."""
+    """`key_id` is None for a person. Staff may see everything here, and do what `permitted` lets them; an `admin` key may
+    do everything; `read` only looks."""
 
     name: str
     scopes: frozenset[str]
@@ -97,3 +98,15 @@ def required(request: HttpRequest, scope: str) -> Caller:
     if not caller.may(scope):
         raise PermissionDenied(f"This needs the scope '{scope}'.")
     return caller
+
+
+def permitted(caller: Caller, permission: str) -> None:
+    """Of a person, whose permissions in the admin hold here as well. Raises PermissionDenied or AccountsUnavailable."""
+    if caller.user is None:
+        return
+    try:
+        allowed = caller.user.has_perm(permission)
+    except DatabaseError as error:
+        raise AccountsUnavailable("Permissions cannot be checked at the moment.") from error
+    if not allowed:
+        raise PermissionDenied(f"This needs the permission '{permission}', or a key with the scope 'admin'.")

@@ -60,6 +60,9 @@ class NotRotatable(APIException):
 class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
     queryset = ApiKey.objects.select_related("team")
     serializer_class = ApiKeySerializer
+    needs = ""
+    """For actions: the permission that a person has to have."""
+
     filterset_fields: ClassVar[list[str]] = ["name", "team", "enabled", "public_id", "managed_by"]
     search_fields: ClassVar[list[str]] = ["name", "public_id", "team__name"]
     ordering_fields: ClassVar[list[str]] = ["name", "team", "created_at", "last_used_at", "expires_at"]
@@ -74,7 +77,7 @@ class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
         return Response({**ApiKeySerializer(row).data, "key": fresh.token}, status=201)
 
     @extend_schema(request=RotationSerializer, responses=NewApiKeySerializer)
-    @action(detail=True, methods=["post"], filterset_fields=[])
+    @action(detail=True, methods=["post"], filterset_fields=[], needs="accounts.change_apikey")
     def rotate(self, request: Request, pk: str | None = None) -> Response:
         """A new secret; the one before works for `overlap_s` more, so that clients can change over."""
         order = RotationSerializer(data=request.data)
@@ -87,7 +90,7 @@ class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
         return Response({**ApiKeySerializer(issued.key).data, "key": issued.token})
 
     @extend_schema(request=None, responses=ApiKeySerializer)
-    @action(detail=True, methods=["post"], filterset_fields=[])
+    @action(detail=True, methods=["post"], filterset_fields=[], needs="accounts.change_apikey")
     def revoke(self, request: Request, pk: str | None = None) -> Response:
         """For good: every worker refuses the key within a second."""
         return Response(ApiKeySerializer(provisioning.revoke_key(self.get_object().pk)).data)

@@ -21,6 +21,7 @@ from accounts.errors import AccessDenied
 from monitoring import health_facts, live, status_report
 from monitoring.health_facts import HealthFacts, NotAvailable
 from monitoring.live import LiveState, ProviderNow
+from monitoring.operator_requests import OPERATE
 from monitoring.refusals import NotInstalled, UnknownProvider, WorkerStarting
 
 HealthWord = Literal["healthy", "degraded", "unhealthy"]
@@ -181,8 +182,9 @@ def reset_breakers(request: HttpRequest, provider: str | None = None) -> Any:
     return {"reset": [each.name for each in chosen]}
 
 
-def build_router(*, reader: AuthBase, admin: AuthBase) -> Router:
-    """`reader` and `admin` authenticate; routes without either are public."""
+def build_router(*, reader: AuthBase, admin: Callable[[str], AuthBase]) -> Router:
+    """`reader` and `admin` authenticate; `admin` wants of a person the permission that it is called with. Routes without
+    either are public."""
     router = Router(tags=["operations"])
     add = router.add_api_operation
     add("/livez", ["GET"], livez, response=Alive, auth=None, summary="Whether the process runs")
@@ -210,14 +212,21 @@ def build_router(*, reader: AuthBase, admin: AuthBase) -> Router:
         summary="Health of the system and of every provider",
     )
     add("/status/{name}", ["GET"], one_status, response=ProviderHealth, auth=reader, summary="Health of one provider")
-    add("/check", ["POST"], check, response=CheckResult, auth=admin, summary="Probe now")
-    add("/discover", ["POST"], discover, response=Discovered, auth=admin, summary="Look for providers now")
+    add("/check", ["POST"], check, response=CheckResult, auth=admin(OPERATE), summary="Probe now")
+    add(
+        "/discover",
+        ["POST"],
+        discover,
+        response=Discovered,
+        auth=admin("providers.change_discovered"),
+        summary="Look for providers now",
+    )
     add(
         "/cache/clear",
         ["POST"],
         clear_cache,
         response=CacheCleared,
-        auth=admin,
+        auth=admin("routing.change_gatewaysettings"),
         summary="Forget cached probes and answers",
     )
     add(
@@ -225,7 +234,7 @@ def build_router(*, reader: AuthBase, admin: AuthBase) -> Router:
         ["POST"],
         reset_breakers,
         response=BreakersReset,
-        auth=admin,
+        auth=admin(OPERATE),
         summary="Close circuit breakers",
     )
     return router

@@ -5,6 +5,9 @@ from collections.abc import Collection
 from monitoring.models import OperatorRequest
 from providers.models import Deployment
 
+OPERATE = "providers.change_provider"
+"""What a person needs in order to check, reset, hold or release: it changes what the provider gets."""
+
 
 def request_reset(provider_names: Collection[str] = ()) -> list[str]:
     """Closes the breakers of all deployments, or of some providers', in every worker within two seconds.

@@ -56,13 +56,22 @@ class ProviderViewSet(AtomicWrites, viewsets.ModelViewSet[Provider]):
     serializer_class = ProviderSerializer
     runs_only = False
     """True for actions that leave the provider itself as it is: they work for one that a file manages, too."""
+    needs = ""
+    """For actions: the permission that a person has to have."""
 
     filterset_fields: ClassVar[list[str]] = ["name", "kind", "enabled", "priority", "source"]
     search_fields: ClassVar[list[str]] = ["name", "base_url"]
     ordering_fields: ClassVar[list[str]] = ["name", "priority", "kind", "created_at", "updated_at"]
 
     @extend_schema(request=TestOrderSerializer, responses=ConformanceReportSerializer)
-    @action(detail=True, methods=["post"], url_path="test", filterset_fields=[], runs_only=True)
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="test",
+        filterset_fields=[],
+        runs_only=True,
+        needs="providers.change_provider",
+    )
     def test(self, request: Request, pk: str | None = None) -> Response:
         """Runs the conformance test now; it takes seconds and costs at most `max_cost_usd`."""
         order = TestOrderSerializer(data=request.data)
@@ -89,7 +98,14 @@ class ProviderViewSet(AtomicWrites, viewsets.ModelViewSet[Provider]):
         return Response(ListedModelsSerializer({"models": found}).data)
 
     @extend_schema(request=AdoptionSerializer, responses={201: AdoptedSerializer})
-    @action(detail=True, methods=["post"], url_path="adopt-models", filterset_fields=[], runs_only=True)
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="adopt-models",
+        filterset_fields=[],
+        runs_only=True,
+        needs="providers.add_deployment",
+    )
     def adopt_models(self, request: Request, pk: str | None = None) -> Response:
         """Makes deployments of models in the provider's list; those that exist are left as they are."""
         order = AdoptionSerializer(data=request.data)

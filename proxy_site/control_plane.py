@@ -1,5 +1,6 @@
 """Composition of the operations API: the routers of three apps, who may call them, and how their errors look."""
 
+from functools import partial
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -19,8 +20,8 @@ from routing import decisions_api
 def build_api() -> NinjaAPI:
     """Its own documentation pages are off: `/docs` shows one document for everything."""
     api = NinjaAPI(title="LLM Proxy API", docs_url=None, openapi_url=None, urls_namespace="operations")
-    reader, admin = KeyOrSession(READ), KeyOrSession(ADMIN)
-    api.add_router("", operations_api.build_router(reader=reader, admin=admin))
+    reader = KeyOrSession(READ)
+    api.add_router("", operations_api.build_router(reader=reader, admin=partial(KeyOrSession, ADMIN)))
     api.add_router("", usage_api.build_router(reader=reader))
     api.add_router("", decisions_api.build_router(reader=reader))
     api.add_exception_handler(AccessDenied, _denied)

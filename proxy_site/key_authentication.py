@@ -15,7 +15,7 @@ from ninja.utils import check_csrf
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts.callers import ADMIN, Caller, identify, presented_token, required
+from accounts.callers import ADMIN, Caller, identify, permitted, presented_token, required
 from accounts.errors import AccountsUnavailable, InvalidApiKey, PermissionDenied
 from monitoring import live
 from routing.models import GatewaySettings
@@ -57,19 +57,23 @@ class KeyAuthenticationMiddleware:
 
 
 class KeyOrSession(AuthBase):
-    """Authentication of a ninja route that needs `scope`. Raises AccessDenied, which the API's handler answers."""
+    """Authentication of a ninja route that needs `scope`, and of a person `permission` as well. Raises AccessDenied, which
+    the API's handler answers."""
 
     openapi_type = "http"
     openapi_scheme = "bearer"
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, permission: str = "") -> None:
         self._scope = scope
+        self._permission = permission
         super().__init__()
 
     def __call__(self, request: HttpRequest) -> Caller:
         caller = required(request, self._scope)
         if caller.user is not None and request.method not in SAFE_METHODS and check_csrf(request) is not None:
             raise PermissionDenied("The CSRF token is missing or wrong.")
+        if self._permission:
+            permitted(caller, self._permission)
         return caller
 
 
@@ -90,7 +94,7 @@ class KeyAuthentication(BaseAuthentication):
 
 
 def may_administer(request: Request) -> bool:
-    """An `admin` key, or a session of staff."""
+    """An `admin` key, or a session of staff; what staff may do with what is there, their permissions say."""
     if isinstance(request.auth, Caller):
         return request.auth.may(ADMIN)
     user = request.user

@@ -32,7 +32,7 @@ ERROR = "Error"
 ERROR_STATUSES = {
     "400": "The request cannot be understood.",
     "401": "No key, or a wrong one.",
-    "403": "The key lacks the scope, or may not be used from this address.",
+    "403": "The key lacks the scope, or may not be used from this address; or a person lacks the permission.",
     "404": "There is nothing of this name.",
     "503": "The database does not answer, or the worker is starting.",
 }
@@ -68,7 +68,7 @@ def build_document() -> dict[str, Any]:
             {"name": "operations", "description": "Health and what operators do. Scopes `read` and `admin`."},
             {"name": "usage", "description": "Tokens and cost. Scope `read`."},
             {"name": "routing", "description": "Why a request goes where it goes. Scope `read`."},
-            {"name": "management", "description": "Configuration. Scope `admin`, or a staff session."},
+            {"name": "management", "description": "Configuration. Scope `admin`, or staff with the permission."},
         ],
         "security": [{"bearer": []}, {"key_header": []}],
         "paths": dict(sorted(paths.items(), key=lambda item: (not item[0].startswith("/v1"), item[0]))),

@@ -1,15 +1,17 @@
 """How every Django REST framework view of ours behaves; `settings.REST_FRAMEWORK` names these.
 
-Default deny: staff or an `admin` key. Rows that the configuration file manages can be read, not written. Errors have
-OpenAI's shape. The browsable pages are for staff; everybody else gets JSON whatever they accept.
+Default deny: an `admin` key, or staff with the permission that the admin asks for the same. Rows that the configuration
+file manages can be read, not written. Errors have OpenAI's shape. The browsable pages are for staff; everybody else gets
+JSON whatever they accept.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import admin
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, DataError, IntegrityError
-from django.db.models import ProtectedError
+from django.db.models import CASCADE, Model, ProtectedError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -19,6 +21,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.callers import Caller
 from accounts.errors import AccessDenied
 from proxy_site.api_errors import INTERNAL, WORDS, error_object
 from proxy_site.key_authentication import may_administer
@@ -28,17 +31,58 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 
+SUPERUSER = "superuser"
+"""No permission has this name, so that superusers alone have it: for what nobody has decided yet."""
+VERBS = {"POST": "add", "PUT": "change", "PATCH": "change", "DELETE": "delete"}
+
+
 class Administrators(BasePermission):
+    """A key with the scope `admin` may do everything; a person what their permissions say, as in the admin. An action
+    that writes in a way of its own names the permission in `needs`."""
+
     message = "This needs a key with the scope 'admin', or a staff account."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        return may_administer(request)
+        if not may_administer(request):
+            return False
+        return getattr(view, "_ignore_model_permissions", False) or self._may(request, _needed(request, view))
+
+    def _may(self, request: Request, permission: str) -> bool:
+        """Who may change something may see it, too."""
+        enough = (permission, permission.replace(".view_", ".change_"))
+        if isinstance(request.auth, Caller) or any(request.user.has_perm(each) for each in enough):
+            return True
+        self.message = f"This needs the permission '{permission}', or a key with the scope 'admin'."
+        return False
 
     def has_object_permission(self, request: Request, view: "APIView", obj: Any) -> bool:
+        if request.method == "DELETE" and not all(self._may(request, each) for each in _deleted_with(obj)):
+            return False
         managed = "file" in (getattr(obj, "source", ""), getattr(obj, "managed_by", ""))
         if managed and request.method not in SAFE_METHODS and not getattr(view, "runs_only", False):
             raise ManagedByFile
         return True
+
+
+def _needed(request: Request, view: "APIView") -> str:
+    own: str = getattr(view, "needs", "")
+    if own and request.method not in SAFE_METHODS:
+        return own
+    queryset = getattr(view, "queryset", None)
+    return SUPERUSER if queryset is None else _permission(VERBS.get(request.method or "", "view"), queryset.model)
+
+
+def _permission(verb: str, model: type[Model]) -> str:
+    return f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
+
+
+def _deleted_with(row: Model) -> Iterator[str]:
+    """A provider's credentials go with it: where rows have pages of their own, the admin wants the right for each kind."""
+    for relation in row._meta.related_objects:
+        model = relation.related_model
+        shown = relation.on_delete is CASCADE and admin.site.is_registered(model)
+        if shown and model._default_manager.filter(**{relation.field.name: row}).exists():
+            yield _permission("delete", model)
 
 
 class ManagedByFile(exceptions.APIException):

@@ -49,12 +49,15 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[ConfigurationRevision]):
 
     queryset = ConfigurationRevision.objects.select_related("author")
     serializer_class = RevisionSerializer
+    needs = ""
+    """For actions: the permission that a person has to have."""
+
     filterset_fields: ClassVar[dict[str, list[str]]] = {"source": ["exact"], "created_at": ["gte", "lt"]}
     search_fields: ClassVar[list[str]] = ["reason"]
     ordering_fields: ClassVar[list[str]] = ["id", "created_at"]
 
     @extend_schema(request=RollbackOrderSerializer, responses=RollbackSerializer)
-    @action(detail=True, methods=["post"], filterset_fields=[])
+    @action(detail=True, methods=["post"], filterset_fields=[], needs="routing.change_configurationrevision")
     def rollback(self, request: Request, pk: str | None = None) -> Response:
         """Restores what this revision left in force, as a new revision. API keys and money spent stay as they are."""
         order = RollbackOrderSerializer(data=request.data)
@@ -72,6 +75,7 @@ class SettingsView(APIView):
     """The gateway-wide settings: there is one row, and it cannot be deleted."""
 
     serializer_class = GatewaySettingsSerializer
+    queryset = GatewaySettings.objects.all()
 
     @extend_schema(responses=GatewaySettingsSerializer)
     def get(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from accounts.models import Team
@@ -12,6 +12,10 @@ from monitoring import health_facts, live
 from tests.integration.api.fake_live import FakeLive
 
 ClientFor = Callable[[str], Client]
+PEOPLE: dict[str, tuple[str, ...]] = {
+    "person": (), "staff": (), "viewer": ("view_",), "changer": ("view_", "change_"), "superuser": (),
+}  # fmt: skip
+"""How the names begin of the permissions that each has."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +38,19 @@ def team(db: None) -> Team:
 
 @pytest.fixture
 def client_for(db: None) -> ClientFor:
-    """By role: `nobody`, `garbage`, a scope (`completions`, `read`, `admin`), `staff` or `person` with a session.
-    Sessions enforce CSRF as in production."""
+    """By role: `nobody`, `garbage`, a scope (`completions`, `read`, `admin`), or with a session a `person`, `staff` without
+    any permission, a `viewer` who may see everything, a `changer` who may change it, too, and a `superuser`. Sessions
+    enforce CSRF as in production."""
 
     def make(role: str) -> Client:
         client = Client(enforce_csrf_checks=True)
         if role == "nobody":
             return client
-        if role in ("staff", "person"):
-            user = get_user_model().objects.create_user(username=role, password="x", is_staff=role == "staff")
+        if role in PEOPLE:
+            user = User.objects.create_user(username=role, is_staff=role != "person", is_superuser=role == "superuser")
+            user.user_permissions.set(
+                each for each in Permission.objects.all() if each.codename.startswith(PEOPLE[role])
+            )
             client.force_login(user)
             return client
         if role == "garbage":

@@ -92,7 +92,7 @@ def test_never_falls_back_to_a_session_when_a_key_is_wrong(client_for: ClientFor
 
 
 def test_lets_staff_write_with_a_csrf_token(client_for: ClientFor, worker: FakeLive) -> None:
-    staff = client_for("staff")
+    staff = client_for("superuser")
     staff.get("/admin/login/")
     token = "a" * 32
     staff.cookies["csrftoken"] = token

@@ -288,12 +288,12 @@ class TestHistory:
         assert (by_key.source, by_key.reason, by_key.author) == ("api", "with the API key admin", None)
 
     def test_a_write_of_a_person_names_the_person(self, client_for: ClientFor, worker: FakeLive) -> None:
-        browser = client_for("staff")
+        browser = client_for("superuser")
         browser.handler.enforce_csrf_checks = False
         post(browser, "model-aliases", name="fast", targets=["m"])
         made = ConfigurationRevision.objects.latest("pk")
         assert made.author is not None
-        assert made.author.get_username() == "staff"
+        assert made.author.get_username() == "superuser"
 
 
 class TestFileManaged:
@@ -333,7 +333,7 @@ class TestLists:
         self, client_for: ClientFor, admin: Client, worker: FakeLive
     ) -> None:
         browser = {"Accept": "text/html"}
-        page = client_for("staff").get("/api/providers/", headers=browser)
+        page = client_for("superuser").get("/api/providers/", headers=browser)
         assert page["Content-Type"].startswith("text/html")
         assert admin.get("/api/providers/", headers=browser)["Content-Type"] == "application/json"
         assert client_for("person").get("/api/", headers=browser)["Content-Type"] == "application/json"

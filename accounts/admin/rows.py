@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import action, display
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -36,6 +37,16 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(super().has_delete_permission(request, obj)) and not in_file(obj)
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
+    ) -> Any:
+        """simple_history hides its button from those who may only look, and saves what they send all the same."""
+        if request.method == "POST":
+            row = self.get_object(request, object_id)
+            if not self.has_change_permission(request, row) or self.revert_disabled(request, row):
+                raise PermissionDenied
+        return super().history_form_view(request, object_id, version_id, extra_context)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """For a form that was sent, as it is behind a lock: every column will be written, and what others changed since the

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import action
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -50,6 +51,16 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
         if found is not None and request.method == "POST" and transaction.get_connection().in_atomic_block:
             found = self.model._default_manager.select_for_update().filter(pk=found.pk).first()
         return found
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
+    ) -> Any:
+        """simple_history hides its button from those who may only look, and saves what they send all the same."""
+        if request.method == "POST":
+            row = self.get_object(request, object_id)
+            if not self.has_change_permission(request, row) or self.revert_disabled(request, row):
+                raise PermissionDenied
+        return super().history_form_view(request, object_id, version_id, extra_context)
 
     def change_rows(self, request: HttpRequest, rows: models.QuerySet[Any], change: Callable[[Any], None]) -> None:
         """Applies `change` to each row and saves it, so that history and workers learn of it; rows of files stay."""

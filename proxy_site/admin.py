@@ -140,6 +140,13 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc
     form = PeriodicTaskForm
     list_display: ClassVar[Any] = ["name", "enabled", "scheduler", "last_run_at"]
 
+    def get_actions(self, request: HttpRequest) -> Any:
+        """The library's own ask for no permission, so that who may only look could stop every task."""
+        found = super().get_actions(request)
+        if self.has_change_permission(request):
+            return found
+        return {name: each for name, each in found.items() if name not in BasePeriodicTaskAdmin.actions}
+
 
 @admin.register(IntervalSchedule)
 class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import ApiKey, Team
 from accounts.provisioning import KeyOrder, create_key, revoke_key
@@ -81,3 +82,15 @@ def test_what_a_file_manages_is_not_written_over_the_page_of_an_old_version(gran
     row = Provider.objects.create(name="fixed", base_url="https://a.example/v1", source="file")
     address = reverse("admin:providers_provider_simple_history", args=[row.pk, row.history.last().history_id])  # type: ignore[union-attr]
     assert granted("view_provider", "change_provider").post(address, {"name": "changed"}).status_code == 403
+
+
+@pytest.mark.parametrize("action", ["enable_tasks", "disable_tasks", "toggle_tasks", "run_tasks"])
+def test_who_may_only_look_at_schedules_neither_stops_nor_runs_them(granted: Granted, action: str) -> None:
+    every = IntervalSchedule.objects.create(every=1, period="days")
+    task = PeriodicTask.objects.create(name="x", task="no.such.task", interval=every)
+    page = reverse("admin:django_celery_beat_periodictask_changelist")
+    client = granted("view_periodictask")
+    assert action not in client.get(page).content.decode()
+    client.post(page, {"action": action, "_selected_action": [task.pk]})
+    assert PeriodicTask.objects.get(pk=task.pk).enabled
+    assert action in granted("change_periodictask").get(page).content.decode()

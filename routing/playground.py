@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.decorators import user_passes_test
+from django.contrib.auth.decorators import permission_required, user_passes_test
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from monitoring import live
 from providers.models import Deployment
 from routing.models import ModelAlias
+from routing.socket_access import TRY
 from routing.table_loader import current_revision
 
 FOLLOWED_WITHIN_S = 2.0
@@ -29,7 +30,9 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "playground/playground.html", {"models": models, "words": _words()})
 
 
-playground = user_passes_test(_is_staff, login_url=settings.LOGIN_URL)(page)
+playground = user_passes_test(_is_staff, login_url=settings.LOGIN_URL)(
+    permission_required(TRY, raise_exception=True)(page)
+)
 
 
 def _wait_for_this_worker() -> None:

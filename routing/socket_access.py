@@ -1,4 +1,4 @@
-"""Who may open `/ws/v1/chat/completions`: a client's key, or signed-in staff from a page of ours.
+"""Who may open `/ws/v1/chat/completions`: a client's key, or signed-in staff who may see the providers, from a page of ours.
 
 A key comes in the same headers as on `/v1`, or, because browsers cannot set headers here, as the subprotocols
 `llm-proxy, key.<KEY>`; then `llm-proxy` is what the handshake answers, never the key.
@@ -7,7 +7,10 @@ A key comes in the same headers as on `/v1`, or, because browsers cannot set hea
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from accounts.errors import InvalidApiKey, PermissionDenied
+from channels.db import database_sync_to_async
+from django.db import DatabaseError
+
+from accounts.errors import AccountsUnavailable, InvalidApiKey, PermissionDenied
 from accounts.keys import token_in
 from accounts.records import Principal
 from routing.endpoints.request_head import client_ip
@@ -16,6 +19,8 @@ from routing.gateway import Gateway
 SUBPROTOCOL = "llm-proxy"
 KEY_PREFIX = "key."
 COMPLETIONS_SCOPE = "completions"
+TRY = "providers.view_provider"
+"""What a person needs in order to try a model without a key: calls cost money, and no limit counts them."""
 
 Scope = Mapping[str, Any]
 OriginTest = Callable[[Scope], bool]
@@ -28,7 +33,7 @@ async def authenticate(scope: Scope, gateway: Gateway, trusted_origin: OriginTes
     if not trusted_origin(scope) and not (token and _allowed_by_cors(scope, policy.cors_origins)):
         raise PermissionDenied("Pages of this origin may not connect.")
     if token is None:
-        return _staff(scope)
+        return await _staff(scope)
     principal = await gateway.accounts.authenticate(token, client_ip(scope))
     if COMPLETIONS_SCOPE not in principal.scopes:
         raise PermissionDenied("This key lacks the scope 'completions'.")
@@ -53,12 +58,18 @@ def _allowed_by_cors(scope: Scope, origins: frozenset[str]) -> bool:
     return "*" in origins or origin in origins
 
 
-def _staff(scope: Scope) -> Principal:
+async def _staff(scope: Scope) -> Principal:
     user = scope.get("user")
     if user is None or not user.is_authenticated or not user.is_active:
         raise InvalidApiKey("Send an API key, or sign in.")
     if not user.is_staff:
         raise PermissionDenied("Only staff may use the gateway without an API key.")
+    try:
+        allowed = await database_sync_to_async(user.has_perm)(TRY)
+    except DatabaseError as error:
+        raise AccountsUnavailable("Permissions cannot be checked at the moment.") from error
+    if not allowed:
+        raise PermissionDenied(f"Without an API key this needs the permission '{TRY}'.")
     # No key stands behind it: the ledger books it without one, and nothing of it is shared with keys.
     return Principal(
         key_id=0,

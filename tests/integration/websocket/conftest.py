@@ -43,8 +43,10 @@ def server(
 MAKE_PEOPLE = """
 import os, django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings"); django.setup()
-from django.contrib.auth import get_user_model
-get_user_model().objects.create_user("staff", password="correct-horse-battery", is_staff=True)
+from django.contrib.auth.models import Permission, User
+for name in ("staff", "trier"):
+    User.objects.create_user(name, password="correct-horse-battery", is_staff=True)
+User.objects.get(username="trier").user_permissions.add(Permission.objects.get(codename="view_provider"))
 """
 
 

@@ -42,11 +42,20 @@ async def test_only_those_with_a_key_or_a_staff_session_of_our_origin_get_in(doo
     async with door.socket(protocols=("llm-proxy", f"key.{key}"), headers=own) as socket:
         assert socket.protocol == "llm-proxy"
 
-    await door.log_in("staff")
+    await door.log_in("trier")
     assert await door.status(headers=own) == 101
     assert await door.status(headers=strange) == 403
     # A wrong key is not saved by a good session.
     assert await door.status(headers={**own, "authorization": "Bearer llmp-0000000000000000-wrong"}) == 401
+
+
+async def test_staff_who_may_not_see_the_providers_spend_nothing(door: Door) -> None:
+    await door.log_in("staff")
+    own = {"origin": door.server.url}
+    assert await door.status(headers=own) == 403
+    assert await door.status("/ws/dashboard/", headers=own) == 101
+    # A key is asked for its own scopes, whoever is signed in.
+    assert await door.status(headers={**own, "authorization": f"Bearer {door.server.key}"}) == 101
 
 
 async def test_several_generations_run_at_once_and_say_what_they_cost(door: Door) -> None:

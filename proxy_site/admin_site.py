@@ -20,8 +20,10 @@ from accounts.admin.key import EXPIRES_SOON
 from accounts.models import ApiKey, Budget, UsageHourly
 from monitoring.models import HealthState
 from providers.adapters import REGISTRY
+from providers.admin.wizard import WRITES
 from providers.models import Credential, Deployment, Discovered, Provider
 from routing.models import ConfigurationFile
+from routing.socket_access import TRY
 
 MOST_OF_A_SORT = 5
 
@@ -42,6 +44,7 @@ class Tile:
     value: str
     note: str
     link: str
+    permission: str
 
 
 # ------------------------------------------------------------------------------------------------------------- frame
@@ -66,13 +69,17 @@ def _item(title: Promise, icon: str, model: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": link, "permission": permitted}
 
 
+def _may_try(request: HttpRequest) -> bool:
+    return request.user.has_perm(TRY)
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {
             "items": [
                 {"title": gettext_lazy("Home"), "icon": "home", "link": reverse_lazy("admin:index")},
                 {"title": gettext_lazy("Dashboard"), "icon": "monitoring", "link": "/dashboard/"},
-                {"title": gettext_lazy("Playground"), "icon": "chat", "link": "/playground/"},
+                {"title": gettext_lazy("Playground"), "icon": "chat", "link": "/playground/", "permission": _may_try},
             ]
         },
         {
@@ -128,13 +135,14 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    notices = [notice for permission, find in _CHECKS if request.user.has_perm(permission) for notice in find()]
+    notices = [notice for permissions, find in _CHECKS if request.user.has_perms(permissions) for notice in find()]
     own = Provider.objects.exclude(source="demo").filter(enabled=True).exists()
     context.update(
         title=_("Home"),
         notices=notices,
-        tiles=_tiles() if request.user.has_perm("providers.view_provider") else [],
-        steps=None if own else [step for step in _first_steps() if request.user.has_perm(step["permission"])],
+        tiles=[tile for tile in _tiles() if request.user.has_perm(tile.permission)],
+        steps=None if own else [step for step in _first_steps() if request.user.has_perms(step["permissions"])],
+        may_use_wizard=request.user.has_perms(WRITES),
         address=f"{request.scheme}://{request.get_host()}",
     )
     return context
@@ -147,21 +155,21 @@ def _first_steps() -> list[dict[str, Any]]:
             "text": _("Add your first provider"),
             "help": _("Choose whose API it speaks, paste its key, test it, and tick the models to serve."),
             "link": reverse("admin:providers_provider_wizard"),
-            "permission": "providers.add_provider",
+            "permissions": WRITES,
         },
         {
             "done": ApiKey.objects.exists(),
             "text": _("Make an API key for an application"),
             "help": _("With limits and a budget if you like. It is shown once."),
             "link": reverse("admin:accounts_apikey_add"),
-            "permission": "accounts.add_apikey",
+            "permissions": ("accounts.add_apikey",),
         },
         {
             "done": UsageHourly.objects.exists(),
             "text": _("Send the first call"),
             "help": _("From any OpenAI library, or right here in the playground."),
             "link": "/playground/",
-            "permission": "providers.view_provider",
+            "permissions": (TRY,),
         },
     ]
 
@@ -181,21 +189,36 @@ def _tiles() -> list[Tile]:
             value=str(enabled),
             note=_("enabled, of %(count)d") % {"count": Provider.objects.count()},
             link=reverse("admin:providers_provider_changelist"),
+            permission="providers.view_provider",
         ),
         Tile(
             label=_("Models"),
             value=str(names),
             note=_("in %(count)d deployments") % {"count": models.count()},
             link=reverse("admin:providers_deployment_changelist"),
+            permission="providers.view_deployment",
         ),
-        Tile(label=_("API keys"), value=str(keys), note=_("active"), link=reverse("admin:accounts_apikey_changelist")),
+        Tile(
+            label=_("API keys"),
+            value=str(keys),
+            note=_("active"),
+            link=reverse("admin:accounts_apikey_changelist"),
+            permission="accounts.view_apikey",
+        ),
         Tile(
             label=_("Calls today"),
             value=f"{sums['requests'] or 0:,}",
             note=_("%(count)s failed · since 00:00 UTC") % {"count": f"{sums['errors'] or 0:,}"},
             link=reverse("admin:accounts_usagerecord_changelist"),
+            permission="accounts.view_usagerecord",
         ),
-        Tile(label=_("Cost today"), value=usd(sums["cost"] or 0), note=_("since 00:00 UTC"), link="/dashboard/usage/"),
+        Tile(
+            label=_("Cost today"),
+            value=usd(sums["cost"] or 0),
+            note=_("since 00:00 UTC"),
+            link="/dashboard/usage/",
+            permission="accounts.view_usagerecord",
+        ),
     ]
 
 
@@ -303,13 +326,13 @@ def _proposed() -> Iterator[Notice]:
         )
 
 
-_CHECKS: tuple[tuple[str, Callable[[], Iterator[Notice]]], ...] = (
-    ("routing.view_configurationfile", _refused_files),
-    ("providers.view_provider", _unhealthy),
-    ("providers.change_provider", _without_key),
-    ("providers.change_credential", _unset_variables),
-    ("providers.change_provider", _without_models),
-    ("providers.change_discovered", _proposed),
-    ("accounts.view_apikey", _expiring),
-    ("accounts.view_budget", _spent),
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[[], Iterator[Notice]]], ...] = (
+    (("routing.view_configurationfile",), _refused_files),
+    (("providers.view_provider",), _unhealthy),
+    (WRITES, _without_key),
+    (("providers.change_credential",), _unset_variables),
+    (WRITES, _without_models),
+    (("providers.change_discovered",), _proposed),
+    (("accounts.view_apikey",), _expiring),
+    (("accounts.view_budget",), _spent),
 )

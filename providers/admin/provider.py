@@ -25,7 +25,7 @@ from providers.admin.forms import (
     kind_label,
 )
 from providers.admin.rows import EnableActions, in_file, state
-from providers.admin.wizard import wizard_urls
+from providers.admin.wizard import WRITES, wizard_urls
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
 
@@ -141,11 +141,14 @@ class ProviderAdmin(EnableActions):
     def address(self, row: Provider) -> str:
         return row.base_url.removeprefix("https://")
 
+    def has_wizard_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(WRITES)
+
     @action(description=_("Test"), url_path="try", icon="network_check", permissions=["change"])  # type: ignore[untyped-decorator]
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return redirect(f"{self.admin_site.name}:providers_provider_wizard_test", object_id)
 
-    @action(description=_("Add with the wizard"), url_path="start", icon="auto_fix_high", permissions=["add"])  # type: ignore[untyped-decorator]
+    @action(description=_("Add with the wizard"), url_path="start", icon="auto_fix_high", permissions=["wizard"])  # type: ignore[untyped-decorator]
     def add_with_wizard(self, request: HttpRequest) -> HttpResponse:
         return redirect(f"{self.admin_site.name}:providers_provider_wizard")
 

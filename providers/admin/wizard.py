@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from providers.admin.provider import ProviderAdmin
 
 MOST_MODELS = 2000
+WRITES = (
+    "providers.add_provider",
+    "providers.change_provider",
+    "providers.add_credential",
+    "providers.change_credential",
+    "providers.add_deployment",
+)
+"""What a person needs for the wizard, which writes all of this; the test alone is for whoever may change the provider."""
 FIRST_KINDS = ("openai", "anthropic")
 
 
@@ -67,7 +75,9 @@ class Wizard:
         return self._connection(request, provider, provider.kind)
 
     def test(self, request: HttpRequest, pk: int) -> HttpResponse:
-        provider = self._provider(request, pk)
+        if not self.model_admin.has_change_permission(request):
+            raise PermissionDenied
+        provider = self._changeable(pk)
         if request.method != "POST":
             return self._page(request, "test", 3, provider=provider)
         result = live_test.try_calls(provider) if "calls" in request.POST else live_test.run(provider)
@@ -113,13 +123,16 @@ class Wizard:
 
     def _provider(self, request: HttpRequest, pk: int) -> Provider:
         self._check(request)
+        return self._changeable(pk)
+
+    def _changeable(self, pk: int) -> Provider:
         provider = get_object_or_404(Provider, pk=pk)
         if in_file(provider):
             raise PermissionDenied
         return provider
 
     def _check(self, request: HttpRequest) -> None:
-        if not self.model_admin.has_add_permission(request) or not self.model_admin.has_change_permission(request):
+        if not self.model_admin.has_wizard_permission(request):
             raise PermissionDenied
 
     def _to(self, step: str, provider: Provider) -> HttpResponse:
@@ -136,6 +149,7 @@ class Wizard:
             "title": _("Add a provider"),
             "opts": self.model_admin.model._meta,
             "steps": steps,
+            "may_go_on": self.model_admin.has_wizard_permission(request),
             **context,
         }
         return TemplateResponse(request, f"admin/wizard/{step}.html", shared)

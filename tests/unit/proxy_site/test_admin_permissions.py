@@ -12,6 +12,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import ApiKey, Team
 from accounts.provisioning import KeyOrder, create_key, revoke_key
+from providers.admin.wizard import WRITES
 from providers.models import Provider
 
 pytestmark = pytest.mark.django_db
@@ -94,3 +95,41 @@ def test_who_may_only_look_at_schedules_neither_stops_nor_runs_them(granted: Gra
     client.post(page, {"action": action, "_selected_action": [task.pk]})
     assert PeriodicTask.objects.get(pk=task.pk).enabled
     assert action in granted("change_periodictask").get(page).content.decode()
+
+
+def test_the_wizard_wants_the_right_to_all_that_it_writes(granted: Granted) -> None:
+    row = Provider.objects.create(name="own", base_url="http://127.0.0.1:9/v1")
+    names = [each.split(".")[1] for each in WRITES]
+    steps = [
+        "wizard/",
+        "wizard/new/openai/",
+        *(f"wizard/{row.pk}/{step}/" for step in ("connection", "models", "done")),
+    ]
+    for step in steps:
+        address = f"/admin/providers/provider/{step}"
+        for missing in names:
+            client = granted(*(name for name in names if name != missing))
+            assert client.get(address).status_code == client.post(address).status_code == 403, (step, missing)
+        assert granted(*names).get(address).status_code == 200, step
+
+
+def test_who_may_change_a_provider_may_test_it_and_is_led_no_further(granted: Granted) -> None:
+    row = Provider.objects.create(name="own", base_url="http://127.0.0.1:9/v1")
+    address = reverse("admin:providers_provider_wizard_test", args=[row.pk])
+    assert granted("view_provider").post(address).status_code == 403
+    client = granted("change_provider")
+    for text in (client.get(address).content.decode(), client.post(address).content.decode()):
+        assert f"wizard/{row.pk}/test/" in text
+        assert f"wizard/{row.pk}/connection/" not in text
+        assert f"wizard/{row.pk}/models/" not in text
+
+
+def test_home_leads_nobody_to_a_page_that_turns_them_away(granted: Granted) -> None:
+    Provider.objects.create(name="modelless", base_url="http://127.0.0.1:9/v1")
+    every = {each.codename for each in Permission.objects.all()}
+    sets = [{"view_provider"}, {"add_provider", "change_provider"}, every - {"add_credential"}, {"view_apikey"}, every]
+    for names in sets:
+        client = granted(*names)
+        text = client.get(reverse("admin:index")).content.decode()
+        for link in set(re.findall(r'href="(/(?:admin|playground|dashboard)/[^"#?]*)"', text)):
+            assert client.get(link, follow=True).status_code == 200, (sorted(names)[:3], link)

@@ -1,4 +1,5 @@
-"""What an operator does from a page: check now, reset, hold and release. POST with a CSRF token; answers in JSON."""
+"""What an operator does from a page: check now, reset, hold and release. POST with a CSRF token; answers in JSON. Pages show
+the buttons to those only who may press them."""
 
 import logging
 
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_POST
 from monitoring import live
 from monitoring.checks import check_now
 from monitoring.models import OperatorRequest
-from monitoring.operator_requests import request_for
+from monitoring.operator_requests import OPERATE, request_for
 from monitoring.views.pages import staff_only
 from providers.models import Provider
 
@@ -22,6 +23,9 @@ ACTIONS = ("check", "reset", "hold", "release")
 @staff_only
 @require_POST
 def act(request: HttpRequest, provider_id: int, action: str) -> JsonResponse:
+    if not request.user.has_perm(OPERATE):
+        needed = _("this needs the permission “{permission}”").format(permission=OPERATE)
+        return JsonResponse({"ok": False, "message": needed}, status=403)
     found = get_object_or_404(Provider, pk=provider_id)
     logger.info("%s asked for %s of %s", request.user.get_username(), action, found.name)
     try:

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET
 
 from monitoring import live_feed
 from monitoring.history import RANGES, gateway_history
+from monitoring.operator_requests import OPERATE
 from monitoring.views import words
 from monitoring.views.pages import chosen, staff_only
 from providers.models import Provider
@@ -37,6 +38,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "words": words.dashboard(),
         "modules": MODULES,
         "has_providers": Provider.objects.exists(),
+        "may_operate": request.user.has_perm(OPERATE),
         "demo_only": not Provider.objects.exclude(source="demo").exists(),
     }
     return render(request, "dashboard/dashboard.html", context)

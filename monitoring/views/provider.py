@@ -15,6 +15,7 @@ from monitoring.live import ProviderNow
 from monitoring.live_facts import ProviderFacts, cell, incidents, provider_facts
 from monitoring.live_page import card_state, cause_of, worst_of
 from monitoring.models import BreakerEvent, HealthRollup, HealthSample
+from monitoring.operator_requests import OPERATE
 from monitoring.views import words
 from monitoring.views.decision_drawing import say
 from monitoring.views.pages import chosen, staff_only
@@ -36,7 +37,8 @@ def provider(request: HttpRequest, provider_id: int) -> HttpResponse:
         "facts": facts,
         "now": _state(present, facts),
         "deployments": _deployments(found, present),
-        "credentials": found.credentials.all(),
+        "may_operate": request.user.has_perm(OPERATE),
+        "credentials": found.credentials.all() if request.user.has_perm("providers.view_credential") else None,
         "capabilities": _capabilities(found),
         "days": _day_cells(found.pk, now),
         "samples": HealthSample.objects.filter(provider_id=found.pk, deployment_id=None)[:PROBES_SHOWN],

@@ -46,7 +46,7 @@ find("ranges").addEventListener("click", (event) => {
   show();
 });
 
-find("actions").addEventListener("click", async (event) => {
+find("actions")?.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-action]");
   if (!button) return;
   if (button.dataset.confirm && !confirm(button.dataset.confirm)) return;

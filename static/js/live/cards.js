@@ -5,6 +5,7 @@ import { cause, CLASSES, find, words, WORST_FIRST } from "./page.js";
 
 const SPARK_POINTS = 30;
 const cards = new Map();
+const mayOperate = "mayOperate" in find("cards").dataset;
 
 const withSpark = (data) => ({ ...data, spark: data.spark ?? [] });
 
@@ -34,7 +35,7 @@ function makeCard(data) {
     element("div", { class: "middle" }, models, why),
     element("div", { class: "history" }, spark, cells, up),
     element("div", { class: "facts-line" }, breaker, checked),
-    element("div", { class: "actions" }, check, reset, result),
+    mayOperate ? element("div", { class: "actions" }, check, reset, result) : null,
   );
   const card = { data: withSpark(data), node, state, breaker, rps, first, errors, active, why, spark, cells, up, models, checked, result, reset };
   const act = async (button, action) => {

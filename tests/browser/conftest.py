@@ -148,9 +148,9 @@ def watch(page: Page, site: Site, watched: Watched) -> None:
     page.on("pageerror", lambda error: watched.note(f"exception: {error}"))
 
 
-def log_in(page: Page, site: Site) -> None:
+def log_in(page: Page, site: Site, user: str = USER) -> None:
     page.goto(f"{site.url}/admin/login/")
-    page.get_by_label("Username").fill(USER)
+    page.get_by_label("Username").fill(user)
     page.get_by_label("Password", exact=False).first.fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: "login" not in url)

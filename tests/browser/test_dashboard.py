@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, Watched, violations
+from tests.browser.conftest import PASSWORD, Site, Watched, log_in, violations
 
 Open = Callable[..., Page]
 PHONE = {"width": 400, "height": 850}
@@ -140,6 +140,32 @@ def test_who_is_no_longer_signed_in_is_led_to_the_login(open_page: Open, path: s
     page.context.clear_cookies(name="sessionid")
     page.get_by_role("button", name=button).click()
     page.wait_for_url(re.compile("/admin/login/"))
+
+
+MAKE_READER = f"""
+import os, django
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings"); django.setup()
+from django.contrib.auth.models import User
+User.objects.create_user("reader", password="{PASSWORD}", is_staff=True)
+"""
+
+
+def test_who_may_only_look_has_the_whole_page_without_buttons(open_page: Open, site: Site) -> None:
+    site.process.run("-c", MAKE_READER)
+    page = open_page("/admin/login/", logged_in=False)
+    log_in(page, site, "reader")
+    page.goto(f"{site.url}/dashboard/")
+    expect(page.locator(".provider-card")).to_contain_text("first")
+    expect(page.locator("#link")).to_have_text("live")
+    expect(page.get_by_role("link", name="Playground")).to_have_count(0)
+    expect(page.get_by_role("button", name="Check now")).to_have_count(0)
+    page.locator(".provider-card .name").click()
+    expect(page.get_by_role("heading", name="first")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.get_by_role("button", name="24 h").click()
+    expect(page.locator('[data-range="24h"]')).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#actions")).to_have_count(0)
+    assert violations(page) == []
 
 
 def test_a_button_that_is_refused_says_why(open_page: Open, watched: Watched) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from accounts.rules import InvalidRuleError
 
 NANO_PER_USD = 1_000_000_000
 MOST_USD = Decimal(1_000_000_000)
+TWO_AMOUNTS = re.compile(r"[1-9]\d{0,2}(?:,\d{3}|\.\d\d0)")
+WITH_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,}|(?:\.\d{3})+,\d+|(?:\.\d{3}){2,})")
 
 
 class WordsField(forms.Field):
@@ -55,7 +58,7 @@ class UsdField(forms.DecimalField):
     def clean(self, value: Any) -> Any:
         if isinstance(value, int):  # a disabled field is cleaned from what is stored
             return value
-        usd = super().clean(value.replace(",", ".") if isinstance(value, str) else value)
+        usd = super().clean(with_a_point(value) if isinstance(value, str) else value)
         return None if usd is None else int(usd * NANO_PER_USD)
 
     def prepare_value(self, value: Any) -> Any:
@@ -66,6 +69,25 @@ class UsdField(forms.DecimalField):
             return not self.disabled and self.clean(data) != initial
         except ValidationError:
             return True
+
+
+def with_a_point(typed: str) -> str:
+    """1000.50 of 1,000.50, of 1.000,50 and of 1000,50. What could be a dollar or a thousand is refused: 1,000 and 1.000.
+    (1.125 is a dollar and an eighth: `usd_text` writes it so.)"""
+    text = typed.strip().removeprefix("+")
+    if TWO_AMOUNTS.fullmatch(text):
+        raise ValidationError(
+            _("'%(typed)s' can be read as two amounts; write %(large)s or %(small)s."),
+            params={
+                "typed": text,
+                "large": re.sub("[.,]", "", text),
+                "small": text.replace(",", ".").rstrip("0").rstrip("."),
+            },
+        )
+    if WITH_THOUSANDS.fullmatch(text):
+        *thousands, last = re.split("[.,]", text)
+        return "".join(thousands) + ("." if {".", ","} <= set(text) else "") + last
+    return text.replace(",", ".")
 
 
 def usd_text(nano_usd: int) -> str:

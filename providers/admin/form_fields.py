@@ -11,6 +11,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget,
 
 NANO_PER_USD = 1_000_000_000
 DEAREST_USD = Decimal(1_000_000)
+TWO_AMOUNTS = re.compile(r"[1-9]\d{0,2}(?:,\d{3}|\.\d\d0)")
+WITH_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,}|(?:\.\d{3})+,\d+|(?:\.\d{3}){2,})")
 
 
 class WordsField(forms.Field):
@@ -75,7 +77,7 @@ class UsdField(forms.DecimalField):
     def clean(self, value: Any) -> Any:
         if isinstance(value, int):  # a disabled field is cleaned from what is stored
             return value
-        usd = super().clean(value.replace(",", ".") if isinstance(value, str) else value)
+        usd = super().clean(with_a_point(value) if isinstance(value, str) else value)
         return None if usd is None else int(usd * NANO_PER_USD)
 
     def prepare_value(self, value: Any) -> Any:
@@ -101,6 +103,25 @@ class SecretField(forms.CharField):
         if re.search(r"[\s\x00-\x1f\x7f]", secret):
             raise ValidationError(_("A key has no spaces or line breaks; part of something else was pasted."))
         return secret
+
+
+def with_a_point(typed: str) -> str:
+    """1000.50 of 1,000.50, of 1.000,50 and of 1000,50. What could be a dollar or a thousand is refused: 1,000 and 1.000.
+    (1.125 is a dollar and an eighth: `usd_text` writes it so.)"""
+    text = typed.strip().removeprefix("+")
+    if TWO_AMOUNTS.fullmatch(text):
+        raise ValidationError(
+            _("'%(typed)s' can be read as two amounts; write %(large)s or %(small)s."),
+            params={
+                "typed": text,
+                "large": re.sub("[.,]", "", text),
+                "small": text.replace(",", ".").rstrip("0").rstrip("."),
+            },
+        )
+    if WITH_THOUSANDS.fullmatch(text):
+        *thousands, last = re.split("[.,]", text)
+        return "".join(thousands) + ("." if {".", ","} <= set(text) else "") + last
+    return text.replace(",", ".")
 
 
 def usd_text(nano_usd: int) -> str:

@@ -48,6 +48,14 @@ def test_words_that_are_shown_and_sent_back_did_not_change(field: WordsField) ->
         ("0.000000001", 1),
         ("", None),
         (" 15 ", 15_000_000_000),
+        ("1,000.50", 1_000_500_000_000),
+        ("1.000,50", 1_000_500_000_000),
+        ("1,000,000", 1_000_000_000_000_000),
+        ("1000,5", 1_000_500_000_000),
+        ("1234,567", 1_234_567_000_000),
+        ("0,075", 75_000_000),
+        ("0.050", 50_000_000),
+        ("1.125", 1_125_000_000),
     ],
 )
 def test_dollars_become_nano_dollars_exactly(field: UsdField, typed: str, nano: int | None) -> None:
@@ -57,6 +65,23 @@ def test_dollars_become_nano_dollars_exactly(field: UsdField, typed: str, nano: 
 @BOTH_USD_FIELDS
 @pytest.mark.parametrize("typed", ["-1", "abc", "0.0000000001", "1e30", "NaN", "Infinity"])
 def test_what_is_no_price_is_refused(field: UsdField, typed: str) -> None:
+    with pytest.raises(ValidationError):
+        field.clean(typed)
+
+
+@BOTH_USD_FIELDS
+@pytest.mark.parametrize(
+    ("typed", "large", "small"),
+    [("1,000", "1000", "1"), ("+1,000", "1000", "1"), ("1.000", "1000", "1"), ("12,345", "12345", "12.345")],
+)
+def test_what_could_be_a_dollar_or_a_thousand_is_refused(field: UsdField, typed: str, large: str, small: str) -> None:
+    with pytest.raises(ValidationError, match=rf"write {large} or {small}\."):
+        field.clean(typed)
+
+
+@BOTH_USD_FIELDS
+@pytest.mark.parametrize("typed", ["1,00,000", "1.00,000.5", "1,000.000,5", "1,2.5"])
+def test_separators_that_no_one_writes_so_are_refused(field: UsdField, typed: str) -> None:
     with pytest.raises(ValidationError):
         field.clean(typed)
 

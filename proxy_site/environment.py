@@ -81,10 +81,11 @@ def one_of(name: str, choices: Collection[str], *, default: str, upper: bool = F
 
 
 def data_directory(name: str, *, default: Path) -> Path:
-    """NAME as a directory, made if need be, that this process can write to."""
+    """NAME as a directory that this process can write to; made if need be, for nobody but its user: the database in it
+    may hold prompts."""
     path = Path(given(name) or default).resolve()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ImproperlyConfigured(f"{name} is {path}, which cannot be made: {error.strerror}.") from None
     if not os.access(path, os.W_OK | os.X_OK):

@@ -2,6 +2,7 @@
 stack trace."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,22 @@ def test_a_command_before_there_are_tables_says_what_to_run(tmp_path):
     assert done.stderr.count("\n") == 1
     assert "run `manage.py migrate`, or `manage.py serve` once" in done.stderr
     assert "Traceback" in manage(tmp_path, "usage_report", "--traceback").stderr
+
+
+def test_what_a_start_makes_is_for_its_user_alone_and_what_was_there_stays_as_it_is(tmp_path):
+    def modes(directory: Path) -> tuple[list[int], set[int]]:
+        line = f"umask 022; exec {sys.executable} manage.py showmigrations accounts"
+        env = {**os.environ, "PROXY_API_DATA_DIR": str(directory), "DJANGO_SETTINGS_MODULE": "proxy_site.settings"}
+        subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, check=True)
+        with sqlite3.connect(directory / "llm_proxy.sqlite3") as database:
+            database.executescript("PRAGMA journal_mode=WAL; PRAGMA user_version=1;")
+            files = [path.stat().st_mode & 0o777 for path in sorted(directory.glob("llm_proxy.sqlite3*"))]
+        return files, {directory.stat().st_mode & 0o777}
+
+    assert modes(tmp_path / "made" / "here") == ([0o600] * 3, {0o700})
+    (given := tmp_path / "given").mkdir(mode=0o750)
+    (given / "llm_proxy.sqlite3").touch(mode=0o640)
+    assert modes(given) == ([0o640] * 3, {0o750})
 
 
 def test_a_reader_that_has_enough_ends_a_command_in_silence(tmp_path):

@@ -1,29 +1,35 @@
 """`/ws/dashboard/`: the live page's figures, for signed-in staff. One frame a second, or a snapshot to who missed one."""
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import Error as DatabaseError
 
+from accounts.socket_session import is_staff, user_of_now
 from accounts.task_ending import end
 from monitoring import live_feed
 from monitoring.live_feed import LiveFeed
 
 SERVICE_RESTART = 1012
 STALLED_READER_S = 30.0
+LOOK_AT_SESSION_S = 5.0
+SIGNED_OUT = 4401
 
 
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Whoever may open it was decided before (`proxy_site.websockets`). Frames are sent by one task of its own, which
-    waits for a slow reader and then skips to the present. Each second it asks whether that task has waited too long:
-    a timer for each frame would cost more than the frame."""
+    """Whoever may open it was decided before (`proxy_site.websockets`); whether they still may is looked at now and then.
+    Frames are sent by one task of its own, which waits for a slow reader and then skips to the present. Each second it asks
+    whether that task has waited too long: a timer for each frame would cost more than the frame."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._news = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
+        self._session_watch: asyncio.Task[None] | None = None
         self._sending_since: float | None = None
 
     async def connect(self) -> None:
@@ -33,6 +39,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         await self.accept()
         self._sender = asyncio.create_task(self._keep_sending(feed), name="dashboard-sender")
+        self._session_watch = asyncio.create_task(self._leave_when_signed_out(), name="dashboard-session-watch")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Anything a page says means that it woke up and wants to see everything: `{"type": "snapshot"}`."""
@@ -42,8 +49,19 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._put(await feed.snapshot())
 
     async def disconnect(self, code: int) -> None:
+        await end(self._session_watch)
         await end(self._sender)
         raise StopConsumer
+
+    async def _leave_when_signed_out(self) -> None:
+        """Apart from the sender: a database that is away signs nobody out, and must not hold up what is shown of it."""
+        while True:
+            await asyncio.sleep(LOOK_AT_SESSION_S)
+            with contextlib.suppress(DatabaseError):
+                if not is_staff(await user_of_now(self.scope)):
+                    await end(self._sender)
+                    await self.close(SIGNED_OUT)
+                    return
 
     async def _keep_sending(self, feed: LiveFeed) -> None:
         unsubscribe = feed.subscribe(self._wake)

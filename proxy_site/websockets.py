@@ -8,6 +8,7 @@ from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import path
 
+from accounts.socket_session import is_staff
 from monitoring.consumers import DashboardConsumer
 from proxy_site.roles import Role
 from proxy_site.worker import Worker
@@ -50,8 +51,7 @@ class StaffOnly:
         if not same_origin_or_trusted(scope):
             await Refuse(403)(scope, receive, send)
             return
-        user = scope["user"]
-        if user.is_authenticated and user.is_active and user.is_staff:
+        if is_staff(scope["user"]):
             await self._application(scope, receive, send)
         else:
             await Refuse(401)(scope, receive, send)

@@ -164,14 +164,14 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._running.pop(generation_id, None)
 
     async def _answer(self, generation: Generation, body: JsonObject, began: float) -> None:
-        assert self._principal is not None
         address = client_ip(self.scope)
         body = {**body, "stream": True}
         try:
+            principal = await authenticate(self.scope, self.gateway, self.trusted_origin)
             await self.gateway.answer(
                 decode(Operation.CHAT, body, raw=orjson.dumps(body), received_at_s=int(time.time())),
                 request_id=generation.request_id,
-                principal=self._principal,
+                principal=principal,
                 options=CallOptions(endpoint=Operation.CHAT.value, client_ip=address),
                 sink=generation.sink,
             )

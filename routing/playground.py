@@ -70,6 +70,7 @@ def _words() -> dict[str, str]:
         "done": _("Done"),
         "stopped": _("Stopped"),
         "failed": _("Failed"),
+        "signed_out": _("Your session has ended: log in again."),
         "lost": _("The connection to the gateway was lost."),
         "empty": _("Write a message first."),
         "tokens": _("{input} in · {output} out"),

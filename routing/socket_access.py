@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from accounts.errors import AccountsUnavailable, InvalidApiKey, PermissionDenied
 from accounts.keys import token_in
 from accounts.records import Principal
+from accounts.socket_session import user_of_now
 from routing.endpoints.request_head import client_ip
 from routing.gateway import Gateway
 
@@ -27,7 +28,9 @@ OriginTest = Callable[[Scope], bool]
 
 
 async def authenticate(scope: Scope, gateway: Gateway, trusted_origin: OriginTest) -> Principal:
-    """Raises AccessDenied. A key that was sent decides alone: it never falls back to the session."""
+    """Raises AccessDenied. A key that was sent decides alone: it never falls back to the session.
+
+    Asked before each generation, not only at the handshake: meanwhile a key may be revoked, and a person signed out."""
     policy = gateway.table.policy
     token = presented_key(scope, policy.api_key_header)
     if not trusted_origin(scope) and not (token and _allowed_by_cors(scope, policy.cors_origins)):
@@ -59,8 +62,11 @@ def _allowed_by_cors(scope: Scope, origins: frozenset[str]) -> bool:
 
 
 async def _staff(scope: Scope) -> Principal:
-    user = scope.get("user")
-    if user is None or not user.is_authenticated or not user.is_active:
+    try:
+        user = await user_of_now(scope)
+    except DatabaseError as error:
+        raise AccountsUnavailable("Sessions cannot be checked at the moment.") from error
+    if not user.is_authenticated or not user.is_active:
         raise InvalidApiKey("Send an API key, or sign in.")
     if not user.is_staff:
         raise PermissionDenied("Only staff may use the gateway without an API key.")

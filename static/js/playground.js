@@ -39,10 +39,19 @@ function start() {
     if (socket && socket.readyState < 2) return socket;
     socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/v1/chat/completions`);
     socket.addEventListener("message", (event) => hear(JSON.parse(event.data)));
-    socket.addEventListener("close", () => {
-      for (const run of [...running.values()]) end(run, "bad", words.lost);
+    socket.addEventListener("close", async () => {
+      const cut = [...running.values()];
+      if (!cut.length) return;
+      const text = (await signedOut()) ? words.signed_out : words.lost;
+      for (const run of cut) if (running.has(run.id)) end(run, "bad", text);
     });
     return socket;
+  }
+
+  // A refused handshake tells a page nothing but that there is no connection; the page itself would lead to the login.
+  async function signedOut() {
+    const answer = await fetch(location.href, { redirect: "manual", cache: "no-store" }).catch(() => null);
+    return answer?.type === "opaqueredirect";
   }
 
   const say = (message) => {
@@ -59,7 +68,10 @@ function start() {
     else if (message.type === "done") finish(run, message);
     else if (message.type === "error") {
       show(run, message.request_id);
-      end(run, "bad", `${words.failed}: ${message.error.message}`);
+      // It was opened with the session that ended: who has logged in again needs another one.
+      const ended = message.error.code === "invalid_api_key";
+      if (ended) socket.close();
+      end(run, "bad", ended ? words.signed_out : `${words.failed}: ${message.error.message}`);
     }
   }
 

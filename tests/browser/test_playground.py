@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Site, Watched, log_in
+
 Open = Callable[..., Page]
 
 
@@ -89,3 +91,20 @@ def test_a_copy_button_that_is_pressed_twice_has_its_word_again(open_page: Open)
     page.locator("[data-copy]").click()
     page.wait_for_timeout(2000)
     expect(page.locator("[data-copy]")).to_have_text("Copy")
+
+
+def test_who_has_logged_out_elsewhere_is_told_to_log_in_again(open_page: Open, site: Site, watched: Watched) -> None:
+    watched.allowed.add("HTTP Authentication failed")
+    page = open_page("/admin/login/", logged_in=False)
+    log_in(page, site)
+    page.goto(f"{site.url}/playground/")
+    state = page.locator("#pane1 [data-part=state]")
+    ask(page, "Hello?")
+    expect(state).to_have_text("Done")
+    elsewhere = page.context.new_page()
+    elsewhere.goto(f"{site.url}/playground/")
+    elsewhere.get_by_role("button", name="Log out").click()
+    elsewhere.wait_for_load_state()
+    for _ in ("on the socket that is open", "on a new one, which is refused"):
+        ask(page, "Hello?")
+        expect(state).to_have_text("Your session has ended: log in again.")

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
 from tests.upstreams.faults import FaultUpstream
@@ -78,6 +79,13 @@ class Door:
         form = {"username": name, "password": "correct-horse-battery", "csrfmiddlewaretoken": token, "next": "/livez"}
         async with self.session.post(page, data=form, headers={"referer": page}) as answer:
             await answer.read()
+
+    async def log_out(self) -> None:
+        page = f"{self.server.url}/admin/logout/"
+        token = self.session.cookie_jar.filter_cookies(URL(self.server.url))["csrftoken"].value
+        headers = {"referer": page, "x-csrftoken": token}
+        async with self.session.post(page, headers=headers) as answer:
+            assert answer.status == 200
 
 
 @pytest_asyncio.fixture(loop_scope="module")

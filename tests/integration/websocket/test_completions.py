@@ -58,6 +58,25 @@ async def test_staff_who_may_not_see_the_providers_spend_nothing(door: Door) -> 
     assert await door.status(headers={**own, "authorization": f"Bearer {door.server.key}"}) == 101
 
 
+async def test_who_signs_out_or_whose_key_is_revoked_gets_no_more_answers_on_an_open_socket(door: Door) -> None:
+    await door.log_in("trier")
+    key = json.loads(door.server.run("manage.py", "create_api_key", "short-lived", "--json"))["key"]
+    by_session = door.socket(headers={"origin": door.server.url})
+    by_key = door.socket(protocols=("llm-proxy", f"key.{key}"))
+    async with by_session as person, by_key as program:
+        for socket in (person, program):
+            await socket.send_json(create("before", "fine"))
+            last, _ = await ends(socket)
+            assert last["before"]["type"] == "done"
+        await door.log_out()
+        door.server.run("manage.py", "revoke_api_key", "short-lived")
+        await asyncio.sleep(1.5)
+        for socket in (person, program):
+            await socket.send_json(create("after", "fine"))
+            last, _ = await ends(socket)
+            assert last["after"]["error"]["code"] == "invalid_api_key"
+
+
 async def test_several_generations_run_at_once_and_say_what_they_cost(door: Door) -> None:
     async with door.with_key() as socket:
         for name in ("a", "b", "c"):

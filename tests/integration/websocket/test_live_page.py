@@ -50,6 +50,17 @@ async def test_requests_reach_every_open_page_as_one_frame_a_second(door: Door) 
     assert card["state"] == "healthy"
 
 
+async def test_a_page_whose_person_signed_out_is_shown_nothing_more(door: Door) -> None:
+    await door.log_in("staff")
+    async with door.socket("/ws/dashboard/", headers={"origin": door.server.url}) as socket:
+        await frames(socket, 1)
+        await door.log_out()
+        async with asyncio.timeout(15):
+            async for message in socket:
+                assert message.type is aiohttp.WSMsgType.TEXT
+        assert socket.close_code == 4401
+
+
 async def test_a_page_that_slept_is_told_everything_when_it_asks(door: Door) -> None:
     await door.log_in("staff")
     async with door.socket("/ws/dashboard/", headers={"origin": door.server.url}) as socket:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema
+from ninja.errors import HttpError
 from ninja.security.base import AuthBase
 from pydantic import ConfigDict, Field, field_validator
 
@@ -59,6 +60,8 @@ def build_router(*, reader: AuthBase) -> Router:
     def usage(request: HttpRequest, query: Query[UsageQuery]) -> Any:
         end = query.end or timezone.now()
         start = query.start or (end - DEFAULT_SPAN).replace(hour=0, minute=0, second=0, microsecond=0)
+        if start >= end:
+            raise HttpError(400, "'from' must be before 'to', which is now unless it is given.")
         owner = _owner(request.auth, query.scope)  # type: ignore[attr-defined]
         # As it is: a schema would drop the group's id, whose name depends on what was grouped by.
         return JsonResponse(usage_report(group_by=query.group_by, start=start, end=end, **owner).as_json())

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 
-def whole(most: int) -> Callable[[str], int]:
-    """A whole number from 1 to `most`, which is what the column holds."""
+def whole(most: int, *, least: int = 1) -> Callable[[str], int]:
+    """A whole number from `least` to `most`, which is what the column holds."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or len(text) > 20 or not 1 <= int(text) <= most:
-            raise ArgumentTypeError(f"'{text}' is not a whole number from 1 to {most}")
+        if not text.isdecimal() or len(text) > 20 or not least <= int(text) <= most:
+            raise ArgumentTypeError(f"'{text}' is not a whole number from {least} to {most}")
         return int(text)
 
     return read

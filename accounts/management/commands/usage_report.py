@@ -3,7 +3,7 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.management.arguments import moment
@@ -14,15 +14,17 @@ class Command(BaseCommand):
     help = "Shows requests, tokens and cost by team, key, model, provider or day."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--by", choices=GROUPS, default="team")
+        parser.add_argument("--by", choices=GROUPS, default="team", help="what to sum by (default: team)")
         parser.add_argument("--from", dest="start", type=moment, help="default: 30 days ago")
         parser.add_argument("--to", dest="end", type=moment, help="up to but without; default: now")
-        parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+        parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
         parser.add_argument("--json", action="store_true", help="the same as --format json")
 
     def handle(self, *args: Any, **options: Any) -> None:
         end = options["end"] or timezone.now()
         start = options["start"] or (end - timedelta(days=30)).replace(hour=0, minute=0, second=0, microsecond=0)
+        if start >= end:
+            raise CommandError("--from must be before --to, which is now unless it is given.")
         report = usage_report(group_by=options["by"], start=start, end=end)
         if options["json"] or options["format"] == "json":
             self.stdout.write(json.dumps(report.as_json()))

@@ -13,7 +13,11 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--output", default=str(Path(settings.BASE_DIR) / "docs" / "configuration.md"))
+        parser.add_argument(
+            "--output",
+            default=str(Path(settings.BASE_DIR) / "docs" / "configuration.md"),
+            help="the file to write (default: docs/configuration.md of this installation)",
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -6,12 +6,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.management.arguments import moment
+from accounts import bounds
+from accounts.management.arguments import moment, whole
+from accounts.models import ApiKey, Team
 from routing.export import Export, ExportFailed, ExportQuery, Progress
 from routing.export.parquet import ParquetUnavailable
+from routing.payload_records import PayloadRecord
 from routing.table_loader import current_revision
 
 BAR = 30
+TOKENS = whole(most=bounds.MOST_TOKENS, least=0)
 
 
 def _status(text: str) -> int:
@@ -39,7 +43,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--status", type=_status, help="200, or a class such as 5xx (default: what the format can use)"
         )
-        parser.add_argument("--min-tokens", type=int, default=0, help="input and output together")
+        parser.add_argument("--min-tokens", type=TOKENS, default=0, help="input and output together")
         parser.add_argument("--redact", action="store_true", help="look for personal data once more")
         parser.add_argument("--dedupe", action="store_true", help="equal lines once")
         parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
@@ -57,6 +61,7 @@ class Command(BaseCommand):
             redact=options["redact"],
             dedupe=options["dedupe"],
         )
+        _refuse_unknown(query)
         try:
             export = Export(query, options["file"], revision=current_revision(), tell=self._tell)
             manifest = export.run()
@@ -78,6 +83,21 @@ class Command(BaseCommand):
 
     def _is_terminal(self) -> bool:
         return sys.stderr.isatty()
+
+
+def _refuse_unknown(query: ExportQuery) -> None:
+    """A misspelt name would give an empty data set that looks like an answer. What is deleted may still have stored rows."""
+    if query.since is not None and query.until is not None and query.since >= query.until:
+        raise CommandError("--from must be before --to.")
+    for team in query.teams:
+        if not Team.objects.filter(name=team).exists() and not PayloadRecord.objects.filter(team=team).exists():
+            raise CommandError(f"--team: There is no team '{team}', and no stored row of one.")
+    if query.key and not ExportQuery(format="raw", key=query.key).rows().exists() and not _is_key(query.key):
+        raise CommandError(f"--key: There is no key with the number or name '{query.key}', and no stored row of one.")
+
+
+def _is_key(text: str) -> bool:
+    return ApiKey.objects.filter(**{"pk" if text.isdecimal() else "name": text}).exists()
 
 
 def bar(progress: Progress) -> str:

@@ -104,6 +104,11 @@ def test_an_option_that_cannot_be_meant_is_refused_by_its_name_and_makes_no_key(
     assert not Team.objects.exists()
 
 
+def test_a_report_whose_end_comes_before_its_beginning_is_refused():
+    with pytest.raises(CommandError, match=r"--from must be before --to"):
+        run("usage_report", "--from", "2026-02-01", "--to", "2026-01-01")
+
+
 def test_a_budget_keeps_every_digit():
     run(
         "create_api_key",

@@ -175,6 +175,10 @@ class TestUsage:
             answer = admin.get("/usage", query)
             assert answer.status_code == 400
             assert answer.json()["error"]["param"] in query
+        for query in ({"from": "2020-02-01", "to": "2020-01-01"}, {"from": tomorrow}):
+            answer = admin.get("/usage", query)
+            assert answer.status_code == 400
+            assert answer.json()["error"]["message"].startswith("'from' must be before 'to'")
 
     @pytest.mark.parametrize(
         ("query", "requests"),

@@ -15,6 +15,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from accounts.models import Team
 from routing.export import Export, ExportFailed, ExportQuery, exporter, files
 from routing.export.exporter import line_of
 from routing.export.query import Row, read
@@ -217,6 +218,32 @@ def test_the_command_prints_its_manifest_and_refuses_other_names(mixed: None, tm
         call_command("export_dataset", str(tmp_path / "nowhere" / "c.jsonl"))
     with pytest.raises(ExportFailed):
         Export(OPENAI, tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--team", "nobody"], "--team: There is no team 'nobody'"),
+        (["--key", "nobody"], "--key: There is no key with the number or name 'nobody'"),
+        (["--key", "9" * 30], "--key: There is no key"),
+        (["--min-tokens", "-1"], "'-1' is not a whole number from 0"),
+        (["--from", "2026-02-01", "--to", "2026-01-01"], "--from must be before --to"),
+    ],
+)
+def test_what_nothing_can_be_found_with_is_refused(
+    mixed: None, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    with pytest.raises(CommandError, match=said):
+        call_command("export_dataset", str(tmp_path / "none.jsonl"), *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_team_or_key_that_is_there_may_have_nothing_stored_and_one_that_is_gone_may_have(
+    mixed: None, tmp_path: Path
+) -> None:
+    Team.objects.create(name="quiet")
+    for name, value in (("--team", "quiet"), ("--team", "red"), ("--key", "app"), ("--key", "1")):
+        call_command("export_dataset", str(tmp_path / f"{value}.jsonl"), name, value, stdout=io.StringIO())
 
 
 def test_an_export_of_nothing_is_an_empty_file(tmp_path: Path) -> None:

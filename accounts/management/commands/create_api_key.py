@@ -22,9 +22,17 @@ OPTIONS = {
 
 
 def _scopes(text: str) -> list[str]:
+    return _words(text, "name at least one of completions, read, admin")
+
+
+def _models(text: str) -> list[str]:
+    return _words(text, "name at least one model or pattern; without the option, all are allowed")
+
+
+def _words(text: str, wanted: str) -> list[str]:
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
-        raise ArgumentTypeError("name at least one of completions, read, admin")
+        raise ArgumentTypeError(wanted)
     return found
 
 
@@ -64,7 +72,13 @@ class Command(BaseCommand):
             action="extend",
             help="completions,read,admin; also one by one (default: completions)",
         )
-        parser.add_argument("--model", action="append", default=[], help="an allowed model or pattern; repeatable")
+        parser.add_argument(
+            "--model",
+            type=_models,
+            action="extend",
+            default=[],
+            help="allowed models or patterns, with commas or one by one (default: all)",
+        )
         parser.add_argument("--rpm", type=COUNT, help="requests per minute")
         parser.add_argument("--tpm", type=TOKENS, help="tokens per minute")
         parser.add_argument("--max-concurrency", type=COUNT, help="calls at once")
@@ -83,7 +97,7 @@ class Command(BaseCommand):
             name=options["name"],
             team=options["team"],
             scopes=list(dict.fromkeys(options["scope"] or ["completions"])),
-            models=options["model"],
+            models=list(dict.fromkeys(options["model"])),
             networks=options["allow_ip"],
             expires_at=expires,
             requests_per_minute=options["rpm"],

@@ -68,12 +68,12 @@ def test_a_revoked_key_gets_no_new_secret():
 
 def test_options_that_repeat_add_up():
     shown = json.loads(
-        run("create_api_key", "ci", "--scope", "read", "--scope", "admin,read", "--model", "a", "--model", "b*",
+        run("create_api_key", "ci", "--scope", "read", "--scope", "admin,read", "--model", "a", "--model", "b*,c, a",
             "--allow-ip", "10.0.0.0/8", "--allow-ip", "::1", "--json")
     )  # fmt: skip
     row = ApiKey.objects.get()
     assert shown["scopes"] == row.scopes == ["read", "admin"]
-    assert (row.allowed_models, row.allowed_networks) == (["a", "b*"], ["10.0.0.0/8", "::1"])
+    assert (row.allowed_models, row.allowed_networks) == (["a", "b*", "c"], ["10.0.0.0/8", "::1"])
     assert json.loads(run("create_api_key", "plain", "--json"))["scopes"] == ["completions"]
 
 
@@ -83,6 +83,7 @@ def test_options_that_repeat_add_up():
         (["--scope", ""], "--scope: name at least one of completions, read, admin"),
         (["--scope", "root"], "--scope: 'root' is not a scope"),
         (["--allow-ip", "10.0.0.0/99"], "--allow-ip: '10.0.0.0/99' is not"),
+        (["--model", ""], "--model: name at least one model or pattern"),
         (["--model", "a b"], "--model: 'a b' is not a model name or pattern: these have no spaces."),
         (["--team", "t" * 101], "--team: Ensure this value has at most 100 characters"),
         (["--expires", "2020-01-01"], "--expires: This moment has passed; the key would be refused at once."),

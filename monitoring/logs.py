@@ -186,15 +186,17 @@ def _shared() -> list[Processor]:
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.stdlib.ExtraAdder(),
-        _without_the_request,
+        _without_what_repeats,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_request_id,
     ]
 
 
-def _without_the_request(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    """Django adds the request itself to what it logs: as text, its path with the query, where people put secrets."""
+def _without_what_repeats(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """Django adds the request itself to what it logs: as text, its path with the query, where people put secrets. uvicorn
+    adds its message once more, with the codes of a terminal's colours."""
     event.pop("request", None)
+    event.pop("color_message", None)
     return event
 
 

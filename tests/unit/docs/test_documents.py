@@ -9,6 +9,9 @@ import yaml
 from django.conf import settings
 from django.core.management import get_commands
 
+from routing.endpoints.cors import EXPOSED_HEADERS
+from routing.errors import RequestError
+
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -16,6 +19,8 @@ READMES = (ROOT / "README.md", ROOT / "README.pt-BR.md")
 OTHERS = [path for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md") if (path := ROOT / name).exists()]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PICTURE = re.compile(r'\b(?:src|srcset)="([^"]+)"')
+FAMILIES = ("x-llm-proxy-", "x-ratelimit-")
+"""Headers that the document names together."""
 PART = re.compile(r"(?<![\w/.-])(?:tests|docker|docs|routing|monitoring|providers|accounts|proxy_site)/[\w./-]*\w")
 
 
@@ -77,6 +82,14 @@ def test_variables_that_are_named_are_read(path: Path) -> None:
     kinds = {f"PROXY_API_{kind}_API_KEY" for kind in settings.PROVIDER_KINDS_IN_ENVIRONMENT}
     named = set(re.findall(r"\bPROXY_API_[A-Z_]+[A-Z]\b", path.read_text())) - kinds - {"PROXY_API_KIND_API_KEY"}
     assert {each for each in named if f'"{each.removesuffix("_FILE")}"' not in read} == set()
+
+
+def test_every_code_of_an_error_and_every_header_that_pages_may_read_is_listed() -> None:
+    text = (DOCS / "api.md").read_text()
+    kinds = [RequestError, *RequestError.__subclasses__()]
+    assert [kind.code for kind in kinds if kind.code is not None and f"`{kind.code}`" not in text] == []
+    headers = [header for header in EXPOSED_HEADERS.decode().split(", ") if not header.startswith(FAMILIES)]
+    assert [header for header in headers if f"`{header}" not in text] == []
 
 
 def test_the_translation_has_every_part_of_the_readme() -> None:

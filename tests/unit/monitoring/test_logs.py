@@ -157,6 +157,12 @@ def test_every_library_writes_the_same_shape(output):
         assert (line["level"], line["message"], line["provider"]) == ("WARNING", "said something", "openai")
 
 
+def test_no_line_carries_the_colours_of_a_terminal(output):
+    logging.getLogger("uvicorn.error").info("Started %d", 7, extra={"color_message": "Started \x1b[36m%d\x1b[0m"})
+    (line,) = output.json()
+    assert (line["message"], "color_message" in line) == ("Started 7", False)
+
+
 def test_structlog_and_logging_are_one(output):
     structlog.get_logger("llm_proxy.x").info("bound", number=3)
     (line,) = output.json()

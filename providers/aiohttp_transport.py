@@ -21,7 +21,7 @@ from providers import tls
 from providers.content_encoding import Inflater, inflater, next_inflated
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
 from providers.http1.dialing import parse_proxy
-from providers.resolution import Resolve, admitted_addresses, check_literal, system_resolve
+from providers.resolution import Resolve, admitted_addresses, check_literal, in_words, system_resolve
 from providers.transport import Consumer, Endpoint, UpstreamRequest, UpstreamResponse, forward_chunks
 
 HEADER_LIMIT_BYTES: Final = 64 * 1024
@@ -341,6 +341,8 @@ def _mapped(error: Exception, state: _Dial) -> UpstreamError:
         return BadAnswer(f"The answer is not HTTP: {_text(error)}.")
     if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
         return StreamTruncated("The answer broke off inside its headers.")
+    if type(error) is aiohttp.ClientConnectorError:
+        return ConnectFailed(f"{error.host}:{error.port} cannot be reached: {in_words(error.os_error)}.")
     disconnected = isinstance(error, (aiohttp.ServerDisconnectedError, OSError))
     return ConnectFailed(_text(error), stale=disconnected and state.reused)
 

@@ -5,6 +5,7 @@ check and connect gains nothing.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
@@ -21,6 +22,13 @@ async def system_resolve(host: str, port: int) -> Sequence[str]:
     return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]
 
 
+def in_words(error: Exception) -> str:
+    """`Connection refused`: what Python says instead has the error's number, and what it was called with."""
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)
+
+
 async def admitted_addresses(
     resolve: Resolve, host: str, port: int, *, allow_private: bool, networks: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
@@ -31,7 +39,7 @@ async def admitted_addresses(
         try:
             candidates = await resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise ConnectFailed(f"{host} cannot be resolved: {error}") from error
+            raise ConnectFailed(f"{host} cannot be resolved: {in_words(error)}.") from error
     refused: list[str] = []
     admitted: dict[str, None] = {}
     for candidate in candidates:

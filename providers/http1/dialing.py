@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from providers import tls
 from providers.errors import ConnectFailed, UpstreamTimeout
 from providers.http1.connection import Connection
-from providers.resolution import Resolve, admitted_addresses, check_literal
+from providers.resolution import Resolve, admitted_addresses, check_literal, in_words
 from providers.transport import Endpoint
 
 RESOLVED_FOR_S: Final = 10.0
@@ -71,7 +71,9 @@ class Dialer:
                 failure = ConnectFailed(f"TLS with {self._endpoint.host} failed: {error}")
                 failure.__cause__ = error
             except OSError as error:
-                failure = ConnectFailed(f"{self._endpoint.host} cannot be reached: {error}")
+                failure = ConnectFailed(
+                    f"{self._endpoint.host}:{self._endpoint.port} cannot be reached: {in_words(error)}."
+                )
                 failure.__cause__ = error
         # Names may have moved: the next attempt asks again.
         self._known_until = 0.0

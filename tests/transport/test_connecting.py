@@ -1,6 +1,7 @@
 """Where a connection goes: names, checked addresses, TLS with a real authority, proxies."""
 
 import asyncio
+import socket
 import ssl
 
 import pytest
@@ -178,6 +179,16 @@ async def test_private_addresses_need_permission(using, server):
     literal = Endpoint(scheme="http", host="127.0.0.1", port=server.port, allow_private=False)
     assert (await outcome(using(), literal)).error == "ConnectFailed"
     assert server.wires == []
+
+
+async def test_an_address_where_nobody_listens_is_said_in_words(using, server):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        endpoint = Endpoint(scheme="http", host="127.0.0.1", port=port, allow_private=True)
+        with pytest.raises(ConnectFailed) as failed:
+            await using().send(endpoint, REQUEST, timeout_s=2.0)
+    assert failed.value.message == f"127.0.0.1:{port} cannot be reached: Connection refused."
 
 
 async def test_a_name_that_changes_its_answer_is_judged_at_every_connection(using, server):

@@ -194,6 +194,16 @@ def test_ranges_and_filters_change_what_is_shown(open_page: Open, site: Site, re
     assert "demo-small" in download.value.path().read_text()
 
 
+def test_the_result_of_a_second_check_is_not_wiped_by_the_timer_of_the_first(open_page: Open) -> None:
+    page = open_page("/dashboard/")
+    card = page.locator(".provider-card")
+    for wait_ms in (6000, 4000):
+        card.get_by_role("button", name="Check now").click()
+        expect(card.get_by_role("status")).to_contain_text("answered in")
+        page.wait_for_timeout(wait_ms)
+    expect(card.get_by_role("status")).to_contain_text("answered in", timeout=100)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_serious_accessibility_problem(open_page: Open, request_id: str, scheme: str) -> None:
     page = open_page("/dashboard/", color_scheme=scheme)

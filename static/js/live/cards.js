@@ -38,14 +38,17 @@ function makeCard(data) {
     mayOperate ? element("div", { class: "actions" }, check, reset, result) : null,
   );
   const card = { data: withSpark(data), node, state, breaker, rps, first, errors, active, why, spark, cells, up, models, checked, result, reset };
+  let fading = null;
   const act = async (button, action) => {
+    clearTimeout(fading);
     button.disabled = true;
     setText(result, words.checking);
     const answer = await post(`${address}${action}/`).catch((error) => ({ ok: false, message: String(error) }));
     button.disabled = false;
     setText(result, answer.ok ? answer.message : fill(words.failed, { reason: answer.message }));
     result.title = result.textContent;
-    setTimeout(() => setText(result, ""), 8000);
+    clearTimeout(fading);
+    fading = setTimeout(() => setText(result, ""), 8000);
   };
   check.addEventListener("click", () => act(check, "check"));
   reset.addEventListener("click", () => act(reset, "reset"));

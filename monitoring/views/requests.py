@@ -1,7 +1,7 @@
 """`/dashboard/requests/`: the ledger, newest first, and one request with the record of why it went where it went."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import BadRequest
@@ -29,6 +29,7 @@ STATUSES: dict[str, Callable[[QuerySet[UsageRecord]], QuerySet[UsageRecord]]] = 
 }
 TEXT_FILTERS = ("provider", "model")
 LONGEST_FILTER = 300
+MOST_OFFERED = 500
 
 
 @staff_only
@@ -38,7 +39,8 @@ def requests(request: HttpRequest) -> HttpResponse:
         name: request.GET.get(name, "").strip()[:LONGEST_FILTER] for name in ("provider", "model", "key", "team")
     }
     filters["status"] = chosen(request, "status", STATUSES, "all")
-    filters["span"] = chosen(request, "span", SPANS, "24h")
+    span = request.GET.get("span", "")
+    filters["span"] = span if _days(span) is not None else chosen(request, "span", SPANS, "24h")
     before = whole_number(request, "before", 0, most=999_999_999)
     rows = _filtered(filters)
     if before:
@@ -54,16 +56,50 @@ def requests(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "next": last,
         "first_page": not before,
-        "providers": Provider.objects.values_list("name", flat=True),
-        "keys": ApiKey.objects.values_list("pk", "name").order_by("name")[:500],
-        "teams": Team.objects.values_list("pk", "name").order_by("name")[:500],
+        "days": filters["span"] not in SPANS,
+        "providers": _offered(
+            [(name, name) for name in Provider.objects.values_list("name", flat=True)], filters["provider"]
+        ),
+        "keys": _offered(_named(ApiKey), filters["key"], ApiKey),
+        "teams": _offered(_named(Team), filters["team"], Team),
         "filtered": any(filters[name] for name in ("provider", "model", "key", "team")) or filters["status"] != "all",
     }
     return render(request, "dashboard/requests.html", context)
 
 
+def _named(model: type[ApiKey | Team]) -> list[tuple[str, str]]:
+    rows = model._default_manager.values_list("pk", "name").order_by("name")[:MOST_OFFERED]
+    return [(str(pk), name) for pk, name in rows]
+
+
+def _offered(
+    listed: list[tuple[str, str]], wanted: str, model: type[ApiKey | Team] | None = None
+) -> list[tuple[str, str]]:
+    """What is filtered by is offered, even if it is deleted or beyond the list: else the next submit would drop the filter."""
+    if not wanted or wanted in dict(listed):
+        return listed
+    name = wanted
+    if model is not None:
+        name = model._default_manager.filter(pk=wanted).values_list("name", flat=True).first() or f"#{wanted}"
+    return [*listed, (wanted, name)]
+
+
+def _days(span: str) -> tuple[datetime, datetime] | None:
+    """Of `2026-01-01..2026-01-31`: days in UTC, the last one included, as the usage page links to; None for anything else."""
+    first, _to, last = span.partition("..")
+    try:
+        start, end = (datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) for day in (first, last))
+        return start, end + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _filtered(filters: dict[str, str]) -> QuerySet[UsageRecord]:
-    rows = UsageRecord.objects.filter(final=True, created_at__gte=timezone.now() - SPANS[filters["span"]])
+    rows = UsageRecord.objects.filter(final=True)
+    if (days := _days(filters["span"])) is not None:
+        rows = rows.filter(created_at__gte=days[0], created_at__lt=days[1])
+    else:
+        rows = rows.filter(created_at__gte=timezone.now() - SPANS[filters["span"]])
     for name in TEXT_FILTERS:
         if filters[name]:
             rows = rows.filter(**{name: filters[name]})

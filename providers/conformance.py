@@ -166,7 +166,7 @@ class Conformance:
             if self._model in ("", deployment.model, deployment.upstream_model) and _chats(deployment):
                 self._model = deployment.model
                 return deployment
-        listed = next((info.id for info in self._models if not _is_special(info.id)), "")
+        listed = next((info.id for info in self._models if not is_special(info.id)), "")
         self._model = self._model or listed
         if not self._model:
             return None
@@ -387,9 +387,9 @@ class Conformance:
 
 def _chats(deployment: DeploymentSpec) -> bool:
     only_embeds = deployment.capabilities == frozenset({"embeddings"})
-    return not only_embeds and not _is_special(deployment.upstream_model)
+    return not only_embeds and not is_special(deployment.upstream_model)
 
 
-def _is_special(model: str) -> bool:
+def is_special(model: str) -> bool:
     """Judged by its name: nothing else is known of a model in a list."""
     return any(word in model.lower() for word in NOT_CHAT)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from monitoring import live
+from providers.conformance import is_special
 from providers.models import Deployment
 from routing.models import ModelAlias
 from routing.socket_access import TRY
@@ -43,7 +44,8 @@ def _wait_for_this_worker() -> None:
 
 
 def choices() -> dict[str, list[dict[str, Any]]]:
-    """What can be asked for: aliases first, then models with the providers that serve them."""
+    """What can be asked for: aliases first, then models with the providers that serve them. What does not chat, going by its
+    name, comes last: the page asks the first one, and what a model can do is often not known."""
     rows = Deployment.objects.filter(enabled=True, provider__enabled=True).select_related("provider")
     served: dict[str, list[str]] = {}
     for row in rows.order_by("model", "provider__priority", "provider__name"):
@@ -51,13 +53,18 @@ def choices() -> dict[str, list[dict[str, Any]]]:
             served.setdefault(row.model, []).append(row.provider.name)
     return {
         "aliases": [
-            {"name": alias.name, "targets": list(alias.targets)} for alias in ModelAlias.objects.filter(enabled=True)
+            {"name": alias.name, "targets": list(alias.targets)}
+            for alias in sorted(ModelAlias.objects.filter(enabled=True), key=lambda alias: _no_chat(alias.targets))
         ],
         "models": [
             {"name": name, "providers": providers, "each": [f"{provider}/{name}" for provider in providers]}
-            for name, providers in served.items()
+            for name, providers in sorted(served.items(), key=lambda entry: is_special(entry[0]))
         ],
     }
+
+
+def _no_chat(targets: list[str]) -> bool:
+    return bool(targets) and all(is_special(target) for target in targets)
 
 
 def _words() -> dict[str, str]:
@@ -75,7 +82,7 @@ def _words() -> dict[str, str]:
         "empty": _("Write a message first."),
         "tokens": _("{input} in · {output} out"),
         "first": _("first token {ms} ms"),
-        "total": _("{s} s in all"),
+        "total": _("{time} in all"),
         "free": _("no price"),
         "by": _("answered by {provider}"),
         "attempts": _("after {n} attempts"),

@@ -128,7 +128,7 @@ function start() {
     show(run, message.request_id);
     const parts = [];
     if (message.time_to_first_token != null) parts.push(fill(words.first, { ms: Math.round(message.time_to_first_token * 1000) }));
-    if (message.duration != null) parts.push(fill(words.total, { s: message.duration.toFixed(2) }));
+    if (message.duration != null) parts.push(fill(words.total, { time: duration(message.duration * 1000) }));
     const writing = (message.duration ?? 0) - (message.time_to_first_token ?? 0);
     if (usage?.completion_tokens > 1 && writing > 0.02) parts.push(fill(words.speed, { n: rate(usage.completion_tokens / writing) }));
     setText(pane.times, parts.join(" · "));

@@ -1,5 +1,6 @@
 """The playground in a real browser: a question is streamed, stopped, compared and turned into code."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -31,6 +32,7 @@ def test_an_answer_streams_in_with_its_tokens_cost_and_reason(open_page: Open) -
     expect(pane.locator("[data-part=provider]")).to_have_text("first/demo-small")
     expect(pane.locator("[data-part=tokens]")).to_contain_text("out")
     expect(pane.locator("[data-part=times]")).to_contain_text("first token")
+    expect(pane.locator("[data-part=times]")).to_contain_text(re.compile(r"\d ms in all"))
     pane.get_by_role("link", name="Why this one?").click()
     expect(page.get_by_role("region", name="Candidates")).to_contain_text("first/demo-small")
 

@@ -13,7 +13,11 @@ START_TIMEOUT_S = 5.0
 
 
 class DemoUpstream:
-    """Serves the demo provider on 127.0.0.1, on its former port when that is still free."""
+    """Serves the demo provider on 127.0.0.1, on its former port when that is still free.
+
+    A port is shared with the demo of another `serve` on the same data: one of its own would be written into the
+    database, and the other server left with an address where nobody listens once this one has stopped.
+    """
 
     def __init__(self, *, preferred_port: int) -> None:
         self.port = _free_port(_former_port() or preferred_port)
@@ -29,7 +33,8 @@ class DemoUpstream:
             create_app(), host="127.0.0.1", port=self.port, log_config=None, access_log=False, lifespan="off"
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="demo-upstream", daemon=True)
+        sockets = [_bound(self.port)]
+        self._thread = threading.Thread(target=self._server.run, args=(sockets,), name="demo-upstream", daemon=True)
         self._thread.start()
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._server.started and time.monotonic() < deadline:
@@ -51,11 +56,22 @@ def _former_port() -> int | None:
 
 def _free_port(preferred: int) -> int:
     for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        try:
+            with _bound(port) as probe:
+                return int(probe.getsockname()[1])
+        except OSError:
+            continue
     return 0
+
+
+def _bound(port: int) -> socket.socket:
+    """Fails where somebody else listens; another demo of this user does not mind."""
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

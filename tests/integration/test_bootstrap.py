@@ -1,11 +1,16 @@
-"""Whether anything has to be migrated is told by names alone, and never wrongly."""
+"""Whether anything has to be migrated is told by names alone, and never wrongly; and who serves the demo, where."""
+
+import socket
+from urllib.request import Request, urlopen
 
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
-from proxy_site.bootstrap import _all_applied
+from providers.models import Provider, Source
+from proxy_site.bootstrap import _all_applied, prepare
+from proxy_site.embedded import DemoUpstream
 
 pytestmark = pytest.mark.django_db
 
@@ -31,3 +36,31 @@ def test_a_single_missing_migration_is_noticed(app):
 def test_a_database_of_a_later_version_needs_nothing():
     MigrationRecorder(connection).record_applied("routing", "9999_from_the_future")
     assert _all_applied()
+
+
+def demo_answers() -> bool:
+    """Where the database says that it is."""
+    url = Provider.objects.get(source=Source.DEMO).base_url
+    with urlopen(Request(f"{url}/models", headers={"authorization": "Bearer any"}), timeout=5) as answer:
+        return bool(answer.status == 200)
+
+
+@pytest.mark.parametrize("first_stops", [False, True], ids=["the second stops", "the first stops"])
+def test_of_two_servers_on_the_same_data_either_may_stop_and_the_demo_of_the_other_answers(first_stops):
+    servers = []
+    for _ in range(2):
+        demo = DemoUpstream(preferred_port=0)
+        assert prepare(demo_base_url=demo.base_url).demo
+        demo.start()
+        servers.append(demo)
+    stays, stops = servers[::-1] if first_stops else servers
+    stops.stop()
+    assert demo_answers()
+    stays.stop()
+
+
+def test_a_port_that_somebody_else_has_taken_is_not_the_demos():
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        assert DemoUpstream(preferred_port=stranger.getsockname()[1]).port != stranger.getsockname()[1]

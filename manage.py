@@ -10,6 +10,9 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.db import DatabaseError, DataError, IntegrityError
 
+    from proxy_site.databases.last_word import keep_to_the_last
+
+    keep_to_the_last()
     try:
         run(sys.argv)
     except (ImproperlyConfigured, DatabaseError) as error:
@@ -36,9 +39,11 @@ def run(arguments: list[str]) -> None:
 def sentence(error: Exception) -> str:
     from django.core.exceptions import ImproperlyConfigured
 
+    from proxy_site.databases.last_word import cause
+
     if isinstance(error, ImproperlyConfigured):
         return f"The environment is not in order: {error}"
-    told = " ".join(str(error).split())
+    told = " ".join(cause(error).split())
     # Tables and columns, as SQLite and PostgreSQL miss them.
     if told.startswith(("no such ", "relation ", "column ")):
         return (

@@ -21,6 +21,7 @@ from providers.bounds import is_own_secret
 from providers.models import Credential
 from providers.secrets import UndecipherableSecret
 from proxy_site.bootstrap import keys_without_address
+from proxy_site.databases.last_word import cause
 from routing.configuration.dump import read_configuration
 from routing.configuration.findings import Finding, error, of_document, of_refusal, warning
 from routing.configuration.loading import read_file
@@ -179,7 +180,7 @@ def _idle_keys() -> Iterator[Finding]:
 
 
 def _first_line(failure: BaseException) -> str:
-    return (str(failure).splitlines() or [type(failure).__name__])[0]
+    return (cause(failure).splitlines() or [type(failure).__name__])[0]
 
 
 # ------------------------------------------------------------------------------------------------------ configuration

@@ -2,6 +2,7 @@
 stack trace."""
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -111,6 +112,20 @@ def test_a_command_before_there_are_tables_says_what_to_run(tmp_path):
     assert done.stderr.count("\n") == 1
     assert "run `manage.py migrate`, or `manage.py serve` once" in done.stderr
     assert "Traceback" in manage(tmp_path, "usage_report", "--traceback").stderr
+
+
+def test_a_database_that_is_away_is_one_sentence_with_the_cause(tmp_path):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"postgresql://someone:hunter2-hunter2@127.0.0.1:{nobody.getsockname()[1]}/db"
+        done = manage(tmp_path, "usage_report", DATABASE_URL=url, **SECRETS)
+        checked = manage(tmp_path, "validate_env", DATABASE_URL=url, **SECRETS)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "The database cannot be used: connection failed:" in done.stderr
+    assert "Connection refused" in done.stderr
+    assert "the database does not answer (connection failed:" in checked.stdout
+    assert "hunter2" not in done.stdout + done.stderr + checked.stdout + checked.stderr
 
 
 def test_what_a_start_makes_is_for_its_user_alone_and_what_was_there_stays_as_it_is(tmp_path):

@@ -7,7 +7,9 @@ class LastWord(logging.Handler):
     said = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said = record.getMessage()
+        # It also says when it begins anew, without the cause.
+        if (message := record.getMessage()).startswith("error connecting"):
+            self.said = message
 
 
 POOL = LastWord()

@@ -158,7 +158,7 @@ def test_every_library_writes_the_same_shape(output):
 
 
 def test_no_line_carries_the_colours_of_a_terminal(output):
-    logging.getLogger("uvicorn.error").info("Started %d", 7, extra={"color_message": "Started \x1b[36m%d\x1b[0m"})
+    logging.getLogger("uvicorn.error").warning("Started %d", 7, extra={"color_message": "Started \x1b[36m%d\x1b[0m"})
     (line,) = output.json()
     assert (line["message"], "color_message" in line) == ("Started 7", False)
 

@@ -3,7 +3,6 @@
 uvicorn's own supervisor runs its plain `Server`, which cannot drain the way ours does; what is left is this much.
 """
 
-import contextlib
 import logging
 import os
 import select
@@ -14,7 +13,6 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -40,8 +38,9 @@ class Supervisor:
     """Runs until SIGTERM or SIGINT, which drains all workers. SIGHUP replaces them one after another, each only when its
     successor accepts connections."""
 
-    def __init__(self, listener: socket.socket, workers: int, role: str) -> None:
+    def __init__(self, listener: socket.socket, workers: int, role: str, *, metrics_directory: str) -> None:
         self._listener = listener
+        self._metrics_directory = metrics_directory
         self._wanted = workers
         self._role = role
         self._workers: list[WorkerProcess] = []
@@ -76,6 +75,8 @@ class Supervisor:
         read_end, write_end = os.pipe()
         command = [sys.executable, "-m", "proxy_site.worker_process", str(self._listener.fileno()), str(write_end)]
         environment = {
+            # Django's own metrics are summed over the workers through files there; ours have a store of their own.
+            "PROMETHEUS_MULTIPROC_DIR": self._metrics_directory,
             **os.environ,
             "PROXY_API_WORKERS": str(self._wanted),
             "PROXY_API_ROLE": self._role,
@@ -124,17 +125,6 @@ def run_workers(*, host: str, port: int, workers: int, role: str) -> None:
         listener.bind((host, port))
         listener.listen(2048)
         listener.set_inheritable(True)
-        with _metrics_directory():
-            Supervisor(listener, workers, role).run()
+        with tempfile.TemporaryDirectory(prefix="llm-proxy-metrics-", ignore_cleanup_errors=True) as directory:
+            Supervisor(listener, workers, role, metrics_directory=directory).run()
     logs.flush()
-
-
-@contextlib.contextmanager
-def _metrics_directory() -> Iterator[None]:
-    """Django's own metrics are summed over the workers through files there; ours have a store of their own."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="llm-proxy-metrics-", ignore_cleanup_errors=True) as directory:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-        yield

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import time
 
-from django.db import DataError, IntegrityError
-
 from accounts.authentication import KeyTable
 from accounts.budgets import BudgetBook
+from accounts.by_halves import write_by_halves
 from accounts.journal import Journal, Orphan, orphans, whole_lines
 from accounts.key_source import ChangeNote, Changes, KeySource
 from accounts.ledger import book, end_leases, sweep_leases
@@ -160,19 +159,14 @@ def _parsed(lines: Sequence[bytes]) -> list[Settlement]:
 
 
 def book_or_set_aside(calls: Sequence[Settlement], directory: Path) -> int:
-    """Books; what SQL cannot hold at all (a value out of range) goes into `rejected.jsonl`, by halving, so that
-    one such call does not keep all others out of the ledger."""
-    try:
-        return book(calls)
-    except (DataError, IntegrityError, OverflowError, ValueError):
-        if len(calls) > 1:
-            middle = len(calls) // 2
-            halves = (calls[:middle], calls[middle:])
-            return sum(book_or_set_aside(half, directory) for half in halves)
-    log.error("a call cannot be booked; it is kept in %s", directory / "rejected.jsonl")
-    with (directory / "rejected.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(calls[0]) + "\n")
-    return 0
+    """Books; what SQL cannot hold at all goes into `rejected.jsonl`."""
+
+    def set_aside(call: Settlement, error: Exception) -> None:
+        log.error("a call cannot be booked; it is kept in %s", directory / "rejected.jsonl")
+        with (directory / "rejected.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(call) + "\n")
+
+    return write_by_halves(calls, book, set_aside)
 
 
 def replay_orphans(directory: Path) -> int:

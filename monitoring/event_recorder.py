@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from django.db import DatabaseError, DataError, IntegrityError, transaction
+from django.db import DatabaseError, transaction
 
 from accounts.borrowed_connection import borrowed_connection
+from accounts.by_halves import write_by_halves
 from monitoring.breaker import BreakerChange
 from monitoring.deployment_state import UpstreamEvent
 from monitoring.models import BreakerEvent, UpstreamEventKind
@@ -25,22 +26,16 @@ KEPT_WHILE_SQL_IS_DOWN = 5000
 @borrowed_connection()
 def write_rows(rows: Sequence[BreakerEvent]) -> None:
     with transaction.atomic():
-        _write_or_leave_out(rows)
+        write_by_halves(rows, _write, _leave_out)
 
 
-def _write_or_leave_out(rows: Sequence[BreakerEvent]) -> None:
-    """What SQL cannot hold at all (half a surrogate pair, too long a name) is found by halving and left out, so that one
-    such row does not hold up all others."""
-    try:
-        with transaction.atomic():
-            BreakerEvent.objects.bulk_create(rows)
-    except (DataError, IntegrityError, OverflowError, ValueError) as error:
-        if len(rows) == 1:
-            logger.error("an upstream event cannot be written and is left out: %s", error)
-            return
-        middle = len(rows) // 2
-        _write_or_leave_out(rows[:middle])
-        _write_or_leave_out(rows[middle:])
+def _write(rows: Sequence[BreakerEvent]) -> int:
+    with transaction.atomic():
+        return len(BreakerEvent.objects.bulk_create(rows))
+
+
+def _leave_out(row: BreakerEvent, error: Exception) -> None:
+    logger.error("an upstream event cannot be written and is left out: %s", error)
 
 
 class EventRecorder:

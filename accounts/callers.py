@@ -100,6 +100,14 @@ def required(request: HttpRequest, scope: str) -> Caller:
     return caller
 
 
+def is_staff(user: Any) -> bool:
+    return bool(user.is_authenticated and user.is_active and user.is_staff)
+
+
+def permission_missing(permission: str) -> str:
+    return f"This needs the permission '{permission}', or a key with the scope 'admin'."
+
+
 def permitted(caller: Caller, permission: str) -> None:
     """Of a person, whose permissions in the admin hold here as well. Raises PermissionDenied or AccountsUnavailable."""
     if caller.user is None:
@@ -109,4 +117,4 @@ def permitted(caller: Caller, permission: str) -> None:
     except DatabaseError as error:
         raise AccountsUnavailable("Permissions cannot be checked at the moment.") from error
     if not allowed:
-        raise PermissionDenied(f"This needs the permission '{permission}', or a key with the scope 'admin'.")
+        raise PermissionDenied(permission_missing(permission))

@@ -12,7 +12,3 @@ async def user_of_now(scope: Mapping[str, Any]) -> Any:
     session = scope["session"]
     # What the handshake read of the session is kept in that object: a new one reads again.
     return await get_user({"session": session.__class__(session.session_key)})
-
-
-def is_staff(user: Any) -> bool:
-    return bool(user.is_authenticated and user.is_active and user.is_staff)

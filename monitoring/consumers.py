@@ -9,7 +9,8 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from accounts.socket_session import is_staff, user_of_now
+from accounts.callers import is_staff
+from accounts.socket_session import user_of_now
 from accounts.task_ending import end
 from monitoring import live_feed
 from monitoring.live_feed import LiveFeed

@@ -15,7 +15,7 @@ from ninja.utils import check_csrf
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts.callers import ADMIN, Caller, identify, permitted, presented_token, required
+from accounts.callers import ADMIN, Caller, identify, is_staff, permitted, presented_token, required
 from accounts.errors import AccountsUnavailable, InvalidApiKey, PermissionDenied
 from monitoring import live
 from routing.models import GatewaySettings
@@ -97,5 +97,4 @@ def may_administer(request: Request) -> bool:
     """An `admin` key, or a session of staff; what staff may do with what is there, their permissions say."""
     if isinstance(request.auth, Caller):
         return request.auth.may(ADMIN)
-    user = request.user
-    return bool(user and user.is_authenticated and user.is_active and user.is_staff)
+    return bool(request.user and is_staff(request.user))

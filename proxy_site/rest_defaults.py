@@ -21,7 +21,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.callers import Caller
+from accounts.callers import Caller, permission_missing
 from accounts.errors import AccessDenied
 from proxy_site.api_errors import INTERNAL, WORDS, error_object
 from proxy_site.key_authentication import may_administer
@@ -52,7 +52,7 @@ class Administrators(BasePermission):
         enough = (permission, permission.replace(".view_", ".change_"))
         if isinstance(request.auth, Caller) or any(request.user.has_perm(each) for each in enough):
             return True
-        self.message = f"This needs the permission '{permission}', or a key with the scope 'admin'."
+        self.message = permission_missing(permission)
         return False
 
     def has_object_permission(self, request: Request, view: "APIView", obj: Any) -> bool:

@@ -8,7 +8,7 @@ from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import path
 
-from accounts.socket_session import is_staff
+from accounts.callers import is_staff
 from monitoring.consumers import DashboardConsumer
 from proxy_site.roles import Role
 from proxy_site.worker import Worker

@@ -3,14 +3,14 @@
 import time
 from typing import Any
 
-from django.conf import settings
-from django.contrib.auth.decorators import permission_required, user_passes_test
+from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from monitoring import live
+from monitoring.views.pages import staff_only
 from providers.conformance import is_special
 from providers.models import Deployment
 from routing.models import ModelAlias
@@ -20,10 +20,6 @@ from routing.table_loader import current_revision
 FOLLOWED_WITHIN_S = 2.0
 
 
-def _is_staff(user: Any) -> bool:
-    return bool(user.is_authenticated and user.is_active and user.is_staff)
-
-
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
     _wait_for_this_worker()
@@ -31,9 +27,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "playground/playground.html", {"models": models, "words": _words()})
 
 
-playground = user_passes_test(_is_staff, login_url=settings.LOGIN_URL)(
-    permission_required(TRY, raise_exception=True)(page)
-)
+playground = staff_only(permission_required(TRY, raise_exception=True)(page))
 
 
 def _wait_for_this_worker() -> None:

@@ -64,16 +64,13 @@ def _allowed_by_cors(scope: Scope, origins: frozenset[str]) -> bool:
 async def _staff(scope: Scope) -> Principal:
     try:
         user = await user_of_now(scope)
+        allowed = await database_sync_to_async(user.has_perm)(TRY)
     except DatabaseError as error:
         raise AccountsUnavailable("Sessions cannot be checked at the moment.") from error
     if not user.is_authenticated or not user.is_active:
         raise InvalidApiKey("Send an API key, or sign in.")
     if not user.is_staff:
         raise PermissionDenied("Only staff may use the gateway without an API key.")
-    try:
-        allowed = await database_sync_to_async(user.has_perm)(TRY)
-    except DatabaseError as error:
-        raise AccountsUnavailable("Permissions cannot be checked at the moment.") from error
     if not allowed:
         raise PermissionDenied(f"Without an API key this needs the permission '{TRY}'.")
     # No key stands behind it: the ledger books it without one, and nothing of it is shared with keys.

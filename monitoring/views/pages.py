@@ -7,16 +7,14 @@ from django.conf import settings
 from django.contrib.auth.decorators import user_passes_test
 from django.http import HttpRequest, HttpResponseBase
 
+from accounts.callers import is_staff
+
 View = Callable[..., HttpResponseBase]
-
-
-def _is_staff(user: Any) -> bool:
-    return bool(user.is_authenticated and user.is_active and user.is_staff)
 
 
 def staff_only(view: View) -> View:
     """Others are sent to the login page, which brings them back."""
-    return user_passes_test(_is_staff, login_url=settings.LOGIN_URL)(view)
+    return user_passes_test(is_staff, login_url=settings.LOGIN_URL)(view)
 
 
 def chosen(request: HttpRequest, name: str, allowed: Any, default: str) -> str:

@@ -17,6 +17,7 @@ from accounts.errors import AccountsUnavailable, InsufficientQuota
 from accounts.periods import period_of
 from accounts.records import AccountsSettings, BudgetRule
 from accounts.sql_door import SqlDoor, SqlUnavailable
+from accounts.task_ending import no_news
 
 # What SQL said about the rest of a budget is believed for this long; a call beyond it is refused without asking again.
 FRESH_FOR_S = 0.25
@@ -302,7 +303,8 @@ class BudgetBook:
     def _start(self, refill: Refill) -> None:
         self._refills[refill.of.rule.id] = refill
         refill.done = asyncio.ensure_future(self._refill(refill))
-        refill.done.add_done_callback(_seen)
+        # One that fails is tried again by the next call.
+        refill.done.add_done_callback(no_news)
 
     async def _refill(self, refill: Refill) -> None:
         found = refill.of
@@ -354,9 +356,3 @@ def _named(rule: BudgetRule) -> str:
 
 def _usd(nano: int) -> str:
     return f"${nano / 1e9:.6f}"
-
-
-def _seen(task: "asyncio.Task[None]") -> None:
-    """A background refill that fails is tried again by the next call; its exception is not news."""
-    if not task.cancelled():
-        task.exception()

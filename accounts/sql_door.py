@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from accounts.borrowed_connection import borrowed_connection
 from accounts.outages import Breaker
+from accounts.task_ending import no_news
 
 Result = TypeVar("Result")
 
@@ -48,7 +49,8 @@ class SqlDoor:
         try:
             result = await asyncio.wait_for(asyncio.shield(answer), timeout_s)
         except TimeoutError:
-            answer.add_done_callback(_seen)
+            # Its caller is told now that the database does not answer.
+            answer.add_done_callback(no_news)
             self._missed(future, asyncio.get_running_loop(), late)
             raise SqlUnavailable("the database did not answer in time") from None
         except (DatabaseError, InterfaceError) as error:
@@ -87,12 +89,6 @@ class SqlDoor:
     def _succeeded(self) -> None:
         if self._breaker.succeeded():
             self._on_change(True)
-
-
-def _seen(answer: "asyncio.Future[Result]") -> None:
-    """How a job fails after its deadline is not news: its caller was told that the database does not answer."""
-    if not answer.cancelled():
-        answer.exception()
 
 
 def _in_connection(job: Callable[[], Result]) -> Result:

@@ -17,3 +17,9 @@ async def end(*tasks: "asyncio.Task[Any] | None") -> None:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=AGAIN_S)
     await asyncio.gather(*begun, return_exceptions=True)
+
+
+def no_news(ended: "asyncio.Future[Any]") -> None:
+    """For `add_done_callback`: how it failed was said already, or is found out by who tries again."""
+    if not ended.cancelled():
+        ended.exception()

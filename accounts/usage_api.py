@@ -1,19 +1,16 @@
 """`GET /usage`: what a key or its team used; an `admin` key and staff see everybody."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.errors import HttpError
 from ninja.security.base import AuthBase
 from pydantic import ConfigDict, Field, field_validator
 
 from accounts.callers import Caller
-from accounts.usage_reports import GroupBy, reachable, usage_report
-
-DEFAULT_SPAN = timedelta(days=30)
+from accounts.usage_reports import GroupBy, period, usage_report
 
 
 class UsageQuery(Schema):
@@ -25,7 +22,7 @@ class UsageQuery(Schema):
     @field_validator("start", "end", mode="after")
     @classmethod
     def _in_utc(cls, value: datetime | None) -> datetime | None:
-        return None if value is None else reachable(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 class UsageAmounts(Schema):
@@ -58,10 +55,10 @@ def build_router(*, reader: AuthBase) -> Router:
 
     @router.get("/usage", response=Usage, auth=reader, by_alias=True, summary="Requests, tokens and cost by group")
     def usage(request: HttpRequest, query: Query[UsageQuery]) -> Any:
-        end = query.end or timezone.now()
-        start = query.start or (end - DEFAULT_SPAN).replace(hour=0, minute=0, second=0, microsecond=0)
-        if start >= end:
-            raise HttpError(400, "'from' must be before 'to', which is now unless it is given.")
+        try:
+            start, end = period(query.start, query.end)
+        except ValueError:
+            raise HttpError(400, "'from' must be before 'to', which is now unless it is given.") from None
         owner = _owner(request.auth, query.scope)  # type: ignore[attr-defined]
         # As it is: a schema would drop the group's id, whose name depends on what was grouped by.
         return JsonResponse(usage_report(group_by=query.group_by, start=start, end=end, **owner).as_json())

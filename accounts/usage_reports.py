@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from django.db.models import QuerySet, Sum
+from django.utils import timezone
 
 from accounts.models import ApiKey, Team, UsageDaily, UsageHourly
 from accounts.models.usage import UsageSum
@@ -23,6 +24,7 @@ SUMS = (
     "provider_cost_nano_usd", "unpriced",
 )  # fmt: skip
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DEFAULT_SPAN = timedelta(days=30)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -112,6 +114,17 @@ def usage_report(
     ]
     lines.sort(key=lambda line: line.group if group_by == "day" else (-line.cost_nano_usd, -line.requests, line.group))
     return UsageReport(group_by=group_by, start=start, end=end, lines=tuple(lines), total=_total(lines))
+
+
+def period(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """What a report is asked for; without an end until now, without a start from a midnight thirty days before. Raises
+    ValueError when nothing lies between."""
+    end = reachable(end or timezone.now())
+    midnight = (end - DEFAULT_SPAN).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight if start is None else reachable(start)
+    if start >= end:
+        raise ValueError("the start must be before the end")
+    return start, end
 
 
 def reachable(moment: datetime) -> datetime:

@@ -68,6 +68,8 @@ class Summariser:
 class _Collector:
     """A client that only wants the text."""
 
+    push = None
+
     def __init__(self) -> None:
         self.started = False
         self._body = b""
@@ -78,8 +80,6 @@ class _Collector:
         answer: Any = orjson.loads(self._body)
         text = answer["choices"][0]["message"].get("content")
         return text.strip() or None if isinstance(text, str) else None
-
-    push = None
 
     def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         return lambda: None

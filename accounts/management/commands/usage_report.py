@@ -1,13 +1,11 @@
 import json
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounts.management.arguments import moment
-from accounts.usage_reports import GROUPS, UsageReport, usage_report
+from accounts.usage_reports import GROUPS, UsageReport, period, usage_report
 
 
 class Command(BaseCommand):
@@ -21,10 +19,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="the same as --format json")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        end = options["end"] or timezone.now()
-        start = options["start"] or (end - timedelta(days=30)).replace(hour=0, minute=0, second=0, microsecond=0)
-        if start >= end:
-            raise CommandError("--from must be before --to, which is now unless it is given.")
+        try:
+            start, end = period(options["start"], options["end"])
+        except ValueError:
+            raise CommandError("--from must be before --to, which is now unless it is given.") from None
         report = usage_report(group_by=options["by"], start=start, end=end)
         if options["json"] or options["format"] == "json":
             self.stdout.write(json.dumps(report.as_json()))

@@ -110,6 +110,11 @@ def test_a_report_whose_end_comes_before_its_beginning_is_refused():
         run("usage_report", "--from", "2026-02-01", "--to", "2026-01-01")
 
 
+@pytest.mark.parametrize("arguments", [("--to", "0001-01-05"), ("--from", "2026-01-01", "--to", "9999-12-31")])
+def test_a_report_reaches_to_the_ends_of_time(arguments: tuple[str, ...]):
+    assert json.loads(run("usage_report", *arguments, "--json"))["data"] == []
+
+
 def test_a_budget_keeps_every_digit():
     run(
         "create_api_key",

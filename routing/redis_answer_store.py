@@ -20,6 +20,7 @@ from routing.cached_answers import CachedAnswer
 
 logger = logging.getLogger("llm_proxy.routing.redis_answer_store")
 
+PREFIX = "{llm-proxy:answers}"
 OUTAGE_S = 1.0
 """After a failure nobody waits for Redis for so long."""
 
@@ -54,12 +55,16 @@ _AT_ONCE = 500
 """Keys in one script call, far below what Lua can unpack."""
 
 
+def index_of(prefix: str) -> str:
+    return f"{prefix}:index"
+
+
 class RedisAnswerStore:
     """`prefix` separates installations that share a server; its braces keep all keys on one node of a cluster."""
 
-    def __init__(self, url: str, *, prefix: str = "{llm-proxy:answers}", timeout_s: float = 0.1) -> None:
+    def __init__(self, url: str, *, prefix: str = PREFIX, timeout_s: float = 0.1) -> None:
         self._prefix = prefix
-        self._index = f"{prefix}:index"
+        self._index = index_of(prefix)
         self._timeout_s = timeout_s
         self._redis: Redis = Redis.from_url(url, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0))
         self._get = self._redis.register_script(GET)

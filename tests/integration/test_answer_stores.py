@@ -1,16 +1,20 @@
 """One suite for every store of cached answers."""
 
 import asyncio
+import io
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from routing.answer_store import AnswerStore, MemoryAnswerStore
 from routing.cached_answers import CachedAnswer
 from routing.redis_answer_store import RedisAnswerStore
 
 REDIS = "redis://127.0.0.1:6379/0"
+REDIS_OF_THE_COMMAND = "redis://127.0.0.1:6379/13"
 KINDS = [pytest.param("memory"), pytest.param("redis", marks=pytest.mark.redis)]
 
 
@@ -98,3 +102,22 @@ async def test_without_redis_there_is_nothing_cached_and_nothing_breaks() -> Non
     assert [await call() for call in calls] == [None, [None], 0]
     assert store.failures == 1, "after the first failure nobody waits"
     await store.aclose()
+
+
+@pytest.mark.redis
+async def test_the_command_forgets_what_workers_keep_in_redis(settings: Any) -> None:
+    settings.REDIS_URL = REDIS_OF_THE_COMMAND
+    store = RedisAnswerStore(settings.REDIS_URL, timeout_s=2)
+    await store.clear()
+    await put(store, 1, 2)
+    said = io.StringIO()
+    await asyncio.to_thread(call_command, "clear_cache", "responses", stdout=said)
+    assert said.getvalue() == "responses: 2 cleared\n"
+    assert await found(store, 1, 2) == [None, None]
+    await store.aclose()
+
+
+def test_the_command_says_when_redis_is_away(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    with pytest.raises(CommandError, match="Redis does not answer"):
+        call_command("clear_cache", "responses")

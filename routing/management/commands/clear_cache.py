@@ -10,8 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from monitoring.health_cache import clear_health_cache
-
-RESPONSES_PATTERN = "llm_proxy:response:*"
+from routing.redis_answer_store import CLEAR, PREFIX, index_of
 
 
 class Command(BaseCommand):
@@ -43,7 +42,6 @@ class Command(BaseCommand):
             return 0
         try:
             with Redis.from_url(settings.REDIS_URL, socket_timeout=5) as redis:
-                keys = list(redis.scan_iter(match=RESPONSES_PATTERN, count=1000))
-                return int(sum(redis.unlink(*keys[at : at + 1000]) for at in range(0, len(keys), 1000)))
+                return int(redis.register_script(CLEAR)(keys=[index_of(PREFIX)]))
         except RedisError as error:
             raise CommandError(f"Redis does not answer: {error}") from None

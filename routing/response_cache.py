@@ -10,7 +10,7 @@ shortened. docs/response-cache.md says what makes two requests the same.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +68,7 @@ class ResponseCache:
         self._settlement = settlement
         self._vectors = VectorCache(self.store)
         self._flights: dict[bytes, _Flight] = {}
+        self._clears = 0
         self._writes: set[asyncio.Task[None]] = set()
         self._section: JsonObject | None = None
         self._policy = CachePolicy()
@@ -81,8 +82,7 @@ class ResponseCache:
 
     async def clear(self) -> int:
         """Forgets all answers; those on their way are not kept either."""
-        for flight in self._flights.values():
-            flight.keep = False
+        self._clears += 1
         return await self.store.clear()
 
     def policy(self, call: Call) -> CachePolicy:
@@ -125,13 +125,12 @@ class ResponseCache:
         return None
 
     async def _lead(self, call: Call, key: bytes, run: Run) -> None:
-        flight = _Flight()
+        flight = _Flight(self._clears)
         # One that goes by itself leads nobody: others wait for the one that is registered.
-        if self._flights.setdefault(key, flight) is not flight:
-            flight.keep = False
+        self._flights.setdefault(key, flight)
         try:
             if call.request.operation is Operation.EMBEDDINGS:
-                await self._vectors.answer(call, run, flight.land, self._hit, self.policy(call))
+                await self._keep(await self._vectors.answer(call, run, flight.land, self._hit), flight, call)
                 return
             (found,) = await self.store.get((key,))
             found = _for_tenant(found, call)
@@ -155,17 +154,22 @@ class ResponseCache:
             del self._flights[key]
             return
         # Whoever comes before the answer is written still finds the flight.
-        task = asyncio.create_task(self._write(key, flight, answer, self.policy(call)), name="cache-write")
+        task = asyncio.create_task(self._write(key, flight, answer, call), name="cache-write")
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
-    async def _write(self, key: bytes, flight: "_Flight", answer: CachedAnswer, policy: CachePolicy) -> None:
+    async def _write(self, key: bytes, flight: "_Flight", answer: CachedAnswer, call: Call) -> None:
         try:
-            if flight.keep:
-                await self.store.put([(key, answer)], ttl_s=policy.ttl_s, max_entries=policy.max_entries)
+            await self._keep([(key, answer)], flight, call)
         finally:
             if self._flights.get(key) is flight:
                 del self._flights[key]
+
+    async def _keep(self, answers: Sequence[tuple[bytes, CachedAnswer]], flight: "_Flight", call: Call) -> None:
+        """Unless the cache was cleared while they were on their way."""
+        if answers and flight.clears == self._clears:
+            policy = self.policy(call)
+            await self.store.put(answers, ttl_s=policy.ttl_s, max_entries=policy.max_entries)
 
     # ------------------------------------------------------------------------------------------------- answering
 
@@ -194,13 +198,13 @@ def _for_tenant(answer: CachedAnswer | None, call: Call) -> CachedAnswer | None:
 
 
 class _Flight:
-    """A request on its way that others wait for."""
+    """A request on its way that others wait for. `clears` is how often the cache had been cleared when it began."""
 
-    __slots__ = ("_ended", "_how", "answer", "keep")
+    __slots__ = ("_ended", "_how", "answer", "clears")
 
-    def __init__(self) -> None:
+    def __init__(self, clears: int) -> None:
         self.answer: CachedAnswer | None = None
-        self.keep = True
+        self.clears = clears
         self._how: Literal["", "landed", "failed", "left"] = ""
         self._ended: asyncio.Event | None = None
 

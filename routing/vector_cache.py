@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -17,19 +17,11 @@ from routing.estimation import estimate
 from routing.recording import PassingSink, is_regular
 
 
-class Lifetime(Protocol):
-    @property
-    def ttl_s(self) -> float: ...
-    @property
-    def max_entries(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """Inputs of a request by key; `known` are those that were cached, `missing` the others, each once."""
+    """The keys of a request's inputs; `known` are those that were cached, `missing` the other inputs, each once."""
 
     keys: list[bytes]
-    inputs: list[Any]
     known: dict[bytes, JsonObject]
     missing: dict[bytes, Any]
 
@@ -48,16 +40,16 @@ class VectorCache:
         run: Callable[[Call], Awaitable[None]],
         land: Callable[[CachedAnswer | None], None],
         hit: Callable[[Call], None],
-        lifetime: Lifetime,
-    ) -> None:
-        """Replies from the cache, or has `run` ask for what is missing. `land` gets the whole answer."""
+    ) -> Sequence[tuple[bytes, CachedAnswer]]:
+        """Replies from the cache, or has `run` ask for what is missing, and returns what of it to keep. `land` gets the
+        whole answer."""
         asked = await self._look_up(call)
         if not asked.missing:
             body = _compose(asked, asked.known, call.request.model)
             land(CachedAnswer(tenant=call.principal.tenant, data=body))
             hit(call)
             await call.sink.reply(200, body, call.head)
-            return
+            return ()
         call.cache = "miss"
         call.head = call.head + b"x-llm-proxy-cache: miss\r\n"
         call.sink = recorder = _VectorRecorder(call, asked, land)
@@ -66,8 +58,7 @@ class VectorCache:
             call.request = replace(call.request, body=smaller, size_bytes=0)
             call.estimate = estimate(call.request)
         await run(call)
-        if recorder.fresh:
-            await self._store.put(recorder.fresh, ttl_s=lifetime.ttl_s, max_entries=lifetime.max_entries)
+        return recorder.fresh
 
     async def _look_up(self, call: Call) -> _Asked:
         tenant = call.principal.tenant
@@ -82,7 +73,7 @@ class VectorCache:
             if answer is not None and answer.tenant == tenant
         }
         missing = {key: each for key, each in zip(keys, inputs, strict=True) if key not in known}
-        return _Asked(keys=keys, inputs=inputs, known=known, missing=missing)
+        return _Asked(keys=keys, known=known, missing=missing)
 
 
 class _VectorRecorder(PassingSink):

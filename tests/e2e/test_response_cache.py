@@ -26,6 +26,8 @@ MODELS = {
     "uncounted": "nousage",
     "streaming slowly": "pace=0.1",
     "vectors": "v",
+    "slow": "delay=1.5",
+    "slow vectors": "delay=1.5;v",
 }
 
 
@@ -286,12 +288,10 @@ async def test_two_tenants_at_once_share_no_upstream_call(
     assert [answer.headers["x-llm-proxy-cache"] for answer in answers].count("miss") == 2
 
 
-async def embed(server: GatewayProcess, given: Any, **more: Any) -> tuple[dict[str, Any], str]:
+async def embed(server: GatewayProcess, given: Any, model: str = "vectors", **more: Any) -> tuple[dict[str, Any], str]:
     async with (
         Caller(server) as caller,
-        caller.session.post(
-            f"{server.url}/v1/embeddings", json={"model": "vectors", "input": given, **more}
-        ) as response,
+        caller.session.post(f"{server.url}/v1/embeddings", json={"model": model, "input": given, **more}) as response,
     ):
         assert response.status == 200, await response.text()
         return await response.json(), response.headers["x-llm-proxy-cache"]
@@ -312,3 +312,21 @@ async def test_embeddings_are_kept_for_each_input(server: GatewayProcess, upstre
     assert whole["data"][0]["embedding"] == mixed["data"][1]["embedding"]
     assert whole["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
     assert (await embed(server, "fourteen", dimensions=2))[1] == "miss"
+
+
+async def test_what_is_on_its_way_when_the_cache_is_cleared_is_not_kept(
+    server: GatewayProcess, upstream: CountingUpstream
+) -> None:
+    clear = "/cache/clear?scope=responses"
+    # The first one takes long: it loads the pages.
+    await asyncio.to_thread(server.post, clear, {})
+    chat = asyncio.create_task(ask(server, "overtaken", model="slow"))
+    vector = asyncio.create_task(embed(server, "overtaken", model="slow vectors"))
+    while len(upstream.asked("overtaken")) < 2:
+        await asyncio.sleep(0.01)
+    assert (await asyncio.to_thread(server.post, clear, {}))[0] == 200
+    assert not chat.done()
+    assert not vector.done()
+    await asyncio.gather(chat, vector)
+    assert (await ask(server, "overtaken", model="slow")).headers["x-llm-proxy-cache"] == "miss"
+    assert (await embed(server, "overtaken", model="slow vectors"))[1] == "miss"

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, F, Max, Q, Sum
 from django.db.models.functions import TruncHour
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from accounts.borrowed_connection import borrowed_connection
@@ -124,7 +125,7 @@ def incidents(now: datetime, *, provider_id: int | None = None, limit: int = INC
     if provider_id is not None:
         rows = rows.filter(provider_id=provider_id)
     newest = sorted(
-        _without_echoes(list(rows[: 4 * limit]), now),
+        _without_echoes(list(rows.order_by(IsNull(F("ended_at"), True).desc(), "-started_at")[: 4 * limit]), now),
         key=lambda row: (row.ended_at is not None, -row.started_at.timestamp()),
     )
     return [

@@ -64,3 +64,15 @@ def test_an_outage_of_a_provider_is_not_told_again_for_each_of_its_models() -> N
     incident(9, None, of_model=True)
     incident(60, 5, of_model=True)
     assert [each["name"] for each in incidents(NOW)] == ["provider 10", "model 60"]
+
+
+@pytest.mark.django_db
+def test_an_outage_that_goes_on_is_told_first_however_many_began_and_ended_since() -> None:
+    began = NOW - timedelta(days=2)
+    Incident.objects.create(name="goes on", started_at=began)
+    for minutes in range(60):
+        at = NOW - timedelta(hours=2, minutes=minutes)
+        Incident.objects.create(name="comes and goes", started_at=at, ended_at=at + timedelta(seconds=30))
+    told = incidents(NOW)
+    assert [each["name"] for each in told] == ["goes on"] + ["comes and goes"] * 11
+    assert told[1]["from"] == round((NOW - timedelta(hours=2)).timestamp())

@@ -20,6 +20,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from monitoring.health import CheckResult, HealthPolicy
 from monitoring.health_cache import fresh_s
@@ -35,6 +36,7 @@ from providers.resolution import Resolve
 
 logger = logging.getLogger("llm_proxy.monitoring.checks")
 
+CHECK_ALL = "monitoring.check_providers"
 WRITE_EVERY_S = 0.5
 START_GAP_S = 0.03
 NAME_THREADS = 64
@@ -75,6 +77,14 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "message": result.message or None,
         "last_check": result.at,
     }
+
+
+def check_interval_s() -> float:
+    """Between two scheduled rounds, as the schedule says now: it may have been edited."""
+    row = PeriodicTask.objects.filter(task=CHECK_ALL, enabled=True).select_related("interval").order_by("pk").first()
+    if row is None or row.interval is None:
+        return float(settings.HEALTH_CHECK_INTERVAL_S)
+    return float(row.interval.schedule.run_every.total_seconds())
 
 
 def check_all(*, interval_s: float) -> list[Verdict]:

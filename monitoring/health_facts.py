@@ -70,6 +70,7 @@ def _read_facts() -> dict[int, HealthFacts]:
 
 _facts = Kept(_read_facts, for_s=1.0)
 _uptime = Kept(uptime.uptime_percent, for_s=15.0)
+_interval = Kept(checks.check_interval_s, for_s=15.0)
 
 
 def facts_by_provider() -> dict[int, HealthFacts]:
@@ -82,10 +83,15 @@ def uptime_percent() -> float:
     return _uptime.get()
 
 
+def check_interval_s() -> float:
+    """Between two scheduled checks. Raises DatabaseError."""
+    return _interval.get()
+
+
 def forget() -> None:
     """What is kept here is read again at the next question."""
-    _facts.forget()
-    _uptime.forget()
+    for kept in (_facts, _uptime, _interval):
+        kept.forget()
 
 
 def check_now(provider: str | None) -> list[dict[str, Any]]:

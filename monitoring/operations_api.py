@@ -290,6 +290,13 @@ def _uptime() -> float:
         return 100.0
 
 
+def _check_interval_s() -> float:
+    try:
+        return health_facts.check_interval_s()
+    except DatabaseError:
+        return float(settings.HEALTH_CHECK_INTERVAL_S)
+
+
 def _rendered(providers: tuple[ProviderNow, ...] | list[ProviderNow], facts: dict[int, HealthFacts]) -> list[Any]:
     return [status_report.provider_json(provider, facts.get(provider.id)) for provider in providers]
 
@@ -301,5 +308,5 @@ def _version() -> str:
 def _components(now: float, last_check: float | None) -> dict[str, HealthWord]:
     conditions = _state().conditions()
     return status_report.components_json(
-        conditions, now=now, last_check=last_check, check_interval_s=settings.HEALTH_CHECK_INTERVAL_S
+        conditions, now=now, last_check=last_check, check_interval_s=_check_interval_s()
     )

@@ -1,19 +1,14 @@
 """Scheduled work as Celery tasks: shells around functions, safe to repeat and to lose."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from celery import shared_task
-from django.conf import settings
-from django_celery_beat.models import PeriodicTask
 
 from monitoring import checks, rollups
+from monitoring.checks import CHECK_ALL
 
-logger = logging.getLogger("llm_proxy.monitoring.tasks")
-
-CHECK_ALL = "monitoring.check_providers"
 _running: dict[str, threading.Lock] = {}
 
 
@@ -21,7 +16,7 @@ _running: dict[str, threading.Lock] = {}
 def check_providers() -> int:
     """One round over all providers; how many results there were."""
     with _alone(CHECK_ALL) as first:
-        return len(checks.check_all(interval_s=_interval_s())) if first else 0
+        return len(checks.check_all(interval_s=checks.check_interval_s())) if first else 0
 
 
 @shared_task(name="monitoring.check_troubled")
@@ -44,14 +39,6 @@ def roll_up() -> int:
 @shared_task(name="monitoring.forget_old")
 def forget_old() -> dict[str, int]:
     return rollups.forget_old()
-
-
-def _interval_s() -> float:
-    """What the schedule says now: it may have been edited."""
-    row = PeriodicTask.objects.filter(task=CHECK_ALL, enabled=True).select_related("interval").order_by("pk").first()
-    if row is None or row.interval is None:
-        return float(settings.HEALTH_CHECK_INTERVAL_S)
-    return float(row.interval.schedule.run_every.total_seconds())
 
 
 @contextmanager

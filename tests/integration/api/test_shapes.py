@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from jsonschema import Draft202012Validator
 
 from accounts.models import Team, UsageDaily, UsageHourly, UsageRecord
 from accounts.provisioning import KeyOrder, create_key
 from monitoring.breaker import BreakerState
+from monitoring.checks import CHECK_ALL
+from monitoring.models import HealthState
+from providers.models import Provider
 from tests.integration.api.conftest import ClientFor
 from tests.integration.api.fake_live import FakeLive, provider, snapshot
 
@@ -67,6 +71,26 @@ def test_health_tells_more_to_a_key_that_may_read(client_for: ClientFor, worker:
     Draft202012Validator(HEALTH).validate(document)
     Draft202012Validator(COMPONENTS).validate(detailed["components"])
     Draft202012Validator({"type": "array", "items": PROVIDER, "minItems": 1}).validate(detailed["provider_health"])
+
+
+@pytest.mark.parametrize(("every_s", "health_worker"), [(60, "degraded"), (3600, "healthy")])
+def test_a_health_worker_is_late_by_its_own_schedule(
+    client_for: ClientFor, worker: FakeLive, every_s: int, health_worker: str
+) -> None:
+    """A file or a page of the admin may have changed the interval that the environment gives."""
+    now = timezone.now()
+    HealthState.objects.create(
+        provider=Provider.objects.create(name="openai", base_url="http://127.0.0.1:9/v1"),
+        status="healthy",
+        since=now,
+        updated_at=now,
+        fresh_until=now,
+        last_check_at=now - timedelta(minutes=50),
+    )
+    interval = IntervalSchedule.objects.create(every=every_s, period="seconds")
+    PeriodicTask.objects.filter(task=CHECK_ALL).update(interval=interval)
+    for path in ("/health", "/status"):
+        assert client_for("read").get(path).json()["components"]["health_worker"] == health_worker
 
 
 def test_counts_providers_by_what_calls_would_meet(client_for: ClientFor, worker: FakeLive) -> None:

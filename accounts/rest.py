@@ -24,6 +24,7 @@ from accounts.rest_serializers import (
     RotationSerializer,
     TeamSerializer,
 )
+from accounts.row_locks import locked
 
 
 class AtomicWrites:
@@ -36,8 +37,7 @@ class AtomicWrites:
     def perform_update(self, serializer: Any) -> None:
         with transaction.atomic():
             # Every column is written: what others changed since the row was read, such as a revocation, must not be undone.
-            rows = type(serializer.instance)._default_manager.select_for_update()
-            serializer.instance = get_object_or_404(rows, pk=serializer.instance.pk)
+            serializer.instance = get_object_or_404(locked(type(serializer.instance)), pk=serializer.instance.pk)
             serializer.save()
 
     def perform_destroy(self, instance: Any) -> None:

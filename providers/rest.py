@@ -25,6 +25,7 @@ from providers.rest_serializers import (
     ProviderSerializer,
     TestOrderSerializer,
 )
+from providers.row_locks import locked
 
 
 class ProviderFailed(APIException):
@@ -42,8 +43,7 @@ class AtomicWrites:
     def perform_update(self, serializer: Any) -> None:
         with transaction.atomic():
             # Every column is written: what others changed since the row was read, such as a revocation, must not be undone.
-            rows = type(serializer.instance)._default_manager.select_for_update()
-            serializer.instance = get_object_or_404(rows, pk=serializer.instance.pk)
+            serializer.instance = get_object_or_404(locked(type(serializer.instance)), pk=serializer.instance.pk)
             serializer.save()
 
     def perform_destroy(self, instance: Any) -> None:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.rest import AtomicWrites
+from accounts.row_locks import locked
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.rest_serializers import (
     GatewaySettingsSerializer,
@@ -95,7 +96,7 @@ class SettingsView(APIView):
     def _write(request: Request, **options: Any) -> Response:
         with transaction.atomic():
             # Every column is written: what others changed since the row was read must not be undone.
-            row = GatewaySettings.objects.select_for_update().get(pk=GatewaySettings.load().pk)
+            row = locked(GatewaySettings).get(pk=GatewaySettings.load().pk)
             serializer = GatewaySettingsSerializer(row, data=request.data, **options)
             serializer.is_valid(raise_exception=True)
             serializer.save()

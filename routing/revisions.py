@@ -20,7 +20,9 @@ from simple_history.models import HistoricalRecords
 
 from accounts.callers import Caller
 from accounts.models import Budget, Limit, Price, Team
+from accounts.row_locks import about_to_lock as accounts_about_to_lock
 from providers.models import Credential, Deployment, Provider
+from providers.row_locks import about_to_lock as providers_about_to_lock
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.row_images import Image, fields_changed, image_of, label_of, stored_image
 
@@ -130,10 +132,11 @@ def _forget() -> None:
     _state.current = None
 
 
-def _take_turn() -> None:
+def _take_turn(**_: Any) -> None:
     """Revisions commit in the order of their numbers, or a reader that has seen the higher one would never look again.
 
-    SQLite's write lock does the same by itself.
+    It is taken before any row is locked: a loading, which has its turn from the start, would else wait for a row of one who
+    waits for that turn. SQLite's write lock does all this by itself.
     """
     if connection.vendor == "postgresql" and connection.in_atomic_block:
         with connection.cursor() as cursor:
@@ -176,6 +179,7 @@ def _author(request: Any) -> Any:
 
 
 def _about_to_save(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    _take_turn()
     instance.__dict__["_image_before"] = stored_image(instance)
 
 
@@ -185,6 +189,7 @@ def _saved(sender: type[models.Model], instance: models.Model, **_: Any) -> None
 
 
 def _about_to_delete(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    _take_turn()
     # A row may be named after its owner, which is gone by the time a cascade has deleted both.
     instance.__dict__["_name_before"] = str(instance)
 
@@ -213,6 +218,8 @@ def _note(
 
 
 def connect_signals() -> None:
+    for signal in (accounts_about_to_lock, providers_about_to_lock):
+        signal.connect(_take_turn, dispatch_uid="revision-turn")
     for model in CONFIGURATION_MODELS:
         name = model.__name__
         pre_save.connect(_about_to_save, sender=model, dispatch_uid=f"revision-before-{name}")

@@ -15,6 +15,8 @@ from django.utils.translation import ngettext
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 
+from accounts.row_locks import locked
+
 
 def state(kind: str, word: object) -> SafeString:
     """A state as colour, shape and word. `kind` is ok, warn, bad or idle."""
@@ -53,7 +55,7 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
         row was read, such as a revocation, must not be undone."""
         found = super().get_object(request, object_id, from_field)
         if found is not None and request.method == "POST" and transaction.get_connection().in_atomic_block:
-            found = self.model._default_manager.select_for_update().filter(pk=found.pk).first()
+            found = locked(self.model).filter(pk=found.pk).first()
         return found
 
     @display(description=_("managed by"), ordering="managed_by")
@@ -66,7 +68,7 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
         with transaction.atomic():
             # As they are behind a lock: every column is written, and what others changed meanwhile must not be undone.
             numbers = [row.pk for row in rows]
-            for row in self.model._default_manager.select_for_update().filter(pk__in=numbers).order_by("pk"):
+            for row in locked(self.model).filter(pk__in=numbers).order_by("pk"):
                 if in_file(row):
                     kept += 1
                     continue

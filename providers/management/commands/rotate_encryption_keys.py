@@ -7,6 +7,7 @@ from django.db import transaction
 
 from providers import secrets
 from providers.models import Credential
+from providers.row_locks import locked
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
         unreadable: list[str] = []
         rotated = 0
         with transaction.atomic():
-            for credential in Credential.objects.select_for_update().exclude(ciphertext="").select_related("provider"):
+            for credential in locked(Credential).exclude(ciphertext="").select_related("provider"):
                 try:
                     ciphertext = secrets.rotate(credential.ciphertext)
                 except secrets.UndecipherableSecret:

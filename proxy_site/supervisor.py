@@ -4,6 +4,7 @@ uvicorn's own supervisor runs its plain `Server`, which cannot drain the way our
 """
 
 import logging
+import math
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -32,6 +34,9 @@ class WorkerProcess:
     process: "subprocess.Popen[bytes]"
     ready: int
     started_at: float = field(default_factory=time.monotonic)
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
 
 
 class Supervisor:
@@ -86,22 +91,29 @@ class Supervisor:
         os.close(write_end)
         return WorkerProcess(process=process, ready=read_end)
 
+    def _wait_for(self, happened: Callable[[], object], timeout_s: float) -> bool:
+        """No longer than until the server is told to stop: its running answers have a deadline of their own by then."""
+        deadline = time.monotonic() + timeout_s
+        while not (done := bool(happened())) and not self._stopping and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return done
+
     def _wait_ready(self, worker: WorkerProcess) -> bool:
-        readable, _, _ = select.select([worker.ready], [], [], START_TIMEOUT_S)
-        accepted = bool(readable) and os.read(worker.ready, 1) == b"+"
+        said = self._wait_for(lambda: select.select([worker.ready], [], [], 0)[0], START_TIMEOUT_S)
+        accepted = said and os.read(worker.ready, 1) == b"+"
         os.close(worker.ready)
         worker.ready = -1
-        if not accepted:
+        if not accepted and not self._stopping:
             logger.error("worker %d did not start", worker.process.pid)
         return accepted
 
     def _replace_dead(self) -> None:
         for index, worker in enumerate(self._workers):
-            if worker.process.poll() is None or self._stopping:
+            if not worker.ended() or self._stopping:
                 continue
             logger.error("worker %d ended with %s, starting another", worker.process.pid, worker.process.returncode)
             if time.monotonic() - worker.started_at < CALM_S:
-                time.sleep(CALM_S)
+                self._wait_for(lambda: False, CALM_S)
             self._workers[index] = self._start()
             self._wait_ready(self._workers[index])
 
@@ -109,12 +121,20 @@ class Supervisor:
         for index, old in enumerate(self._workers):
             successor = self._start()
             if not self._wait_ready(successor):
-                successor.process.kill()
-                logger.error("the restart is given up, worker %d goes on", old.process.pid)
+                self._give_up(successor, old)
                 return
             self._workers[index] = successor
             old.process.send_signal(signal.SIGTERM)
-            old.process.wait()
+            if not self._wait_for(old.ended, math.inf):
+                self._workers.append(old)
+                return
+
+    def _give_up(self, successor: WorkerProcess, old: WorkerProcess) -> None:
+        if self._stopping:
+            self._workers.append(successor)
+            return
+        successor.process.kill()
+        logger.error("the restart is given up, worker %d goes on", old.process.pid)
 
 
 def run_workers(*, host: str, port: int, workers: int, role: str) -> None:

@@ -178,9 +178,15 @@ def _author(request: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------------- signals
 
 
+def remember_as_before(row: models.Model) -> None:
+    """What is stored now is what the next save of `row` changed, whatever is written to it meanwhile."""
+    row.__dict__["_image_remembered"] = stored_image(row)
+
+
 def _about_to_save(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
     _take_turn()
-    instance.__dict__["_image_before"] = stored_image(instance)
+    remembered: Image | None = instance.__dict__.pop("_image_remembered", None)
+    instance.__dict__["_image_before"] = remembered or stored_image(instance)
 
 
 def _saved(sender: type[models.Model], instance: models.Model, **_: Any) -> None:

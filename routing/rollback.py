@@ -5,11 +5,22 @@ from typing import Any
 
 from django.db import models
 
-from accounts.models import ApiKey
-from providers.models import Provider
-from routing.models import ConfigurationRevision
-from routing.revisions import CONFIGURATION_MODELS, collected_revision, one_revision
+from accounts.models import ApiKey, Limit, Price, Team
+from providers.models import Credential, Deployment, Provider
+from routing.models import ConfigurationRevision, ModelAlias, RoutePolicy
+from routing.revisions import CONFIGURATION_MODELS, collected_revision, one_revision, remember_as_before
 from routing.row_images import Image, label_of, restore, stored_image
+
+_UNIQUE_NAMES: dict[type[models.Model], str] = {
+    Team: "name",
+    Price: "model",
+    Provider: "name",
+    Credential: "name",
+    Deployment: "model",
+    ModelAlias: "name",
+    RoutePolicy: "name",
+}
+"""The text in what is unique about a row. A limit has none: its owner is."""
 
 
 class RollbackRefused(Exception):
@@ -62,14 +73,13 @@ def _has_its_owner(row: models.Model) -> bool:
 
 
 def _make_room(model: type[models.Model], rows: list[models.Model]) -> None:
-    """Two rows may have exchanged a unique name; the one saved first would meet the other's."""
-    if model is not Provider:
-        return
-    for row in rows:
-        assert isinstance(row, Provider)
-        for other in Provider.objects.filter(name=row.name).exclude(pk=row.pk):
-            # Not through save(): the name is an intermediate state that no revision should show.
-            Provider.objects.filter(pk=other.pk).update(name=f"~{other.pk}")
+    """Rows may have exchanged what is unique, or one has what another had before; the one saved first would meet it."""
+    column = _UNIQUE_NAMES.get(model)
+    for row in rows if column or model is Limit else ():
+        remember_as_before(row)
+        # Not through save(), and no owner has such a number: a state that no revision shows and no transaction ends with.
+        aside = {column: f"~{row.pk}"} if column else {"scope": "team", "team_id": -row.pk, "key_id": None}
+        model._default_manager.filter(pk=row.pk).update(**aside)
 
 
 def _save_as_it_was(row: models.Model) -> None:

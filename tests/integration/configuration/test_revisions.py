@@ -6,9 +6,9 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
 
-from accounts.models import ApiKey, Budget, BudgetPeriod, Team
+from accounts.models import ApiKey, Budget, BudgetPeriod, Limit, Team
 from providers.models import Credential, Deployment, Provider
-from routing.models import ConfigurationRevision, ModelAlias
+from routing.models import ConfigurationRevision, ModelAlias, RoutePolicy
 from routing.revisions import one_revision
 from routing.rollback import RollbackRefused, roll_back
 from routing.table_loader import current_revision, load_table
@@ -107,16 +107,50 @@ def test_money_already_spent_stays_spent(load: Load):
     assert BudgetPeriod.objects.get().spent_nano_usd == 5
 
 
-def test_exchanged_names_are_exchanged_back():
-    one = Provider.objects.create(name="one", base_url="http://10.0.0.1")
-    two = Provider.objects.create(name="two", base_url="http://10.0.0.2")
+NAMED = [Team, Provider, ModelAlias, RoutePolicy]
+
+
+@pytest.mark.parametrize("model", NAMED)
+def test_exchanged_names_are_exchanged_back_and_forth(model: type[Team]):
+    one, two = model.objects.create(name="one"), model.objects.create(name="two")
     number = current_revision()
     for row, name in ((one, "tmp"), (two, "one"), (one, "two")):
         row.name = name
         row.save()
+    exchanged = current_revision()
     roll_back(number)
 
-    assert dict(Provider.objects.values_list("pk", "name")) == {one.pk: "one", two.pk: "two"}
+    assert dict(model.objects.values_list("pk", "name")) == {one.pk: "one", two.pk: "two"}
+    difference = ConfigurationRevision.objects.first().difference
+    assert [each["fields"]["name"] for each in difference] == [["two", "one"], ["one", "two"]]
+    roll_back(exchanged)
+    assert dict(model.objects.values_list("pk", "name")) == {one.pk: "two", two.pk: "one"}
+
+
+@pytest.mark.parametrize("model", NAMED)
+def test_a_name_that_another_has_by_now_is_given_back(model: type[Team]):
+    one, two = model.objects.create(name="one"), model.objects.create(name="two")
+    before = dict(model.objects.values_list("pk", "name"))
+    number = current_revision()
+    two.delete()
+    one.name = "two"
+    one.save()
+    roll_back(number)
+
+    assert dict(model.objects.values_list("pk", "name")) == before
+
+
+def test_limits_that_exchanged_their_owners_have_them_back():
+    red, blue = Team.objects.create(name="red"), Team.objects.create(name="blue")
+    one = Limit.objects.create(scope="team", team=red, requests=1)
+    two = Limit.objects.create(scope="team", team=blue, requests=2)
+    number = current_revision()
+    for row, team in ((one, None), (two, red), (one, blue)):
+        row.scope, row.team = "team" if team else "default", team
+        row.save()
+    roll_back(number)
+
+    assert dict(Limit.objects.values_list("requests", "team__name")) == {1: "red", 2: "blue"}
 
 
 def test_a_team_that_has_got_keys_is_in_the_way():

@@ -9,7 +9,13 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from providers.demo import anthropic_dialect, cohere_dialect, openai_dialect, responses_dialect
+from providers.demo import (
+    anthropic_dialect,
+    cohere_dialect,
+    openai_dialect,
+    openai_responses_dialect,
+    responses_dialect,
+)
 from providers.demo.wire import Answer, Call, DemoSettings, Dialect, JsonAnswer, RefusalError, StreamAnswer
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -23,6 +29,7 @@ DIALECTS: dict[str, Dialect] = {
         openai_dialect.DIALECT,
         anthropic_dialect.DIALECT,
         cohere_dialect.DIALECT,
+        openai_responses_dialect.DIALECT,
         responses_dialect.DIALECT,
     )
 }

@@ -10,6 +10,7 @@ from typing import Any
 from providers.demo import openai_dialect, responses_checks, tokens, vectors
 from providers.demo.answering import OfferedTool, Question, Reply, context_window, reply_to
 from providers.demo.openai_texts import model, models
+from providers.demo.responses_events import ItemEvents, added, call_events, events_of, message_events
 from providers.demo.wire import (
     Answer,
     Call,
@@ -151,20 +152,8 @@ def _usage(reply: Reply) -> JsonObject:
 
 
 def _stream(response: JsonObject) -> Iterator[bytes]:
-    for number, event in enumerate(_events(response)):
-        yield sse({**event, "sequence_number": number}, event=event["type"])
-
-
-def _events(response: JsonObject) -> Iterator[JsonObject]:
-    opening = {**response, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
-    yield {"type": "response.created", "response": opening}
-    yield {"type": "response.in_progress", "response": opening}
-    for index, item in enumerate(response["output"]):
-        where = {"item_id": item.get("id"), "output_index": index}
-        inner = {"function_call": _call_events, "message": _text_events}.get(item["type"], _search_events)
-        yield from inner(item, where)
-        yield {"type": "response.output_item.done", "output_index": index, "item": item}
-    yield {"type": f"response.{response['status']}", "response": response}
+    for event in events_of(response, ITEM_EVENTS):
+        yield sse(event, event=event["type"])
 
 
 def _search_events(item: JsonObject, where: JsonObject) -> Iterator[JsonObject]:
@@ -172,33 +161,14 @@ def _search_events(item: JsonObject, where: JsonObject) -> Iterator[JsonObject]:
     yield {"type": "response.reasoning.search_queries", "queries": item["queries"]}
     yield {"type": "response.reasoning.search_results", "results": item["results"]}
     yield {"type": "response.reasoning.stopped"}
-    yield {"type": "response.output_item.added", "output_index": where["output_index"], "item": item}
+    yield added(item, where)
 
 
-def _call_events(item: JsonObject, where: JsonObject) -> Iterator[JsonObject]:
-    opened = {**item, "arguments": "", "status": "in_progress"}
-    yield {"type": "response.output_item.added", "output_index": where["output_index"], "item": opened}
-    for piece in tokens.pieces(item["arguments"]):
-        yield {"type": "response.function_call_arguments.delta", **where, "delta": piece}
-    yield {
-        "type": "response.function_call_arguments.done",
-        **where,
-        "name": item["name"],
-        "arguments": item["arguments"],
-    }
-
-
-def _text_events(item: JsonObject, where: JsonObject) -> Iterator[JsonObject]:
-    opened = {**item, "content": [], "status": "in_progress"}
-    yield {"type": "response.output_item.added", "output_index": where["output_index"], "item": opened}
-    place = {**where, "content_index": 0}
-    part = item["content"][0]
-    empty = {"type": "output_text", "text": "", "annotations": []}
-    yield {"type": "response.content_part.added", **place, "part": empty}
-    for piece in tokens.pieces(part["text"]):
-        yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
-    yield {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
-    yield {"type": "response.content_part.done", **place, "part": part}
+ITEM_EVENTS: dict[str, ItemEvents] = {
+    "function_call": call_events,
+    "message": message_events,
+    "search_results": _search_events,
+}
 
 
 def embeddings(call: Call) -> Answer:

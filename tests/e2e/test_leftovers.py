@@ -18,7 +18,7 @@ from tests.e2e.gateway_process import GatewayProcess, fresh_copy
 from tests.upstreams.faults import fault_upstream_in_thread
 from tests.upstreams.servers import run_asgi
 
-KINDS = {"openai": "openai", "anthropic": "anthropic", "cohere": "cohere", "openai_responses": "responses"}
+KINDS = ("openai", "anthropic", "cohere", "openai_responses")
 ROOTS = {"cohere": ""}
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 STREAM = {"stream": True}
@@ -49,7 +49,7 @@ def found(
     migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, tuple[int, float, list]]]:
     with ExitStack() as stack:
-        urls = {kind: stack.enter_context(run_asgi(create_app(dialect))) for kind, dialect in KINDS.items()}
+        urls = {kind: stack.enter_context(run_asgi(create_app(kind))) for kind in KINDS}
         faults = stack.enter_context(fault_upstream_in_thread())
         gateway = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("leftovers") / "data"))
         providers: list[dict[str, Any]] = [

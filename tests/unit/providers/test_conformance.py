@@ -9,7 +9,7 @@ import pytest
 
 from providers.conformance import CapReached, Conformance, Report, Spending
 from providers.conformance_probes import NAMES
-from providers.demo import create_app
+from providers.demo import DIALECTS, create_app
 from providers.http1 import Http1Transport
 from providers.specs import CredentialSpec, DeploymentSpec, Prices, ProviderSpec
 from providers.transport import Endpoint
@@ -17,7 +17,13 @@ from providers.types import Usage
 from tests.upstreams.faults import Behaviour, Fault, FaultUpstream, Script
 from tests.upstreams.servers import run_asgi
 
-KINDS = {"openai": "openai", "anthropic": "anthropic", "cohere": "cohere", "responses": "openai_responses"}
+KINDS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "cohere": "cohere",
+    "openai_responses": "openai_responses",
+    "responses": "perplexity",
+}
 SECRET = "sk-canary-0123456789"
 
 
@@ -58,6 +64,10 @@ async def upstream() -> AsyncIterator[FaultUpstream]:
         yield running
 
 
+def test_every_dialect_of_the_demo_is_tested() -> None:
+    assert KINDS.keys() == DIALECTS.keys()
+
+
 @pytest.mark.parametrize("dialect", KINDS)
 async def test_every_dialect_passes_what_its_provider_does(dialect: str) -> None:
     with run_asgi(create_app(dialect, require_key=SECRET, events_per_second=200)) as url:
@@ -66,7 +76,7 @@ async def test_every_dialect_passes_what_its_provider_does(dialect: str) -> None
     assert tuple(found) == NAMES
     assert report.passed
     assert set(found.values()) <= {"passed", "unsupported"}
-    assert found["cancel"] == found["tools"] == found["usage_in_stream"] == "passed"
+    assert found["cancel"] == found["tools"] == found["structured_output"] == found["usage_in_stream"] == "passed"
 
 
 async def test_an_upstream_that_is_not_there_fails_once_and_skips_the_rest() -> None:

@@ -95,6 +95,19 @@ RETURNED = {"type": "function_call_output", "call_id": "c1", "output": "x"}
         ("responses", "/v1/responses", lambda it: {**RESPONSES, "response_format": {"type": it}}),
         ("responses", "/v1/responses", lambda it: {"input": "hi", "models": [it]}),
         ("responses", "/v1/responses", lambda it: {**RESPONSES, "input": [CALLED, {**RETURNED, "output": [it]}]}),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "input": [{**USER, "role": it}]}),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "input": [{"type": it, **USER}]}),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "input": [{**USER, "content": [{"type": it}]}]}),
+        (
+            "openai_responses",
+            "/v1/responses",
+            lambda it: {**RESPONSES, "input": [CALLED, {**RETURNED, "output": [it]}]},
+        ),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "tools": [{"type": it}]}),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "tool_choice": {"type": it}}),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "include": [it]}),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "text": {"format": {"type": it}}}),
+        ("openai_responses", "/v1/responses", lambda it: {**RESPONSES, "reasoning": {"effort": it}}),
         ("responses", "/v1/embeddings", lambda it: {"model": "m", "input": "a", "encoding_format": it or ["a"]}),
     ],
 )
@@ -258,6 +271,7 @@ async def test_every_dialect_wants_a_key_and_can_insist_on_one(dialect):
         "openai": ("/chat/completions", OPENAI),
         "anthropic": ("/messages", ANTHROPIC),
         "cohere": ("/chat", COHERE),
+        "openai_responses": ("/responses", RESPONSES),
         "responses": ("/responses", RESPONSES),
     }[dialect]
     keyless = {"anthropic-version": "2023-06-01"}

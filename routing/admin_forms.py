@@ -221,7 +221,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "circuit_breaker_threshold": gettext_lazy("Failures in a row. Providers may have their own number."),
             "circuit_breaker_timeout_s": gettext_lazy("Seconds until a trial; doubles while trials fail, to five minutes."),
             "default_strategy": gettext_lazy("How one of several deployments is chosen where no route policy says."),
-            "max_attempts": gettext_lazy("Deployments one call may try."),
+            "max_attempts": gettext_lazy("Attempts at the deployments of one name; a provider may have a smaller number."),
             "discovery": gettext_lazy("JSON: registry {url}, consul {url, tag}, kubernetes {namespace, label_selector}, "
                                       "allow_cidrs, auto_approve. {} searches nowhere."),
             "log_file": gettext_lazy("A path on the server; empty: standard output only."),

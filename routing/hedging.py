@@ -80,7 +80,7 @@ class Hedging:
 
     def _spare(self, call: Call, plan: RoutePlan, slow: DeploymentSpec) -> DeploymentSpec | None:
         position = plan.order.index(slow) + 1
-        if not plan.is_sound(position) or len(call.attempts) >= max(slow.provider.max_retries, 1):
+        if not plan.is_sound(position) or len(call.attempts) >= call.most_attempts(slow.provider):
             return None
         spare = plan.order[position]
         slots, now = self._states.slots(spare.provider), time.monotonic()

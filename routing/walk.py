@@ -168,7 +168,7 @@ class _Leg:
     def _decide(self, deployment: DeploymentSpec, error: UpstreamError) -> Step:
         provider = deployment.provider
         if self._policy is None:
-            self._policy = RetryPolicy(max_attempts=max(provider.max_retries, 1), base_s=provider.retry_delay_s)
+            self._policy = RetryPolicy(max_attempts=self._call.most_attempts(provider), base_s=provider.retry_delay_s)
         failure = Failure(
             error=error,
             attempts=self._made,

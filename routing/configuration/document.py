@@ -240,7 +240,11 @@ class Configuration:
         Whole(least=1, most=values.LONGEST_WINDOW_S, unit="seconds"), "That window.", default=60
     )
     request_timeout: float = key(values.SECONDS, "For a request altogether, every attempt included.", default=600.0)
-    max_attempts: int = key(Whole(least=1, most=MOST_ATTEMPTS), "Attempts at all providers for one request.", default=3)
+    max_attempts: int = key(
+        Whole(least=1, most=MOST_ATTEMPTS),
+        "Attempts at all providers of a model or alias for one request; a fallback begins anew.",
+        default=3,
+    )
     default_strategy: str = key(values.STRATEGY, "For names without a policy.", default="priority")
     circuit_breaker_threshold: int = key(values.COUNT, "Failures in a row that open a breaker.", default=5)
     circuit_breaker_timeout: float = key(values.SECONDS, "How long it stays open at first.", default=60.0)

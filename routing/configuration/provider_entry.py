@@ -135,7 +135,11 @@ class ProviderEntry:
     request_timeout: float | None = key(
         values.MAYBE_SECONDS, "For a call to it altogether; null: the gateway's `request_timeout`.", default=None
     )
-    max_retries: int = key(Whole(most=bounds.MOST_ATTEMPTS), "Attempts at this provider for one call.", default=3)
+    max_retries: int = key(
+        Whole(most=bounds.MOST_ATTEMPTS),
+        "Attempts in all for one request whose first failure is this provider's; `max_attempts` holds as well.",
+        default=3,
+    )
     retry_delay: float = key(
         Number(most=bounds.LONGEST_RETRY_DELAY_S),
         "Before the same provider is tried again; doubles, with jitter.",

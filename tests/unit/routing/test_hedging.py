@@ -28,7 +28,7 @@ class World:
         self.states.sync(pool)
         self.retries = RetryBudget()
         self.hedging = Hedging(self, self.states, self.retries)
-        self.call = SimpleNamespace(attempts=[])
+        self.call = SimpleNamespace(attempts=[], most_attempts=lambda provider: provider.max_retries)
         self.failures = Failures()
         self.ends = {each.id: asyncio.get_running_loop().create_future() for each in pool}
         self.dropped: list[object] = []

@@ -1,0 +1,63 @@
+"""How far a call walks: so many attempts as both the gateway and the provider allow."""
+
+import time
+from types import MappingProxyType, SimpleNamespace
+
+import pytest
+
+from monitoring.upstream_state import UpstreamStates
+from providers.errors import ServerFailed
+from providers.types import ClientRequest, Operation
+from routing.call import Call, CallOptions
+from routing.decisions import Decision
+from routing.estimation import Estimate
+from routing.table import GatewayPolicy, Route, RoutingTable
+from routing.walk import AllFailed, Walk
+from tests.unit.routing.pools import deployment, provider
+
+
+class Broken:
+    """Stands for `Attempts`: each one fails."""
+
+    async def make(self, call, wanted):
+        call.attempts.append(SimpleNamespace(deployment=wanted, credential=None, then=None))
+        raise ServerFailed("broken")
+
+
+def call_for(pool, **policy) -> Call:
+    table = RoutingTable(
+        revision=1, routes=MappingProxyType({}), providers=MappingProxyType({}), policy=GatewayPolicy(**policy)
+    )
+    now = time.monotonic()
+    return Call(
+        request=ClientRequest(operation=Operation.CHAT, model="m", body={"messages": []}),
+        request_id="req_1",
+        principal=SimpleNamespace(tenant="t", allows_model=lambda name: True),
+        admission=None,
+        table=table,
+        route=Route(name="m", deployments=tuple(pool)),
+        options=CallOptions("chat/completions"),
+        estimate=Estimate(1, 1, None, 1),
+        sink=None,
+        started_at=now,
+        deadline=now + 60,
+        written_at=now,
+        decision=Decision("req_1", "m", 1),
+    )
+
+
+async def walked(call: Call) -> list[str]:
+    """What followed each attempt."""
+    states = UpstreamStates(time.monotonic, lambda: 0.5)
+    walk = Walk(attempts=Broken(), states=states)
+    with pytest.raises(AllFailed):
+        await walk.find(call)
+    return [str(attempt.then) for attempt in call.attempts]
+
+
+@pytest.mark.parametrize(
+    ("of_the_gateway", "of_the_provider", "made"), [(1, 5, 1), (2, 5, 2), (5, 2, 2), (5, 5, 5), (5, 0, 1)]
+)
+async def test_the_smaller_number_of_attempts_holds(of_the_gateway: int, of_the_provider: int, made: int) -> None:
+    pool = [deployment(id, of=provider(id, max_retries=of_the_provider)) for id in range(1, 7)]
+    assert await walked(call_for(pool, max_attempts=of_the_gateway)) == ["next"] * (made - 1) + ["stop"]

@@ -146,8 +146,9 @@ class _Leg:
     async def _go_on(self, deployment: DeploymentSpec, error: UpstreamError) -> bool:
         """Prepares the next attempt; False when this plan is over."""
         step = self._decide(deployment, error)
-        self._call.attempts[-1].then = step.then
-        if not self._budget.allows(step, time.monotonic()):
+        allowed = self._budget.allows(step, time.monotonic())
+        self._call.attempts[-1].then = step.then if allowed else Then.STOP
+        if not allowed:
             return False
         if step.then is Then.NEXT:
             self._advance()

@@ -1,4 +1,4 @@
-"""How far a call walks: so many attempts as both the gateway and the provider allow."""
+"""How far a call walks: so many attempts as both the gateway and the provider allow, and what is noted of the last."""
 
 import time
 from types import MappingProxyType, SimpleNamespace
@@ -46,10 +46,11 @@ def call_for(pool, **policy) -> Call:
     )
 
 
-async def walked(call: Call) -> list[str]:
+async def walked(call: Call, *, tokens: float = 3.0) -> list[str]:
     """What followed each attempt."""
     states = UpstreamStates(time.monotonic, lambda: 0.5)
     walk = Walk(attempts=Broken(), states=states)
+    walk.retry_budget.tokens = walk.retry_budget.floor = tokens
     with pytest.raises(AllFailed):
         await walk.find(call)
     return [str(attempt.then) for attempt in call.attempts]
@@ -61,3 +62,8 @@ async def walked(call: Call) -> list[str]:
 async def test_the_smaller_number_of_attempts_holds(of_the_gateway: int, of_the_provider: int, made: int) -> None:
     pool = [deployment(id, of=provider(id, max_retries=of_the_provider)) for id in range(1, 7)]
     assert await walked(call_for(pool, max_attempts=of_the_gateway)) == ["next"] * (made - 1) + ["stop"]
+
+
+async def test_a_retry_that_the_budget_refuses_did_not_follow() -> None:
+    lonely = [deployment(1, of=provider(1, max_retries=3))]
+    assert await walked(call_for(lonely), tokens=0.0) == ["stop"]

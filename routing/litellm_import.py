@@ -249,6 +249,11 @@ def _at_most(value: int, most: int, path: str, result: Imported) -> int:
     return min(value, most)
 
 
+def _first_given(routers: Any, others: Any) -> Any:
+    """The router's own settings win over the general ones; 0 is one."""
+    return others if routers is None else routers
+
+
 def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
     router, lite, general = (sections[name] for name in SECTIONS)
     document = result.document
@@ -257,13 +262,13 @@ def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
         document["default_strategy"] = STRATEGIES.get(str(strategy), "weighted")
         if str(strategy) not in STRATEGIES:
             result.notes.append(f"router_settings.routing_strategy: {strategy} is unknown here; weighted was taken")
-    timeout = router.pop("timeout", None) or lite.pop("request_timeout", None)
+    timeout = _first_given(router.pop("timeout", None), lite.pop("request_timeout", None))
     if isinstance(timeout, (int, float)):
         document["request_timeout"] = timeout
-    retries = router.pop("num_retries", None) or lite.pop("num_retries", None)
+    retries = _first_given(router.pop("num_retries", None), lite.pop("num_retries", None))
     if isinstance(retries, int) and retries >= 0:
         document["max_attempts"] = _at_most(retries, MOST_ATTEMPTS - 1, "num_retries", result) + 1
-    fails = router.pop("allowed_fails", None) or lite.pop("allowed_fails", None)
+    fails = _first_given(router.pop("allowed_fails", None), lite.pop("allowed_fails", None))
     if isinstance(fails, int) and fails > 0:
         document["circuit_breaker_threshold"] = fails
     cooldown = router.pop("cooldown_time", None)

@@ -119,6 +119,14 @@ def test_an_alias_of_a_group_that_became_an_alias_leads_to_its_models():
     assert document["model_aliases"]["n"] == document["model_aliases"]["m"] == {"targets": ["openai/m", "openai/m-2"]}
 
 
+def test_no_retries_are_one_attempt_and_the_routers_own_settings_win(tmp_path: Path):
+    settings = "router_settings: {num_retries: 0, timeout: 7}\nlitellm_settings: {num_retries: 4, request_timeout: 9}\n"
+    document, said = imported(tmp_path, f"model_list: [{GOOD}]\n{settings}")
+    wanted = read(document.encode(), file="ours")
+    assert (wanted.max_attempts, wanted.request_timeout) == (1, 7)
+    assert "has no equivalent" not in said
+
+
 def test_more_attempts_than_are_possible_are_told_of(tmp_path: Path):
     retries = GOOD.replace("api_key", "max_retries: 50, api_key")
     document, said = imported(tmp_path, f"model_list: [{retries}]\nlitellm_settings: {{num_retries: 99}}\n")

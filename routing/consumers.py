@@ -6,7 +6,6 @@ left; a slow reader slows its own upstreams down and nothing else.
 
 import asyncio
 import logging
-import random
 import time
 from typing import Any
 
@@ -20,6 +19,7 @@ from providers.dialects.json_limits import JsonRefusedError, loads_strict
 from providers.types import JsonObject, Operation
 from routing.call import CallOptions
 from routing.endpoints.decoding import decode
+from routing.endpoints.exchange import new_request_id
 from routing.endpoints.request_head import client_ip
 from routing.errors import ClientFacing, InternalError, InvalidRequest, RequestError, ShuttingDown, error_body
 from routing.gateway import Gateway
@@ -73,7 +73,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 raise ShuttingDown("The gateway is shutting down.")
             self._principal = await authenticate(self.scope, self.gateway, self.trusted_origin)
         except (AccessDenied, RequestError) as error:
-            self._report(error, _new_request_id(), began)
+            self._report(error, new_request_id(), began)
             await self._refuse(error)
             raise StopConsumer from None
         await self.accept(chosen_subprotocol(self.scope))
@@ -140,7 +140,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             raise InvalidRequest(f"At most {AT_ONCE} generations run at once on a connection.", code="too_many")
         if self.gateway.draining:
             raise ShuttingDown("The gateway is shutting down.")
-        request_id = _new_request_id()
+        request_id = new_request_id()
         generation = Generation(request_id, SocketSink(generation_id, request_id, self._send_or_leave))
         self._running[generation_id] = generation
         generation.task = asyncio.create_task(self._run(generation, generation_id, body), name="socket-generation")
@@ -198,10 +198,6 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             duration_s=time.monotonic() - began,
             principal=self._principal,
         )
-
-
-def _new_request_id() -> str:
-    return f"req_{random.getrandbits(96):024x}"
 
 
 def _message(text: str | None, data: bytes | None) -> JsonObject:

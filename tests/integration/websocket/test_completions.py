@@ -89,6 +89,8 @@ async def test_several_generations_run_at_once_and_say_what_they_cost(door: Door
     done = last["a"]
     assert (done["type"], done["provider"]) == ("done", "only")
     assert done["usage"]["total_tokens"] == done["usage"]["prompt_tokens"] + done["usage"]["completion_tokens"]
+    began_s = (int(done["request_id"].removeprefix("req_"), 16) >> 52 << 20) / 1e9
+    assert time.time() - 60 < began_s < time.time(), "ids begin with the time, as those of HTTP do"
     status, _, body = door.server.get(f"/requests/{done['request_id']}")
     assert (status, json.loads(body)["attempts"][0]["outcome"]) == (200, "success")
 

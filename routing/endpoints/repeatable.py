@@ -1,7 +1,6 @@
 """Calls with an `Idempotency-Key`: the first one is answered and its answer kept, a repetition gets the same again, free."""
 
 import asyncio
-from collections.abc import Callable
 
 import orjson
 
@@ -14,6 +13,7 @@ from routing.call import CallOptions
 from routing.endpoints.exchange import HttpExchange
 from routing.errors import ClientFacing, error_body
 from routing.gateway import Gateway
+from routing.recording import PassingSink
 
 REPLAYED: HeaderLines = b"idempotent-replayed: true\r\n"
 # What a limit had left then says nothing about now.
@@ -49,26 +49,15 @@ async def answer_once(
             await asyncio.shield(gateway.accounts.abandon_claim(claim))
 
 
-class _KeepingSink:
+class _KeepingSink(PassingSink):
     """The client's sink for one complete answer, which is kept, or its claim given up, before it is sent: a client that
     hears of a failure may repeat its call at once."""
 
     def __init__(self, exchange: HttpExchange, accounts: Accounts, claim: Claim) -> None:
-        self._exchange = exchange
+        super().__init__(exchange)
         self._accounts = accounts
         self._claim = claim
         self.settled = False
-
-    @property
-    def started(self) -> bool:
-        return self._exchange.started
-
-    @started.setter
-    def started(self, value: bool) -> None:
-        self._exchange.started = value
-
-    def watch(self, gone: Callable[[], None]) -> Callable[[], None]:
-        return self._exchange.watch(gone)
 
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         self.settled = True
@@ -83,20 +72,7 @@ class _KeepingSink:
             await asyncio.shield(self._accounts.keep_answer(self._claim, answer))
         else:
             await asyncio.shield(self._accounts.abandon_claim(self._claim))
-        await self._exchange.reply(status, body, headers)
+        await self._inner.reply(status, body, headers)
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         await self.reply(error.status, orjson.dumps(error_body(error)), headers)
-
-    async def start(self, headers: HeaderLines) -> None:
-        await self._exchange.start(headers)
-
-    @property
-    def push(self) -> Callable[[bytes], bool] | None:
-        return self._exchange.push
-
-    async def write(self, frames: bytes) -> None:
-        await self._exchange.write(frames)
-
-    async def finish(self, frames: bytes = b"") -> None:
-        await self._exchange.finish(frames)

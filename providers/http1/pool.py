@@ -52,8 +52,10 @@ class Pool:
             handed = await self._wait(patience)
             if handed is None:
                 return await self._open(deadline)
-            if not handed.gone:
-                return handed
+            # One that was closed meanwhile left its slot to others, and what came back since found nobody waiting.
+            connection = self.take() if handed.gone else handed
+            if connection is not None:
+                return connection
         self.open += 1
         return await self._open(deadline)
 

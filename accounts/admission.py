@@ -124,11 +124,11 @@ class Accounts:
 
     async def aclose(self, *, timeout_s: float = 10.0) -> None:
         """Drains the journal and gives leases back; what SQL does not take in time stays in the journal."""
-        await self._background.stop(timeout_s=timeout_s)
+        given_back = await self._background.stop(timeout_s=timeout_s)
         await asyncio.gather(*self._abandoning)
         if self._redis is not None:
             await self._redis.aclose()
-        self._journal.close()
+        self._journal.close(given_back=given_back)
         self._lookups.close()
         self._leases.close()
 

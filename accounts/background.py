@@ -68,7 +68,9 @@ class Background:
             asyncio.create_task(self._every(SLOW_TICK_S, self._housekeeping, at_once=True), name="accounts-slow"),
         ]
 
-    async def stop(self, *, timeout_s: float) -> None:
+    async def stop(self, *, timeout_s: float) -> bool:
+        """Says whether what this worker had leased is given back."""
+        given_back = False
         await end(*self._tasks)
         try:
             async with asyncio.timeout(timeout_s):
@@ -76,10 +78,12 @@ class Background:
                 await self._budgets.tick(give_all_back=True)
                 if self._journal.drained_up:
                     await self._writer.run(lambda: end_leases(worker=self._worker), timeout_s=None)
+                    given_back = True
                 await self._write_last_used()
         except (SqlUnavailable, TimeoutError):
             log.warning("the database does not answer: what is not booked stays in the journal")
         self._writer.close()
+        return given_back
 
     async def drain(self) -> None:
         """Books everything that was settled before the call. Raises SqlUnavailable."""

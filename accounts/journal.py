@@ -148,11 +148,12 @@ class Journal:
             self._kept_bytes -= self._sizes.pop(sequence)
             self._path(sequence).unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Deletes the files if all of it is in SQL; else leaves them to be replayed."""
+    def close(self, *, given_back: bool = True) -> None:
+        """Deletes the files if all of it is in SQL; else leaves them to be replayed. So it does, however empty they are,
+        where the worker's leases are not given back: who replays takes them back, and need not wait until they expire."""
         if self._lock < 0:
             return
-        if self.drained_up and not self._open:
+        if given_back and self.drained_up and not self._open:
             for sequence in [*self._sizes, self._sequence]:
                 self._path(sequence).unlink(missing_ok=True)
             (self._directory / f"{self._worker}.lock").unlink(missing_ok=True)

@@ -10,12 +10,14 @@ from io import StringIO
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.admission import Accounts
 from accounts.background import replay_orphans
 from accounts.errors import AccountsUnavailable, InsufficientQuota, RateLimitExceeded
 from accounts.header_lines import header_pairs
+from accounts.ledger import SqlLedger
 from accounts.models import (
     ApiKey,
     Budget,
@@ -251,6 +253,30 @@ async def test_a_dead_workers_journal_is_replayed_once_and_its_leases_end(tmp_pa
     await run(check)
     assert rows + again <= 2
     assert again == 0
+
+
+class EndsWithoutSql(SqlLedger):
+    """Leases, and then the database is away."""
+
+    def renew(self, *arguments, **options):
+        raise OperationalError("the server closed the connection")
+
+
+async def test_what_a_worker_leased_is_free_again_as_soon_as_sql_is_back_when_it_ended_without(tmp_path):
+    issued = await run(create_key, KeyOrder(name="k", budget_nano_usd=USD))
+    ending = Accounts(pepper=django_settings.KEY_PEPPER, data_dir=tmp_path, lease_source=EndsWithoutSql())
+    await ending.open()
+    ending.configure(AccountsSettings(sql_timeout_s=10.0))
+    await one_call(ending, issued.token)
+    await until(lambda: run(UsageRecord.objects.exists))
+    await ending.aclose()
+    assert await run(lambda: BudgetPeriod.objects.get().reserved_nano_usd) > 0
+
+    await run(replay_orphans, tmp_path / "journal")
+
+    assert await run(lambda: BudgetPeriod.objects.get().reserved_nano_usd) == 0
+    assert await run(lambda: BudgetPeriod.objects.get().spent_nano_usd) == 100
+    assert list((tmp_path / "journal").iterdir()) == []
 
 
 def test_reports_group_the_same_calls_in_every_way():

@@ -22,6 +22,11 @@ class Breaker:
         self._next_probe_at = now + PROBE_EVERY_S
         return True
 
+    def trip(self, now: float) -> None:
+        """Opens it at once, where one failure says enough."""
+        self.open = True
+        self._next_probe_at = now + PROBE_EVERY_S
+
     def succeeded(self) -> bool:
         """True when this closes it."""
         was_open, self.open, self._failures = self.open, False, 0
@@ -34,6 +39,5 @@ class Breaker:
         self._failures += 1
         if self.open or self._failures < FAILURES_TO_OPEN or now - self._first_failure_at < FAILING_FOR_S:
             return False
-        self.open = True
-        self._next_probe_at = now + PROBE_EVERY_S
+        self.trip(now)
         return True

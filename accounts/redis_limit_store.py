@@ -32,6 +32,8 @@ RENEW_EVERY_S = 5.0
 NEVER, UNKNOWN = -1, -2
 
 Operation = list[Any]
+Sent = tuple[list[str], Operation, "asyncio.Future[list[int]] | None"]
+"""Keys, what to do with them, and who waits for the answer."""
 
 
 class RedisLimitStore:
@@ -44,7 +46,7 @@ class RedisLimitStore:
         self._redis: Redis = Redis.from_url(url, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0))
         self._sha = ""
         self._breaker = Breaker()
-        self._pending: list[tuple[list[str], Operation, asyncio.Future[list[int]] | None]] = []
+        self._pending: list[Sent] = []
         self._pump: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
@@ -55,10 +57,13 @@ class RedisLimitStore:
         return not self._breaker.open
 
     async def open(self) -> None:
-        """Never fails: a server that is down now is found when it comes."""
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        """Never fails: a server that is down now is said to be, and found when it comes."""
+        try:
             async with asyncio.timeout(max(self.timeout_s, 1.0)):
-                self._sha = await self._redis.script_load(self._script)
+                await self._send(self._trial())
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.trip(monotonic())
+            self._leave_alone(error)
         self._renewal = asyncio.create_task(self._renew(), name="accounts-limits-renew")
 
     async def aclose(self) -> None:
@@ -143,9 +148,7 @@ class RedisLimitStore:
                 if future is not None and not future.done():
                     future.set_result(answer)
 
-    async def _send(
-        self, batch: Sequence[tuple[list[str], Operation, "asyncio.Future[list[int]] | None"]]
-    ) -> list[list[int]]:
+    async def _send(self, batch: Sequence[Sent]) -> list[list[int]]:
         numbers: dict[str, int] = {}
         operations = []
         for keys, operation, _ in batch:
@@ -167,19 +170,27 @@ class RedisLimitStore:
     # ------------------------------------------------------------------------------------------------- outages
     def _failed(self, error: Exception) -> None:
         if self._breaker.failed(monotonic()):
-            log.error("shared limits are unreachable (%s): each worker counts its share", type(error).__name__)
-            for _, _, future in self._pending:
-                if future is not None and not future.done():
-                    future.set_exception(StoreUnavailable("the shared limits are unreachable"))
-            self._pending.clear()
-            self._probe = asyncio.create_task(self._probe_until_back(), name="accounts-limits-probe")
+            self._leave_alone(error)
+
+    def _leave_alone(self, error: Exception) -> None:
+        log.error("shared limits are unreachable (%s): each worker counts its share", type(error).__name__)
+        for _, _, future in self._pending:
+            if future is not None and not future.done():
+                future.set_exception(StoreUnavailable("the shared limits are unreachable"))
+        self._pending.clear()
+        self._probe = asyncio.create_task(self._probe_until_back(), name="accounts-limits-probe")
+
+    def _trial(self) -> list[Sent]:
+        """What a call does, and its end: a server may answer and let nobody write (a replica, full memory, an ACL)."""
+        key = [f"{self._prefix}trial"]
+        return [(key, [4, 0, "trial", RUNNING_LEASE_US], None), (key, [3, 0, "trial"], None)]
 
     async def _probe_until_back(self) -> None:
         while True:
             await asyncio.sleep(PROBE_EVERY_S)
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 async with asyncio.timeout(max(self.timeout_s, 0.2)):
-                    self._sha = await self._redis.script_load(self._script)
+                    await self._send(self._trial())
                 self._breaker.succeeded()
                 log.warning("shared limits are reachable again")
                 return
@@ -187,6 +198,9 @@ class RedisLimitStore:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
+            # So that a server that is gone is missed where no call has a limit, too.
+            for keys, operation, _ in self._trial():
+                self._enqueue(keys, operation, None)
             for call_id, places in list(self._running.items()):
                 for key in places:
                     self._enqueue([key], [4, 0, call_id, RUNNING_LEASE_US], None)

@@ -103,12 +103,12 @@ def private_postgres(directory: Path) -> Iterator[PrivateServer]:
 
 
 @contextlib.contextmanager
-def private_redis(directory: Path) -> Iterator[PrivateServer]:
+def private_redis(directory: Path, *options: str) -> Iterator[PrivateServer]:
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server program on this machine")
     port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory), *options]
     server = PrivateServer(command, f"redis://127.0.0.1:{port}/0", lambda: Redis(port=port).ping())
     yield from _running(server)
 

@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from accounts.limit_store import Hold, MemoryLimitStore, Refused, Taken
+from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable, Taken
 from accounts.records import LimitRule
 from accounts.redis_limit_store import SCRIPT, RedisLimitStore
+from tests.e2e.private_servers import private_redis
 
 START = 1_700_000_000_000_000
 ASK_THE_SERVER = "local time = redis.call('TIME')"
@@ -232,3 +234,58 @@ def test_limits_in_memory_are_divided_among_workers_from_then_on() -> None:
     memory.store.parts = 2
     assert isinstance(memory.store.take_now(rules, tokens=0, call_id="b"), Taken)
     assert isinstance(memory.store.take_now(rules, tokens=0, call_id="c"), Refused)
+
+
+REFUSALS = {
+    "a replica": ["--replicaof", "127.0.0.1 1"],
+    "full memory": ["--maxmemory", "1", "--maxmemory-policy", "noeviction"],
+    "no right to scripts": ["--user", "default", "on", "nopass", "~*", "&*", "+@all", "-evalsha"],
+}
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_server_that_answers_and_takes_no_writes_is_down_until_it_does(refusal, tmp_path, caplog):
+    with private_redis(tmp_path, *REFUSALS[refusal]) as server:
+        store = RedisLimitStore(server.url, prefix="test:", timeout_s=1.0)
+        await store.open()
+        try:
+            for _ in range(15):
+                assert not store.up
+                await asyncio.sleep(0.1)
+            with pytest.raises(StoreUnavailable):
+                await store.take([REQUESTS], tokens=1, call_id="a")
+            async with Redis.from_url(server.url) as redis:
+                await redis.execute_command("REPLICAOF", "NO", "ONE")
+                await redis.config_set("maxmemory", "0")
+                await redis.execute_command("ACL", "SETUSER", "default", "+evalsha")
+            await comes(lambda: store.up)
+            assert isinstance(await store.take([REQUESTS], tokens=1, call_id="b"), Taken)
+        finally:
+            await store.aclose()
+    said = [record.getMessage() for record in caplog.records if "shared limits" in record.getMessage()]
+    assert [line.split(" (")[0] for line in said] == [
+        "shared limits are unreachable",
+        "shared limits are reachable again",
+    ]
+
+
+@pytest.mark.redis
+async def test_a_server_that_goes_is_missed_although_no_call_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("accounts.redis_limit_store.RENEW_EVERY_S", 0.2)
+    with private_redis(tmp_path) as server:
+        store = RedisLimitStore(server.url, prefix="test:", timeout_s=1.0)
+        await store.open()
+        try:
+            assert store.up
+            server.kill()
+            await comes(lambda: not store.up)
+        finally:
+            await store.aclose()
+            server.start()
+
+
+async def comes(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from monitoring.passive import Recent
 from monitoring.probes import Target
 from providers.adapters import REGISTRY
+from providers.conformance import chats
 from providers.loading import UNREADABLE, provider_spec, usable_deployments
 from providers.models import Credential, Deployment, Provider
 from providers.secrets import UndecipherableSecret
@@ -96,10 +97,11 @@ def _spec(row: Provider, credentials: tuple[CredentialSpec, ...]) -> ProviderSpe
 
 
 def _cheapest(rows: Iterable[Deployment], provider: ProviderSpec) -> DeploymentSpec | None:
-    """Only models with both prices known: what is unpriced cannot be held to a cap."""
+    """Only models with both prices known: what is unpriced cannot be held to a cap. Only those that chat:
+    what embeds is cheaper, but refuses the probe, which proves nothing or makes its provider look unhealthy."""
     priced = [
         spec
         for spec in usable_deployments(rows, provider)
-        if spec.prices.input is not None and spec.prices.output is not None and "embeddings" not in spec.capabilities
+        if spec.prices.input is not None and spec.prices.output is not None and chats(spec)
     ]
     return min(priced, key=lambda spec: (spec.prices.output or 0, spec.id), default=None)

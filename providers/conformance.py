@@ -163,7 +163,7 @@ class Conformance:
     def _choose(self) -> DeploymentSpec | None:
         """The deployment to test with: the one asked for, or the first that chats; made up when none is configured."""
         for deployment in self._deployments:
-            if self._model in ("", deployment.model, deployment.upstream_model) and _chats(deployment):
+            if self._model in ("", deployment.model, deployment.upstream_model) and chats(deployment):
                 self._model = deployment.model
                 return deployment
         listed = next((info.id for info in self._models if not is_special(info.id)), "")
@@ -385,7 +385,8 @@ class Conformance:
         return "The chat before it did not pass." if chat is not None and chat.outcome != "passed" else "Not tried."
 
 
-def _chats(deployment: DeploymentSpec) -> bool:
+def chats(deployment: DeploymentSpec) -> bool:
+    """As far as is known."""
     only_embeds = deployment.capabilities == frozenset({"embeddings"})
     return not only_embeds and not is_special(deployment.upstream_model)
 

@@ -286,6 +286,16 @@ def test_paid_probes_stop_at_the_cap_of_the_day(upstream):
     assert (spend.probes, spend.nano_usd) == (2, 96_000)
 
 
+@pytest.mark.parametrize("capabilities", [["embeddings"], []])
+def test_a_paid_probe_chats_with_a_model_that_chats_though_embeddings_are_cheaper(upstream, capabilities):
+    row = provider("paid", upstream.url)
+    for model, price, can in (("text-embedding-3-small", 0, capabilities), ("gpt-4", 1_000_000_000, [])):
+        prices = {"input_nano_usd_per_mtok": price, "output_nano_usd_per_mtok": price}
+        Deployment.objects.create(provider=row, model=model, capabilities=can, **prices)
+    (known,) = load_targets(traffic={}, paid=True)
+    assert known.target.cheapest.model == "gpt-4"
+
+
 def test_the_command_prints_results_and_fails_when_somebody_is_unhealthy(upstream, capsys):
     provider("alive", upstream.url)
     call_command("check_providers", "--json")

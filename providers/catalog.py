@@ -46,6 +46,12 @@ def is_listed(kind: str, base_url: str, default_base_url: str | None) -> bool:
     return kind == "azure" or (default_base_url is not None and _host(base_url) == _host(default_base_url))
 
 
+def known_capabilities(model: str) -> list[str]:
+    """Of a model that is adopted from a list: nothing, unless its name says that it only embeds. Nobody says more: neither
+    the lists of models nor the catalogue of prices tell embeddings from chats."""
+    return ["embeddings"] if "embed" in model.lower() else []
+
+
 def model_facts(kind: str, models: Iterable[str]) -> dict[str, ModelFacts]:
     """Every one of `models`, `UNKNOWN` where the catalogue does not have it. Blocks for a second or two."""
     asked = list(dict.fromkeys(models))

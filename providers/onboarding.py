@@ -14,7 +14,7 @@ from django.utils import timezone
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
 from providers.bounds import is_model_name
-from providers.catalog import UNKNOWN, ModelFacts, is_listed, model_facts
+from providers.catalog import UNKNOWN, ModelFacts, is_listed, known_capabilities, model_facts
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
 from providers.errors import UpstreamError
 from providers.http1 import Http1Transport
@@ -143,7 +143,7 @@ def _adopt(row: Provider, info: ModelInfo, facts: ModelFacts) -> Deployment:
         output_nano_usd_per_mtok=facts.output,
         cached_input_nano_usd_per_mtok=facts.cached_input,
         cache_write_nano_usd_per_mtok=facts.cache_write,
-        capabilities=["embeddings"] if "embed" in info.id.lower() else [],
+        capabilities=known_capabilities(info.id),
         source=Source.ADMIN,
     )
 

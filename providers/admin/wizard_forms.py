@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
 from providers.admin.form_fields import HeadersField, SecretField, UsdField, WordsField, usd_text
+from providers.catalog import known_capabilities
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
 from providers.validation import checked_object
@@ -177,6 +178,7 @@ class ModelsForm(forms.Form):
             max_output_tokens=model.max_output_tokens if model else None,
             input_nano_usd_per_mtok=self._nano(name, "in"),
             output_nano_usd_per_mtok=self._nano(name, "out"),
+            capabilities=known_capabilities(name),
         )
         try:
             row.full_clean()

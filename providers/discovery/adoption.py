@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from providers.catalog import known_capabilities
 from providers.discovery import model_lists
 from providers.discovery.found import AddressRules, Findings, Found
 from providers.discovery.reconcile import Decision, Known, Plan, Rules, difference, reconcile
@@ -142,7 +143,7 @@ def _adopt_models(provider: Provider, models: list[str]) -> None:
     known = {deployment.model: deployment for deployment in provider.deployments.all()}
     for model in models:
         if model not in known:
-            Deployment.objects.create(provider=provider, model=model, source=DISCOVERY)
+            _new_deployment(provider, model, source=DISCOVERY).save()
     own_list = set(
         Discovered.objects.filter(Q(source=model_lists.source_of(provider.name)), state="approved").values_list(
             "external_id", flat=True
@@ -172,7 +173,12 @@ def _adopt_model(row: Discovered, document: Mapping[str, Any]) -> None:
         "enabled": True,
         "source": DISCOVERY,
     }
-    _save_if_different(deployment or Deployment(provider=provider, model=document["model"]), wanted)
+    _save_if_different(deployment or _new_deployment(provider, document["model"]), wanted)
+
+
+def _new_deployment(provider: Provider, model: str, **fields: Any) -> Deployment:
+    """What it can do is only guessed from its name, so it is set once: whoever corrects it is right."""
+    return Deployment(provider=provider, model=model, capabilities=known_capabilities(model), **fields)
 
 
 def _switch(row: Discovered, *, enabled: bool) -> None:

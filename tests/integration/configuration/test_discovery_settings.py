@@ -235,6 +235,28 @@ def test_a_providers_own_list_proposes_its_models(load: Load, settings):
     assert set(Deployment.objects.values_list("model", flat=True)) == {"old", "new"}
 
 
+def test_models_that_only_embed_are_known_as_such_until_somebody_says_otherwise(
+    load: Load, settings, registry: tuple[Source, str]
+):
+    settings.PROVIDER_SECRET = {"K": "sk-x"}.get
+    source, url = registry
+    source.answers["/"] = [entry("eu", models=["gpt-4o", "text-embedding-3-small"])]
+    source.answers["/v1/models"] = {"data": [{"id": "own"}, {"id": "own-embed"}]}
+    load(
+        f"providers: [{{name: p, base_url: '{url}/v1', api_key_env: K, models: [own]}}]\n"
+        f"discovery: {{registry: '{url}', model_lists: true, auto_approve: true}}"
+    )
+    discover()
+    found = dict(Deployment.objects.values_list("model", "capabilities"))
+    assert found == {"own": [], "gpt-4o": [], "text-embedding-3-small": ["embeddings"], "own-embed": ["embeddings"]}
+
+    Deployment.objects.filter(model="own-embed").update(capabilities=["embeddings", "chat"])
+    source.answers["/v1/models"] = {"data": [{"id": "own"}, {"id": "own-embed", "context_length": 512}]}
+    discover(approve_all=True)
+    row = Deployment.objects.get(model="own-embed")
+    assert (row.context_window, row.capabilities) == (512, ["embeddings", "chat"])
+
+
 def test_the_command_fails_when_a_source_cannot_be_reached(load: Load):
     load("provider_registry_url: 'http://127.0.0.1:9/'")
     with pytest.raises(CommandError, match="Not reached: registry"):

@@ -195,6 +195,14 @@ def test_the_wizard_leads_from_kind_to_live_models(admin_client: Client, demo_ur
     )
 
 
+def test_the_wizard_notes_which_models_only_embed(admin_client: Client) -> None:
+    provider = add_provider("several", enabled=False)
+    models = reverse("admin:providers_provider_wizard_models", args=[provider.pk])
+    assert admin_client.post(models, {"typed": "demo-small, text-Embedding-3"}).status_code == 302
+    found = dict(provider.deployments.values_list("model", "capabilities"))
+    assert found == {"demo-small": [], "text-Embedding-3": ["embeddings"]}
+
+
 def test_the_wizard_tries_real_calls_when_asked(admin_client: Client, demo_url: str) -> None:
     provider = add_provider("tried", base_url=f"{demo_url}/v1")
     Deployment.objects.create(

@@ -12,6 +12,8 @@ import orjson
 from providers.adapters import openrouter
 from providers.adapters.base import ClientStream, Delivered, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer, operation_path
+from providers.dialects.call_repair import CallRepair
+from providers.dialects.openai_chat import keep_first_call, wants_one_call
 from providers.dialects.relay import RelayStream
 from providers.errors import Unsupported
 from providers.specs import DeploymentSpec
@@ -92,6 +94,39 @@ def _text_of_completion(answer: JsonObject) -> bool:
     return is_changed
 
 
+def _with_one_call(body: bytes) -> bytes:
+    answer = load_answer(body)
+    choices = answer.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if isinstance(message, dict):
+            keep_first_call(message)
+    return orjson.dumps(answer)
+
+
+class _OneCall:
+    """One per stream (of one choice): `parallel_tool_calls: false`, of which Blackbox knows nothing."""
+
+    def __init__(self) -> None:
+        self._numbered = CallRepair()
+
+    def __call__(self, chunk: JsonObject) -> bool:
+        is_changed = repair_answer(chunk)
+        for choice in chunk["choices"]:
+            delta = choice.get("delta") if isinstance(choice, dict) else None
+            if isinstance(delta, dict) and isinstance(delta.get("tool_calls"), list):
+                self._keep_first(delta)
+                is_changed = True
+        return is_changed
+
+    def _keep_first(self, delta: JsonObject) -> None:
+        calls = delta.pop("tool_calls")
+        self._numbered.mend(calls)
+        kept = [call for call in calls if isinstance(call, dict) and call["index"] == 0]
+        if kept:
+            delta["tool_calls"] = kept
+
+
 class BlackboxAdapter(OpenAICompatibleAdapter):
     kind = "blackbox"
     label = "BLACKBOX AI"
@@ -143,21 +178,21 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
             answer = load_answer(body)
             _text_of_completion(answer)
             body = orjson.dumps(answer)
+        elif wants_one_call(request.body):
+            body = _with_one_call(body)
         return super().read_answer(request, deployment, headers, body)
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        is_chat = request.operation is Operation.CHAT
-        return RelayStream(request, repair=repair_answer if is_chat else _text_of_completion)
+        if request.operation is not Operation.CHAT:
+            return RelayStream(request, repair=_text_of_completion)
+        return RelayStream(request, repair=_OneCall() if wants_one_call(request.body) else repair_answer)
 
 
 def _refuse(body: JsonObject, provider: str) -> None:
     """Fields of which only some values are impossible; the possible ones say what Blackbox does anyway."""
     if body.pop("n", None) not in (None, 1):
         raise Unsupported(field="n", provider=provider, why="it makes one answer per request")
-    if body.pop("parallel_tool_calls", None) is False and body.get("tools"):
-        raise Unsupported(
-            field="parallel_tool_calls", provider=provider, why="it cannot be limited to one call at a time"
-        )
+    body.pop("parallel_tool_calls", None)
     wanted = body.get("response_format")
     if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
         raise Unsupported(field="response_format", provider=provider, why="it takes json_object, but no schema")

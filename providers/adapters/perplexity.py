@@ -36,6 +36,7 @@ class PerplexityAgent(TranslatingAdapter):
     label = "Perplexity"
     operations = frozenset(Operation)
     models_path = "/v1/models"
+    obeys_one_call = False
     quirks = Quirks(
         refused=frozenset({"logprobs", "top_logprobs"}),
         dropped=frozenset({"user", "parallel_tool_calls", "include", "text"}),

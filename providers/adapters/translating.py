@@ -51,6 +51,9 @@ class TranslatingAdapter(Adapter):
     models_path: ClassVar[str | None] = None
     """From the root of the host."""
 
+    obeys_one_call: ClassVar[bool] = True
+    """False where `parallel_tool_calls: false` cannot be said, so that further calls are left out of the answer."""
+
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
     @abc.abstractmethod
@@ -114,7 +117,7 @@ class TranslatingAdapter(Adapter):
             vectors = self.decode_embeddings(answer, deployment)
             return Delivered(body=orjson.dumps(embeddings.encode_answer(vectors, request.body)), usage=vectors.usage)
         chat = self.decode(answer, request, deployment)
-        encode, _ = _written_as(request)
+        encode, _ = self._written_as(request)
         encoded = encode(chat, created=request.received_at_s, model=deployment.upstream_model)
         return Delivered(
             body=orjson.dumps(encoded),
@@ -124,7 +127,7 @@ class TranslatingAdapter(Adapter):
         )
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        _, frames = _written_as(request)
+        _, frames = self._written_as(request)
         return TranslatedStream(
             decoder=self.stream_decoder(request, deployment),
             encoder=frames(
@@ -149,6 +152,16 @@ class TranslatingAdapter(Adapter):
             return text_completions.decode_as_chat(request.body, provider=provider.name)
         return openai_chat.decode_request(request.body)
 
+    def _written_as(self, request: ClientRequest) -> _Encoders:
+        """In the form that the client asked in."""
+        if request.operation is not Operation.CHAT:
+            return text_completions.encode_answer, text_completions.StreamEncoder
+        if openai_chat.speaks_of_functions(request.body):
+            return openai_chat.encode_old_answer, openai_chat.OldStreamEncoder
+        if not self.obeys_one_call and openai_chat.wants_one_call(request.body):
+            return openai_chat.encode_one_call, openai_chat.OneCallEncoder
+        return openai_chat.encode_answer, openai_chat.StreamEncoder
+
 
 def _refuse_what_others_keep(call: ChatCall, provider: str) -> None:
     """Azure's search in the client's own documents, and recordings that OpenAI made and keeps: left out like other unknown
@@ -157,15 +170,6 @@ def _refuse_what_others_keep(call: ChatCall, provider: str) -> None:
         raise Unsupported(field="data_sources", provider=provider, why="it is Azure's alone")
     if any(message.extra.get("audio") for message in call.messages):
         raise Unsupported(field="messages", provider=provider, why="a recording that another provider keeps")
-
-
-def _written_as(request: ClientRequest) -> _Encoders:
-    """In the form that the client asked in."""
-    if request.operation is not Operation.CHAT:
-        return text_completions.encode_answer, text_completions.StreamEncoder
-    if openai_chat.speaks_of_functions(request.body):
-        return openai_chat.encode_old_answer, openai_chat.OldStreamEncoder
-    return openai_chat.encode_answer, openai_chat.StreamEncoder
 
 
 def configured_path(provider: ProviderSpec, operation: Operation) -> str | None:

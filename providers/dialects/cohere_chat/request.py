@@ -48,7 +48,6 @@ def _refuse(call: ChatCall, provider: str) -> None:
         "top_logprobs": bool(call.top_logprobs),
         # Stream events carry log-probabilities of whole text chunks, which no client could line up with tokens.
         "logprobs": bool(call.logprobs and call.stream),
-        "parallel_tool_calls": call.parallel_tool_calls is False and bool(call.tools),
         "modalities": call.extra.get("modalities") not in (None, [], ["text"]),
         "web_search_options": call.extra.get("web_search_options") is not None,
         "moderation": call.extra.get("moderation") is not None,
@@ -64,7 +63,6 @@ def _refuse(call: ChatCall, provider: str) -> None:
 _WHY = {
     "n": "it makes one answer per request",
     "logprobs": "not while streaming",
-    "parallel_tool_calls": "it cannot be limited to one call at a time",
     "presence_penalty": "it must be between 0 and 1",
     "frequency_penalty": "it must be between 0 and 1",
     "stop": "at most 5 stop sequences",

@@ -1,10 +1,6 @@
-"""The interface before tools: who asks with `functions` reads `function_call`, of which an answer holds one. Pure.
+"""The interface before tools: who asks with `functions` reads `function_call`, of which an answer holds one. Pure."""
 
-A model that calls several functions at once is told the result of the first, and calls the next one then.
-"""
-
-from providers.dialects.openai_chat.answer import encode_answer
-from providers.dialects.openai_chat.stream import StreamEncoder
+from providers.dialects.openai_chat.one_call import OneCallEncoder, encode_one_call
 from providers.types import ChatAnswer, JsonObject
 
 
@@ -14,7 +10,7 @@ def speaks_of_functions(body: JsonObject) -> bool:
 
 
 def encode_old_answer(answer: ChatAnswer, *, created: int, model: str) -> JsonObject:
-    encoded = encode_answer(answer, created=created, model=model)
+    encoded = encode_one_call(answer, created=created, model=model)
     for choice in encoded["choices"]:
         calls = choice["message"].pop("tool_calls", None)
         if calls:
@@ -23,12 +19,10 @@ def encode_old_answer(answer: ChatAnswer, *, created: int, model: str) -> JsonOb
     return encoded
 
 
-class OldStreamEncoder(StreamEncoder):
+class OldStreamEncoder(OneCallEncoder):
     def _chunk(self, delta: JsonObject, choice: int, reason: str | None = None) -> bytes:
         calls = delta.get("tool_calls")
-        if calls:
-            if calls[0]["index"] > 0:
-                return b""
+        if calls and calls[0]["index"] == 0:
             delta = {"function_call": calls[0].get("function")}
         return super()._chunk(delta, choice, _old_reason(reason))
 

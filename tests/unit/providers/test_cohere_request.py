@@ -101,7 +101,6 @@ def test_maps_each_parameter(fields: JsonObject, expected: JsonObject) -> None:
         ({"logit_bias": {"50256": -100}}, "logit_bias"),
         ({"logprobs": True, "top_logprobs": 2}, "top_logprobs"),
         ({"logprobs": True, "stream": True}, "logprobs"),
-        ({"parallel_tool_calls": False, "tools": (WEATHER,)}, "parallel_tool_calls"),
         ({"presence_penalty": -0.1}, "presence_penalty"),
         ({"frequency_penalty": -2}, "frequency_penalty"),
         ({"stop": ("a", "b", "c", "d", "e", "f")}, "stop"),

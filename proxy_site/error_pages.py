@@ -4,12 +4,16 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
 
+from providers.types import Operation
+
 _ERRORS = {
     400: ("invalid_request_error", "bad_request", "The server could not make sense of this request."),
     403: ("permission_denied", "permission_denied", "This is not allowed."),
     404: ("invalid_request_error", "not_found", "There is nothing at this address."),
     500: ("server_error", "internal_error", "The server met an error of its own; its log says more."),
 }
+_NEEDS_VERSION = tuple(f"/{name}" for name in (*Operation, "models"))
+_WITHOUT_VERSION = "There is nothing at this address: the API is under /v1, so a client's base_url ends with /v1."
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -36,6 +40,8 @@ def _answer(request: HttpRequest, status: int, *, template: str = "") -> HttpRes
     """Browsers name text/html in Accept; curl and the SDKs do not."""
     if "text/html" not in request.headers.get("accept", ""):
         kind, code, message = _ERRORS[status]
+        if status == 404 and request.path.endswith(_NEEDS_VERSION):
+            message = _WITHOUT_VERSION
         return JsonResponse({"error": {"message": message, "type": kind, "param": None, "code": code}}, status=status)
     # Without the request a 500's page needs neither session nor database, one of which may be what failed.
     try:

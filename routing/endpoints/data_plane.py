@@ -30,6 +30,8 @@ from routing.gateway import Gateway
 logger = logging.getLogger("llm_proxy.routing.endpoints")
 
 COMPLETIONS_SCOPE = "completions"
+SERVED = f"under /v1 are {', '.join(OPERATIONS)} and models"
+"""For clients that begin with another part of OpenAI's API (its Responses, mostly) unless they are told."""
 
 
 class DataPlane:
@@ -99,7 +101,7 @@ class DataPlane:
         if head.endpoint.startswith("models/"):
             _require(head.method, "GET")
             return await exchange.reply_json(200, one_model(table, principal, unquote(head.endpoint[7:])))
-        raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}.")
+        raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.")
 
     def _report(self, exchange: HttpExchange, error: ClientFacing) -> None:
         path = exchange.head.endpoint

@@ -203,6 +203,15 @@ def test_people_get_a_page_and_programs_the_error_object(client: Client, status:
     assert answer.json()["error"]["code"] == "not_found"
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/chat/completions", "/models", "/openai/embeddings"])
+def test_a_client_whose_address_lacks_the_version_is_told_so(client: Client, path: str) -> None:
+    answer = client.post(path, {}, content_type="application/json")
+    assert answer.status_code == 404
+    assert "base_url ends with /v1" in answer.json()["error"]["message"]
+    assert "base_url" not in client.post("/elsewhere").json()["error"]["message"]
+
+
 def test_the_page_of_a_500_needs_no_database_and_no_request(rf: object) -> None:
     from proxy_site.error_pages import server_error
 

@@ -93,7 +93,8 @@ def _typed(schema: Mapping[str, Any], name: str, root: JsonObject, depth: int) -
 
 def _object(schema: Mapping[str, Any], root: JsonObject, depth: int) -> JsonObject:
     properties = schema.get("properties") or {}
-    wanted = schema.get("required") or []
+    # A whole answer of nothing would tell a person less than one that fills in what may be left out.
+    wanted = schema.get("required") or (properties if depth == 0 else ())
     return {key: _sample(properties.get(key, {"type": "string"}), key, root, depth + 1) for key in wanted}
 
 

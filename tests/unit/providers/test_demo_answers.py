@@ -90,6 +90,13 @@ def test_makes_up_a_value_that_satisfies_the_schema(schema, value):
     assert schemas.sample(schema) == value
 
 
+def test_where_nothing_is_required_the_whole_answer_is_still_not_empty():
+    inner = {"type": "object", "properties": {"name": {"type": "string"}, "again": {"$ref": "#"}}, "required": ["name"]}
+    tasks = {"type": "object", "properties": {"tasks": {"type": "array", "items": inner}}, "required": []}
+    assert schemas.sample(tasks) == {"tasks": [{"name": "Demo"}]}
+    assert schemas.sample({"type": "object", "properties": {"next": {"$ref": "#"}}}) == {"next": {}}
+
+
 def test_a_schema_that_refers_to_itself_comes_to_an_end():
     node = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
     assert json.dumps(schemas.sample(node)).count("next") < 20

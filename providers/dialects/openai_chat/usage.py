@@ -13,21 +13,24 @@ _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 def read_usage(raw: Any) -> Usage | None:
     """None when `raw` is no usage object.
 
-    Some servers leave reasoning tokens out of `completion_tokens` while the total includes them, and cached tokens out
-    of `prompt_tokens` (xAI); details may be null or the string "None" (Blackbox), counts may be floats (Cohere).
+    Some servers leave reasoning tokens out of `completion_tokens` while the total includes them (xAI; Gemini does not
+    even say how many), and cached tokens out of `prompt_tokens` (xAI); details may be null or the string "None"
+    (Blackbox), counts may be floats (Cohere).
     """
     if not isinstance(raw, dict) or not raw:
         return None
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
-    if raw.keys() == _PLAIN:
+    if raw.keys() == _PLAIN and raw["total_tokens"] == prompt + completion:
         return Usage(prompt, completion)
     input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
-    cached = _count(input_details, "cached_tokens")
+    cached = _cached(raw, input_details)
     reasoning = _count(output_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")
-    if reasoning and _count(raw, "total_tokens") == prompt + completion + reasoning:
-        completion += reasoning
-    if cached > prompt:
-        prompt += cached
+    beside = cached if cached > prompt else 0
+    unsaid = _count(raw, "total_tokens") - prompt - completion
+    if unsaid > 0 and (unsaid == reasoning or (prompt and not reasoning and not beside)):
+        completion += unsaid
+        reasoning = unsaid
+    prompt += beside
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
@@ -76,6 +79,11 @@ def _count(source: JsonObject, key: str) -> int:
     if isinstance(value, float) and math.isfinite(value):
         return max(round(value), 0)
     return 0
+
+
+def _cached(raw: JsonObject, details: JsonObject) -> int:
+    """OpenAI's place, DeepSeek's and Moonshot's."""
+    return _count(details, "cached_tokens") or _count(raw, "prompt_cache_hit_tokens") or _count(raw, "cached_tokens")
 
 
 def _object(source: JsonObject, key: str) -> JsonObject:

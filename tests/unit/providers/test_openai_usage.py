@@ -1,0 +1,46 @@
+"""Usage objects as the servers that speak OpenAI's dialect send them."""
+
+from typing import Any
+
+import pytest
+
+from providers.dialects.openai_chat.usage import read_usage
+from providers.types import Usage
+
+
+def test_deepseeks_and_moonshots_cached_tokens_are_cached() -> None:
+    deepseek = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
+    deepseek |= {"prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20}
+    moonshot = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "cached_tokens": 80}
+    assert read_usage(deepseek) == read_usage(moonshot) == Usage(100, 5, cached_tokens=80)
+
+
+def test_cached_tokens_said_twice_count_once() -> None:
+    both = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_cache_hit_tokens": 80}
+    assert read_usage({**both, "prompt_tokens_details": {"cached_tokens": 64}}) == Usage(100, 5, cached_tokens=64)
+
+
+@pytest.mark.parametrize("more", [{}, {"completion_tokens_details": None}, {"prompt_tokens_details": {}}])
+def test_thinking_that_only_the_total_holds_is_output(more: dict[str, Any]) -> None:
+    """Gemini's OpenAI-compatible address, which bills it so."""
+    raw = {"prompt_tokens": 20, "completion_tokens": 424, "total_tokens": 1016, **more}
+    assert read_usage(raw) == Usage(20, 996, reasoning_tokens=572)
+
+
+@pytest.mark.parametrize(
+    ("raw", "usage"),
+    [
+        ({"prompt_tokens": 20, "completion_tokens": 4, "total_tokens": 20}, Usage(20, 4)),
+        ({"prompt_tokens": 20, "total_tokens": 20}, Usage(20, 0)),
+        ({"completion_tokens": 4, "total_tokens": 104}, Usage(0, 4)),
+        (
+            {
+                "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115,
+                "prompt_tokens_details": {"cached_tokens": 100},
+            },
+            Usage(110, 5, cached_tokens=100),
+        ),
+    ],
+)  # fmt: skip
+def test_a_total_that_says_something_else_is_no_thinking(raw: dict[str, Any], usage: Usage) -> None:
+    assert read_usage(raw) == usage

@@ -1,7 +1,7 @@
 """Recognises "the conversation does not fit" in what any provider says about a refused call. Pure.
 
 Structured fields come first; the phrases are those of OpenAI, Azure, Anthropic, xAI, Cohere, OpenRouter, llama.cpp,
-vLLM, Mistral and Gemini. What looks alike but is something else (an output limit, a string field that is too long, a
+vLLM, TGI, Mistral and Gemini. What looks alike but is something else (an output limit, a string field that is too long, a
 token rate, an embedding input) never counts.
 """
 
@@ -24,6 +24,8 @@ _PHRASES = (
     "input tokens exceed the configured limit",
     "requested token count exceeds the model's maximum context length",
     "is longer than the model's context length",
+    "is longer than the maximum model length of",
+    "`inputs` must have less than",
     "exceeds the maximum number of tokens allowed",
     "exceeds the available context size",
     "input is too long",
@@ -50,6 +52,8 @@ _LIMITS = (
     re.compile(r"prompt cannot exceed (\d[\d,]*)"),
     re.compile(r"maximum number of tokens allowed \((\d[\d,]*)\)"),
     re.compile(r"available context size \((\d[\d,]*)"),
+    re.compile(r"maximum model length of (\d[\d,]*)"),
+    re.compile(r"`inputs` must have less than (\d[\d,]*)"),
 )
 _REQUESTED = (
     re.compile(r"request contains (\d[\d,]*)"),
@@ -58,6 +62,10 @@ _REQUESTED = (
     re.compile(r"current length is (\d[\d,]*)"),
     re.compile(r"received (\d[\d,]*)"),
     re.compile(r"input token count \((\d[\d,]*)\)"),
+    re.compile(r"your request has (\d[\d,]*) input tokens"),
+    re.compile(r"prompt(?: \(length | length of )(\d[\d,]*)"),
+    re.compile(r"request \((\d[\d,]*) tokens\)"),
+    re.compile(r"given: (\d[\d,]*)"),
 )
 _EXCESS = re.compile(r"limit exceeded by (\d[\d,]*) tokens")
 

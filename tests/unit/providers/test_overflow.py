@@ -38,6 +38,21 @@ TEXTS = [
     ("Input is too long for requested model.", None, None),
     ("current length is 5000 while limit is 4096", 4096, 5000),
     ("The maximum input length is 4096 tokens", 4096, None),
+    (
+        "The decoder prompt (length 21535) is longer than the maximum model length of 16384. Make sure that `max_model_len` "
+        "is no smaller than the number of text tokens.",
+        16384,
+        21535,
+    ),
+    ("Prompt length of 5016 is longer than the maximum model length of 4096.", 4096, 5016),
+    (
+        "This model's maximum context length is 8192 tokens. However, your request has 9000 input tokens. Please reduce the "
+        "length of the input messages.",
+        8192,
+        9000,
+    ),
+    ("request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it", 4096, 5000),
+    ("Input validation error: `inputs` must have less than 4096 tokens. Given: 5000", 4096, 5000),
 ]
 
 

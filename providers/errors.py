@@ -14,7 +14,8 @@ UpstreamError
 ├── ContextOverflow      the conversation does not fit                               → condense, larger model
 ├── ContentFiltered      refused by a moderation layer                               → to the client
 └── ClientFault          400, 413, 422: the request itself is wrong                  → to the client
-    └── Unsupported      the provider cannot do what a field asks                    → another capable candidate
+    ├── Unsupported      the provider cannot do what a field asks                    → another capable candidate
+    └── TooLargeForRate  more tokens at once than a limit per minute lets through    → next
 """
 
 from typing import ClassVar
@@ -198,3 +199,10 @@ class Unsupported(ClientFault):
     def __init__(self, *, field: str, provider: str, why: str = "") -> None:
         text = f"Provider '{provider}' does not support '{field}'" + (f": {why}." if why else ".")
         super().__init__(text, code="unsupported_parameter", param=field)
+
+
+class TooLargeForRate(ClientFault):
+    """Waiting does not help, and the credential serves smaller requests; another candidate may have a wider limit."""
+
+    fails_over = True
+    reason = "too_large_for_rate"

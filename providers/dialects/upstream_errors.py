@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from providers import errors
+from providers.dialects.google_errors import reason_in, wait_s_in
 from providers.dialects.overflow import find_overflow
 from providers.dialects.redaction import redact
 from providers.dialects.retry_after import retry_after_s
@@ -82,6 +83,7 @@ _QUOTA_SENTENCE = re.compile(
     r"|billing hard limit has been reached|you are out of credits)(?=$|[.,;!])",
     re.IGNORECASE,
 )
+_TOO_LARGE_SENTENCE = re.compile(r"request too large for \S+ ", re.IGNORECASE)
 _FILTER_CODES = frozenset(
     {
         "content_filter",
@@ -126,6 +128,8 @@ class ErrorFacts:
     error_type: str | None = None
     structured: bool = False
     moderated: bool = False
+    wait_s: float | None = None
+    """What the body says of when to come back."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -173,7 +177,7 @@ def facts_of_object(status: int, headers: Mapping[str, str], value: JsonObject) 
     code = _text(details.get("error_code")) or _text(source.get("code"))
     kind = _text(source.get("type")) if source is nested or value.get("type") != "error" else None
     message = _message(value, nested, source, metadata)
-    error_type = _text(metadata.get("error_type")) or _reason(source.get("details"))
+    error_type = _text(metadata.get("error_type")) or reason_in(source.get("details"))
     if status == 200:
         status = _implied_status(code, kind, error_type)
     return ErrorFacts(
@@ -185,6 +189,7 @@ def facts_of_object(status: int, headers: Mapping[str, str], value: JsonObject) 
         error_type=error_type,
         structured=True,
         moderated="flagged_input" in metadata or "reasons" in metadata,
+        wait_s=wait_s_in(source.get("details")),
         headers=headers,
     )
 
@@ -195,7 +200,7 @@ def classify(facts: ErrorFacts) -> UpstreamError:
 
 
 def _by_words(facts: ErrorFacts) -> UpstreamError | None:
-    found = (judge(facts) for judge in (_overflow, _quota, _moderation, _key, _refused_model))
+    found = (judge(facts) for judge in (_overflow, _too_large_for_rate, _quota, _moderation, _key, _refused_model))
     return next((error for error in found if error is not None), None)
 
 
@@ -213,8 +218,19 @@ def _overflow(facts: ErrorFacts) -> UpstreamError | None:
     )
 
 
+def _too_large_for_rate(facts: ErrorFacts) -> UpstreamError | None:
+    """Groq answers 413 to it and OpenAI 429."""
+    if "rate_limit_exceeded" not in facts.words:
+        return None
+    if facts.status != 413 and not (facts.status == 429 and facts.begins(_TOO_LARGE_SENTENCE)):
+        return None
+    return errors.TooLargeForRate(facts.message, status=413, upstream_status=facts.status, code="request_too_large")
+
+
 def _quota(facts: ErrorFacts) -> UpstreamError | None:
-    said = facts.says(_QUOTA_TEXTS) if facts.status == 429 else _may_be_ours(facts, _QUOTA_SENTENCE)
+    """Gemini calls a limit per minute a quota, too, but says when it is over."""
+    limited = facts.status == 429 and facts.wait_s is None and facts.says(_QUOTA_TEXTS)
+    said = limited or _may_be_ours(facts, _QUOTA_SENTENCE)
     return quota_exhausted(facts) if said or facts.words & _QUOTA_CODES else None
 
 
@@ -253,10 +269,10 @@ def _by_status(facts: ErrorFacts) -> UpstreamError:
     if status == 401 or (status == 403 and facts.param is None):
         return _credential_rejected(facts)
     if status == 429:
-        return errors.RateLimited(
-            facts.message, upstream_status=status, retry_after_s=retry_after_s(facts.headers, facts.message)
-        )
-    if status in (503, 529):
+        wait_s = retry_after_s(facts.headers, facts.message)
+        wait_s = facts.wait_s if wait_s is None else wait_s
+        return errors.RateLimited(facts.message, upstream_status=status, retry_after_s=wait_s)
+    if status in (503, 529) or (status == 498 and "capacity_exceeded" in facts.words):
         return errors.Overloaded(facts.message, upstream_status=status, retry_after_s=retry_after_s(facts.headers))
     if status == 498:
         return errors.ContentFiltered(facts.message, upstream_status=status)
@@ -348,12 +364,6 @@ def _message(value: JsonObject, nested: Any, source: JsonObject, metadata: JsonO
     if raw and (not message or message.lower() in ("provider returned error", "provider error")):
         message = f"{message}: {raw}" if message else raw
     return message or ""
-
-
-def _reason(details: Any) -> str | None:
-    """Google's: `"details": [{"@type": "…ErrorInfo", "reason": "API_KEY_INVALID"}]`."""
-    entries = details if isinstance(details, list) else []
-    return next(filter(None, (_text(_object(entry).get("reason")) for entry in entries)), None)
 
 
 def _plain_message(status: int, body: bytes) -> str:

@@ -18,6 +18,7 @@ from providers.errors import (
     QuotaExhausted,
     RateLimited,
     ServerFailed,
+    TooLargeForRate,
     UpstreamError,
 )
 
@@ -125,6 +126,29 @@ def openai(message: str = "no", **fields: Any) -> dict[str, Any]:
             400,
         ),
         (498, {"message": "blocked"}, ContentFiltered, 400),
+        (498, openai("Flex tier capacity exceeded", type="flex", code="capacity_exceeded"), Overloaded, 503),
+        (
+            413,
+            openai(
+                "Request too large for model `m` in organization `o` service tier `on_demand` on tokens per minute (TPM): "
+                "Limit 12000, Requested 14137, please reduce your message size and try again.",
+                type="tokens",
+                code="rate_limit_exceeded",
+            ),
+            TooLargeForRate,
+            413,
+        ),
+        (
+            429,
+            openai(
+                "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 342389. The input or output "
+                "tokens must be reduced in order to run successfully.",
+                type="tokens",
+                code="rate_limit_exceeded",
+            ),
+            TooLargeForRate,
+            413,
+        ),
         (408, {"error": {"message": "late"}}, ServerFailed, 504),
         (504, b"", ServerFailed, 504),
         (524, b"<html>", ServerFailed, 504),
@@ -153,6 +177,39 @@ def test_maps_every_sign_to_its_consequence(
     assert error.upstream_status == status
     assert error.message
     assert set(error.body()["error"]) == {"message", "type", "param", "code"}
+
+
+GEMINIS_QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details.\n"
+    "* Quota exceeded for metric: generativelanguage.googleapis.com/generate_content_free_tier_requests, limit: 15"
+)
+
+
+def gemini(period: str, message: str = GEMINIS_QUOTA) -> list[Any]:
+    violation = {"quotaId": f"GenerateRequestsPer{period}PerProjectPerModel-FreeTier", "quotaValue": "15"}
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"},
+    ]
+    return [{"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}}]
+
+
+def test_geminis_limit_per_minute_is_over_when_it_says() -> None:
+    for message in (GEMINIS_QUOTA, f"{GEMINIS_QUOTA}\nPlease retry in 34.07s.", "Resource has been exhausted."):
+        error = read(429, gemini("Minute", message))
+        assert type(error) is RateLimited
+        assert error.retry_after_s == pytest.approx(34.07)
+
+
+def test_geminis_limit_per_day_is_a_quota() -> None:
+    assert type(read(429, gemini("Day"))) is QuotaExhausted
+
+
+def test_a_request_that_is_too_large_for_a_rate_goes_on_without_consequences_for_others() -> None:
+    error = TooLargeForRate("x", status=413)
+    consequences = (error.trips_breaker, error.cools_credential, error.disables_credential)
+    assert error.fails_over
+    assert not any(consequences)
 
 
 @pytest.mark.parametrize("status", [408, 504, 524])

@@ -12,10 +12,11 @@ import orjson
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
 from providers.adapters.request_quirks import apply_quirks
 from providers.dialects import embeddings, model_choice, upstream_errors
-from providers.dialects.call_repair import name_calls
+from providers.dialects.call_repair import mend_calls
+from providers.dialects.finish_reasons import mend_reasons
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
-from providers.errors import BadAnswer, ServerFailed, Unsupported, UpstreamError
+from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.identity_cache import IdentityCache
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
@@ -112,10 +113,10 @@ class OpenAICompatibleAdapter(Adapter):
             if request.body.get("encoding_format") == "base64" and embeddings.pack_rows(choices):
                 body = orjson.dumps(answer)
             return Delivered(body=body, usage=usage)
+        if mend_reasons(choices):
+            body = orjson.dumps(answer)
         reason = choices[0].get("finish_reason")
-        if reason == "error":
-            raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
-        if body.find(b'"tool_calls"') >= 0 and name_calls(choices):
+        if body.find(b'"tool_calls"') >= 0 and mend_calls(choices):
             body = orjson.dumps(answer)
         text = "" if usage is not None else "".join(map(_choice_text, choices))
         return tuple.__new__(Delivered, (body, usage, reason if isinstance(reason, str) else None, text))

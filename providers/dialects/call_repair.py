@@ -4,6 +4,7 @@ OpenAI's clients add up the deltas of a stream: strings are concatenated, and ca
 or a name that comes with every chunk turns into `call_acall_a`, and calls that all have index 0 (or none) are merged into
 one. Here id and name pass once, and calls are numbered 0, 1, 2 … in the order in which their ids appear. Without ids
 (Gemini's OpenAI-compatible address) a call that came whole is over, so what names a function after it is the next one.
+Arguments that are an object become its text.
 """
 
 from dataclasses import dataclass
@@ -45,6 +46,10 @@ class CallRepair:
         return is_changed
 
     def _mend(self, delta: JsonObject) -> bool:
+        is_written = _write_arguments(delta)
+        return self._number(delta) or is_written
+
+    def _number(self, delta: JsonObject) -> bool:
         index = delta["index"] if type(delta.get("index")) is int else None
         known = self._known(delta, index)
         if known is None:
@@ -98,17 +103,28 @@ class CallRepair:
         return False
 
 
-def name_calls(choices: list[JsonObject]) -> bool:
-    """Gives calls of a whole answer that have no id the one they would have in a stream; True when there were some."""
+def mend_calls(choices: list[JsonObject]) -> bool:
+    """Gives calls of a whole answer that have no id the one they would have in a stream, and arguments that are an object
+    the form of text; True when there were some."""
     is_changed = False
     for choice in choices:
         message = choice.get("message")
         calls = message.get("tool_calls") if isinstance(message, dict) else None
         for number, call in enumerate(calls if isinstance(calls, list) else ()):
-            if isinstance(call, dict) and not call.get("id"):
-                call["id"] = f"call_{number}"
-                is_changed = True
+            if isinstance(call, dict):
+                is_changed = _write_arguments(call) or is_changed
+                is_changed = is_changed or not call.get("id")
+                call["id"] = call.get("id") or f"call_{number}"
     return is_changed
+
+
+def _write_arguments(call: JsonObject) -> bool:
+    """OpenAI's clients parse arguments themselves; TGI and some versions of llama.cpp have done it already."""
+    called = _called(call)
+    if not isinstance(called.get("arguments"), dict):
+        return False
+    called["arguments"] = orjson.dumps(called["arguments"]).decode()
+    return True
 
 
 def _is_object(arguments: Any) -> bool:

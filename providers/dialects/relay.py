@@ -28,11 +28,12 @@ import orjson
 
 from providers.dialects.call_repair import CallRepair
 from providers.dialects.chunk_texts import chat_content, completion_content
+from providers.dialects.finish_reasons import openai_reason
 from providers.dialects.openai_chat.usage import client_usage, read_usage, write_usage
 from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import DONE, BlockSplitter, parse_block, too_large
 from providers.dialects.upstream_errors import error_of_object
-from providers.errors import BadAnswer, ServerFailed, StreamTruncated, UpstreamError
+from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.types import ClientRequest, JsonObject, Operation, Usage
 
 Repair = Callable[[JsonObject], bool]
@@ -221,8 +222,9 @@ class RelayStream:
             content = chat_content(delta, texts) if self._is_chat else completion_content(raw, texts)
             choice.has_tools = choice.has_tools or content == "tools"
             reason = raw.get("finish_reason")
-            if reason == "error":
-                raise ServerFailed("The provider failed while it was answering.")
+            if isinstance(reason, str) and (meant := openai_reason(reason)) != reason:
+                raw["finish_reason"] = reason = meant
+                rewritten = True
             if reason == "" or (reason and choice.finished):
                 raw["finish_reason"] = reason = None
                 rewritten = True

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from providers.dialects.finish_reasons import openai_reason
 from providers.dialects.openai_chat.messages import decode_call, encode_call
 from providers.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.dialects.upstream_errors import error_of_object
-from providers.errors import BadAnswer, ClientFault, ServerFailed
+from providers.errors import BadAnswer, ClientFault
 from providers.types import ChatAnswer, Choice, Citation, FinishReason, JsonObject
 
 _TYPED = frozenset({"id", "object", "created", "model", "choices", "usage"})
@@ -117,12 +118,10 @@ def _decode_choice(choice: Any, position: int) -> Choice:
 
 
 def read_finish_reason(reason: Any, *, has_tools: bool) -> FinishReason:
-    """Null or empty at a clean end means stop, or tool calls where there are some; `error` raises `ServerFailed`."""
-    if reason == "error":
-        raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
+    """Null or empty at a clean end means stop, or tool calls where there are some; a failure raises `ServerFailed`."""
     if not isinstance(reason, str) or not reason or reason == "None":
         return "tool_calls" if has_tools else "stop"
-    return _FINISH.get(reason, "stop")
+    return _FINISH.get(openai_reason(reason), "stop")
 
 
 def decode_citations(annotations: Any) -> list[Citation]:

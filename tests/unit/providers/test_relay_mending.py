@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from providers.dialects.call_repair import mend_calls
 from providers.dialects.relay import RelayStream
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -249,3 +250,14 @@ def test_roles_of_several_choices_all_pass() -> None:
     ends = [frame({}, at, "stop") for at in (0, 1)]
     chunks = relayed([*events, *ends, b"data: [DONE]\n\n"], n=2)
     assert [each["delta"].get("role") for each in chunks[:4]] == ["assistant", "assistant", None, None]
+
+
+def test_arguments_that_are_an_object_become_text() -> None:
+    """OpenAI's clients parse them, and would fail at what is no text."""
+    parsed = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": {"x": [1, "é"]}}}
+    assert added_up(orjson.loads(orjson.dumps(parsed))) == [("a", "f", '{"x":[1,"é"]}')]
+    message: JsonObject = {"role": "assistant", "content": None, "tool_calls": [parsed]}
+    choices: list[JsonObject] = [{"index": 0, "message": message, "finish_reason": "tool_calls"}]
+    assert mend_calls(choices)
+    assert message["tool_calls"][0]["function"]["arguments"] == '{"x":[1,"é"]}'
+    assert not mend_calls(choices)

@@ -1,0 +1,40 @@
+"""Why an answer ended, in the words of servers that speak OpenAI's dialect loosely → in OpenAI's own. Pure.
+
+Clients in typed languages refuse an answer whose reason is none of OpenAI's.
+"""
+
+from typing import Any
+
+from providers.errors import ServerFailed
+
+_MEANT = {
+    "eos": "stop",  # Together
+    "eos_token": "stop",  # TGI
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "model_length": "length",  # Mistral
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",  # Z.ai
+    "tool_use": "tool_calls",
+    "sensitive": "content_filter",  # Z.ai
+}
+_FAILED = frozenset({"error", "network_error", "insufficient_system_resource"})
+"""OpenRouter and Mistral; Z.ai; DeepSeek, when its machines were needed elsewhere."""
+
+
+def openai_reason(reason: str) -> str:
+    """A reason that nobody knows stays as it is. Raises `ServerFailed` for one that is a failure."""
+    if reason in _FAILED:
+        raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
+    return _MEANT.get(reason, reason)
+
+
+def mend_reasons(choices: list[dict[str, Any]]) -> bool:
+    """Corrects the choices of a whole answer in place; True when it changed something."""
+    is_changed = False
+    for choice in choices:
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and (meant := openai_reason(reason)) != reason:
+            choice["finish_reason"] = meant
+            is_changed = True
+    return is_changed

@@ -1,0 +1,64 @@
+"""Reasons that are none of OpenAI's, in whole answers and in streams."""
+
+import json
+
+import pytest
+
+from providers.adapters.openai import OpenAIAdapter
+from providers.dialects.openai_chat import decode_answer
+from providers.errors import ServerFailed
+from providers.specs import DeploymentSpec, ProviderSpec
+from providers.transport import Endpoint
+from providers.types import ClientRequest, Operation
+from tests.unit.providers.relay_events import NAMES, ROLE, chunk, open_stream, values
+
+ENDPOINT = Endpoint(scheme="https", host="h", port=443)
+DEPLOYMENT = DeploymentSpec(
+    id=1,
+    provider=ProviderSpec(id=1, name="up", kind="openai", endpoint=ENDPOINT, base_path=""),
+    model="m",
+    upstream_model="u",
+)
+ASKED = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m"})
+MEANT = [
+    ("eos", "stop"), ("eos_token", "stop"), ("stop_sequence", "stop"), ("end_turn", "stop"), ("model_length", "length"),
+    ("max_tokens", "length"), ("model_context_window_exceeded", "length"), ("sensitive", "content_filter"),
+]  # fmt: skip
+FAILED = ["error", "network_error", "insufficient_system_resource"]
+
+
+def answer(*reasons: object) -> bytes:
+    message = {"role": "assistant", "content": "x"}
+    choices = [{"index": index, "message": message, "finish_reason": reason} for index, reason in enumerate(reasons)]
+    return json.dumps({**NAMES, "object": "chat.completion", "choices": choices}).encode()
+
+
+@pytest.mark.parametrize(("said", "meant"), MEANT)
+def test_a_whole_answer_says_it_in_openais_words(said: str, meant: str) -> None:
+    delivered = OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, answer("stop", said))
+    assert [each["finish_reason"] for each in json.loads(delivered.body)["choices"]] == ["stop", meant]
+    assert OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, answer(said)).finish_reason == meant
+    assert decode_answer(json.loads(answer(said))).choices[0].finish_reason == meant
+
+
+@pytest.mark.parametrize(("said", "meant"), MEANT)
+def test_a_stream_says_it_in_openais_words(said: str, meant: str) -> None:
+    stream = open_stream()
+    sent = values(stream.feed(ROLE + chunk({"content": "x"}) + chunk({}, said)) + stream.close())
+    assert [each["choices"][0]["finish_reason"] for each in sent if each != "[DONE]"] == [None, None, meant]
+    assert stream.finish_reason == meant
+
+
+@pytest.mark.parametrize("said", ["stop", "something_new", None, ["stop"]])
+def test_what_nobody_knows_stays_as_it_is(said: object) -> None:
+    body = answer(said)
+    assert OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, body).body is body
+
+
+@pytest.mark.parametrize("said", FAILED)
+def test_a_reason_that_is_a_failure_fails_the_answer(said: str) -> None:
+    stream = open_stream()
+    stream.feed(ROLE + chunk({"content": "x"}) + chunk({}, said))
+    assert isinstance(stream.failure, ServerFailed)
+    with pytest.raises(ServerFailed):
+        OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, answer(said))

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
+from django.db import connection
+
 from providers import bounds
 from providers.adapters import REGISTRY
 from providers.addresses import parse_base_url
@@ -58,10 +60,13 @@ def load_deployments(
 
 
 def _deployments(providers: dict[int, ProviderSpec], leave_out: LeaveOut) -> Iterator[DeploymentSpec]:
-    for row in Deployment.objects.filter(enabled=True, provider__enabled=True).order_by("id").iterator(2000):
-        provider = providers.get(row.provider_id)
-        if provider is not None:
-            yield from usable_deployments((row,), provider, leave_out)
+    rows = Deployment.objects.filter(enabled=True, provider__enabled=True).order_by("id").iterator(2000)
+    # A connection lost at the closing of a cursor is the one failure of a query that Django passes on as the driver's own.
+    with connection.wrap_database_errors:
+        for row in rows:
+            provider = providers.get(row.provider_id)
+            if provider is not None:
+                yield from usable_deployments((row,), provider, leave_out)
 
 
 def usable_deployments(

@@ -32,7 +32,7 @@ NAMES_HELP = gettext_lazy(
 def known_names() -> set[str]:
     """Everything a target or a fallback may be called: models, provider/model, and aliases."""
     names: set[str] = set(ModelAlias.objects.values_list("name", flat=True))
-    rows = Deployment.objects.values_list("provider__name", "model", "upstream_model").iterator()
+    rows = Deployment.objects.values_list("provider__name", "model", "upstream_model")
     for provider, model, upstream in rows:
         names.update((model, f"{provider}/{model}", f"{provider}/{upstream}"))
     return names

@@ -21,6 +21,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitoring.line_writer import LineWriter, RotatingFile, write_all
+from monitoring.outage_lines import OutageLines
 from monitoring.request_log import RequestLog, printable
 from providers.dialects.redaction import redact
 
@@ -145,6 +146,7 @@ def configure_logging(
     redactor = Redactor()
     handler = BufferedHandler(writer)
     handler.setFormatter(_formatter(redactor, console=console))
+    handler.addFilter(OutageLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     _let_all_propagate()

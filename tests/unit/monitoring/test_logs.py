@@ -163,6 +163,17 @@ def test_no_line_carries_the_colours_of_a_terminal(output):
     assert (line["message"], "color_message" in line) == ("Started 7", False)
 
 
+def test_a_server_that_is_away_is_told_by_libraries_without_a_stack_trace(output):
+    for _ in range(3):
+        try:
+            raise ConnectionRefusedError("Connection refused")
+        except ConnectionRefusedError:
+            logging.getLogger("channels_redis.pubsub").exception("Unexpected exception in receive task")
+    (line,) = output.json()
+    assert line["message"] == "Unexpected exception in receive task: Connection refused"
+    assert "exception" not in line
+
+
 def test_structlog_and_logging_are_one(output):
     structlog.get_logger("llm_proxy.x").info("bound", number=3)
     (line,) = output.json()

@@ -14,6 +14,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.response import Http404
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
 
 from accounts.errors import AccessDenied
 from monitoring.logs import current_request_id
@@ -80,12 +82,15 @@ class ApiErrorsMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
+        # Django's own stand behind this one and see nothing of what is refused here.
+        self._refuse: Callable[[HttpRequest], Any] = SecurityMiddleware(XFrameOptionsMiddleware(_refused))
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.request_id = _request_id(request)  # type: ignore[attr-defined]
         token = current_request_id.set(request.request_id)  # type: ignore[attr-defined]
         try:
-            response = _refused(request) if _has_nul(request) else self._get_response(request)
+            answer = self._refuse if _has_nul(request) else self._get_response
+            response: HttpResponseBase = answer(request)
         finally:
             current_request_id.reset(token)
         if response.status_code >= 400 and not _is_json(response) and not wants_page(request) and not _is_drf(response):

@@ -73,6 +73,8 @@ def test_an_address_with_a_nul_is_the_clients_fault(path: str, client_for: Clien
 def test_a_page_at_an_address_with_a_nul_says_that_it_makes_no_sense(path: str, admin_client: Client) -> None:
     answer = admin_client.get(path, headers=BROWSER)
     assert (answer.status_code, answer["Content-Type"].split(";")[0]) == (400, "text/html")
+    assert (answer["X-Frame-Options"], answer["X-Content-Type-Options"]) == ("DENY", "nosniff")
+    assert (answer["Referrer-Policy"], answer["Cross-Origin-Opener-Policy"]) == ("same-origin", "same-origin")
     assert admin_client.get("/dashboard/requests/?model=%2500").status_code == 200
 
 

@@ -138,6 +138,8 @@ class PeriodicTaskForm(BasePeriodicTaskForm):  # type: ignore[misc]
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
     form = PeriodicTaskForm
+    # The library's own has a script inside, which looks for parts that unfold's page does not have.
+    change_form_template = None
     list_display: ClassVar[Any] = ["name", "enabled", "scheduler", "last_run_at"]
 
     def get_actions(self, request: HttpRequest) -> Any:

@@ -167,6 +167,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "proxy_site.content_policy.ContentPolicyMiddleware",
     "proxy_site.api_errors.ApiErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -236,6 +237,10 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+# See proxy_site.content_policy. Not enforced, violations are only told in the browser's console.
+CONTENT_SECURITY_POLICY = one_of(
+    "PROXY_API_CONTENT_SECURITY_POLICY", {"enforce", "report-only", "off"}, default="enforce"
+)
 
 
 # ------------------------------------------------------------------------------------------------------------ storage

@@ -117,4 +117,4 @@ class Revisions(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_rolling_back_brings_exactly_what_was_there() -> None:
-    run_state_machine_as_test(Revisions, settings=settings(max_examples=25, stateful_step_count=8, deadline=None))
+    run_state_machine_as_test(Revisions, settings=settings(max_examples=15, stateful_step_count=8, deadline=None))

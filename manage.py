@@ -6,6 +6,11 @@ import sys
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["serve"]:
+        from proxy_site.early_end import end_at_once, reload_never
+
+        end_at_once()
+        reload_never()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.db import DatabaseError, DataError, IntegrityError

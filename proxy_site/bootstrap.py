@@ -17,6 +17,7 @@ from accounts.keys import new_key
 from accounts.models import ApiKey
 from providers.adapters import REGISTRY
 from providers.models import Credential, Deployment, Provider, Source
+from proxy_site.early_end import asked_later
 
 ADMIN_USERNAME = "admin"
 QUIETLY = {"verbosity": 0, "interactive": False}
@@ -58,8 +59,10 @@ def migrate_if_needed() -> None:
     if hasattr(connection, "close_pool"):
         connection.close_pool()
     migration = get_context("fork").Process(target=call_command, args=("migrate",), kwargs=QUIETLY, name="migration")
-    migration.start()
-    migration.join()
+    # Half a migration is none: a database that keeps its tables and not the note of them is never migrated again.
+    with asked_later():
+        migration.start()
+        migration.join()
     if migration.exitcode:
         raise CommandError("The database could not be migrated; the reason is above.")
 

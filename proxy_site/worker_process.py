@@ -11,8 +11,10 @@ logger = logging.getLogger("llm_proxy.proxy_site.worker_process")
 
 def main() -> None:
     listener, ready = int(sys.argv[1]), int(sys.argv[2])
+    from proxy_site.early_end import end_at_once
     from proxy_site.parent_process import end_with_parent, is_orphan
 
+    end_at_once()
     end_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     from proxy_site.lean_start import set_up

@@ -141,10 +141,15 @@ class GatewayProcess:
         self.key = answer["api_key"] or self.key
         return self
 
-    def start(self, *options: str) -> "GatewayProcess":
+    def begin(self, *options: str) -> None:
+        """Starts it and does not wait."""
         command = [sys.executable, "manage.py", "serve", "--port", str(self.port), *options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.code, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+
+    def start(self, *options: str) -> "GatewayProcess":
+        self.begin(*options)
+        assert self._process is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

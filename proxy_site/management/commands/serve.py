@@ -1,10 +1,7 @@
 """`manage.py serve`: the whole product in one command; with `--workers` or `--role`, one part of a larger installation."""
 
 import argparse
-import signal
 import socket
-import sys
-import types
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from providers.management.arguments import port_number
 from proxy_site.bootstrap import FirstStart, migrate_if_needed, prepare
+from proxy_site.early_end import end_at_once, hang_up_as_before
 from proxy_site.embedded import DemoUpstream
 from proxy_site.embedded_celery import EmbeddedWork
 from proxy_site.lean_start import started
@@ -65,7 +63,9 @@ class Command(BaseCommand):
         address = listen_address(host=options["host"], port=options["port"])
         host, port = address.host, address.port
         _refuse_taken_port(host, port)
-        signal.signal(signal.SIGTERM, _exit_during_start)
+        end_at_once()
+        if workers == 1:
+            hang_up_as_before()
         migrate_if_needed()
         if settings.CONFIG_FILE:
             load_at_start(settings.CONFIG_FILE)
@@ -177,8 +177,3 @@ def _refuse_taken_port(host: str, port: int) -> None:
             raise CommandError(
                 f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port or PROXY_API_PORT."
             ) from None
-
-
-def _exit_during_start(signum: int, frame: types.FrameType | None) -> None:
-    """Until the server has taken over the signals there is nothing to drain."""
-    sys.exit(0)

@@ -109,11 +109,14 @@ class ReasoningBlock:
 
     On the OpenAI side it travels in `reasoning_details` as `{"type": "reasoning.text", "text", "signature"}` or
     `{"type": "reasoning.encrypted", "data"}` (OpenRouter's shape).
+
+    `format` is OpenRouter's word for who can read a signature or an encrypted block; None where nobody said.
     """
 
     text: str = ""
     signature: str | None = None
     encrypted: str | None = None
+    format: str | None = field(default=None, compare=False)
 
 
 @value

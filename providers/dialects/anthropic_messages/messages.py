@@ -22,6 +22,7 @@ CONTINUATION_TEXT = "Continue."
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _GOOD_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _BAD_ID_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
+REASONING_FORMAT = "anthropic-claude-v1"
 _RESULT_FIELDS = ("is_error", "cache_control")
 
 
@@ -185,14 +186,18 @@ def _result_block(message: Message, blocks: list[JsonObject]) -> JsonObject:
 
 
 def _reasoning_blocks(reasoning: Iterable[ReasoningBlock]) -> list[JsonObject]:
-    """Blocks without a signature came from another provider; the upstream would refuse them."""
-    blocks: list[JsonObject] = []
-    for block in reasoning:
-        if block.encrypted is not None:
-            blocks.append({"type": "redacted_thinking", "data": block.encrypted})
-        elif block.signature:
-            blocks.append({"type": "thinking", "thinking": block.text, "signature": block.signature})
-    return blocks
+    return [
+        {"type": "thinking", "thinking": block.text, "signature": block.signature}
+        if block.encrypted is None
+        else {"type": "redacted_thinking", "data": block.encrypted}
+        for block in reasoning
+        if can_be_replayed(block)
+    ]
+
+
+def can_be_replayed(block: ReasoningBlock) -> bool:
+    """A block without a signature, or of another format, came from another provider; the upstream would refuse it."""
+    return bool(block.signature or block.encrypted is not None) and block.format in (None, REASONING_FORMAT)
 
 
 def safe_id(identifier: str) -> str:
@@ -281,5 +286,6 @@ def call_from_block(block: JsonObject) -> ToolCall:
 
 def reasoning_from_block(block: JsonObject) -> ReasoningBlock:
     if block["type"] == "redacted_thinking":
-        return ReasoningBlock(encrypted=str(block.get("data", "")))
-    return ReasoningBlock(text=str(block.get("thinking") or ""), signature=block.get("signature") or None)
+        return ReasoningBlock(encrypted=str(block.get("data", "")), format=REASONING_FORMAT)
+    signature = block.get("signature") or None
+    return ReasoningBlock(text=str(block.get("thinking") or ""), signature=signature, format=REASONING_FORMAT)

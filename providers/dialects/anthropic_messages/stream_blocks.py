@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from providers.dialects.anthropic_messages.answer import UNTYPED_CONTENT, citation_of
 from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
+from providers.dialects.anthropic_messages.messages import REASONING_FORMAT
 from providers.errors import BadAnswer
 from providers.types import (
     CitationFound,
@@ -162,10 +163,11 @@ class Content:
                 return self._cited(block)
             case "thinking":
                 text = "".join(block.pieces)
-                done = ReasoningBlock(text=text, signature=block.signature or None)
+                done = ReasoningBlock(text=text, signature=block.signature or None, format=REASONING_FORMAT)
                 return [ReasoningDone(done)] if text or block.signature else []
             case "redacted_thinking":
-                return [ReasoningDone(ReasoningBlock(encrypted=str(block.raw.get("data") or "")))]
+                data = str(block.raw.get("data") or "")
+                return [ReasoningDone(ReasoningBlock(encrypted=data, format=REASONING_FORMAT))]
             case "tool" | "json":
                 return self._whole_arguments(block)
         if block.pieces:

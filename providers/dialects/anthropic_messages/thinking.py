@@ -6,6 +6,7 @@ least 1024 and below `max_tokens`.
 
 from collections.abc import Sequence
 
+from providers.dialects.anthropic_messages.messages import can_be_replayed
 from providers.dialects.anthropic_messages.tools import forces_tool
 from providers.dialects.anthropic_messages.traits import ModelTraits
 from providers.types import ChatCall, JsonObject, Message
@@ -54,9 +55,9 @@ def _effort(effort: str | None, traits: ModelTraits) -> str | None:
 
 def _history_forbids(messages: Sequence[Message]) -> bool:
     """With a budget, a turn that called tools has to be replayed with its thinking. A history that has none (it comes
-    from a client that does not keep it) can only be continued without."""
+    from another provider, or from a client that does not keep it) can only be continued without."""
     calls = [message for message in messages if message.role == "assistant" and message.tool_calls]
-    return bool(calls) and not calls[-1].reasoning and not any(message.reasoning for message in messages)
+    return bool(calls) and not any(can_be_replayed(block) for message in messages for block in message.reasoning)
 
 
 def keeps_reasoning(call: ChatCall, traits: ModelTraits, thinking: JsonObject | None) -> bool:

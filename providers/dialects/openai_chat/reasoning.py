@@ -24,20 +24,24 @@ def decode_reasoning(message: JsonObject) -> tuple[ReasoningBlock, ...]:
 
 def decode_block(detail: JsonObject) -> ReasoningBlock | None:
     text, signature, data = detail.get("text"), detail.get("signature"), detail.get("data")
+    named = detail.get("format") if isinstance(detail.get("format"), str) else None
     if detail.get("type") == "reasoning.encrypted" and isinstance(data, str):
-        return ReasoningBlock(encrypted=data)
+        return ReasoningBlock(encrypted=data, format=named)
     if detail.get("type") == "reasoning.text" and (text or signature):
         return ReasoningBlock(
-            text=text if isinstance(text, str) else "", signature=signature if isinstance(signature, str) else None
+            text=text if isinstance(text, str) else "",
+            signature=signature if isinstance(signature, str) else None,
+            format=named,
         )
     return None
 
 
 def encode_block(block: ReasoningBlock) -> JsonObject:
+    named: JsonObject = {} if block.format is None else {"format": block.format}
     if block.encrypted is not None:
-        return {"type": "reasoning.encrypted", "data": block.encrypted}
+        return {"type": "reasoning.encrypted", "data": block.encrypted, **named}
     detail: JsonObject = {"type": "reasoning.text", "text": block.text}
-    return detail if block.signature is None else {**detail, "signature": block.signature}
+    return detail if block.signature is None else {**detail, "signature": block.signature, **named}
 
 
 def encode_reasoning(blocks: Sequence[ReasoningBlock]) -> JsonObject:

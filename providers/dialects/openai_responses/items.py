@@ -24,6 +24,9 @@ from providers.types import (
     ToolCall,
 )
 
+REASONING_FORMAT = "openai-responses-v1"
+_REPLAYED = (None, REASONING_FORMAT, "xai-responses-v1")
+
 
 def encode_items(messages: Iterable[Message], *, provider: str) -> list[JsonObject]:
     items: list[JsonObject] = []
@@ -32,7 +35,7 @@ def encode_items(messages: Iterable[Message], *, provider: str) -> list[JsonObje
         if message.role == "tool":
             items.append(_encode_output(message, custom=message.tool_call_id in custom_calls, provider=provider))
             continue
-        items.extend(_encode_reasoning(block) for block in message.reasoning if block.encrypted)
+        items.extend(_encode_reasoning(block) for block in message.reasoning if can_be_replayed(block))
         if _says_something(message) or not (message.tool_calls or message.reasoning):
             content = _encode_content(message.parts, role=message.role, provider=provider)
             items.append({"type": "message", "role": message.role, "content": content})
@@ -41,6 +44,11 @@ def encode_items(messages: Iterable[Message], *, provider: str) -> list[JsonObje
                 custom_calls.add(call.id)
             items.append(encode_call(call))
     return items
+
+
+def can_be_replayed(block: ReasoningBlock) -> bool:
+    """Another vendor's encrypted block is refused."""
+    return bool(block.encrypted) and block.format in _REPLAYED
 
 
 def _says_something(message: Message) -> bool:
@@ -182,6 +190,7 @@ def decode_reasoning(item: JsonObject) -> ReasoningBlock:
     return ReasoningBlock(
         text=_join(item.get("summary")) or _join(item.get("content")),
         encrypted=encrypted if isinstance(encrypted, str) and encrypted else None,
+        format=REASONING_FORMAT,
     )
 
 

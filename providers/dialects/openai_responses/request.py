@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from providers.dialects.model_choice import WHY, chooses_model
-from providers.dialects.openai_responses.items import decode_items, encode_items
+from providers.dialects.openai_responses.items import can_be_replayed, decode_items, encode_items
 from providers.errors import ClientFault, Unsupported
 from providers.types import ChatCall, JsonObject, Message, ResponseFormat, TextPart, Tool, ToolChoice
 
@@ -201,7 +201,7 @@ def _include(call: ChatCall) -> list[str]:
     """Encrypted reasoning is asked for only where reasoning is in play: other models refuse the wish with 400."""
     given = call.extra.get("include")
     include = [str(name) for name in given] if isinstance(given, list) else []
-    replays = any(block.encrypted for message in call.messages for block in message.reasoning)
+    replays = any(can_be_replayed(block) for message in call.messages for block in message.reasoning)
     if (replays or call.reasoning_effort not in (None, "none")) and ENCRYPTED_REASONING not in include:
         include.append(ENCRYPTED_REASONING)
     if (call.logprobs or call.top_logprobs) and LOGPROBS not in include:

@@ -157,6 +157,24 @@ class TestThinking:
         assert "thinking" not in encode(call_of(*self.history(()), tools=(LOOKUP,), reasoning_effort="low"), OLD)
         assert "thinking" in encode(call_of(*self.history(()), tools=(LOOKUP,), reasoning_effort="low"), NEW)
 
+    FOREIGN = (
+        ReasoningBlock(encrypted="gAAAA", format="openai-responses-v1"),
+        ReasoningBlock(text="hm", signature="sig", format="google-gemini-v1"),
+        ReasoningBlock(text="hm"),
+    )
+
+    @pytest.mark.parametrize("quirks", [OLD, NEW])
+    def test_thinking_of_other_vendors_is_not_replayed(self, quirks):
+        own = ReasoningBlock(text="hm", signature="sig", format="anthropic-claude-v1")
+        reasoning = (*self.FOREIGN, own)
+        body = encode(call_of(*self.history(reasoning), tools=(LOOKUP,), reasoning_effort="low"), quirks)
+        assert [block["type"] for block in body["messages"][1]["content"]] == ["thinking", "text", "tool_use"]
+
+    def test_a_tool_turn_with_only_others_thinking_is_continued_without_a_budget(self):
+        history = self.history(self.FOREIGN)
+        assert "thinking" not in encode(call_of(*history, tools=(LOOKUP,), reasoning_effort="low"), OLD)
+        assert "thinking" in encode(call_of(*history, tools=(LOOKUP,), reasoning_effort="low"), NEW)
+
     @pytest.mark.parametrize(("quirks", "effort"), [(OLD, None), (OLD, "none"), (NEW, "none")])
     def test_a_request_without_thinking_carries_no_thinking_blocks(self, quirks, effort):
         body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,), reasoning_effort=effort), quirks)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.dialects.openai_chat import decode_request, encode_request
+from providers.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from providers.errors import ClientFault
 from providers.types import (
     AudioPart,
@@ -240,6 +241,19 @@ PARTS = st.one_of(
     st.builds(OpaquePart, raw=st.just({"type": "hologram", "x": 1})),
 )
 CALLS = st.builds(ToolCall, id=TEXT, name=TEXT, arguments=st.text(max_size=5), custom=st.booleans())
+
+
+def test_reasoning_keeps_the_name_of_who_can_read_it() -> None:
+    """The others refuse it, and the conversation with it, when a call fails over to them."""
+    details = [
+        {"type": "reasoning.text", "text": "t", "signature": "s", "format": "anthropic-claude-v1"},
+        {"type": "reasoning.encrypted", "data": "d", "format": "openai-responses-v1"},
+    ]
+    blocks = decode_reasoning({"reasoning_details": details})
+    assert [block.format for block in blocks] == ["anthropic-claude-v1", "openai-responses-v1"]
+    assert encode_reasoning(blocks)["reasoning_details"] == details
+
+
 BLOCKS = st.one_of(st.builds(ReasoningBlock, text=TEXT, signature=TEXT), st.builds(ReasoningBlock, encrypted=TEXT))
 EXTRA = st.just({}) | st.just({"unknown": {"deep": [1]}})
 MESSAGES = st.one_of(

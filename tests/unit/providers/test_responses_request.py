@@ -125,6 +125,17 @@ def test_encrypted_reasoning_is_replayed_before_the_text_and_asked_for_again():
     assert body["include"] == ["reasoning.encrypted_content"]
 
 
+def test_encrypted_reasoning_of_other_vendors_is_not_replayed():
+    foreign = Message(
+        role="assistant",
+        parts=(TextPart(text="4"),),
+        reasoning=(ReasoningBlock(encrypted="enc", format="anthropic-claude-v1"),),
+    )
+    body = encode(says("user", "2+2?"), foreign)
+    assert [item["type"] for item in body["input"]] == ["message", "message"]
+    assert "include" not in body
+
+
 def test_encrypted_reasoning_is_not_asked_of_models_that_do_not_reason():
     assert "include" not in encode()
     assert "include" not in encode(reasoning_effort="none")

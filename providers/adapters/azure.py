@@ -62,7 +62,7 @@ class AzureAdapter(OpenAICompatibleAdapter):
         except ValueError as error:
             raise ClientFault(str(error), param="model") from None
         if version is None:
-            return f"{_prefix(provider)}/openai/v1/{operation.value}{_preview(deployment.provider)}"
+            return f"{_prefix(provider)}/openai/v1/{operation.value}{_preview(_version_name(deployment))}"
         return f"{_prefix(provider)}/openai/deployments/{name}/{operation.value}?api-version={version}"
 
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
@@ -74,7 +74,7 @@ class AzureAdapter(OpenAICompatibleAdapter):
 
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         quirks = openai_quirks(self.quirks, str(deployment.options.get("base_model") or deployment.upstream_model))
-        version = str(deployment.options.get("api_version") or deployment.provider.options.get("api_version") or "")
+        version = _version_name(deployment)
         if not API_VERSION.fullmatch(version):
             return quirks
         if version < FIRST_WITH_STREAM_OPTIONS:
@@ -111,7 +111,8 @@ class AzureAdapter(OpenAICompatibleAdapter):
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
         version = check_api_version(str(provider.options.get("api_version") or ""))
-        surface = f"/openai/models?api-version={version}" if version else f"/openai/v1/models{_preview(provider)}"
+        preview = _preview(provider.options.get("api_version"))
+        surface = f"/openai/models?api-version={version}" if version else f"/openai/v1/models{preview}"
         headers = join_headers(self.auth_headers(secret, provider), provider.headers)
         return UpstreamRequest(method="GET", path=_prefix(provider) + surface, headers=headers)
 
@@ -123,12 +124,15 @@ class AzureAdapter(OpenAICompatibleAdapter):
 
 
 def _version(deployment: DeploymentSpec) -> str | None:
-    options = deployment.options.get("api_version") or deployment.provider.options.get("api_version")
-    return check_api_version(str(options or ""))
+    return check_api_version(_version_name(deployment))
 
 
-def _preview(provider: ProviderSpec) -> str:
-    return "?api-version=preview" if provider.options.get("api_version") == "preview" else ""
+def _version_name(deployment: DeploymentSpec) -> str:
+    return str(deployment.options.get("api_version") or deployment.provider.options.get("api_version") or "")
+
+
+def _preview(version: Any) -> str:
+    return "?api-version=preview" if version == "preview" else ""
 
 
 def _prefix(provider: ProviderSpec) -> str:

@@ -63,6 +63,18 @@ def test_asks_for_models_on_the_surface_it_uses(configured, path):
     assert ("api-key", "key") in sent.headers
 
 
+@pytest.mark.parametrize(
+    ("of_provider", "of_deployment", "query"),
+    [("preview", None, "?api-version=preview"), (None, "preview", "?api-version=preview"), ("preview", "v1", "")],
+)
+def test_a_deployments_own_version_chooses_the_preview(of_provider, of_deployment, query):
+    deployment = DeploymentSpec(
+        id=1, provider=provider(api_version=of_provider), model="m", upstream_model="d",
+        options={"api_version": of_deployment} if of_deployment else {},
+    )  # fmt: skip
+    assert ADAPTER.path(Operation.CHAT, deployment) == f"/openai/v1/chat/completions{query}"
+
+
 def test_base_models_are_not_offered_as_deployments():
     assert ADAPTER.read_models(b'{"data": [{"id": "gpt-4o"}]}') == ()
     with pytest.raises(BadAnswer):

@@ -47,6 +47,7 @@ _PROBE = b"~probe~"
 _LESSONS = 4
 """After so many templates in a row that no event fitted (each event has, say, its own padding), no more are made."""
 
+_NOTHING = Usage()
 _IDENTITY = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -182,8 +183,7 @@ class RelayStream:
         choices = chunk.get("choices")
         usage = chunk.get("usage")
         if usage is not None and (counted := read_usage(usage)) is not None:
-            self.usage = counted
-            self._last_usage = client_usage(usage, counted)
+            self._note_usage(usage, counted)
             chunk["usage"] = None
             changed = True
         if not isinstance(choices, list) or not choices:
@@ -203,6 +203,12 @@ class RelayStream:
         frames.append(frame)
         if text and self._is_pattern:
             self._learn(frame, chunk, text)
+
+    def _note_usage(self, usage: JsonObject, counted: Usage) -> None:
+        """Servers that have not counted say zeros (LocalAI with tools). No answer uses nothing: it is counted here then."""
+        if counted != _NOTHING:
+            self.usage = counted
+            self._last_usage = client_usage(usage, counted)
 
     def _take_choices(self, choices: list[Any]) -> tuple[str, bool, bool]:
         """The text in these choices, whether they tell the client anything, and whether one had to be rewritten."""

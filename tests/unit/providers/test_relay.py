@@ -175,6 +175,19 @@ class TestUsage:
         assert counted["id"] == "c-1"
         assert counted["usage"]["total_tokens"] == 7
 
+    def test_of_zeros_is_no_count(self) -> None:
+        zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+        stream = open_stream(include_usage=True)
+        sent = values(stream.feed(ROLE + chunk({"content": "x"}, usage=zeros) + STOP + frame("[DONE]")))
+        assert stream.usage is None
+        assert not any(each.get("usage") for each in sent[:-1])
+
+    def test_of_zeros_does_not_replace_a_count(self) -> None:
+        zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+        stream = open_stream()
+        stream.feed(ROLE + chunk({"content": "x"}) + STOP + USAGE + frame({**NAMES, "choices": [], "usage": zeros}))
+        assert stream.usage == Usage(9, 2)
+
     @pytest.mark.parametrize("garbage", ["None", 5, [], {}, True])
     def test_of_a_wrong_shape_counts_as_absent(self, garbage: Any) -> None:
         stream = open_stream()

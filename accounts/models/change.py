@@ -4,7 +4,7 @@ transaction. Workers read the new rows once a second. A row also covers deletion
 from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.utils import timezone
 
 Row = TypeVar("Row", bound=models.Model)
@@ -41,6 +41,12 @@ class WatchedQuerySet(models.QuerySet[Row]):
         return super().bulk_update(*args, **options)
 
 
+def remember_owner(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    """Signal receiver before saves of Limit and Budget: whose it was is told too, or its keys would stay under it."""
+    stored = sender._base_manager.filter(pk=instance.pk).values_list("key_id", "team_id").first()
+    instance.__dict__["_owner_before"] = stored
+
+
 def announce(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
     """Signal receiver for saves and deletions of Team, ApiKey, Limit, Budget and Price."""
     name = sender._meta.model_name
@@ -48,7 +54,10 @@ def announce(sender: type[models.Model], instance: models.Model, **_: Any) -> No
     team_id = instance.pk if name == "team" else getattr(instance, "team_id", None)
     if name == "apikey":
         team_id = None
-    AccountChange.objects.create(key_id=key_id, team_id=team_id)
+    owner = (key_id, team_id)
+    former = instance.__dict__.pop("_owner_before", None) or owner
+    for key_id, team_id in {owner, former}:
+        AccountChange.objects.create(key_id=key_id, team_id=team_id)
 
 
 def connect() -> None:
@@ -57,3 +66,5 @@ def connect() -> None:
     for model in (Team, ApiKey, Limit, Budget, Price):
         post_save.connect(announce, sender=model, dispatch_uid=f"accounts.change.save.{model.__name__}")
         post_delete.connect(announce, sender=model, dispatch_uid=f"accounts.change.delete.{model.__name__}")
+    for model in (Limit, Budget):
+        pre_save.connect(remember_owner, sender=model, dispatch_uid=f"accounts.change.before.{model.__name__}")

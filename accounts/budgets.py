@@ -320,6 +320,9 @@ class BudgetBook:
                 found.receive(grant, nano, tokens)
                 found.valid_until = started + self._settings.lease_s
                 found.fresh_until = monotonic() + FRESH_FOR_S
+                if self._slices.get(rule.id) is not found and found not in self._leaving:
+                    # It was dropped while SQL was silent: nobody admits from it, so all of it goes back.
+                    self._leaving.append(found)
 
             grant = await self._door.run(
                 lambda: self._source.lease(

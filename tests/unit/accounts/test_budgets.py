@@ -174,6 +174,20 @@ async def test_what_could_not_be_given_back_is_given_back_at_the_next_tick_and_o
     assert bench.door.jobs == jobs
 
 
+async def test_what_is_granted_after_its_slice_was_dropped_goes_back():
+    budget = rule(nano=1_000)
+    bench = Bench(budget)
+    bench.door.frozen = True
+    with pytest.raises(AccountsUnavailable):
+        await bench.book.hold([budget], 500, 0)
+    await bench.book.tick(give_all_back=True)
+    bench.door.thaw()
+    await bench.book.tick()
+
+    assert list(bench.ledger.reserved.values()) == [[0, 0]]
+    assert await bench.book.hold([budget], 1_000, 0)
+
+
 async def test_an_expired_lease_admits_nobody():
     budget = rule()
     bench = Bench(budget)

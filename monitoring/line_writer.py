@@ -129,20 +129,24 @@ class RotatingFile:
         self._max_bytes = max_bytes
         self._kept = kept
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Closed by another thread than the one that writes: the number of a closed file may be another file's by then.
+        self._using = threading.Lock()
         self._file = self._open()
 
     def write(self, data: bytes) -> None:
-        if self._moved():
-            os.close(self._file)
-            self._file = self._open()
-        if os.fstat(self._file).st_size + len(data) > self._max_bytes:
-            self._rotate()
-        write_all(self._file)(data)
+        with self._using:
+            if self._moved():
+                os.close(self._file)
+                self._file = self._open()
+            if os.fstat(self._file).st_size + len(data) > self._max_bytes:
+                self._rotate()
+            write_all(self._file)(data)
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        with self._using:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
 
     def _open(self) -> int:
         return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)

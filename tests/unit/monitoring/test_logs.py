@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import structlog
 
-from monitoring.line_writer import LineWriter, RotatingFile
+from monitoring.line_writer import LineWriter
 from monitoring.logs import Redactor, configure_logging, current_request_id
 from monitoring.request_log import RequestLog, timestamp
 from tests.unit.monitoring.calls import attempt, finished
@@ -370,37 +370,3 @@ def test_a_reader_that_stands_still_does_not_keep_a_program_from_ending():
     goes_on.set()
     writer.close()
     assert b"".join(written) == b"first\nsecond\n"
-
-
-def test_a_file_is_rotated_and_only_so_many_are_kept(tmp_path):
-    file = RotatingFile(tmp_path / "proxy.log", max_bytes=100, kept=2)
-    for number in range(10):
-        file.write(b"%d" % number * 59 + b"\n")
-    file.close()
-    kept = {path.name: path.read_text()[0] for path in tmp_path.iterdir() if not path.name.endswith(".lock")}
-    assert kept == {"proxy.log": "9", "proxy.log.1": "8", "proxy.log.2": "7"}
-
-
-def test_two_processes_share_a_file_over_rotation(tmp_path):
-    one, other = (RotatingFile(tmp_path / "proxy.log", max_bytes=1000, kept=50) for _ in range(2))
-    for number in range(100):
-        (one if number % 2 else other).write(b"%03d %s\n" % (number, b"x" * 90))
-    one.close()
-    other.close()
-    numbers = [
-        int(line.split()[0])
-        for path in tmp_path.iterdir()
-        if not path.name.endswith(".lock")
-        for line in path.read_text().splitlines()
-    ]
-    assert sorted(numbers) == list(range(100))
-    assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
-
-
-def test_a_file_moved_away_by_others_is_begun_anew(tmp_path):
-    file = RotatingFile(tmp_path / "proxy.log")
-    file.write(b"one\n")
-    (tmp_path / "proxy.log").rename(tmp_path / "archived")
-    file.write(b"two\n")
-    file.close()
-    assert (tmp_path / "proxy.log").read_text() == "two\n"

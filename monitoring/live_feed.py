@@ -72,6 +72,7 @@ class LiveFeed:
         self._cost_at_facts = 0
         self._arrived: list[WorkerSecond] = []
         self._peers: dict[str, tuple[float, dict[str, int]]] = {}
+        self._told_running = False
         self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT_SHOWN)
         self._diverted: dict[str, Counter[str]] = defaultdict(Counter)
         self._readers: set[Callable[[], None]] = set()
@@ -144,8 +145,10 @@ class LiveFeed:
 
     async def tick(self) -> None:
         mine = self._reader.read(now=self._clock(), running=self._running())
-        if self._layer is not None and (mine.rows or mine.running or self._peers):
+        # Once more when nothing runs any more, because what was told of it last stands for some seconds.
+        if self._layer is not None and (mine.rows or mine.running or self._told_running):
             await self._tell(mine)
+        self._told_running = bool(mine.running)
         for each in (mine, *self._arrived):
             self._take(each)
         self._arrived.clear()

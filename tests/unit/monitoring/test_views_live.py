@@ -269,3 +269,19 @@ async def test_other_workers_are_heard_once_the_channel_layer_is_back(
     finally:
         await feed.aclose()
     assert "one" in feed.window.by_provider()
+
+
+async def test_others_are_told_while_something_happens_here_and_once_more_when_nothing_runs(
+    traffic: Traffic, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = RefusingLayer()
+    layer.away = False
+    feed = LiveFeed(traffic, UpstreamStates(clock, lambda: 0.5), name="w1", layer=layer, clock=clock, facts=LiveFacts)
+    feed._take(WorkerSecond(worker="w2", at=999, running={"one": 1}))
+    await second(feed, clock)
+    assert layer.messages.empty(), "two that had only heard of each other would go on telling for ever"
+    for running in ({"one": 1}, {"one": 1}, {}, {}, {}):
+        monkeypatch.setattr(feed, "_running", lambda running=running: running)
+        await second(feed, clock)
+    told = [layer.messages.get_nowait()["running"] for _ in range(layer.messages.qsize())]
+    assert told == [{"one": 1}, {"one": 1}, {}]

@@ -63,8 +63,9 @@ class BreakerSharing:
     def adopt(self, message: bytes) -> None:
         """Takes over what another worker says; what is not such a message is ignored."""
         if message.startswith(HELLO):
-            self._greeted = message != HELLO + self._me.encode()
-            self._changed.set()
+            if message != HELLO + self._me.encode():
+                self._greeted = True
+                self._changed.set()
             return
         theirs = parsed(message, ignoring=self._me)
         self.adopting = True

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from monitoring.breaker import BreakerState, SharedBreaker
-from monitoring.breaker_sharing import BreakerSharing, channel_of, message, parsed
+from monitoring.breaker_sharing import HELLO, BreakerSharing, channel_of, message, parsed
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ServerFailed
 from tests.unit.routing.pools import deployment
@@ -126,3 +126,25 @@ def test_a_message_says_everything_and_garbage_says_nothing():
     for garbage in (b"", b"[]", b"null", b'{"from":"x"}', b'{"from":"x","breakers":{"a":{}}}', b"\xff"):
         assert parsed(garbage) == {}
     assert parsed(sent.replace(b'"open"', b'"evil"')) == {}
+
+
+async def test_a_greeting_is_answered_though_ones_own_is_heard_right_behind_it():
+    """Workers that start together hear each other and themselves in one turn."""
+    published: list[bytes] = []
+
+    class Listener:
+        async def publish(self, channel: str, data: bytes) -> None:
+            published.append(data)
+
+    states = UpstreamStates(time.monotonic, lambda: 0.5)
+    states.sync([D])
+    states.hold_open(D.id)
+    sharing = BreakerSharing(states, Listener(), clock=time.time, channel="test")
+    publisher = asyncio.create_task(sharing._publish())
+    await asyncio.sleep(0.01)
+    published.clear()
+    sharing.adopt(HELLO + b"somebody")
+    sharing.adopt(HELLO + sharing._me.encode())
+    await asyncio.sleep(0.01)
+    publisher.cancel()
+    assert [list(parsed(each)) for each in published] == [[D.id]]

@@ -7,7 +7,7 @@ NO_PROVIDER = "none"
 """The `provider` of calls that reached none: refused, answered from the cache, or without a candidate."""
 OTHER = "other"
 """Stands for every name that nobody configured, so that clients cannot grow a table or a metric."""
-NOT_A_FAILURE = frozenset({"success", "ok", "running", "cancelled", "client_gone"})
+NOT_A_FAILURE = frozenset({"success", "running", "cancelled", "client_gone"})
 """Outcomes of an attempt that say nothing against its provider."""
 
 

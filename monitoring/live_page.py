@@ -93,8 +93,6 @@ def cause_of(provider: ProviderNow, facts: ProviderFacts) -> tuple[str, float | 
     worst = worst_of(provider.deployments)
     if barred is not None and barred.bar in (
         "held_open",
-        "disabled",
-        "draining",
         "no_credential",
         REJECTED,
         OUT_OF_QUOTA,

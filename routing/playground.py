@@ -65,7 +65,6 @@ def _words() -> dict[str, str]:
     return {
         "run": _("Run"),
         "stop": _("Stop"),
-        "connecting": _("Connecting …"),
         "waiting": _("Waiting for the first token …"),
         "streaming": _("Streaming …"),
         "done": _("Done"),
@@ -78,10 +77,8 @@ def _words() -> dict[str, str]:
         "first": _("first token {ms} ms"),
         "total": _("{time} in all"),
         "free": _("no price"),
-        "by": _("answered by {provider}"),
         "attempts": _("after {n} attempts"),
         "why": _("Why this one?"),
         "thinking": _("Reasoning"),
-        "copied": _("Copied"),
         "speed": _("{n} tokens/s"),
     }

@@ -10,8 +10,6 @@ def causes() -> dict[str, str]:
     """For people: the words of plans, breakers, credentials and failed attempts."""
     return {
         "held_open": _("held open by an operator"),
-        "disabled": _("switched off"),
-        "draining": _("being taken out of use"),
         "no_credential": _("no usable API key"),
         "credential_rejected": _("the provider refused its API key, which rests for five minutes"),
         "credential_out_of_quota": _("its API key is out of quota and rests for five minutes"),
@@ -21,7 +19,6 @@ def causes() -> dict[str, str]:
         "unhealthy": _("health checks fail"),
         "degraded": _("slow, or failing now and then"),
         "context_window": _("the request does not fit its context window"),
-        "model_not_allowed": _("this key may not use the model"),
         "tags": _("lacks a tag the request asks for"),
         "missing_capability": _("cannot do what the request needs"),
         "connect": _("cannot connect"),
@@ -127,7 +124,6 @@ def dashboard() -> dict[str, object]:
         "mean": _("mean"),
         "last_minute": _("last minute"),
         "today": _("today"),
-        "unknown_cost": _("price unknown"),
         "refused": _("refused"),
         "demo": _("demo"),
     }

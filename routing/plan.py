@@ -1,6 +1,6 @@
 """Who may serve a request, and in which order: pure, and a function of its arguments alone.
 
-First what the request asks for (capabilities, context window, tags, the key's models), then the live state of the
+First what the request asks for (capabilities, context window, tags), then the live state of the
 candidates, then the strategy. At most half of a pool is ejected for reasons of health (`Candidate.yields`): beyond that
 all of it is admitted, the ejected ones behind the others, so that the only candidate is never blocked, and a mistaken
 verdict about everybody is survived. What is not known about a deployment (None, an empty set) excludes nothing.
@@ -56,7 +56,7 @@ def make_plan(query: RouteQuery, candidates: Sequence[Candidate], strategy: Stra
     """`candidates` in their configured order, which breaks ties. An empty order means that nobody may serve this."""
     candidates = tuple(candidates)
     tokens = query.input_tokens + (query.max_output_tokens or 0)
-    if query.needs or query.tags or query.allowed is not None or not _all_may_serve(candidates, tokens, draws.ramp):
+    if query.needs or query.tags or not _all_may_serve(candidates, tokens, draws.ramp):
         return _careful_plan(query, candidates, strategy, draws)
     order = candidates if len(candidates) < 2 else _arranged(query, candidates, strategy, draws)
     found = tuple([candidate[0] for candidate in order])
@@ -117,8 +117,6 @@ def could_have_served(plans: Iterable[RoutePlan]) -> list[DeploymentSpec]:
 
 def unfit(query: RouteQuery, deployment: DeploymentSpec) -> str | None:
     """Why a deployment cannot serve this request whatever its state."""
-    if query.allowed is not None and query.allowed.isdisjoint((query.model, deployment.model, deployment.name)):
-        return "model_not_allowed"
     if query.tags and not query.tags <= deployment.tags | deployment.provider.tags:
         return "tags"
     if query.needs and deployment.capabilities and not query.needs <= deployment.capabilities:

@@ -12,9 +12,7 @@ class RouteQuery(NamedTuple):
     """`model` is the client-facing name. `needs` are capability names (`tools`, `images`, `structured_output` …).
     `input_tokens` is an estimate, 0 when unknown, of the longest of several prompts; `max_output_tokens` those of one
     answer: each prompt and each answer has the context window to itself. A candidate must carry all `tags`. `sticky`
-    keeps calls with the same text on the same deployment while it is eligible. `allowed` are the model names the
-    caller's key may use, None for all: the client-facing name, a deployment's own model or its `provider/model`
-    satisfies it.
+    keeps calls with the same text on the same deployment while it is eligible.
     """
 
     model: str
@@ -24,7 +22,6 @@ class RouteQuery(NamedTuple):
     max_output_tokens: int | None = None
     tags: frozenset[str] = NOTHING
     sticky: str | None = None
-    allowed: frozenset[str] | None = None
 
 
 class Draws(NamedTuple):

@@ -75,10 +75,10 @@ class Walk:
             likely_input = likely_context(request, likely_input)
         sticky = _sticky_key(call) if route.sticky else None
         deployments = route.deployments
-        # The class's own constructor costs twice as much. No model is forbidden here: the door has asked that.
+        # The class's own constructor costs twice as much.
         query = tuple.__new__(
             RouteQuery,
-            (route.name, request.operation, needs(request), likely_input, output, call.options.tags, sticky, None),
+            (route.name, request.operation, needs(request), likely_input, output, call.options.tags, sticky),
         )
         return make_plan(
             query,

@@ -78,16 +78,6 @@ def test_all_tags_must_be_carried_by_deployment_or_provider(tags, provider_tags,
     assert made.reasons == (reason,)
 
 
-@pytest.mark.parametrize(
-    ("allowed", "admitted"), [(None, [1, 2]), ({"fast"}, [1, 2]), ({"a"}, [1]), ({"p2/u2"}, [2]), (set(), [])]
-)
-def test_a_key_may_use_an_alias_a_model_or_one_deployment(allowed, admitted):
-    query = RouteQuery(model="fast", allowed=None if allowed is None else frozenset(allowed))
-    made = plan(candidate(1, spec={"model": "a"}), candidate(2, spec={"model": "b"}), query=query)
-    assert ids(made.order) == admitted
-    assert set(made.reasons) <= {None, "model_not_allowed"}
-
-
 def test_names_the_reason_of_each_exclusion():
     made = plan(candidate(1), candidate(2, bar="held_open"), down(3), candidate(4))
     assert made.exclusions() == {"p2/u2": "held_open", "p3/u3": "breaker_open"}

@@ -65,7 +65,6 @@ queries = st.builds(
     input_tokens=st.integers(0, 2000),
     max_output_tokens=st.none() | st.integers(0, 2000),
     sticky=st.none() | st.text(max_size=5),
-    allowed=st.none() | st.frozensets(st.sampled_from(["a", "b", "p1/u1", "alias"])),
 )
 
 
@@ -77,7 +76,6 @@ def serves(query: RouteQuery, each: Candidate) -> bool:
         (spec.context_window is None or query.input_tokens + room <= spec.context_window)
         and (not spec.capabilities or all(need in spec.capabilities for need in query.needs))
         and all(tag in spec.tags or tag in spec.provider.tags for tag in query.tags)
-        and (query.allowed is None or bool({"alias", spec.model, spec.name} & query.allowed))
     )
 
 

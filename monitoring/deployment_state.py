@@ -66,11 +66,6 @@ class UpstreamSnapshot:
     answer_s: float | None
     error_rate: float
     health: Health
-    credentials: int
-    credentials_available: int
-    slots_in_use: int
-    slots_limit: int
-    slots_waiting: int
 
 
 class ProviderState:
@@ -196,11 +191,6 @@ class DeploymentState:
             answer_s=self.answer_s,
             error_rate=breaker.window.error_rate(now),
             health=provider.health if self.health == "unknown" else self.health,
-            credentials=len(provider.credentials.states()),
-            credentials_available=provider.credentials.available(now),
-            slots_in_use=provider.slots.in_use,
-            slots_limit=provider.slots.limit,
-            slots_waiting=provider.slots.waiting,
         )
 
 

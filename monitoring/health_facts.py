@@ -28,10 +28,6 @@ class HealthFacts:
     response_time_s: float | None = None
 
 
-class NotAvailable(Exception):
-    """This installation has no such part."""
-
-
 class Kept(Generic[Found]):
     """A value read again when it is older than `for_s`; one thread reads, the others take what there was."""
 

@@ -35,7 +35,6 @@ class Conditions:
     sql_down_s: float
     redis_up: bool
     journal_backlog: int
-    active_calls: int
     journal_full: bool = False
     """No usage can be recorded, because of a full disk for instance: calls are refused."""
     app_version: str = ""

@@ -19,10 +19,10 @@ from pydantic import Field
 from accounts.callers import READ
 from accounts.errors import AccessDenied
 from monitoring import health_facts, live, status_report
-from monitoring.health_facts import HealthFacts, NotAvailable
+from monitoring.health_facts import HealthFacts
 from monitoring.live import LiveState, ProviderNow
 from monitoring.operator_requests import OPERATE
-from monitoring.refusals import NotInstalled, UnknownProvider, WorkerStarting
+from monitoring.refusals import UnknownProvider, WorkerStarting
 
 HealthWord = Literal["healthy", "degraded", "unhealthy"]
 
@@ -163,10 +163,7 @@ def check(request: HttpRequest, provider: str | None = None) -> Any:
 
 
 def discover(request: HttpRequest) -> Any:
-    try:
-        return health_facts.discover_now()
-    except NotAvailable as error:
-        raise NotInstalled(str(error)) from None
+    return health_facts.discover_now()
 
 
 def clear_cache(request: HttpRequest, scope: Literal["health", "responses", "all"] = "all") -> Any:

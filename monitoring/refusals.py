@@ -31,11 +31,3 @@ class WorkerStarting(OperationRefused):
     status = 503
     code = "starting"
     type = "server_error"
-
-
-class NotInstalled(OperationRefused):
-    """This installation lacks the part that would do it."""
-
-    status = 501
-    code = "not_available"
-    type = "server_error"

@@ -121,7 +121,6 @@ class WorkerLiveState:
             redis_up=accounts.redis_up,
             journal_backlog=accounts.journal_backlog,
             journal_full=accounts.journal_full,
-            active_calls=len(worker.gateway.active),
             app_version=worker.tables.current.policy.app_version,
         )
 

@@ -7,17 +7,14 @@ from monitoring.breaker import BreakerState
 from monitoring.deployment_state import UpstreamSnapshot
 from monitoring.live import Conditions, ProviderNow
 
-WELL = Conditions(
-    revision=7, stale=False, draining=False, sql_down_s=0.0, redis_up=True, journal_backlog=0, active_calls=2
-)
+WELL = Conditions(revision=7, stale=False, draining=False, sql_down_s=0.0, redis_up=True, journal_backlog=0)
 
 
 def snapshot(number: int = 1, **changes: Any) -> UpstreamSnapshot:
     sound = UpstreamSnapshot(
         deployment_id=number, deployment=f"openai/m{number}", provider_id=1, provider="openai", bar=None,
         breaker=BreakerState.CLOSED, override=None, failure_count=0, last_failure_at=None, opens_in_s=None, cause="",
-        outstanding=0, ttft_s=None, answer_s=None, error_rate=0.0, health="healthy", credentials=1,
-        credentials_available=1, slots_in_use=0, slots_limit=100, slots_waiting=0,
+        outstanding=0, ttft_s=None, answer_s=None, error_rate=0.0, health="healthy",
     )  # fmt: skip
     return replace(sound, **changes)
 

@@ -123,9 +123,7 @@ class Worker:
         )
 
     def conditions(self) -> Conditions:
-        return Conditions(
-            revision=1, stale=False, draining=False, sql_down_s=0, redis_up=True, journal_backlog=0, active_calls=0
-        )
+        return Conditions(revision=1, stale=False, draining=False, sql_down_s=0, redis_up=True, journal_backlog=0)
 
 
 class Clock:

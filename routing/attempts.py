@@ -1,4 +1,4 @@
-"""Walks a route plan: one attempt after another until an answer has begun, or nothing is left to try.
+"""One attempt at one deployment: sent, judged by what comes back, and ended. The walk decides which is next.
 
 An attempt *wins* with a complete answer, or with the first semantic event of a stream; from then on nothing is retried.
 Each attempt ends in exactly one of `complete`, `fail` and `abandon`, which give back its slot and judge the upstream.

@@ -15,7 +15,7 @@ from routing.plan import RoutePlan, recompute
 
 
 class AttemptMade(Protocol):
-    """What is read of an attempt. `outcome` is `ok` or an error's reason, `then` what followed; times are seconds,
+    """What is read of an attempt. `outcome` is `success` or an error's reason, `then` what followed; times are seconds,
     `first_token_s` counted, like `started_at`, from the start of the call."""
 
     @property

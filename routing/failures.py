@@ -13,7 +13,8 @@ NO_RETRY: HeaderLines = b"x-should-retry: false\r\n"
 
 
 class Failures:
-    """The reasons of one call, by deployment name in the order they happened; the last reason of a deployment counts."""
+    """The reasons of one call, by deployment name in the order they happened. Of a deployment the last error counts, or else
+    the first reason it was passed over for."""
 
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {}

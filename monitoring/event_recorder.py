@@ -17,7 +17,7 @@ from monitoring.deployment_state import UpstreamEvent
 from monitoring.models import BreakerEvent, UpstreamEventKind
 from monitoring.upstream_state import UpstreamStates
 
-logger = logging.getLogger("llm_proxy.monitoring.events")
+logger = logging.getLogger("llm_proxy.monitoring.event_recorder")
 
 WRITE_EVERY_S = 0.5
 KEPT_WHILE_SQL_IS_DOWN = 5000

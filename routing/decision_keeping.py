@@ -18,7 +18,7 @@ from accounts.task_ending import end
 from routing.decisions import Decision
 from routing.models import RouteDecisionRecord
 
-logger = logging.getLogger("llm_proxy.routing.decisions")
+logger = logging.getLogger("llm_proxy.routing.decision_keeping")
 
 SAMPLE = 0.01
 BATCH = 1000

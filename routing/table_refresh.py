@@ -12,7 +12,7 @@ from routing.deployment_prices import outdated
 from routing.table import EMPTY_TABLE, RoutingTable
 from routing.table_loader import poll_revision, poll_table
 
-logger = logging.getLogger("llm_proxy.routing.table")
+logger = logging.getLogger("llm_proxy.routing.table_refresh")
 
 
 class TableRefresher:

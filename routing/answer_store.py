@@ -15,8 +15,6 @@ DEFAULT_BYTES = 128 * 1024 * 1024
 
 
 class AnswerStore(Protocol):
-    async def open(self) -> None: ...
-
     async def aclose(self) -> None: ...
 
     async def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
@@ -43,9 +41,6 @@ class MemoryAnswerStore:
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    async def open(self) -> None:
-        """Nothing to do."""
 
     async def aclose(self) -> None:
         """Nothing to do."""

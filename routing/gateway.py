@@ -5,7 +5,6 @@ what is charged, and `providers.adapters.base` for dialects.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable
 
@@ -38,8 +37,6 @@ from routing.summaries import Summariser
 from routing.table import Route, RoutingTable
 from routing.table_refresh import TableRefresher
 from routing.walk import AllFailed, Walk
-
-logger = logging.getLogger("llm_proxy.routing.gateway")
 
 DONE_FRAME = b"data: [DONE]\n\n"
 ONE_ATTEMPT: HeaderLines = b"x-llm-proxy-attempts: 1\r\n"

@@ -60,7 +60,8 @@ def index_of(prefix: str) -> str:
 
 
 class RedisAnswerStore:
-    """`prefix` separates installations that share a server; its braces keep all keys on one node of a cluster."""
+    """`prefix` separates installations that share a server; its braces keep all keys on one node of a cluster. Connections
+    are made when they are needed."""
 
     def __init__(self, url: str, *, prefix: str = PREFIX, timeout_s: float = 0.1) -> None:
         self._prefix = prefix
@@ -72,9 +73,6 @@ class RedisAnswerStore:
         self._clear = self._redis.register_script(CLEAR)
         self._down_until = 0.0
         self.failures = 0
-
-    async def open(self) -> None:
-        """Connections are made when they are needed."""
 
     async def aclose(self) -> None:
         await self._redis.aclose()

@@ -73,9 +73,6 @@ class ResponseCache:
         self._section: JsonObject | None = None
         self._policy = CachePolicy()
 
-    async def open(self) -> None:
-        await self.store.open()
-
     async def aclose(self) -> None:
         await asyncio.gather(*self._writes, return_exceptions=True)
         await self.store.aclose()

@@ -25,7 +25,6 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[AnswerStore]:
         made = MemoryAnswerStore()
     else:
         made = RedisAnswerStore(REDIS, prefix=f"{{test:{secrets.token_hex(6)}}}", timeout_s=2)
-    await made.open()
     yield made
     await made.clear()
     await made.aclose()

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 
 from providers.admin.rows import EnableActions, RowAdmin, state
-from routing.admin_forms import AliasForm, PolicyForm, SettingsForm
+from routing.admin_forms import AliasForm, PolicyForm, PositionForm, SettingsForm
 from routing.admin_history import ConfigurationFileAdmin, ConfigurationRevisionAdmin
 from routing.admin_payloads import PayloadRecordAdmin
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -71,8 +71,6 @@ class RoutePolicyAdmin(_Rule):
     ]
 
     def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
-        from routing.admin_forms import PositionForm
-
         return super().get_changelist_form(request, **{**options, "form": PositionForm})
 
 

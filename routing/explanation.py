@@ -9,8 +9,7 @@ from routing.decisions import render_plan
 from routing.plan import Draws, RoutePlan, make_plan
 from routing.route_query import RouteQuery
 from routing.table import Route, RoutingTable
-
-DEPTH = 8
+from routing.walk import FALLBACK_DEPTH
 
 
 def explain(table: RoutingTable, states: UpstreamStates, model: str) -> JsonObject | None:
@@ -40,7 +39,7 @@ def _chain(table: RoutingTable, model: str) -> Sequence[Route]:
     """The route and its fallbacks in the order they are tried, each once."""
     found: dict[str, Route] = {}
     waiting = [model]
-    while waiting and len(found) < DEPTH:
+    while waiting and len(found) < FALLBACK_DEPTH:
         name = waiting.pop(0)
         route = table.route(name)
         if route is not None and name not in found:

@@ -5,7 +5,7 @@ Rows that nobody changed are not written, so applying a document twice changes n
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import models, transaction
@@ -88,14 +88,7 @@ def apply_configuration(
         at = position_of(refused.key, wanted.positions)
         problem = Problem(at=at, key=refused.key, found=refused.found, expected="a value the database accepts")
         raise ConfigurationRefused(file, [problem]) from refused
-    revision = collected_revision(collected)
-    return Applied(
-        revision=revision,
-        changes=applied.changes,
-        sentences=applied.sentences,
-        warnings=applied.warnings,
-        names=applied.names,
-    )
+    return replace(applied, revision=collected_revision(collected))
 
 
 def names_in(wanted: Configuration) -> Names:
@@ -125,7 +118,7 @@ def _write(
         _settings(wanted, removed["settings"])
     apply_accounts.teams(wanted.teams)
     warnings, key_ids = apply_accounts.keys(wanted, file=file, secret_of=secret_of)
-    apply_accounts.remove_keys((removed["api_keys"]) - key_ids)
+    apply_accounts.remove_keys(removed["api_keys"] - key_ids)
     for index, entry in enumerate(wanted.providers):
         _provider(resolve(entry), f"providers[{index}]", prune=prune)
     for name, alias in wanted.model_aliases.items():

@@ -29,6 +29,9 @@ OPEN = "id, amount_nano_usd - settled_nano_usd, amount_tokens - settled_tokens"
 SETTLED = ("settled_nano_usd", "settled_tokens")
 SPENT = ("spent_nano_usd", "spent_tokens", "reserved_nano_usd", "reserved_tokens")
 
+NOTHING = Grant(lease_id=0, period_id=0, nano_usd=0, tokens=0, left_nano_usd=0, left_tokens=0)
+"""Of a budget that was deleted a moment ago, before or while it was asked for: the next poll removes the rule."""
+
 
 class SqlLedger:
     """The LeaseSource of production, of one worker and in one thread.
@@ -45,10 +48,11 @@ class SqlLedger:
         with transaction.atomic():
             budget = Budget.objects.filter(pk=rule.id).first()
             if budget is None:
-                # Deleted a moment ago: nothing is left of it, and the next poll removes the rule.
-                return Grant(lease_id=0, period_id=0, nano_usd=0, tokens=0, left_nano_usd=0, left_tokens=0)
-            row, _ = BudgetPeriod.objects.get_or_create(budget=budget, period=period)
-            row = BudgetPeriod.objects.select_for_update().get(pk=row.pk)
+                return NOTHING
+            found, _ = BudgetPeriod.objects.get_or_create(budget=budget, period=period)
+            row = BudgetPeriod.objects.select_for_update().filter(pk=found.pk).first()
+            if row is None:
+                return NOTHING
             expires_at = timezone.now() + timedelta(seconds=lease_s)
             lease, _ = BudgetLease.objects.get_or_create(period=row, worker=worker, defaults={"expires_at": expires_at})
             nano, count = self._known(lease)

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from accounts.budgets import BudgetBook
-from accounts.errors import AccountsUnavailable
+from accounts.errors import AccountsUnavailable, InsufficientQuota
 from accounts.key_source import budget_rule
 from accounts.ledger import SqlLedger
 from accounts.models import Budget, BudgetLease, BudgetPeriod
@@ -129,3 +129,16 @@ async def test_more_is_leased_between_a_give_back_that_was_not_heard_of_and_its_
     await bench.book.tick()
 
     assert await bench.reserved() == (found.granted_nano, found.granted_tokens)
+
+
+async def test_a_budget_that_is_deleted_while_it_is_asked_for_is_used_up(bench, monkeypatch):
+    find = BudgetPeriod.objects.get_or_create
+
+    def find_and_delete(**wanted: Any) -> Any:
+        found = find(**wanted)
+        Budget.objects.all().delete()
+        return found
+
+    monkeypatch.setattr(BudgetPeriod.objects, "get_or_create", find_and_delete)
+    with pytest.raises(InsufficientQuota):
+        await bench.book.hold(bench.rules, 100_000, 100)

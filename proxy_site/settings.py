@@ -244,6 +244,11 @@ CONTENT_SECURITY_POLICY = one_of(
 
 
 # ------------------------------------------------------------------------------------------------------------ storage
+VANISHED_HOST = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""Seconds, the first milliseconds. A host that is gone closes no connection: without these the kernel sends to it for a
+quarter of an hour, and waits for its answer two, while PostgreSQL answers at another address. DATABASE_URL may say others."""
+
+
 def database() -> dict[str, Any]:
     """SQLite in the data directory unless DATABASE_URL says PostgreSQL."""
     if not DATABASE_URL:
@@ -276,7 +281,7 @@ def database() -> dict[str, Any]:
         # so a database that is back would wait for us as long again as it was away.
         "reconnect_timeout": 2,
     }
-    config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool, "connect_timeout": 3}
+    config["OPTIONS"] = {**VANISHED_HOST, **config.get("OPTIONS", {}), "pool": pool, "connect_timeout": 3}
     config["CONN_MAX_AGE"] = 0
     return config
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from accounts.admission import Admission
 from accounts.header_lines import HeaderLines
 from accounts.records import Principal
-from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
+from providers.specs import CredentialSpec, DeploymentSpec
 from providers.types import ClientRequest
 from providers.values import positional_value
 from routing.condensation import Receipt
@@ -119,10 +119,6 @@ class Call:
         if own is None or own >= self.table.policy.request_timeout_s:
             return False
         return time.monotonic() >= self.deadline - CLOCK_SLACK_S
-
-    def most_attempts(self, provider: ProviderSpec) -> int:
-        """At the deployments of one route: both the gateway's number and the provider's hold."""
-        return min(max(provider.max_retries, 1), self.table.policy.max_attempts)
 
     def answered(self) -> None:
         """Its client has the whole answer: nothing is left that an interruption could end."""

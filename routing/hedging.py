@@ -80,9 +80,12 @@ class Hedging:
 
     def _spare(self, call: Call, plan: RoutePlan, slow: DeploymentSpec) -> DeploymentSpec | None:
         position = plan.order.index(slow) + 1
-        if not plan.is_sound(position) or len(call.attempts) >= call.most_attempts(slow.provider):
+        if not plan.is_sound(position) or len(call.attempts) >= call.table.policy.max_attempts:
             return None
         spare = plan.order[position]
+        tried = [attempt.deployment.provider.id for attempt in call.attempts].count(spare.provider.id)
+        if tried >= max(spare.provider.max_retries, 1):
+            return None
         slots, now = self._states.slots(spare.provider), time.monotonic()
         if self._states.bar(spare)[0] is not None or slots.in_use >= slots.limit:
             return None

@@ -108,8 +108,9 @@ class RetryPolicy:
 class Failure:
     """A failed attempt in its situation.
 
-    `attempts` made so far, this one included; `same_again` how many of them repeated this deployment after a wait.
-    `committed`: semantic events have reached the client. `has_next`: the plan has another candidate, `next_is_sound`:
+    `attempts` made so far, this one included; `same_again` how many of them repeated this deployment after a wait;
+    `provider_spent`: its provider has had as many as it may have of one call.
+    `committed`: semantic events have reached the client. `has_next`: another candidate may be tried, `next_is_sound`:
     with nothing against it. `other_credential`: this deployment has another one available now. `left_s`:
     until the deadline.
     """
@@ -121,6 +122,7 @@ class Failure:
     next_is_sound: bool = True
     other_credential: bool = False
     same_again: int = 0
+    provider_spent: bool = False
     stale_retried: bool = False
     committed: bool = False
     condensed: bool = False
@@ -146,7 +148,8 @@ def what_follows(failure: Failure, policy: RetryPolicy, *, draw: float) -> Step:
 
 def _another_target(failure: Failure) -> Step | None:
     error = failure.error
-    if failure.other_credential and (error.cools_credential or error.disables_credential):
+    rests = error.cools_credential or error.disables_credential
+    if rests and failure.other_credential and not failure.provider_spent:
         return Step(then=Then.SAME, why=error.reason)
     if failure.has_next:
         return Step(then=Then.NEXT, why=error.reason, charged=not failure.next_is_sound)
@@ -155,6 +158,8 @@ def _another_target(failure: Failure) -> Step | None:
 
 def _same_target(failure: Failure, policy: RetryPolicy, draw: float) -> Step:
     error = failure.error
+    if failure.provider_spent:
+        return Step(then=Then.STOP, why="attempts")
     if error.disables_credential or not _may_pass(error):
         return Step(then=Then.STOP, why=error.reason)
     if error.retry_after_s is not None:

@@ -3,11 +3,13 @@
 import asyncio
 import random
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from accounts.header_lines import HeaderLines
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError
-from providers.specs import DeploymentSpec
+from providers.specs import DeploymentSpec, ProviderSpec
 from routing.attempts import Attempts, CandidateUnusable, Won
 from routing.call import Call
 from routing.errors import ClientFacing
@@ -105,7 +107,8 @@ class _Leg:
     _same_again = 0
     _stale_retried = False
     _made = 0
-    _policy: RetryPolicy | None = None
+    _failed_at: Mapping[int, int] = MappingProxyType({})
+    """By provider. Most calls need none."""
 
     def __init__(self, walk: Walk, call: Call, plan: RoutePlan, failures: Failures) -> None:
         self.make: Make = walk._attempts.make
@@ -136,8 +139,11 @@ class _Leg:
             except UpstreamError as error:
                 if (last := self._call.attempts[-1].deployment) is not deployment:
                     # A hedge took the next place early, and failed as well.
+                    self._count(deployment.provider, 1)
                     deployment, self._made = last, self._made + 1
-                    self._advance()
+                    self._position = order.index(last)
+                    self._begin()
+                self._count(deployment.provider, 1)
                 self._failures.failed(deployment.name, error)
                 if not await self._go_on(deployment, error):
                     return None
@@ -161,27 +167,30 @@ class _Leg:
             elif isinstance(error, ConnectFailed):
                 self._stale_retried = True
                 self._made -= 1
+                self._count(deployment.provider, -1)
             return True
         if step.then is Then.CONDENSE or not error.fails_over:
             self._failures.final = error
         return False
 
     def _decide(self, deployment: DeploymentSpec, error: UpstreamError) -> Step:
-        provider = deployment.provider
-        if self._policy is None:
-            self._policy = RetryPolicy(max_attempts=self._call.most_attempts(provider), base_s=provider.retry_delay_s)
+        following = self._following()
         failure = Failure(
             error=error,
             attempts=self._made,
-            has_next=self._position + 1 < len(self._plan.order),
+            has_next=following < len(self._plan.order),
             left_s=self._call.deadline - time.monotonic(),
-            next_is_sound=self._plan.is_sound(self._position + 1),
+            next_is_sound=self._plan.is_sound(following),
             other_credential=self._has_other_credential(deployment),
             same_again=self._same_again,
+            provider_spent=self._is_spent(deployment.provider),
             stale_retried=self._stale_retried,
             condensed=not isinstance(error, ContextOverflow),
         )
-        return what_follows(failure, self._policy, draw=random.random())
+        policy = RetryPolicy(
+            max_attempts=self._call.table.policy.max_attempts, base_s=deployment.provider.retry_delay_s
+        )
+        return what_follows(failure, policy, draw=random.random())
 
     def _has_other_credential(self, deployment: DeploymentSpec) -> bool:
         used = self._call.attempts[-1].credential
@@ -196,9 +205,25 @@ class _Leg:
         self._failures.skipped(deployment.name, self._states.told(deployment, bar))
         return True
 
+    def _count(self, provider: ProviderSpec, failed: int) -> None:
+        self._failed_at = {**self._failed_at, provider.id: self._failed_at.get(provider.id, 0) + failed}
+
+    def _is_spent(self, provider: ProviderSpec) -> bool:
+        return self._failed_at.get(provider.id, 0) >= max(provider.max_retries, 1)
+
+    def _following(self) -> int:
+        """The next place in the plan whose provider may be tried again."""
+        position = self._position + 1
+        while position < len(self._plan.order) and self._is_spent(self._plan.order[position].provider):
+            position += 1
+        return position
+
     def _advance(self) -> None:
+        self._position = self._following()
+        self._begin()
+
+    def _begin(self) -> None:
         self._same = False
-        self._position += 1
         self._same_again = 0
         self._stale_retried = False
 

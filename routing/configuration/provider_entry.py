@@ -137,7 +137,7 @@ class ProviderEntry:
     )
     max_retries: int = key(
         Whole(most=bounds.MOST_ATTEMPTS),
-        "Attempts in all for one request whose first failure is this provider's; `max_attempts` holds as well.",
+        "Attempts at this provider for one request (0 is one); `max_attempts` holds as well.",
         default=3,
     )
     retry_delay: float = key(

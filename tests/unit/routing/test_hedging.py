@@ -14,6 +14,7 @@ from routing.hedging import Hedging
 from routing.plan import DrawSource, RouteQuery, make_plan
 from routing.retry import RetryBudget
 from routing.strategies import STRATEGIES
+from routing.table import GatewayPolicy
 from tests.unit.routing.pools import deployment, provider
 
 AFTER_S = 0.01
@@ -28,7 +29,7 @@ class World:
         self.states.sync(pool)
         self.retries = RetryBudget()
         self.hedging = Hedging(self, self.states, self.retries)
-        self.call = SimpleNamespace(attempts=[], most_attempts=lambda provider: provider.max_retries)
+        self.call = SimpleNamespace(attempts=[], table=SimpleNamespace(policy=GatewayPolicy()))
         self.failures = Failures()
         self.ends = {each.id: asyncio.get_running_loop().create_future() for each in pool}
         self.dropped: list[object] = []
@@ -217,8 +218,16 @@ async def test_who_waits_for_a_slot_has_not_been_slow():
 
 
 async def test_attempts_are_counted():
-    once = deployment(1, of=provider(1, priority=1, max_retries=1))
-    assert await alone(World(once, SPARE))
+    world = World(SLOW, SPARE)
+    world.call.table.policy = GatewayPolicy(max_attempts=1)
+    assert await alone(world)
+
+
+async def test_a_provider_that_may_be_tried_once_is_not_its_own_spare():
+    once = provider(1, priority=1, max_retries=1)
+    world = World(first := deployment(1, of=once), second := deployment(2, of=once))
+    world.plan = world.plan._replace(order=(first, second))
+    assert await alone(world)
 
 
 async def test_a_panicked_candidate_is_no_spare():

@@ -1,6 +1,7 @@
 """How far a call walks: so many attempts as both the gateway and the provider allow, and what is noted of the last."""
 
 import time
+from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from providers.types import ClientRequest, Operation
 from routing.call import Call, CallOptions
 from routing.decisions import Decision
 from routing.estimation import Estimate
+from routing.strategies import STRATEGIES
 from routing.table import GatewayPolicy, Route, RoutingTable
 from routing.walk import AllFailed, Walk
 from tests.unit.routing.pools import deployment, provider
@@ -56,12 +58,26 @@ async def walked(call: Call, *, tokens: float = 3.0) -> list[str]:
     return [str(attempt.then) for attempt in call.attempts]
 
 
-@pytest.mark.parametrize(
-    ("of_the_gateway", "of_the_provider", "made"), [(1, 5, 1), (2, 5, 2), (5, 2, 2), (5, 5, 5), (5, 0, 1)]
-)
-async def test_the_smaller_number_of_attempts_holds(of_the_gateway: int, of_the_provider: int, made: int) -> None:
+@pytest.mark.parametrize("of_the_provider", [0, 1, 5])
+@pytest.mark.parametrize("of_the_gateway", [1, 2, 5])
+async def test_the_gateways_number_holds_for_all_providers_together(of_the_gateway: int, of_the_provider: int) -> None:
+    """That one is not to be tried again does not keep a call from the others."""
     pool = [deployment(id, of=provider(id, max_retries=of_the_provider)) for id in range(1, 7)]
-    assert await walked(call_for(pool, max_attempts=of_the_gateway)) == ["next"] * (made - 1) + ["stop"]
+    assert await walked(call_for(pool, max_attempts=of_the_gateway)) == ["next"] * (of_the_gateway - 1) + ["stop"]
+
+
+@pytest.mark.parametrize(("of_the_provider", "made"), [(0, 1), (1, 1), (2, 2), (9, 4)])
+async def test_a_providers_number_holds_for_its_deployments_together(of_the_provider: int, made: int) -> None:
+    one, other = provider(1, priority=1, max_retries=of_the_provider), provider(2, priority=2, max_retries=1)
+    call = call_for([*(deployment(id, of=one) for id in (1, 2, 3, 4)), deployment(5, of=other)], max_attempts=20)
+    call.route = replace(call.route, plan_strategy=STRATEGIES["priority"])
+    await walked(call)
+    assert sorted(attempt.deployment.provider.id for attempt in call.attempts) == [1] * made + [2]
+
+
+async def test_a_provider_alone_is_tried_as_often_as_it_may() -> None:
+    call = call_for([deployment(1, of=provider(1, max_retries=2, retry_delay_s=0))], max_attempts=20)
+    assert await walked(call) == ["same", "stop"]
 
 
 async def test_a_retry_that_the_budget_refuses_did_not_follow() -> None:

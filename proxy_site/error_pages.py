@@ -1,5 +1,6 @@
 """What an address outside `/v1` answers when it cannot: a page for people, the error object of the API for programs."""
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
@@ -14,10 +15,11 @@ _ERRORS = {
 }
 _NEEDS_VERSION = tuple(f"/{name}" for name in (*Operation, "models"))
 _WITHOUT_VERSION = "There is nothing at this address: the API is under /v1, so a client's base_url ends with /v1."
+_OTHER_HOST = "This host name is not answered: PROXY_API_ALLOWED_HOSTS does not name it."
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _answer(request, 400)
+    return _answer(request, 400, message=_OTHER_HOST if isinstance(exception, DisallowedHost) else "")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -36,13 +38,14 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _answer(request, 403, template="403_csrf.html")
 
 
-def _answer(request: HttpRequest, status: int, *, template: str = "") -> HttpResponse:
+def _answer(request: HttpRequest, status: int, *, template: str = "", message: str = "") -> HttpResponse:
     """Browsers name text/html in Accept; curl and the SDKs do not."""
     if "text/html" not in request.headers.get("accept", ""):
-        kind, code, message = _ERRORS[status]
+        kind, code, words = _ERRORS[status]
         if status == 404 and request.path.endswith(_NEEDS_VERSION):
-            message = _WITHOUT_VERSION
-        return JsonResponse({"error": {"message": message, "type": kind, "param": None, "code": code}}, status=status)
+            words = _WITHOUT_VERSION
+        error = {"message": message or words, "type": kind, "param": None, "code": code}
+        return JsonResponse({"error": error}, status=status)
     # Without the request a 500's page needs neither session nor database, one of which may be what failed.
     try:
         return render(None if status == 500 else request, template or f"{status}.html", status=status)

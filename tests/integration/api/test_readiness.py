@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 
 from monitoring import live
 from tests.integration.api.conftest import ClientFor
@@ -72,3 +72,21 @@ def test_shows_readers_the_version_that_the_configuration_names(
     reader = client_for("read")
     assert (reader.get("/health").json()["version"], reader.get("/status").json()["version"]) == (shown, shown)
     assert "version" not in Client().get("/health").json()
+
+
+@pytest.mark.django_db
+@override_settings(ALLOWED_HOSTS=["llm.example.com"], SECURE_SSL_REDIRECT=True)
+def test_probes_and_scrapers_need_no_host_name(worker: FakeLive) -> None:
+    """They ask by an address: Docker's health check, a kubelet, HAProxy, Prometheus."""
+    by_address = Client(headers={"host": "10.1.2.3:8000"})
+    seen = [by_address.get(path).status_code for path in ("/livez", "/readyz", "/health", "/metrics")]
+    assert seen == [200, 200, 200, 401]
+
+
+@pytest.mark.django_db
+@override_settings(ALLOWED_HOSTS=["llm.example.com"])
+def test_everything_else_needs_one_and_says_which_setting_names_them() -> None:
+    for path in ("/providers", "/api/providers/", "/dashboard/", "/admin/"):
+        answer = Client(headers={"host": "10.1.2.3:8000"}).get(path)
+        assert answer.status_code == 400, path
+        assert "PROXY_API_ALLOWED_HOSTS" in answer.json()["error"]["message"], path

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from django.conf import settings
 
+from routing.endpoints.exchange import BODY_LIMIT_BYTES
+
 ROOT = Path(__file__).parents[3]
 DOCKER = ROOT / "docker"
 K8S = sorted((DOCKER / "k8s").glob("*.yaml"))
@@ -224,3 +226,18 @@ def test_proxies_pass_streams_on_as_they_come() -> None:
     assert "proxy_buffering off;" in nginx
     assert "proxy_next_upstream off;" in nginx
     assert "option http-no-delay" in (DOCKER / "haproxy" / "haproxy.cfg").read_text()
+
+
+def test_proxies_tell_by_which_address_and_how_a_client_came() -> None:
+    nginx = (DOCKER / "nginx" / "llm-proxy.conf").read_text()
+    assert "proxy_set_header Host $http_host;" in nginx, "a name without its port is another origin than the browser's"
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in nginx
+    haproxy = (DOCKER / "haproxy" / "haproxy.cfg").read_text()
+    assert "http-request set-header X-Forwarded-Proto https if { ssl_fc }" in haproxy
+    assert "http-request set-header X-Forwarded-Proto http unless { ssl_fc }" in haproxy
+
+
+def test_a_body_that_the_gateway_refuses_reaches_it_for_its_own_words() -> None:
+    allowed = re.search(r"client_max_body_size (\d+)m;", (DOCKER / "nginx" / "llm-proxy.conf").read_text())
+    assert allowed is not None
+    assert int(allowed[1]) * 1024 * 1024 > BODY_LIMIT_BYTES

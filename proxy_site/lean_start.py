@@ -8,9 +8,12 @@ process listens (see `late_pages`).
 
 import gc
 import sys
+from importlib.util import find_spec
 
 NEVER_USED = ("rich", "pygments", "twisted", "requests")
 OF_POSTGRESQL = ("psycopg",)
+EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+"""Of the extra `otel`: it sends spans with requests."""
 ADMIN, ADMIN_LATER = "django.contrib.admin", "django.contrib.admin.apps.SimpleAdminConfig"
 
 
@@ -21,11 +24,18 @@ def set_up() -> None:
     import django
     from django.conf import settings
 
-    _hide(NEVER_USED)
+    _hide(NEVER_USED if not _installed(EXPORTER) else tuple(name for name in NEVER_USED if name != "requests"))
     if "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
         _hide(OF_POSTGRESQL)
     settings.INSTALLED_APPS = [ADMIN_LATER if app == ADMIN else app for app in settings.INSTALLED_APPS]
     django.setup()
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it would be in
+        return False
 
 
 def _hide(names: tuple[str, ...]) -> None:

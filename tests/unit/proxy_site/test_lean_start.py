@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from proxy_site.lean_start import NEVER_USED, OF_POSTGRESQL
+from proxy_site.lean_start import EXPORTER, NEVER_USED, OF_POSTGRESQL
 
 LOADED = f"""
 import os, sys
@@ -35,6 +36,34 @@ def test_a_server_on_sqlite_and_without_redis_loads_nothing_that_it_never_uses()
     before_it_listens, ever, admin = done.stdout.splitlines()
     assert (before_it_listens, ever) == ("", "")
     assert admin == "True True"
+
+
+EXPORTS = """
+import tests.settings, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "proxy_site.settings"
+from proxy_site.lean_start import set_up
+set_up()
+try:
+    import requests
+    print("there")
+except ImportError:
+    print("hidden")
+"""
+
+
+def test_what_an_installed_exporter_of_traces_sends_with_is_there(tmp_path: Path):
+    (tmp_path / "requests.py").touch()
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+
+    def seen() -> str:
+        done = subprocess.run([sys.executable, "-c", EXPORTS], env=env, capture_output=True, text=True, check=False)
+        return done.stdout.strip() or done.stderr
+
+    assert seen() == "hidden"
+    exporter = tmp_path.joinpath(*EXPORTER.split("."))
+    exporter.mkdir(parents=True)
+    (exporter / "__init__.py").touch()
+    assert seen() == "there"
 
 
 RESTS = """

@@ -7,7 +7,7 @@ from django.conf import settings
 from routing.configuration.stored import stored_process
 from routing.models import GatewaySettings
 
-_VARIABLE_AND_SETTING: Final = {
+VARIABLE_AND_SETTING: Final = {
     "host": ("PROXY_API_HOST", "HOST"),
     "port": ("PROXY_API_PORT", "PORT"),
     "debug": ("PROXY_API_DEBUG", "DEBUG"),
@@ -20,7 +20,7 @@ _VARIABLE_AND_SETTING: Final = {
 
 def process_value(key: str, stored: Any) -> Any:
     """`stored` is `GatewaySettings.process`; what cannot be read there counts as not given."""
-    variable, setting = _VARIABLE_AND_SETTING[key]
+    variable, setting = VARIABLE_AND_SETTING[key]
     readable = {} if variable in settings.SET_IN_ENVIRONMENT else stored_process(stored)
     return readable[key] if key in readable else getattr(settings, setting)
 

@@ -1,6 +1,7 @@
 """What is written about configuration is true: examples load, the reference is current, every variable is listed."""
 
 import contextlib
+import inspect
 import json
 import re
 from io import StringIO
@@ -12,8 +13,10 @@ from django.core.management import CommandError, call_command
 
 from providers import secrets
 from providers.models import Credential, Provider
+from proxy_site import environment
 from proxy_site.bootstrap import prepare
 from routing.configuration.reference import reference
+from routing.environment_first import VARIABLE_AND_SETTING
 from routing.models import ConfigurationRevision
 from tests.integration.configuration.conftest import Load
 
@@ -27,6 +30,7 @@ NOT_FOR_PEOPLE = {
     "PROXY_API_ROLE",
     "PROXY_API_SUPERVISOR_PID",
 }
+READERS = "|".join(name for name, _ in inspect.getmembers(environment, inspect.isfunction))
 
 
 def test_the_reference_is_what_the_reader_reads():
@@ -47,11 +51,17 @@ def test_the_example_of_the_environment_lists_every_variable():
     read_by_us = set()
     for path in (ROOT / "proxy_site").glob("*.py"):
         read_by_us |= set(
-            re.findall(r'(?:env\.[a-z_]+|from_file_or_environment|required_secret)\(\s*"([A-Z_]+)"', path.read_text())
+            re.findall(rf'(?:env\.[a-z_]+|{READERS})\(\s*"([A-Z_]+)"', path.read_text())
         )
     listed = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
     assert read_by_us - NOT_FOR_PEOPLE - listed == set()
+
+
+def test_a_copy_of_the_example_of_the_environment_overrules_no_configuration_file():
+    given = set(re.findall(r"^([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    assert given & {variable for variable, _ in VARIABLE_AND_SETTING.values()} == set()
 
 
 def validate(*arguments: str) -> list[dict[str, str]]:

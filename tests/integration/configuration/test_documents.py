@@ -50,9 +50,7 @@ def test_the_example_loads(load: Load):
 def test_the_example_of_the_environment_lists_every_variable():
     read_by_us = set()
     for path in (ROOT / "proxy_site").glob("*.py"):
-        read_by_us |= set(
-            re.findall(rf'(?:env\.[a-z_]+|{READERS})\(\s*"([A-Z_]+)"', path.read_text())
-        )
+        read_by_us |= set(re.findall(rf'(?:env\.[a-z_]+|{READERS})\(\s*"([A-Z_]+)"', path.read_text()))
     listed = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
     assert read_by_us - NOT_FOR_PEOPLE - listed == set()

@@ -2,6 +2,7 @@
 navigation, what is named exists, and the README's translation has all of its parts."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from django.conf import settings
 from django.core.management import get_commands
 
+from providers.dialects.anthropic_messages import ModelTraits
 from routing.endpoints.cors import EXPOSED_HEADERS
 from routing.errors import RequestError
 
@@ -90,6 +92,16 @@ def test_every_code_of_an_error_and_every_header_that_pages_may_read_is_listed()
     assert [kind.code for kind in kinds if kind.code is not None and f"`{kind.code}`" not in text] == []
     headers = [header for header in EXPOSED_HEADERS.decode().split(", ") if not header.startswith(FAMILIES)]
     assert [header for header in headers if f"`{header}" not in text] == []
+
+
+def test_every_option_that_an_adapter_reads_is_listed() -> None:
+    adapters = [path.read_text() for path in (ROOT / "providers" / "adapters").glob("*.py")]
+    read = {option for text in adapters for option in re.findall(r'options(?:\.get\(|\[)"(\w+)"', text)}
+    options = (DOCS / "providers.md").read_text().partition("## Options")[2]
+    assert read >= {"paths", "dialect"}
+    assert {
+        option for option in read | {field.name for field in fields(ModelTraits)} if f"`{option}`" not in options
+    } == set()
 
 
 def test_the_translation_has_every_part_of_the_readme() -> None:

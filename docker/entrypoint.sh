@@ -7,8 +7,9 @@ role="${1:-web}"
 [ "$#" -gt 0 ] && shift
 case "$role" in
 web) exec python manage.py serve "$@" ;;
-worker) exec celery -A proxy_site worker --loglevel "${LOG_LEVEL:-INFO}" --concurrency "${CELERY_CONCURRENCY:-4}" --pool threads "$@" ;;
-beat) exec celery -A proxy_site beat --loglevel "${LOG_LEVEL:-INFO}" --scheduler django_celery_beat.schedulers:DatabaseScheduler --pidfile= "$@" ;;
+# The program reads LOG_LEVEL by itself; Celery knows fewer words for it, and would not start.
+worker) exec celery -A proxy_site worker --concurrency "${CELERY_CONCURRENCY:-4}" --pool threads "$@" ;;
+beat) exec celery -A proxy_site beat --scheduler django_celery_beat.schedulers:DatabaseScheduler --pidfile= "$@" ;;
 migrate) exec python manage.py migrate --noinput "$@" ;;
 *) exec python manage.py "$role" "$@" ;;
 esac

@@ -51,9 +51,14 @@ def test_a_role_starts_its_program(path: str, tmp_path: Path, given: list[str], 
 
 
 def test_the_worker_does_as_the_environment_says(path: str, tmp_path: Path) -> None:
-    line = " ".join(started(path, tmp_path, "worker", LOG_LEVEL="WARNING", CELERY_CONCURRENCY="9"))
-    assert "--loglevel WARNING" in line
+    line = " ".join(started(path, tmp_path, "worker", CELERY_CONCURRENCY="9"))
     assert "--concurrency 9" in line
+
+
+@pytest.mark.parametrize("role", ["worker", "beat"])
+def test_celery_is_not_told_a_level_that_only_the_program_knows(path: str, tmp_path: Path, role: str) -> None:
+    """It refuses WARN, which the server takes."""
+    assert "WARN" not in started(path, tmp_path, role, LOG_LEVEL="WARN")
 
 
 def test_arguments_with_spaces_stay_whole(path: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Personal data and secrets are found however they are written, and what only looks like them stays."""
 
+import json
 import random
 import time
 from collections import Counter
@@ -58,6 +59,21 @@ def test_goes_through_json_but_not_into_images_and_names() -> None:
 def test_data_without_a_space_is_not_searched() -> None:
     blob = "+5511912345678" * 1000
     assert redact(blob) == blob
+    assert redact(blob + "==") == blob + "=="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([{"mail": f"ana{number}@example.com"} for number in range(300)], separators=(",", ":")),
+        "\n".join(f"{number},ana{number}@example.com" for number in range(300)),
+        "你好，请记住我的地址。" * 600 + "ana7@example.com",
+    ],
+    ids=["compact JSON", "lines", "Chinese"],
+)
+def test_long_text_that_is_written_without_spaces_is_searched(text: str) -> None:
+    assert len(text) > 4000
+    assert "@" not in redact(text)
 
 
 def test_hostile_text_takes_no_longer_than_its_length() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from providers.dialects.overflow import only_looks_like_it
 from providers.errors import BadAnswer, ClientFault, ContextOverflow, ModelNotFound, ServerFailed, UpstreamError
 from routing.condensation.policy import CondensationPolicy
-from routing.plan import RoutePlan
+from routing.plan import RoutePlan, could_have_served
 
 _MAY_MEAN_OVERFLOW = (ClientFault, ServerFailed, BadAnswer, ModelNotFound)
 """Errors about rates, quotas, credentials, time-outs and moderation are known for what they are."""
@@ -47,15 +47,16 @@ def overflow_by_keyword(error: UpstreamError, keywords: Sequence[str]) -> Upstre
 
 
 def too_long(
-    errors: Iterable[UpstreamError], windows: Iterable[int | None], plans: Iterable[RoutePlan]
+    errors: Iterable[UpstreamError], windows: Iterable[int | None], plans: Sequence[RoutePlan]
 ) -> TooLong | None:
     """None when the failure was about something else. `errors` are those of the attempts made, with the context window
-    of each one's deployment in `windows`; `plans` what candidates there were."""
+    of each one's deployment in `windows`; `plans` what candidates there were. Where it fits somebody who failed or
+    rests, that is what it failed of, however small the others are."""
     found = None
     for error, window in zip(errors, windows, strict=False):
         if isinstance(error, ContextOverflow):
             found = TooLong(window=error.limit_tokens or window, requested_tokens=error.requested_tokens)
-    if found is not None:
+    if found is not None or could_have_served(plans):
         return found
     excluded = [
         candidate.deployment.context_window or 0

@@ -19,6 +19,7 @@ MODELS: list[dict[str, Any]] = [
     {"model": "foreign", "upstream_model": "window=600;words=the_box_is_full"},
     {"model": "strange", "upstream_model": "window=600;words=no_idea_what_is_wrong"},
     {"model": "summariser", "upstream_model": "s"},
+    {"model": "broken", "upstream_model": "fail=99", "context_window": 50_000},
 ]
 SYSTEM = {"role": "system", "content": "Always answer in French. FACT-1"}
 
@@ -40,7 +41,10 @@ def gateway(directory: Path, template: Path, url: str, **condensation: Any) -> G
         {
             "providers": [{"name": "only", "base_url": f"{url}/v1", "models": MODELS}],
             "settings": {"condensation": condensation},
-            "aliases": [{"name": "untouched", "targets": ["small"], "condensation_enabled": False}],
+            "aliases": [
+                {"name": "untouched", "targets": ["small"], "condensation_enabled": False},
+                {"name": "uneven", "targets": ["known", "broken"]},
+            ],
             "policies": [{"name": "wide", "pattern": "known", "context_fallbacks": ["large"]}],
         }
     )
@@ -146,6 +150,15 @@ def test_an_alias_or_a_foreign_error_leaves_the_conversation_alone(server: Gatew
     assert status == 400
     assert body["error"]["message"] == "no idea what is wrong"
     assert "x-llm-proxy-condensed" not in headers
+
+
+def test_a_failure_where_it_fits_leaves_nothing_out_for_a_smaller_window(
+    server: GatewayProcess, upstream: CountingUpstream
+) -> None:
+    status, headers, body = ask(server, "uneven", long_conversation("uneven"))
+    assert (status, body["error"]["type"]) == (502, "upstream_error")
+    assert "x-llm-proxy-condensed" not in headers
+    assert {request["model"] for request in upstream.asked("uneven FACT-2")} == {"fail=99"}
 
 
 def test_a_question_too_long_by_itself_is_refused_as_the_provider_does(server: GatewayProcess) -> None:

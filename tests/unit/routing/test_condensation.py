@@ -316,3 +316,11 @@ def test_a_request_that_no_window_holds_is_too_long_for_the_widest() -> None:
     assert too_long([], [], [plan]) == TooLong(window=8000)
     roomy = make_plan(RouteQuery(model="m", input_tokens=10), pool, STRATEGIES["priority"], Draws())
     assert too_long([], [], [roomy]) is None
+
+
+@pytest.mark.parametrize("bar", [None, "credential_cooling", "saturated"])
+def test_where_it_fits_somebody_who_failed_or_rests_nothing_is_too_long(bar: str | None) -> None:
+    small, large = candidate(1, spec={"context_window": 600}), candidate(2, spec={"context_window": 50_000}, bar=bar)
+    plan = make_plan(RouteQuery(model="m", input_tokens=2000), [small, large], STRATEGIES["priority"], Draws())
+    errors = [ServerFailed("broken")] if bar is None else []
+    assert too_long(errors, [50_000] * len(errors), [plan]) is None

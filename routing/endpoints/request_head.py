@@ -1,6 +1,6 @@
 """What the head of a request says, read once: its connection may keep it for the next request with the same head."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from accounts.keys import PresentedKey, token_in
@@ -15,6 +15,7 @@ OPERATIONS = {operation.value: operation for operation in Operation}
 PATHS = {f"/v1/{name}": name for name in OPERATIONS}
 """Paths as they should be, which need no closer look."""
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
+LISTS = (b"x-llm-proxy-tags", b"cache-control")
 LONGEST_TAGS = 16
 NO_TAGS: frozenset[str] = frozenset()
 NO_TRACE = (None, None)
@@ -33,7 +34,7 @@ class RequestHead:
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers = _by_name(scope["headers"])
         self.client_ip = client_ip(scope)
         self.endpoint = PATHS.get(self.path) or _normal_path(self.path)
         self._options: CallOptions | None = None
@@ -63,12 +64,23 @@ class RequestHead:
     def _read_options(self) -> CallOptions:
         headers = self.headers
         tags = headers.get(b"x-llm-proxy-tags")
-        no_cache = b"x-llm-proxy-no-cache" in headers or b"no-store" in headers.get(b"cache-control", b"")
+        no_cache = b"x-llm-proxy-no-cache" in headers or b"no-store" in headers.get(b"cache-control", b"").lower()
         timeout_s = _timeout(self.header(b"x-llm-proxy-timeout"))
         key = self.header(b"idempotency-key")
         trace = parse_traceparent(self.header(b"traceparent")) or NO_TRACE
         tags_found = _tags(tags) if tags else NO_TAGS
         return CallOptions(self.endpoint, self.client_ip, tags_found, no_cache, timeout_s, key, trace)
+
+
+def _by_name(lines: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Of headers that come twice the last counts, but several lines of a list are one list (RFC 9110, 5.3): the tags of an
+    earlier line bind as well."""
+    found = dict(lines)
+    if len(found) < len(lines):
+        for name in LISTS:
+            if name in found:
+                found[name] = b",".join([value for each, value in lines if each == name])
+    return found
 
 
 def _normal_path(path: str) -> str:

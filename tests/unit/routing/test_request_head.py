@@ -1,0 +1,25 @@
+"""What the head of a request asks for, however its headers are written."""
+
+import pytest
+
+from routing.call import CallOptions
+from routing.endpoints.request_head import RequestHead
+
+
+def options(*headers: tuple[bytes, bytes]) -> CallOptions:
+    return RequestHead({"method": "POST", "path": "/v1/chat/completions", "headers": list(headers)}).options
+
+
+def test_tags_in_several_lines_all_bind() -> None:
+    asked = options((b"x-llm-proxy-tags", b"eu"), (b"accept", b"*/*"), (b"x-llm-proxy-tags", b"fast, cheap"))
+    assert asked.tags == {"eu", "fast", "cheap"}
+
+
+@pytest.mark.parametrize("value", [b"no-store", b"No-Store", b"max-age=0, NO-STORE"])
+def test_no_store_is_obeyed_in_any_case(value: bytes) -> None:
+    assert options((b"cache-control", value)).no_cache
+    assert options((b"cache-control", value), (b"cache-control", b"no-cache")).no_cache
+
+
+def test_other_directives_leave_the_cache_on() -> None:
+    assert not options((b"cache-control", b"no-cache")).no_cache

@@ -195,16 +195,17 @@ class Accounts:
             await self._take(admission, principal.limits)
         return admission
 
-    async def reserve(self, admission: Admission, *, cost_nano_usd: int | None, tokens: int) -> None:
-        """Holds the estimate (an upper bound) in every budget. `cost_nano_usd` None: the price is unknown.
-        Raises InsufficientQuota or AccountsUnavailable; then the caller still releases the admission."""
+    async def reserve(self, admission: Admission, *, cost_nano_usd: int, tokens: int, unpriced: bool = False) -> None:
+        """Holds the estimate (an upper bound) in every budget. `unpriced`: who answers may have a price that nobody knows;
+        `cost_nano_usd` is the bound of the others. Raises InsufficientQuota or AccountsUnavailable; then the caller still
+        releases the admission."""
         rules = admission.principal.budgets
         if rules:
-            slices = self._budgets.hold_now(rules, cost_nano_usd, tokens)
+            slices = self._budgets.hold_now(rules, cost_nano_usd, tokens, unpriced=unpriced)
             if slices is None:
-                slices = await self._budgets.hold(rules, cost_nano_usd, tokens)
+                slices = await self._budgets.hold(rules, cost_nano_usd, tokens, unpriced=unpriced)
             admission.slices = slices
-            admission.held = (cost_nano_usd or 0, tokens)
+            admission.held = (cost_nano_usd, tokens)
 
     def attempt_started(self, admission: Admission, intent: AttemptIntent) -> None:
         """Call before the attempt's first byte is sent: after a `kill -9` the attempt is booked from this."""

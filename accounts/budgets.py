@@ -178,38 +178,42 @@ class BudgetBook:
     def configure(self, settings: AccountsSettings) -> None:
         self._settings = settings
 
-    def hold_now(self, rules: Sequence[BudgetRule], cost: int | None, tokens: int) -> tuple[Slice, ...] | None:
-        """Holds from every slice, or from none when one of them lacks something."""
-        nano = cost or 0
+    def hold_now(
+        self, rules: Sequence[BudgetRule], cost: int, tokens: int, *, unpriced: bool = False
+    ) -> tuple[Slice, ...] | None:
+        """Holds from every slice, or from none when one of them lacks something. `unpriced`: the call may cost something
+        that nobody knows, beside `cost`."""
         now, steady = self._clock(), monotonic()
         slices = []
         for rule in rules:
-            if cost is None and rule.amount_nano_usd is not None and rule.refuse_unknown_price:
+            if unpriced and rule.amount_nano_usd is not None and rule.refuse_unknown_price:
                 raise InsufficientQuota(f"The price of this model is unknown, and the {_named(rule)} counts money.")
             found = self._slices.get(rule.id)
             if found is None or now >= found.ends_at or steady >= found.valid_until:
                 return None
             if found.rule is not rule and found.rule != rule:
                 return None
-            if not found.covers(nano, tokens):
+            if not found.covers(cost, tokens):
                 return None
             slices.append(found)
         for found in slices:
-            found.hold(nano, tokens, steady)
+            found.hold(cost, tokens, steady)
             if found.runs_low() and found.rule.id not in self._refills and steady >= found.fresh_until:
                 self._start(Refill(found))
         return tuple(slices)
 
-    async def hold(self, rules: Sequence[BudgetRule], cost: int | None, tokens: int) -> tuple[Slice, ...]:
+    async def hold(
+        self, rules: Sequence[BudgetRule], cost: int, tokens: int, *, unpriced: bool = False
+    ) -> tuple[Slice, ...]:
         """Raises InsufficientQuota, or AccountsUnavailable when a slice is empty and SQL does not answer."""
         for _ in range(ATTEMPTS_AT_MOST):
-            slices = self.hold_now(rules, cost, tokens)
+            slices = self.hold_now(rules, cost, tokens, unpriced=unpriced)
             if slices is not None:
                 return slices
             for rule in rules:
                 found = self._slice(rule)
-                if monotonic() >= found.valid_until or not found.covers(cost or 0, tokens):
-                    await self._wait_for(found, cost or 0, tokens)
+                if monotonic() >= found.valid_until or not found.covers(cost, tokens):
+                    await self._wait_for(found, cost, tokens)
         raise AccountsUnavailable("The budget could not be reserved in time.")
 
     def settle(self, slices: Sequence[Slice], held: tuple[int, int], spent: tuple[int, int]) -> None:

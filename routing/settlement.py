@@ -47,7 +47,7 @@ class Settlement:
                 known = False
             elif (cost := dearest(rates, most_input, most_output)) > most:
                 most = cost
-        return self._accounts.reserve(call.admission, cost_nano_usd=most if known else None, tokens=tokens)
+        return self._accounts.reserve(call.admission, cost_nano_usd=most, tokens=tokens, unpriced=not known)
 
     def started(self, call: Call, attempt: Attempt) -> None:
         """Before anything is sent upstream: enough is written down to book the attempt should this process die."""

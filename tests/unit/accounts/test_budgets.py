@@ -58,7 +58,7 @@ async def test_a_slice_running_low_is_refilled_behind_the_calls():
 async def test_calls_at_once_share_one_request_to_sql():
     budget = rule(nano=None, tokens=100_000)
     bench = Bench(budget)
-    await asyncio.gather(*[bench.book.hold([budget], None, 500) for _ in range(100)])
+    await asyncio.gather(*[bench.book.hold([budget], 0, 500) for _ in range(100)])
 
     assert bench.ledger.asked == 1
 
@@ -110,8 +110,17 @@ async def test_an_unknown_price_is_refused_or_allowed_as_the_budget_says():
     bench = Bench(strict, lenient)
 
     with pytest.raises(InsufficientQuota, match="unknown"):
-        await bench.book.hold([strict], None, 10)
-    assert await bench.book.hold([lenient], None, 10)
+        await bench.book.hold([strict], 0, 10, unpriced=True)
+    assert await bench.book.hold([lenient], 0, 10, unpriced=True)
+
+
+async def test_what_is_known_of_a_call_with_an_unknown_price_is_held_all_the_same():
+    lenient = rule(nano=1_000, refuse_unknown_price=False)
+    bench = Bench(lenient)
+    await bench.book.hold([lenient], 900, 0, unpriced=True)
+
+    with pytest.raises(InsufficientQuota):
+        await bench.book.hold([lenient], 900, 0, unpriced=True)
 
 
 async def test_a_call_of_the_new_period_does_not_join_the_refill_of_the_one_before():

@@ -43,8 +43,8 @@ def said(*parts: Any, **more: Any) -> dict[str, Any]:
 class Reserved:
     """Accounts that only write down what is reserved."""
 
-    def reserve(self, admission: Any, *, cost_nano_usd: int | None, tokens: int) -> Any:
-        self.cost, self.tokens = cost_nano_usd, tokens
+    def reserve(self, admission: Any, *, cost_nano_usd: int, tokens: int, unpriced: bool) -> Any:
+        self.cost, self.tokens, self.unpriced = cost_nano_usd, tokens, unpriced
         return asyncio.sleep(0)
 
 
@@ -89,7 +89,14 @@ def test_what_a_deployment_makes_at_most_is_reserved_for_every_answer() -> None:
     once, often = request(**PLAIN), request(**PLAIN, n=10)
     assert reserved(often, deployment(max_output_tokens=1000)).tokens >= 10_000
     priced = deployment(prices=Prices(input=0, output=1_000_000), max_output_tokens=1000)
-    assert reserved(often, priced).cost == 10 * (reserved(once, priced).cost or 0) == 10_000
+    assert reserved(often, priced).cost == 10 * reserved(once, priced).cost == 10_000
+
+
+def test_a_deployment_without_a_price_takes_nothing_from_what_the_others_may_cost() -> None:
+    priced, unpriced = deployment(1, prices=Prices(input=0, output=1_000_000)), deployment(2)
+    found = reserved(request(max_tokens=1000, **PLAIN), priced, unpriced)
+    assert (found.cost, found.unpriced) == (1000, True)
+    assert not reserved(request(**PLAIN), priced).unpriced
 
 
 @pytest.mark.parametrize("operation", [CHAT, COMPLETIONS])

@@ -14,7 +14,8 @@ LARGEST_BYTES = 1024 * 1024
 COMPLETE = frozenset({"stop", "length", "tool_calls", "function_call"})
 """Finish reasons of answers that are whole. What a filter cut off, or nobody finished, is not."""
 
-_FILTERED = b'"finish_reason":"content_filter"'
+_FILTERED = b'"content_filter"'
+"""However the upstream writes its JSON; in a text its quotes would be escaped. `finish` tells of one choice only."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -1,5 +1,6 @@
 """An answer told as a stream and a stream told as an answer say the same, to the last field."""
 
+import json
 from typing import Any
 
 import orjson
@@ -165,6 +166,18 @@ def test_what_is_not_whole_is_not_kept() -> None:
         b" " * 2_000_000 + orjson.dumps(whole),
     ):
         assert of_body(broken, tenant="t", chat=True) is None
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_of_several_choices_none_may_be_cut_off_by_a_filter(separators: tuple[str, str]) -> None:
+    def frames(second: str) -> bytes:
+        ends = [(0, {"content": 'says "content_filter"'}, "stop"), (1, {"content": "b"}, second)]
+        choices = [[{"index": at, "delta": delta, "finish_reason": reason}] for at, delta, reason in ends]
+        events = [json.dumps({"id": "x", "choices": each}, separators=separators) for each in choices]
+        return b"".join(b"data: " + event.encode() + b"\n\n" for event in events) + DONE
+
+    assert kept(frames("stop")) is not None
+    assert kept(frames("content_filter")) is None
 
 
 def test_an_answer_survives_being_stored() -> None:

@@ -145,7 +145,8 @@ class Settlement:
             return
         call.concluded = True
         last = won.attempt if won is not None else call.attempts[-1] if call.attempts else None
-        cost = self._rates.cost(usage, last.deployment.prices) if last is not None else 0
+        # Nothing costs nothing, also where nobody knows the price.
+        cost = 0 if last is None or usage is NOTHING else self._rates.cost(usage, last.deployment.prices)
         error_type = None if status == 200 else _error_type(status, error)
         ended = finished_call(call, last, status, usage, source, cost, error_type, finish)
         self._accounts.settle(call.admission, _records(call, ended, last))

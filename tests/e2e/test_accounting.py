@@ -66,6 +66,7 @@ def seeded(gateway: GatewayProcess, upstream: FaultUpstream, **more: Any) -> Gat
     second = [{"model": "second chance", "upstream_model": "fault:none", **PRICES}]
     first = [*models, {"model": "second chance", "upstream_model": "fault:status?status=500", **PRICES}]
     unpriced = [{"model": "unpriced", "upstream_model": "fault:none"}]
+    unpriced += [{"model": "unpriced, fails", "upstream_model": "fault:status?status=500"}]
     url = f"{upstream.url}/v1"
     providers = [
         {"name": "first", "base_url": url, "priority": 1, "models": [*first, *unpriced], **never_out},
@@ -163,6 +164,16 @@ async def test_an_unknown_price_stays_unknown(server: GatewayProcess) -> None:
         await end(caller, "unknown price", "unpriced", upstream)
     (row,) = await asyncio.to_thread(ledger.rows_of, server, "unpriced")
     assert (row["cost_nano_usd"], row["output_tokens"]) == (None, 8)
+
+
+async def test_a_call_that_failed_costs_nothing_also_where_nobody_knows_the_price(server: GatewayProcess) -> None:
+    async with Caller(server) as caller:
+        await caller.ask("unpriced, fails", stream=False, headers={"x-request-id": "unpriced.fails"})
+    rows = await asyncio.to_thread(ledger.rows_of, server, "unpriced.fails")
+    assert {row["cost_nano_usd"] for row in rows} == {0}
+    assert ledger.query(server, "SELECT requests, unpriced FROM accounts_usagehourly") == [
+        {"requests": 1, "unpriced": 0}
+    ]
 
 
 async def test_a_stream_without_usage_is_counted_by_us(gateway: GatewayProcess, upstream: FaultUpstream) -> None:

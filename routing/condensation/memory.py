@@ -13,6 +13,7 @@ import orjson
 
 from providers.types import JsonObject
 
+MOST_BYTES = 64 * 1024 * 1024
 Scope = tuple[str, str]
 """Tenant and client-facing model."""
 
@@ -30,13 +31,17 @@ class _Entry:
     length: int
     messages: tuple[JsonObject, ...]
     expires_at: float
+    size: int
 
 
 class ConversationMemory:
-    """The newest `max_entries`; falsy while there are none. `now` is seconds of any steady clock."""
+    """The newest `max_entries`, as long as their JSON takes `max_bytes`: an image stays whole in a short form, too. Falsy
+    while there are none. `now` is seconds of any steady clock."""
 
-    def __init__(self, *, max_entries: int = 256) -> None:
+    def __init__(self, *, max_entries: int = 256, max_bytes: int = MOST_BYTES) -> None:
         self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._entries: OrderedDict[tuple[Scope, bytes], _Entry] = OrderedDict()
         self._lengths: dict[Scope, dict[int, int]] = {}
 
@@ -46,6 +51,7 @@ class ConversationMemory:
     def clear(self) -> None:
         self._entries.clear()
         self._lengths.clear()
+        self._bytes = 0
 
     def keep(
         self, scope: Scope, messages: Sequence[JsonObject], short: Sequence[JsonObject], *, ttl_s: float, now: float
@@ -54,9 +60,15 @@ class ConversationMemory:
             return
         digest = _digests(messages, {len(messages)})[len(messages)]
         self._forget((scope, digest))
-        while len(self._entries) >= self._max_entries:
+        size = sum(len(orjson.dumps(message)) for message in short)
+        if size > self._max_bytes:
+            return
+        while len(self._entries) >= self._max_entries or self._bytes + size > self._max_bytes:
             self._forget(next(iter(self._entries)))
-        self._entries[scope, digest] = _Entry(length=len(messages), messages=tuple(short), expires_at=now + ttl_s)
+        self._bytes += size
+        self._entries[scope, digest] = _Entry(
+            length=len(messages), messages=tuple(short), expires_at=now + ttl_s, size=size
+        )
         lengths = self._lengths.setdefault(scope, {})
         lengths[len(messages)] = lengths.get(len(messages), 0) + 1
 
@@ -81,6 +93,7 @@ class ConversationMemory:
         entry = self._entries.pop(key, None)
         if entry is None:
             return
+        self._bytes -= entry.size
         lengths = self._lengths[key[0]]
         lengths[entry.length] -= 1
         if not lengths[entry.length]:

@@ -68,3 +68,19 @@ def test_the_oldest_leave_when_it_is_full() -> None:
     memory.clear()
     assert not memory
     assert memory.recall(SCOPE, made[-1], now=2) is None
+
+
+def test_no_more_bytes_are_held_than_allowed() -> None:
+    def picture(name: str, size: int) -> list[dict[str, Any]]:
+        return [{"role": "user", "content": name + "x" * size}]
+
+    memory = ConversationMemory(max_bytes=1000)
+    for name in "abc":
+        memory.keep(SCOPE, picture(name, 400), picture(name, 400), ttl_s=10, now=1)
+    memory.keep(SCOPE, picture("d", 2000), picture("d", 2000), ttl_s=10, now=1)
+    assert [memory.recall(SCOPE, picture(name, 400), now=2) is not None for name in "abc"] == [False, True, True]
+    assert memory.recall(SCOPE, picture("d", 2000), now=2) is None
+    assert len(memory) == 2
+    memory.keep(SCOPE, picture("b", 400), picture("b", 100), ttl_s=10, now=2)
+    memory.keep(SCOPE, picture("e", 300), picture("e", 300), ttl_s=10, now=2)
+    assert len(memory) == 3, "what is replaced gives its bytes back"

@@ -41,10 +41,12 @@ DEFAULT_RETENTION_DAYS = 30
 
 
 class Payload(NamedTuple):
-    """`request` is never changed by anybody; `response` a JSON body, or a stream's frames."""
+    """`request` is never changed by anybody; `response` a JSON body, or a stream's frames. `size` bytes are held by both:
+    what the call goes on with may be a smaller request."""
 
     call: Call
     request: JsonObject
+    size: int
     status: int
     response: bytes
     streamed: bool
@@ -78,11 +80,10 @@ class PayloadLog:
         call.sink = PayloadRecorder(call, self.add)
 
     def add(self, payload: Payload) -> None:
-        size = len(payload.response) + payload.call.request.size_bytes + 1000
-        if self._bytes + size > WAITING_BYTES:
+        if self._bytes + payload.size > WAITING_BYTES:
             self.dropped += 1
             return
-        self._bytes += size
+        self._bytes += payload.size
         self._waiting.append(payload)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="payload-log")
@@ -116,6 +117,7 @@ class PayloadRecorder(PassingSink):
         super().__init__(call.sink)
         self._call = call
         self._request = call.request.body
+        self._request_bytes = call.request.size_bytes
         self._add = add
         self._frames: list[bytes] = []
         self._bytes = 0
@@ -149,6 +151,7 @@ class PayloadRecorder(PassingSink):
             Payload(
                 call=self._call,
                 request=self._request,
+                size=self._request_bytes + len(response) + 1000,
                 status=status,
                 response=response,
                 streamed=streamed,

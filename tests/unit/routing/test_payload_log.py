@@ -19,7 +19,9 @@ async def test_a_request_that_was_shortened_counts_as_long_as_it_came(monkeypatc
     stored: list[Payload] = []
     log = PayloadLog(write=stored.extend, interval_s=3600)
     for _ in range(5):
-        call: Any = SimpleNamespace(request=SimpleNamespace(body={"messages": "x" * 4000}, size_bytes=4000), sink=Sink())
+        call: Any = SimpleNamespace(
+            request=SimpleNamespace(body={"messages": "x" * 4000}, size_bytes=4000), sink=Sink()
+        )
         log.listen(call)
         call.request = SimpleNamespace(body={"messages": "short"}, size_bytes=0)
         await call.sink.reply(200, b"{}")

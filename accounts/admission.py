@@ -15,6 +15,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic, monotonic_ns, time
@@ -261,6 +262,7 @@ class Accounts:
                     idempotency_key=claim.idempotency_key,
                     body=claim.body,
                     request_id=claim.request_id,
+                    given_up_after=timedelta(seconds=self._settings.lease_grace_s),
                 ),
                 timeout_s=self._settings.sql_timeout_s,
                 late=partial(self._claimed_late, claim),

@@ -16,7 +16,8 @@ from accounts.errors import AccessDenied
 from accounts.models import IdempotencyRecord
 
 KEPT_FOR = timedelta(hours=24)
-# A call that ended without an answer (its worker was killed) may be tried again after this: the longest call there is.
+# A call that ended without an answer (its worker was killed) may be tried again after this, or after as long as the longest
+# call there is, where that is longer.
 GIVEN_UP_AFTER = timedelta(minutes=11)
 LONGEST_KEY = 255
 
@@ -51,7 +52,9 @@ class Claim:
     request_id: str
 
 
-def begin(*, key_id: int, idempotency_key: str, body: bytes, request_id: str) -> StoredAnswer | None:
+def begin(
+    *, key_id: int, idempotency_key: str, body: bytes, request_id: str, given_up_after: timedelta = GIVEN_UP_AFTER
+) -> StoredAnswer | None:
     """None: the caller is the first and must `finish` or `abandon`. Raises IdempotencyMismatch (another body) or
     IdempotencyInFlight (the first call still runs)."""
     if not 1 <= len(idempotency_key) <= LONGEST_KEY:
@@ -59,7 +62,7 @@ def begin(*, key_id: int, idempotency_key: str, body: bytes, request_id: str) ->
     digest, now = hashlib.sha256(body).hexdigest(), timezone.now()
     mine = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key)
     mine.filter(expires_at__lte=now).delete()
-    mine.filter(status__isnull=True, created_at__lte=now - GIVEN_UP_AFTER).delete()
+    mine.filter(status__isnull=True, created_at__lte=now - given_up_after).delete()
     try:
         with transaction.atomic():
             IdempotencyRecord.objects.create(

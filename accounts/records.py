@@ -143,7 +143,8 @@ class CallRecord(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsSettings:
     """Global settings that decide about access. `rate_limit_rpm` requests per `rate_limit_window_s` hold for every key
-    without its own limit; None sets none. `workers` divides the limits among processes while Redis is unreachable."""
+    without its own limit; None sets none. `workers` divides the limits among processes while Redis is unreachable. No call
+    lasts as long as `lease_grace_s`: what is leased or claimed for one, and was not heard of for so long, is free again."""
 
     rate_limit_rpm: int | None = None
     rate_limit_window_s: int = 60

@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from channels.layers import get_channel_layer
@@ -26,7 +27,7 @@ from proxy_site.lean_start import started
 from proxy_site.live_worker import WorkerLiveState
 from routing.config_watch import ConfigWatcher
 from routing.gateway import Gateway
-from routing.table import RoutingTable
+from routing.table import GatewayPolicy, RoutingTable
 from routing.table_refresh import TableRefresher
 
 if TYPE_CHECKING:
@@ -35,10 +36,23 @@ if TYPE_CHECKING:
     from routing.answer_store import AnswerStore
 
 CLEAR_S = 5.0
+AFTER_A_CALL_S = 60.0
+"""So much longer than a call may last, what it held is not taken for abandoned."""
 REPORT_EVERY_S = 0.002
 """Finished calls are told to metrics, log and pages together, this often."""
 
 logger = logging.getLogger("llm_proxy.proxy_site.worker")
+
+
+def accounts_settings(policy: GatewayPolicy) -> AccountsSettings:
+    usual = AccountsSettings()
+    return replace(
+        usual,
+        rate_limit_rpm=policy.rate_limit_requests,
+        rate_limit_window_s=policy.rate_limit_window_s,
+        workers=settings.WORKERS,
+        lease_grace_s=max(usual.lease_grace_s, policy.request_timeout_s + AFTER_A_CALL_S),
+    )
 
 
 def redis_client() -> "Redis | None":
@@ -118,13 +132,7 @@ class Worker:
         self.logs.protect(
             credential.secret for provider in table.providers.values() for credential in provider.credentials
         )
-        self.accounts.configure(
-            AccountsSettings(
-                rate_limit_rpm=table.policy.rate_limit_requests,
-                rate_limit_window_s=table.policy.rate_limit_window_s,
-                workers=settings.WORKERS,
-            )
-        )
+        self.accounts.configure(accounts_settings(table.policy))
 
     async def open(self) -> None:
         await self.tables.open()

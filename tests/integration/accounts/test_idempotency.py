@@ -26,6 +26,8 @@ from accounts.idempotency import (
 )
 from accounts.models import IdempotencyRecord
 from accounts.records import AccountsSettings
+from proxy_site.worker import accounts_settings
+from routing.table import GatewayPolicy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,6 +110,24 @@ async def test_a_claim_that_succeeds_after_its_caller_was_refused_blocks_nobody(
     with pytest.raises(IdempotencyInFlight):
         await accounts.claim(replace(claim, request_id="req_3"))
     await accounts.aclose()
+
+
+async def test_where_calls_may_last_longer_a_running_one_is_not_repeated_sooner(tmp_path):
+    claim = Claim(key_id=1, idempotency_key="k", body=b"{}", request_id="req_1")
+    accounts = Accounts(pepper=settings.KEY_PEPPER, data_dir=tmp_path)
+    accounts.configure(accounts_settings(GatewayPolicy(request_timeout_s=3600.0)))
+    assert await accounts.claim(claim) is None
+    await IdempotencyRecord.objects.aupdate(created_at=timezone.now() - timedelta(minutes=59))
+    with pytest.raises(IdempotencyInFlight):
+        await accounts.claim(replace(claim, request_id="req_2"))
+    await IdempotencyRecord.objects.aupdate(created_at=timezone.now() - timedelta(minutes=62))
+    assert await accounts.claim(replace(claim, request_id="req_3")) is None
+    await accounts.aclose()
+
+
+def test_leases_and_claims_outlive_the_longest_call_that_is_allowed():
+    graces = [accounts_settings(GatewayPolicy(request_timeout_s=each)).lease_grace_s for each in (1.0, 600.0, 86_400.0)]
+    assert graces == [660.0, 660.0, 86_460.0]
 
 
 def test_answers_are_forgotten_after_a_day():

@@ -39,8 +39,9 @@ class LineFile:
         return self._lines >= LINES or self._bytes >= BYTES
 
     def end_segment(self) -> int:
-        """The size of the file, with everything on disk up to there."""
-        if self._compress is not None and self._lines:
+        """The size of the file, with everything on disk up to there. A gzip file of nothing has a member, too: readers take
+        one without any for cut off."""
+        if self._compress is not None and (self._lines or not self._file.tell()):
             self._file.write(self._compress.flush())
             self._compress = self._compressor()
         self._lines = self._bytes = 0

@@ -249,6 +249,8 @@ def test_a_team_or_key_that_is_there_may_have_nothing_stored_and_one_that_is_gon
 def test_an_export_of_nothing_is_an_empty_file(tmp_path: Path) -> None:
     for suffix in ("jsonl", "jsonl.gz", "parquet"):
         assert run(tmp_path / f"n.{suffix}")["counts"]["written"] == 0
-    assert gzip.decompress((tmp_path / "n.jsonl.gz").read_bytes()) == b""
+    packed = (tmp_path / "n.jsonl.gz").read_bytes()
+    assert gzip.decompress(packed) == b""
+    assert packed.startswith(b"\x1f\x8b"), "gzip's own programs refuse a file without a header"
     assert pyarrow.parquet.read_table(tmp_path / "n.parquet").num_rows == 0
     assert exporter.SCHEMA_VERSION == 1

@@ -252,8 +252,10 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> CallReco
 
 def _failed(call: Call, ended: FinishedCall, attempt: Attempt) -> CallRecord:
     """An attempt that did not answer the client: on the record, and free of charge."""
+    # One that we ended ourselves, such as the slower of two, is no failure of its upstream's.
+    status = attempt.status or (499 if attempt.outcome in CLIENT_LEFT else 502)
     return _final(call, ended, attempt)._replace(
-        status=attempt.status or 502,
+        status=status,
         final=False,
         input_tokens=0,
         output_tokens=0,

@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from accounts.records import PriceCard, Rates
 log = logging.getLogger("llm_proxy.accounts.price_book")
 CATALOGUE = Path(__file__).with_name("price_catalogue.py")
 CATALOGUE_TIMEOUT_S = 60
+ASK_AGAIN_S = 60.0
 # Our kinds of provider → the catalogue's ids. An unlisted kind (one's own server, a reseller) has no catalogue price.
 CATALOGUE_IDS = {
     "openai": "openai",
@@ -42,12 +44,19 @@ def catalogue_prices(pairs: Iterable[Pair]) -> dict[Pair, PriceCard | None]:
     """(provider kind, upstream model) → its card, or None when the catalogue does not know it. Blocks up to seconds at
     the first sight of a model; what was found is kept for the life of the process."""
     asked = dict.fromkeys(pairs)
-    missing = [pair for pair in asked if pair not in _known and pair[0] in CATALOGUE_IDS]
-    if missing:
-        found = zip(missing, _ask(missing), strict=True)
-        # At once: who watches the size sees all or nothing of it.
-        _known.update({pair: None if rows is None else card_of(rows) for pair, rows in found})
+    _look_up([pair for pair in asked if pair not in _known and pair[0] in CATALOGUE_IDS])
     return {pair: _known.get(pair) for pair in asked}
+
+
+def _look_up(missing: Sequence[Pair]) -> bool:
+    """False when the catalogue could not be read: what it would have said is still to be found out."""
+    answer = _ask(missing) if missing else []
+    if answer is None:
+        return False
+    # At once: who watches the size sees all or nothing of it.
+    found = zip(missing, answer, strict=True)
+    _known.update({pair: None if rows is None else card_of(rows) for pair, rows in found})
+    return True
 
 
 def known_prices(pairs: Iterable[Pair]) -> dict[Pair, PriceCard | None]:
@@ -69,7 +78,9 @@ def catalogue_size() -> int:
 
 def _find_out(missing: Sequence[Pair]) -> None:
     try:
-        catalogue_prices(missing)
+        # The program that reads it may be killed for want of memory while everything starts.
+        while not _look_up(missing):
+            time.sleep(ASK_AGAIN_S)
     finally:
         with _lock:
             _asking.difference_update(missing)
@@ -83,7 +94,7 @@ def card_of(rows: Sequence[Sequence[int | None]]) -> PriceCard:
     return PriceCard(tiers=tuple(tiers))
 
 
-def _ask(pairs: Sequence[Pair]) -> list[list[list[int | None]] | None]:
+def _ask(pairs: Sequence[Pair]) -> list[list[list[int | None]] | None] | None:
     question = json.dumps([[CATALOGUE_IDS[kind], model] for kind, model in pairs])
     command = [sys.executable, "-I", str(CATALOGUE)]
     try:
@@ -91,9 +102,9 @@ def _ask(pairs: Sequence[Pair]) -> list[list[list[int | None]] | None]:
             command, input=question, capture_output=True, text=True, timeout=CATALOGUE_TIMEOUT_S, check=True
         )
         answer: list[list[list[int | None]] | None] = json.loads(done.stdout)
-    except (subprocess.SubprocessError, OSError, ValueError):
-        log.exception("the price catalogue cannot be read: these prices count as unknown")
-        return [None] * len(pairs)
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        log.error("the price catalogue cannot be read, its prices count as unknown until it can: %s", error)
+        return None
     return answer
 
 

@@ -1,12 +1,15 @@
 """Own prices over the catalogue's, against a real table."""
 
+import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
+from accounts import price_book
 from accounts.models import Price
-from accounts.price_book import PriceBook, catalogue_prices
+from accounts.price_book import PriceBook, catalogue_prices, known_prices
 from accounts.records import Rates
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,3 +55,20 @@ def test_the_catalogue_knows_cached_and_tiered_prices():
     assert found[asked[1]] is None
     assert found[asked[2]] is None, "a server of one's own has no catalogue price"
     assert PriceBook().card(provider="a", kind="anthropic", model="claude-sonnet-4-5") == sonnet
+
+
+def test_a_catalogue_that_could_not_be_read_is_asked_again(monkeypatch, caplog):
+    monkeypatch.setattr(price_book, "_known", {})
+    monkeypatch.setattr(price_book, "ASK_AGAIN_S", 0.05)
+    catalogue = price_book.CATALOGUE
+    monkeypatch.setattr(price_book, "CATALOGUE", Path("/nowhere.py"))
+    pair = ("anthropic", "claude-sonnet-4-5")
+    assert catalogue_prices([pair]) == {pair: None}
+    assert known_prices([pair]) == {pair: None}
+    assert "cannot be read" in caplog.text
+
+    monkeypatch.setattr(price_book, "CATALOGUE", catalogue)
+    deadline = time.monotonic() + 30
+    while known_prices([pair])[pair] is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert known_prices([pair])[pair] is not None

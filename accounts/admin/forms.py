@@ -108,9 +108,10 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"cache_enabled": FollowOrSay(), "condensation": FollowOrSay(), "payload_logging": FollowOrSay()}
 
 
-def number(label: Any, help_text: Any) -> forms.IntegerField:
+def number(label: Any, help_text: Any, *, most: int = bounds.MOST_WHOLE) -> forms.IntegerField:
+    widget = UnfoldAdminIntegerFieldWidget()
     return forms.IntegerField(
-        label=label, help_text=help_text, required=False, min_value=1, widget=UnfoldAdminIntegerFieldWidget()
+        label=label, help_text=help_text, required=False, min_value=1, max_value=most, widget=widget
     )
 
 
@@ -118,7 +119,9 @@ class NewApiKeyForm(ApiKeyForm):
     """With the limits and the budget that most keys get at once; they are rows of their own and can be changed later."""
 
     requests_per_minute = number(_("requests per minute"), _("Empty: no limit, unless the gateway settings have one."))
-    tokens_per_minute = number(_("tokens per minute"), _("Input and output together. Empty: no limit."))
+    tokens_per_minute = number(
+        _("tokens per minute"), _("Input and output together. Empty: no limit."), most=bounds.MOST_TOKENS
+    )
     concurrency = number(_("calls at the same time"), _("Empty: no limit."))
     budget_usd = UsdField(label=_("budget in US dollars"), help_text=_("Calls that would exceed it are refused."))
     period = forms.ChoiceField(

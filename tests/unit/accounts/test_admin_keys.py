@@ -64,6 +64,9 @@ def test_a_new_key_is_shown_once_with_its_limits_and_budget(admin_client: Client
         ("expires_at_0", "2001-01-01", "This moment has passed"),
         ("scopes", "everything", "Select a valid choice"),
         ("budget_usd", "a lot", "Enter a number"),
+        ("requests_per_minute", "9" * 20, "less than or equal to 2147483647"),
+        ("tokens_per_minute", "9" * 20, "less than or equal to 9000000000000000"),
+        ("concurrency", "9" * 20, "less than or equal to 2147483647"),
     ],
 )
 def test_mistakes_make_no_key(admin_client: Client, field: str, value: str, complaint: str) -> None:

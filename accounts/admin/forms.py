@@ -159,7 +159,8 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        if all(data.get(name) is None for name in ("requests", "tokens", "concurrency")):
+        numbers = ("requests", "tokens", "concurrency")
+        if all(data.get(name) is None and name not in self.errors for name in numbers):
             raise forms.ValidationError(_("Set at least one of requests, tokens and calls at the same time."))
         return owner_only(data)
 
@@ -189,6 +190,9 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
     def clean(self) -> dict[str, Any]:
+        # The model would also complain of the lack of an amount that was only mistyped.
+        for name in {"amount_nano_usd", "tokens"} & self.errors.keys():
+            setattr(self.instance, name, 0)
         return owner_only(super().clean() or {})
 
 

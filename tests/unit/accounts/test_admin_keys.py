@@ -133,6 +133,17 @@ def test_a_limit_needs_a_number_and_drops_the_owner_it_does_not_have(admin_clien
     assert Limit.objects.get().team is None
 
 
+def test_an_amount_that_is_mistyped_is_not_also_called_missing(admin_client: Client) -> None:
+    text = add(admin_client, "budget", scope="all", period="month", on_unknown_price="refuse", amount_nano_usd="$5")
+    assert "Enter a number" in text
+    assert "needs an amount of money" not in text
+    text = add(admin_client, "limit", scope="default", requests="many", requests_window_s=60, tokens_window_s=60)
+    assert "Enter a whole number" in text
+    assert "Set at least one of" not in text
+    assert not Budget.objects.exists()
+    assert not Limit.objects.exists()
+
+
 def test_a_second_default_limit_is_refused_in_words(admin_client: Client) -> None:
     Limit.objects.create(scope="default", requests=1)
     text = add(admin_client, "limit", scope="default", requests=2, requests_window_s=60, tokens_window_s=60)

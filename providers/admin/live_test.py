@@ -59,10 +59,16 @@ class LiveTest:
     models: tuple[ModelInfo, ...] = ()
     tried_with: str = ""
     """The model that real calls went to; empty when none were made."""
+    accepted: bool = False
+    """An answer showed that address and key are right. Without one nothing is known, even if nothing failed."""
 
     @property
     def passed(self) -> bool:
         return all(finding.outcome != "bad" for finding in self.findings)
+
+    @property
+    def works(self) -> bool:
+        return self.passed and self.accepted
 
 
 def run(provider: Provider) -> LiveTest:
@@ -87,14 +93,15 @@ def try_calls(provider: Provider) -> LiveTest:
             lambda transport: Conformance(transport, spec, deployments, cap_nano_usd=CALLS_CAP_NANO_USD).run()
         )
     )
-    _note_success(spec, any(result.name == "chat" and result.outcome == "passed" for result in report.results))
+    answered = any(result.name == "chat" and result.outcome == "passed" for result in report.results)
+    _note_success(spec, answered)
     findings = tuple(
         Finding(
             outcome=_OUTCOMES[result.outcome], subject=_ABILITIES.get(result.name, result.name), detail=result.detail
         )
         for result in report.results
     )
-    return LiveTest(findings=findings, models=report.models, tried_with=report.model)
+    return LiveTest(findings=findings, models=report.models, tried_with=report.model, accepted=answered)
 
 
 async def _with_transport(use: Callable[[Transport], Awaitable[_Result]]) -> _Result:
@@ -155,7 +162,7 @@ async def look(transport: Transport, spec: ProviderSpec) -> LiveTest:
         return LiveTest(findings=_failure(error))
     except ValueError as error:  # an adapter's word on options it cannot use
         return LiveTest(findings=(Finding(outcome="bad", subject=_("Options"), detail=str(error)),))
-    return LiveTest(findings=(_REACHED, _ACCEPTED, _listed(models)), models=models)
+    return LiveTest(findings=(_REACHED, _ACCEPTED, _listed(models)), models=models, accepted=True)
 
 
 _REACHED = Finding(outcome="ok", subject=_("Address"), detail=_("It answers."))

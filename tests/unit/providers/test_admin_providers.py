@@ -221,6 +221,17 @@ def test_the_wizard_says_what_to_do_when_nothing_answers(admin_client: Client) -
     assert "Check the base URL, DNS" in text
 
 
+@pytest.mark.parametrize(("kind", "path"), [("openai", "/v1/chat/completions"), ("blackbox", "/v1")])
+def test_the_wizard_says_that_a_provider_works_only_when_something_showed_it(
+    admin_client: Client, demo_url: str, kind: str, path: str
+) -> None:
+    provider = add_provider("untold", kind=kind, base_url=demo_url + path)
+    add_credential(provider)
+    text = admin_client.post(reverse("admin:providers_provider_wizard_test", args=[provider.pk])).content.decode()
+    assert "It is not known yet whether untold works" in text
+    assert "Choose models" in text
+
+
 def test_the_wizard_wants_a_key_where_nothing_works_without(admin_client: Client) -> None:
     create = reverse("admin:providers_provider_wizard_create", args=["anthropic"])
     answer = admin_client.post(create, {"name": "a", "base_url": "https://api.anthropic.com", "options": "{}"})

@@ -176,6 +176,16 @@ def test_pages_can_be_read_by_everybody(open_page: Open, site: Site, scheme: str
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_earlier_version_can_be_read_and_leads_back_to_the_history(open_page: Open, scheme: str) -> None:
+    page = open_page("/admin/providers/provider/1/history/", color_scheme=scheme)
+    page.locator("table a[href*='/history/']").last.click()
+    expect(page.get_by_text("This is an earlier version. Revert puts it back.")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("link", name="History").click()
+    expect(page).to_have_url(re.compile(r"/provider/1/history/$"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_login_and_error_pages_can_be_read_by_everybody(
     open_page: Open, site: Site, watched: Watched, scheme: str
 ) -> None:

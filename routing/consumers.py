@@ -204,7 +204,7 @@ def _message(text: str | None, data: bytes | None) -> JsonObject:
     try:
         return loads_strict(text.encode() if text is not None else data or b"")
     except JsonRefusedError as error:
-        raise InvalidRequest(f"The message is not acceptable JSON: {error}", code="invalid_json") from None
+        raise InvalidRequest(f"The message {error}", code="invalid_json") from None
 
 
 def _id_of(message: JsonObject) -> str:

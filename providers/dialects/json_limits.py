@@ -20,7 +20,7 @@ _SHORT_BYTES = 2048
 
 
 class JsonRefusedError(ValueError):
-    """The body is not JSON as we take it; `message` is for the client."""
+    """It is not JSON as we take it; `message` is for the client, who reads what was sent, such as "The body", before it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ def loads_strict(data: bytes, *, max_depth: int = MAX_DEPTH) -> JsonObject:
     except orjson.JSONDecodeError as error:
         raise JsonRefusedError(_what_is_wrong(data, error)) from None
     if type(value) is not dict:
-        raise JsonRefusedError("The body must be a JSON object.")
+        raise JsonRefusedError("must be a JSON object.")
     written = _write(value, data, max_depth)
     if written != data and (data.count(b'"') != written.count(b'"') or b"\\u0022" in data):
         _refuse_duplicates(data)
@@ -43,12 +43,12 @@ def loads_strict(data: bytes, *, max_depth: int = MAX_DEPTH) -> JsonObject:
 
 def _what_is_wrong(data: bytes, error: orjson.JSONDecodeError) -> str:
     if not data.strip():
-        return "The body is empty; a JSON object is expected."
+        return "is empty; a JSON object is expected."
     try:
         data.decode()
     except UnicodeDecodeError:
-        return "The body is not valid UTF-8."
-    return f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        return "is not valid UTF-8."
+    return f"is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
 
 
 def _write(value: JsonObject, data: bytes, max_depth: int) -> bytes:
@@ -66,7 +66,7 @@ def _write(value: JsonObject, data: bytes, max_depth: int) -> bytes:
     try:
         return orjson.dumps(wrapped)[levels:-levels]
     except orjson.JSONEncodeError:
-        raise JsonRefusedError(f"The body is nested deeper than {max_depth} levels.") from None
+        raise JsonRefusedError(f"is nested deeper than {max_depth} levels.") from None
 
 
 def _refuse_duplicates(data: bytes) -> None:
@@ -77,7 +77,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
-            raise JsonRefusedError(f"The body has the key '{key[:100]}' twice in one object.")
+            raise JsonRefusedError(f"has the key '{key[:100]}' twice in one object.")
         seen.add(key)
 
 
@@ -87,4 +87,4 @@ def _as_is(text: str) -> str:
 
 
 def _constant(name: str) -> NoReturn:
-    raise JsonRefusedError(f"The body is not valid JSON: {name} is not a JSON value.")
+    raise JsonRefusedError(f"is not valid JSON: {name} is not a JSON value.")

@@ -123,4 +123,4 @@ def _decode(operation: Operation, body: bytes) -> ClientRequest:
     try:
         return decode(operation, loads_strict(body), raw=body, received_at_s=int(time.time()))
     except JsonRefusedError as error:
-        raise InvalidRequest(f"The body is not acceptable JSON: {error}", code="invalid_json") from None
+        raise InvalidRequest(f"The body {error}", code="invalid_json") from None

@@ -81,6 +81,21 @@ def test_a_wrong_body_is_refused_naming_the_field(server: GatewayProcess, body: 
     assert error["param"] == param
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "The body is empty; a JSON object is expected."),
+        (b"[]", "The body must be a JSON object."),
+        (b'{"a":1,"a":2}', "The body has the key 'a' twice in one object."),
+        (b"{", "The body is not valid JSON: "),
+    ],
+)
+def test_what_is_wrong_with_the_json_is_said_once(server: GatewayProcess, body: bytes, message: str) -> None:
+    error = assert_is_an_error(server.post(CHAT, body), 400)
+    assert error["message"].startswith(message)
+    assert error["message"].count("JSON") <= 1
+
+
 def test_a_body_over_the_limit_is_too_large(server: GatewayProcess) -> None:
     error = assert_is_an_error(server.post(CHAT, b" " * (8 * 1024 * 1024 + 1)), 413)
     assert error["code"] == "request_too_large"

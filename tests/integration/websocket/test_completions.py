@@ -108,6 +108,8 @@ async def test_what_cannot_be_understood_is_answered_and_the_connection_stays(do
             await socket.send_str(text)
             answer = json.loads((await socket.receive(timeout=5)).data)
             assert (answer["type"], answer["error"]["code"]) == ("error", code), text
+            if code == "invalid_json":
+                assert answer["error"]["message"].startswith("The message is not valid JSON: "), "said once"
         await socket.send_str('{"type":"ping"}')
         assert json.loads((await socket.receive(timeout=5)).data) == {"type": "pong"}
         await socket.send_json(create("slow", "slow"))

@@ -1,7 +1,8 @@
 """A plausible value for a JSON Schema: what the demo puts into tool arguments and structured answers. Pure.
 
 Covers what clients send in practice: types, required properties, enum, const, default, examples, formats, bounds,
-arrays, local `$ref`, `anyOf`, `oneOf`, `allOf`. Values are the same for the same schema.
+arrays, local `$ref`, `anyOf`, `oneOf`, `allOf`. Values are the same for the same schema. A keyword that is no such thing
+(`"anyOf": 3`) is as good as none.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from typing import Any
 from providers.types import JsonObject
 
 MAX_DEPTH = 12
+
+LARGEST = 2**63 - 1
+"""Of numbers: JSON is written with 64 bits."""
 
 FORMATS = {
     "date": "2026-01-02",
@@ -21,6 +25,13 @@ FORMATS = {
     "ipv4": "192.0.2.1",
 }
 BY_NAME = {"city": "Lisbon", "location": "Lisbon", "country": "Portugal", "name": "Demo", "unit": "celsius"}
+KEYWORDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("enum", "examples", "anyOf", "oneOf", "allOf", "required"), (list,)),
+    **dict.fromkeys(("minItems", "minLength", "maxLength"), (int,)),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float)),
+    "properties": (dict,),
+    "$ref": (str,),
+}
 
 
 def sample(schema: JsonObject, *, name: str = "") -> Any:
@@ -31,17 +42,26 @@ def sample(schema: JsonObject, *, name: str = "") -> Any:
 def _sample(schema: Any, name: str, root: JsonObject, depth: int) -> Any:
     if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
         return None
+    schema = _sound(schema)
     given, value = _stated(schema)
     if given:
         return value
     if "$ref" in schema:
-        return _sample(_resolve(str(schema["$ref"]), root), name, root, depth + 1)
+        return _sample(_resolve(schema["$ref"], root), name, root, depth + 1)
     for union in ("anyOf", "oneOf"):
         if schema.get(union):
             return _sample(schema[union][0], name, root, depth + 1)
     if schema.get("allOf"):
         return _sample(_merged(schema, root), name, root, depth + 1)
     return _typed(schema, name, root, depth)
+
+
+def _sound(schema: Mapping[str, Any]) -> JsonObject:
+    return {key: value for key, value in schema.items() if _fits(value, KEYWORDS.get(key, (object,)))}
+
+
+def _fits(value: Any, types: tuple[type, ...]) -> bool:
+    return isinstance(value, types) and (not isinstance(value, bool) or object in types)
 
 
 def _stated(schema: Mapping[str, Any]) -> tuple[bool, Any]:
@@ -64,9 +84,10 @@ def _resolve(reference: str, root: JsonObject) -> Any:
 def _merged(schema: Mapping[str, Any], root: JsonObject) -> JsonObject:
     merged: JsonObject = {key: value for key, value in schema.items() if key != "allOf"}
     for entry in schema["allOf"]:
-        part = _resolve(entry["$ref"], root) if isinstance(entry, Mapping) and "$ref" in entry else entry
+        part = _resolve(str(entry["$ref"]), root) if isinstance(entry, Mapping) and "$ref" in entry else entry
         if not isinstance(part, Mapping):
             continue
+        part = _sound(part)
         properties = {**merged.get("properties", {}), **part.get("properties", {})}
         required = [*merged.get("required", []), *part.get("required", [])]
         merged = {**merged, **part}
@@ -95,7 +116,8 @@ def _object(schema: Mapping[str, Any], root: JsonObject, depth: int) -> JsonObje
     properties = schema.get("properties") or {}
     # A whole answer of nothing would tell a person less than one that fills in what may be left out.
     wanted = schema.get("required") or (properties if depth == 0 else ())
-    return {key: _sample(properties.get(key, {"type": "string"}), key, root, depth + 1) for key in wanted}
+    named = (key for key in wanted if isinstance(key, str))
+    return {key: _sample(properties.get(key, {"type": "string"}), key, root, depth + 1) for key in named}
 
 
 def _number(schema: Mapping[str, Any], kind: str) -> int | float:
@@ -110,6 +132,8 @@ def _number(schema: Mapping[str, Any], kind: str) -> int | float:
     step = schema.get("multipleOf")
     if step:
         value = -(-value // step) * step
+    if not -LARGEST <= value <= LARGEST:
+        return 1
     return int(value) if kind == "integer" else value
 
 

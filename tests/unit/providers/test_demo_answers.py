@@ -12,6 +12,12 @@ from providers.demo.answering import OfferedTool, Question, reply_to
 
 TOOLS = tuple(OfferedTool(name=name, schema={"type": "object"}) for name in ("alpha", "beta", "gamma"))
 
+SCHEMA_WORDS = (
+    "type", "enum", "const", "default", "examples", "$ref", "anyOf", "oneOf", "allOf", "properties", "required", "items",
+    "format", "minItems", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "multipleOf", "a",
+)  # fmt: skip
+
 
 def question(**more):
     return Question(**{"model": "demo-small", "texts": ("hello",), "asked": "hello", **more})
@@ -100,6 +106,28 @@ def test_where_nothing_is_required_the_whole_answer_is_still_not_empty():
 def test_a_schema_that_refers_to_itself_comes_to_an_end():
     node = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
     assert json.dumps(schemas.sample(node)).count("next") < 20
+
+
+NONSENSE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 9)
+    | st.sampled_from([0.5, 1e300, 5e-324, "integer", "array", "x", "#/a"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(SCHEMA_WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(SCHEMA_WORDS), NONSENSE, max_size=5))
+def test_a_schema_whose_keywords_mean_nothing_still_gets_an_answer(schema):
+    tool = OfferedTool(name="f", schema=schema)
+    assert [call.name for call in reply_to(question(tools=(tool,))).calls] == ["f"]
+
+
+@pytest.mark.parametrize("bounds", [{"minimum": 1e300}, {"maximum": -1e300}, {"minimum": 1, "multipleOf": 5e-324}])
+def test_a_number_beyond_what_json_is_written_with_still_gets_an_answer(bounds):
+    schema = {"type": "integer", **bounds}
+    assert json.loads(reply_to(question(schema=schema)).text) == 1
 
 
 @given(st.text(min_size=1), st.integers(1, 600))

@@ -94,7 +94,7 @@ class ApiErrorsMiddleware:
         finally:
             current_request_id.reset(token)
         if response.status_code >= 400 and not _is_json(response) and not wants_page(request) and not _is_drf(response):
-            response = error_response(request, response.status_code, allow=response.headers.get("Allow", ""))
+            response = _in_json(request, response)
         response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         return response
 
@@ -131,6 +131,16 @@ def _request_id(request: HttpRequest) -> str:
 
 def _is_json(response: HttpResponseBase) -> bool:
     return response.headers.get("Content-Type", "").startswith("application/json")
+
+
+def _in_json(request: HttpRequest, page: HttpResponseBase) -> HttpResponse:
+    """With what `page` told beside its content: not to sniff, to come by TLS, when to come again."""
+    response = error_response(request, page.status_code, allow=page.headers.get("Allow", ""))
+    for name, value in page.headers.items():
+        if not name.lower().startswith("content-"):
+            response.headers.setdefault(name, value)
+    response.cookies = page.cookies
+    return response
 
 
 def _is_drf(response: HttpResponseBase) -> bool:

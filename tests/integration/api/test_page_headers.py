@@ -82,6 +82,16 @@ def test_pages_about_errors_have_them_too(method: str, path: str, status: int) -
 
 
 @pytest.mark.django_db
+def test_an_error_for_programs_in_the_place_of_a_page_has_them_too() -> None:
+    with override_settings(SECURE_HSTS_SECONDS=60):
+        answer = Client().post("/metrics", secure=True)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert {name: answer.get(name) for name in OTHER_HEADERS} == OTHER_HEADERS
+    assert answer["Strict-Transport-Security"] == "max-age=60"
+    assert answer["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.django_db
 def test_a_page_about_a_failure_of_ours_has_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("broken")

@@ -48,14 +48,6 @@ def embedding_keys(
     return keys
 
 
-def embedding_inputs(body: JsonObject) -> list[Any]:
-    """The inputs of an embeddings request one by one: texts or lists of token ids."""
-    given = body["input"]
-    if isinstance(given, str) or isinstance(given[0], int):
-        return [given]
-    return list(given)
-
-
 def _context(request: ClientRequest, tenant: str, revision: int, tags: Iterable[str]) -> list[Any]:
     return [VERSION, tenant, request.operation.value, request.model, revision, sorted(tags)]
 

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 
 from accounts.header_lines import HeaderLines
-from providers.errors import BadAnswer
+from providers.dialects import embeddings
 from providers.types import JsonObject
 from routing.answer_store import AnswerStore
-from routing.cache_key import embedding_inputs, embedding_keys
+from routing.cache_key import embedding_keys
 from routing.cached_answers import CachedAnswer
 from routing.call import Call
 from routing.estimation import estimate
@@ -62,7 +62,7 @@ class VectorCache:
 
     async def _look_up(self, call: Call) -> _Asked:
         tenant = call.principal.tenant
-        inputs = embedding_inputs(call.request.body)
+        inputs = embeddings.inputs_of(call.request.body)
         keys = embedding_keys(
             call.request, inputs, tenant=tenant, revision=call.table.answers_revision, tags=call.options.tags
         )
@@ -87,36 +87,33 @@ class _VectorRecorder(PassingSink):
         self.fresh: list[tuple[bytes, CachedAnswer]] = []
 
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
-        whole = self._whole(body) if status == 200 else body
-        if whole is None:
-            await self._inner.fail(BadAnswer("The provider answered with the wrong number of embeddings."))
-        else:
-            await self._inner.reply(status, whole, headers)
+        await self._inner.reply(status, self._whole(body) if status == 200 else body, headers)
 
-    def _whole(self, body: bytes) -> bytes | None:
-        """The client's answer; None when the upstream's cannot be made into one."""
+    def _whole(self, body: bytes) -> bytes:
+        """The client's answer."""
         asked, tenant = self._asked, self._call.principal.tenant
         answer = orjson.loads(body)
         values = _read_vectors(answer, list(asked.missing))
-        if values is None:
-            return body if asked.is_all_new else None
         if is_regular(self._call):
-            self.fresh = [(key, CachedAnswer(tenant=tenant, data=orjson.dumps(each))) for key, each in values.items()]
+            self.fresh = [
+                (key, CachedAnswer(tenant=tenant, data=orjson.dumps(each)))
+                for key, each in values.items()
+                if each["embedding"]
+            ]
         if not asked.is_all_new:
             body = _compose(asked, {**asked.known, **values}, self._call.request.model, usage=answer.get("usage"))
-        self._land(CachedAnswer(tenant=tenant, data=body) if self.fresh else None)
+        self._land(CachedAnswer(tenant=tenant, data=body) if len(self.fresh) == len(values) else None)
         return body
 
 
-def _read_vectors(answer: Any, keys: Sequence[bytes]) -> dict[bytes, JsonObject] | None:
-    """By key `{"embedding", "tokens", "model"}`; None unless there is exactly one for each. Tokens of a list are shared
-    out evenly, because providers count them for the whole."""
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list) or len(data) != len(keys):
-        return None
-    by_index = {item.get("index"): item.get("embedding") for item in data if isinstance(item, dict)}
-    if set(by_index) != set(range(len(keys))) or not all(by_index.values()):
-        return None
+def _read_vectors(answer: JsonObject, keys: Sequence[bytes]) -> dict[bytes, JsonObject]:
+    """By key `{"embedding", "tokens", "model"}`, of an answer with as many embeddings as keys. They are taken in the order
+    in which they stand where their indexes give none. Tokens of a list are shared out evenly, because providers count
+    them for the whole."""
+    data = answer["data"]
+    by_index = {item["index"]: item.get("embedding") for item in data if isinstance(item.get("index"), int)}
+    if by_index.keys() != set(range(len(keys))):
+        by_index = {index: item.get("embedding") for index, item in enumerate(data)}
     usage = answer.get("usage")
     total = usage.get("prompt_tokens", 0) if isinstance(usage, dict) else 0
     each, more = divmod(total if isinstance(total, int) else 0, len(keys))

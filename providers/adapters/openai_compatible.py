@@ -110,6 +110,7 @@ class OpenAICompatibleAdapter(Adapter):
             body = orjson.dumps(answer)
         usage = read_usage(answer.get("usage"))
         if request.operation is Operation.EMBEDDINGS:
+            embeddings.check_count(len(choices), request.body)
             if request.body.get("encoding_format") == "base64" and embeddings.pack_rows(choices):
                 body = orjson.dumps(answer)
             return Delivered(body=body, usage=usage)

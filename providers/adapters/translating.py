@@ -115,6 +115,7 @@ class TranslatingAdapter(Adapter):
         answer = load_object(body)
         if request.operation is Operation.EMBEDDINGS:
             vectors = self.decode_embeddings(answer, deployment)
+            embeddings.check_count(len(vectors.vectors), request.body)
             return Delivered(body=orjson.dumps(embeddings.encode_answer(vectors, request.body)), usage=vectors.usage)
         chat = self.decode(answer, request, deployment)
         encode, _ = self._written_as(request)

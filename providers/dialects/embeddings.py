@@ -6,9 +6,26 @@ OpenAI's clients ask for base64 whenever their caller asked for nothing, and dec
 import base64
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 from providers.errors import BadAnswer
 from providers.types import EmbeddingsAnswer, JsonObject
+
+
+def inputs_of(body: JsonObject) -> list[Any]:
+    """The inputs of a request one by one: texts or lists of token ids."""
+    given = body["input"]
+    if isinstance(given, str) or isinstance(given[0], int):
+        return [given]
+    return list(given)
+
+
+def check_count(found: int, request: JsonObject) -> None:
+    """Raises `BadAnswer`: whoever asked could not tell which embedding is missing."""
+    asked = len(inputs_of(request))
+    if found != asked:
+        text = f"The provider answered with {found} embeddings, and was asked for {asked}."
+        raise BadAnswer(text, upstream_status=200)
 
 
 def encode_answer(answer: EmbeddingsAnswer, request: JsonObject) -> JsonObject:

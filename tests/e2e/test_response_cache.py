@@ -28,6 +28,8 @@ MODELS = {
     "vectors": "v",
     "slow": "delay=1.5",
     "slow vectors": "delay=1.5;v",
+    "short": "short",
+    "placed": "placed",
 }
 
 
@@ -312,6 +314,27 @@ async def test_embeddings_are_kept_for_each_input(server: GatewayProcess, upstre
     assert whole["data"][0]["embedding"] == mixed["data"][1]["embedding"]
     assert whole["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
     assert (await embed(server, "fourteen", dimensions=2))[1] == "miss"
+
+
+@pytest.mark.parametrize("given", [["kept", "lost"], ["new", "lost"]], ids=["partly cached", "all new"])
+async def test_too_few_embeddings_are_a_failure_to_the_client_and_on_the_record(
+    server: GatewayProcess, given: list[str]
+) -> None:
+    await embed(server, ["kept"], model="short")
+    async with (
+        Caller(server) as caller,
+        caller.session.post(f"{server.url}/v1/embeddings", json={"model": "short", "input": given}) as response,
+    ):
+        assert (response.status, (await response.json())["error"]["code"]) == (502, "upstream_error")
+        request_id = response.headers["x-request-id"]
+    status, _, body = await asyncio.to_thread(server.get, f"/requests/{request_id}")
+    assert (status, json.loads(body)["attempts"][0]["outcome"]) == (200, "bad_answer")
+
+
+async def test_embeddings_without_indexes_of_use_are_taken_as_they_stand(server: GatewayProcess) -> None:
+    await embed(server, ["two"], model="placed")
+    mixed, _ = await embed(server, ["three", "two", "fourteen"], model="placed")
+    assert [item["embedding"][0] for item in mixed["data"]] == [5, 3, 8]
 
 
 async def test_what_is_on_its_way_when_the_cache_is_cleared_is_not_kept(

@@ -3,7 +3,7 @@
 The model's name says what it does: `window=1000` refuses longer prompts in OpenAI's words, `words=…` refuses them in the
 given ones (underscores are spaces), `delay=0.2` waits, `fail=2` answers 500 to the first two calls with equal text,
 `cut` ends streams early, `filter` finishes with content_filter, `nousage` reports none, `usage=9` reports so many tokens
-of input. Parts are joined by `;`.
+of input, `short` embeds no input "lost", `placed` tells no indexes. Parts are joined by `;`.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class CountingUpstream:
         elif (tokens := count(request)) > (window := int(traits.get("window") or 10**9)):
             await _reply(send, 400, _overflow(traits, window, tokens))
         elif scope["path"].endswith("/embeddings"):
-            await _reply(send, 200, _vectors(request))
+            await _reply(send, 200, _vectors(request, traits))
         elif request.get("stream"):
             await _stream(send, request, traits, tokens)
         else:
@@ -77,12 +77,15 @@ def _overflow(traits: dict[str, str], window: int, tokens: int) -> Request:
     return {"error": {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}}
 
 
-def _vectors(request: Request) -> Request:
+def _vectors(request: Request, traits: dict[str, str]) -> Request:
     inputs = request["input"] if isinstance(request["input"], list) else [request["input"]]
     data = [
         {"object": "embedding", "index": index, "embedding": [len(str(each)), index + 0.5]}
         for index, each in enumerate(inputs)
+        if "short" not in traits or each != "lost"
     ]
+    if "placed" in traits:
+        data = [{**each, "index": 0} for each in data]
     usage = {"prompt_tokens": 3 * len(inputs), "total_tokens": 3 * len(inputs)}
     return {"object": "list", "data": data, "model": request["model"], "usage": usage}
 

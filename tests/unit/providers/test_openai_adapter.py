@@ -202,7 +202,7 @@ class TestEmbeddings:
     @staticmethod
     def answered(vector: object, **asked: Any) -> Any:
         body = json.dumps({"data": [{"index": 0, "embedding": vector}]}).encode()
-        read = OpenAIAdapter().read_answer(request(Operation.EMBEDDINGS, **asked), DEPLOYMENT, {}, body)
+        read = OpenAIAdapter().read_answer(request(Operation.EMBEDDINGS, input="x", **asked), DEPLOYMENT, {}, body)
         return json.loads(read.body)["data"][0]["embedding"]
 
     def test_numbers_are_packed_where_base64_was_asked_for(self) -> None:

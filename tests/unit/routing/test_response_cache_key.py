@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from providers.dialects.embeddings import inputs_of
 from providers.types import ClientRequest, Operation
-from routing.cache_key import cache_key, embedding_inputs, embedding_keys
+from routing.cache_key import cache_key, embedding_keys
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 1}
 
@@ -87,14 +88,14 @@ def test_no_two_lists_of_parts_run_together() -> None:
     [("a", ["a"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]), ([[1, 2], [3]], [[1, 2], [3]])],
 )
 def test_inputs_of_embeddings_are_told_apart(given: Any, inputs: list[Any]) -> None:
-    assert embedding_inputs({"input": given}) == inputs
+    assert inputs_of({"input": given}) == inputs
 
 
 def test_an_input_has_the_same_key_in_whatever_list_it_comes() -> None:
     def keys(given: Any, tenant: str = "t", **more: Any) -> list[bytes]:
         body = {"model": "m", "input": given, **more}
         made = ClientRequest(operation=Operation.EMBEDDINGS, model="m", body=body)
-        return embedding_keys(made, embedding_inputs(body), tenant=tenant, revision=1)
+        return embedding_keys(made, inputs_of(body), tenant=tenant, revision=1)
 
     a, b = keys(["a", "b"])
     assert keys("a") == keys(["a"], user="u") == [a]

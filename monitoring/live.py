@@ -59,8 +59,8 @@ class LiveState(Protocol):
     def explain(self, model: str) -> dict[str, Any] | None:
         """The decision a chat request for `model` would get now; None for an unknown model."""
 
-    def decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:
-        """A recorded decision and the tenant it belongs to."""
+    def decision(self, request_id: str, tenant: str | None = None) -> dict[str, Any] | None:
+        """A recorded decision, the newest with this id of the tenant, or of all."""
 
 
 _current: list[LiveState] = []

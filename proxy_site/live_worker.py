@@ -68,8 +68,8 @@ class WorkerLiveState:
     def explain(self, model: str) -> dict[str, Any] | None:
         return self._ask(lambda: explain(self._worker.tables.current, self._worker.states, model))
 
-    def decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:
-        return self._ask(lambda: self._decision(request_id))
+    def decision(self, request_id: str, tenant: str | None = None) -> dict[str, Any] | None:
+        return self._ask(lambda: self._decision(request_id, tenant))
 
     # -------------------------------------------------------------------------------------------------- commands
 
@@ -124,12 +124,12 @@ class WorkerLiveState:
             app_version=worker.tables.current.policy.app_version,
         )
 
-    def _decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:
-        decision = self._worker.gateway.decisions.get(request_id)
+    def _decision(self, request_id: str, tenant: str | None) -> dict[str, Any] | None:
+        decision = self._worker.gateway.decisions.get(request_id, tenant)
         if decision is None:
             return None
         self._worker.gateway.kept.asked_for(decision)
-        return decision.render(), decision.tenant
+        return decision.render()
 
     async def _watch_sql(self) -> None:
         """Notes the last moment at which SQL was there, for readiness."""

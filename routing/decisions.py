@@ -121,7 +121,7 @@ BUSY_S = 10.0
 
 
 class DecisionRing:
-    """The newest decisions by request id: at most `size`, and no more than `busy_size` of the last `BUSY_S` seconds.
+    """The newest decisions by request id and tenant: at most `size`, and no more than `busy_size` of the last `BUSY_S` seconds.
 
     Under load a long ring is no use, as it turns over in a second, and it is dear: what is kept for long scatters the
     memory of all that is made between, which costs each call a tenth of its CPU.
@@ -132,11 +132,12 @@ class DecisionRing:
     def __init__(self, size: int = 2000, busy_size: int = 200) -> None:
         self.size = size
         self.busy_size = min(busy_size, size)
-        self._decisions: OrderedDict[str, Decision] = OrderedDict()
+        self._decisions: OrderedDict[tuple[str, str], Decision] = OrderedDict()
 
     def add(self, decision: Decision) -> None:
         decisions = self._decisions
-        decisions[decision.request_id] = decision
+        # Clients choose ids: one that repeats another tenant's must not take the place of its decision.
+        decisions[decision.request_id, decision.tenant] = decision
         # Two at most, so that a ring that was filled slowly shrinks when it turns busy, and not all at once.
         if len(decisions) > self.busy_size:
             self._shrink(decision.started_at)
@@ -150,8 +151,11 @@ class DecisionRing:
             return
         decisions.popitem(last=False)
 
-    def get(self, request_id: str) -> Decision | None:
-        return self._decisions.get(request_id)
+    def get(self, request_id: str, tenant: str | None = None) -> Decision | None:
+        """Of any tenant when none is named: the newest."""
+        if tenant is not None:
+            return self._decisions.get((request_id, tenant))
+        return next((each for each in self if each.request_id == request_id), None)
 
     def __len__(self) -> int:
         return len(self._decisions)

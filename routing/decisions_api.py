@@ -77,11 +77,9 @@ def build_router(*, reader: AuthBase) -> Router:
 def _remembered(request_id: str, caller: Caller) -> dict[str, Any] | None:
     """From this worker's memory. Requests of other tenants do not exist for a key without `admin`."""
     state = live.current()
-    found = state.decision(request_id) if state is not None else None
-    if found is None:
+    if state is None:
         return None
-    decision, tenant = found
-    return decision if caller.is_admin or tenant == caller.tenant else None
+    return state.decision(request_id, None if caller.is_admin else caller.tenant)
 
 
 def _kept(request_id: str, caller: Caller) -> dict[str, Any] | None:

@@ -142,6 +142,6 @@ def one_request(request: HttpRequest, request_id: str) -> HttpResponse:
     context = {
         "request_id": request_id,
         "final": with_names([final])[0] if final is not None else None,
-        "drawing": draw(remembered[0] if remembered is not None else None, attempts, words.causes()),
+        "drawing": draw(remembered, attempts, words.causes()),
     }
     return render(request, "dashboard/request.html", context)

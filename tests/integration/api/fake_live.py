@@ -56,5 +56,6 @@ class FakeLive:
     def explain(self, model: str) -> dict[str, Any] | None:
         return self.explained.get(model)
 
-    def decision(self, request_id: str) -> tuple[dict[str, Any], str] | None:
-        return self.decisions.get(request_id)
+    def decision(self, request_id: str, tenant: str | None = None) -> dict[str, Any] | None:
+        decision, owner = self.decisions.get(request_id, (None, ""))
+        return decision if tenant in (None, owner) else None

@@ -1,6 +1,7 @@
 import json
 from types import SimpleNamespace
 
+from proxy_site.live_worker import WorkerLiveState
 from routing.decisions import Decision, DecisionRing
 from routing.plan import Candidate, Draws, RoutePlan, RouteQuery, make_plan
 from routing.strategies import STRATEGIES
@@ -111,6 +112,27 @@ def test_the_ring_forgets_the_oldest():
     assert [decision.request_id for decision in ring] == ["req_2", "req_1"]
     assert ring.get("req_1").request_id == "req_1"
     assert len(ring) == 2
+
+
+def test_who_repeats_the_id_of_another_tenant_takes_no_decision_away():
+    ring = DecisionRing()
+    mine, older, others = (Decision("req_1", model, 1, tenant=tenant) for model, tenant in
+                           (("mine", "team:1"), ("older", "team:2"), ("newer", "team:2")))  # fmt: skip
+    for decision in (mine, older, others):
+        ring.add(decision)
+    assert ring.get("req_1", "team:1") is mine
+    assert ring.get("req_1", "team:2") is ring.get("req_1") is others
+    assert ring.get("req_1", "team:3") is None
+
+
+def test_a_decision_that_another_tenant_asks_for_is_neither_shown_nor_kept():
+    ring, asked = DecisionRing(), []
+    gateway = SimpleNamespace(decisions=ring, kept=SimpleNamespace(asked_for=asked.append))
+    state = WorkerLiveState(SimpleNamespace(gateway=gateway))
+    ring.add(mine := Decision("req_1", "m", 1, tenant="team:1"))
+    assert (state.decision("req_1", "team:2"), asked) == (None, [])
+    assert state.decision("req_1", "team:1") == state.decision("req_1") == mine.render()
+    assert asked == [mine, mine]
 
 
 def test_a_busy_ring_is_short_and_a_quiet_one_is_long():

@@ -121,7 +121,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             case "create":
                 self._create(message, generation_id)
             case "cancel":
-                if (found := self._running.get(generation_id)) is not None:
+                found = self._running.get(generation_id)
+                # What ends it may be on its way to a slow reader.
+                if found is not None and not found.sink.ended:
                     found.cancel()
             case "ping":
                 await self._send_or_leave('{"type":"pong"}')
@@ -158,7 +160,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if not generation.cancelled:
                 raise
             # It was cancelled before the pipeline had taken it over; the connection may still be there.
-            await sink.done(cancelled=True)
+            if not sink.ended:
+                await sink.done(cancelled=True)
         finally:
             reports.expecting.pop(generation.request_id, None)
             self._running.pop(generation_id, None)

@@ -27,6 +27,7 @@ from routing.condensation import (
 )
 from routing.condensation.trimming import trim
 from routing.estimation import estimate, message_tokens
+from routing.retry import Then
 from routing.walk import AllFailed, Walk
 
 ROUNDS = 3
@@ -159,6 +160,12 @@ class Condensing:
             return False
         policy = self.policy(call)
         return switched_on(call.principal.condensation, call.route.condensation_enabled, default=policy.enabled)
+
+
+def gave_up(call: Call) -> None:
+    """The walk left it to this module what follows an overflow: nothing did."""
+    if call.attempts and call.attempts[-1].then == Then.CONDENSE:
+        call.attempts[-1].then = Then.STOP
 
 
 def _begin(call: Call) -> _Progress:

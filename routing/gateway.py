@@ -21,7 +21,7 @@ from routing.active_calls import ActiveCalls
 from routing.answer_store import AnswerStore
 from routing.attempts import Attempts, Won, idle_timeout, read_to_end
 from routing.call import Call, CallOptions, ClientSink
-from routing.condensing import Condensing
+from routing.condensing import Condensing, gave_up
 from routing.decision_keeping import DecisionKeeper
 from routing.decisions import Decision, DecisionRing
 from routing.deployment_headers import deployment_headers
@@ -164,6 +164,7 @@ class Gateway:
                 await self.settlement.reserve(call)
             call.won = won = await self.condensing.find(call)
         except AllFailed as failed:
+            gave_up(call)
             self.settlement.failed(call, failed.verdict)
             await call.sink.fail(failed.verdict, self._head(call) + failed.headers)
             return

@@ -62,6 +62,8 @@ class Walk:
                 others = others or _Fallbacks(call)
                 if _overflowed(plan, failures) and others.prefer(route.context_fallbacks):
                     failures.final = None
+                    if call.attempts and call.attempts[-1].then == Then.CONDENSE:
+                        call.attempts[-1].then = Then.NEXT
                 if failures.final is not None:
                     break
                 route = others.next()

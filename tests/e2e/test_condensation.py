@@ -84,6 +84,12 @@ def ask(server: GatewayProcess, model: str, messages: list[dict[str, Any]], **mo
     return status, got, body if more.get("stream") else json.loads(body)
 
 
+def followed(server: GatewayProcess, headers: dict[str, str]) -> list[tuple[str, str | None]]:
+    """Of each attempt, its outcome and what the decision says that the gateway did then."""
+    _, _, body = server.get(f"/requests/{headers['x-request-id']}")
+    return [(attempt["outcome"], attempt["then"]) for attempt in json.loads(body)["attempts"]]
+
+
 def receipt(headers: dict[str, str]) -> dict[str, str]:
     return dict(part.split("=", 1) for part in headers["x-llm-proxy-condensed"].split(";"))
 
@@ -146,6 +152,7 @@ def test_an_alias_or_a_foreign_error_leaves_the_conversation_alone(server: Gatew
     status, headers, body = ask(server, "untouched", long_conversation("off"))
     assert (status, body["error"]["code"]) == (400, "context_length_exceeded")
     assert "x-llm-proxy-condensed" not in headers
+    assert followed(server, headers) == [("context_overflow", "stop")]
     status, headers, body = ask(server, "strange", long_conversation("strange"))
     assert status == 400
     assert body["error"]["message"] == "no idea what is wrong"
@@ -162,8 +169,9 @@ def test_a_failure_where_it_fits_leaves_nothing_out_for_a_smaller_window(
 
 
 def test_a_question_too_long_by_itself_is_refused_as_the_provider_does(server: GatewayProcess) -> None:
-    status, _, body = ask(server, "small", [SYSTEM, {"role": "user", "content": "word " * 2000}])
+    status, headers, body = ask(server, "small", [SYSTEM, {"role": "user", "content": "word " * 2000}])
     assert (status, body["error"]["code"]) == (400, "context_length_exceeded")
+    assert followed(server, headers)[-1] == ("context_overflow", "stop")
 
 
 def test_the_decision_tells_what_was_done(server: GatewayProcess) -> None:
@@ -172,7 +180,7 @@ def test_the_decision_tells_what_was_done(server: GatewayProcess) -> None:
     assert status == 200
     told = json.loads(body)
     assert told["condensed"]["steps"] == receipt(headers)["steps"].split(",")
-    assert [attempt["outcome"] for attempt in told["attempts"]] == ["context_overflow", "success"]
+    assert followed(server, headers) == [("context_overflow", "condense"), ("success", None)]
 
 
 def test_a_summary_takes_the_place_of_what_is_dropped(

@@ -7,7 +7,7 @@ from types import MappingProxyType, SimpleNamespace
 import pytest
 
 from monitoring.upstream_state import UpstreamStates
-from providers.errors import ServerFailed
+from providers.errors import ContextOverflow, ServerFailed, UpstreamError
 from providers.types import ClientRequest, Operation
 from routing.call import Call, CallOptions
 from routing.decisions import Decision
@@ -21,14 +21,19 @@ from tests.unit.routing.pools import deployment, provider
 class Broken:
     """Stands for `Attempts`: each one fails."""
 
+    def __init__(self, error: type[UpstreamError] = ServerFailed) -> None:
+        self._error = error
+
     async def make(self, call, wanted):
         call.attempts.append(SimpleNamespace(deployment=wanted, credential=None, then=None))
-        raise ServerFailed("broken")
+        raise self._error("broken")
 
 
-def call_for(pool, **policy) -> Call:
+def call_for(pool, *, wider=None, **policy) -> Call:
+    """`wider` is the pool of the route for conversations that are too long for this one."""
+    routes = {} if wider is None else {"wide": Route(name="wide", deployments=tuple(wider))}
     table = RoutingTable(
-        revision=1, routes=MappingProxyType({}), providers=MappingProxyType({}), policy=GatewayPolicy(**policy)
+        revision=1, routes=MappingProxyType(routes), providers=MappingProxyType({}), policy=GatewayPolicy(**policy)
     )
     now = time.monotonic()
     return Call(
@@ -37,7 +42,7 @@ def call_for(pool, **policy) -> Call:
         principal=SimpleNamespace(tenant="t", allows_model=lambda name: True),
         admission=None,
         table=table,
-        route=Route(name="m", deployments=tuple(pool)),
+        route=Route(name="m", deployments=tuple(pool), context_fallbacks=tuple(routes)),
         options=CallOptions("chat/completions"),
         estimate=Estimate(1, 1, None, 1),
         sink=None,
@@ -48,10 +53,10 @@ def call_for(pool, **policy) -> Call:
     )
 
 
-async def walked(call: Call, *, tokens: float = 3.0) -> list[str]:
+async def walked(call: Call, *, tokens: float = 3.0, error: type[UpstreamError] = ServerFailed) -> list[str]:
     """What followed each attempt."""
     states = UpstreamStates(time.monotonic, lambda: 0.5)
-    walk = Walk(attempts=Broken(), states=states)
+    walk = Walk(attempts=Broken(error), states=states)
     walk.retry_budget.tokens = walk.retry_budget.floor = tokens
     with pytest.raises(AllFailed):
         await walk.find(call)
@@ -83,3 +88,8 @@ async def test_a_provider_alone_is_tried_as_often_as_it_may() -> None:
 async def test_a_retry_that_the_budget_refuses_did_not_follow() -> None:
     lonely = [deployment(1, of=provider(1, max_retries=3))]
     assert await walked(call_for(lonely), tokens=0.0) == ["stop"]
+
+
+async def test_what_follows_an_overflow_is_the_wider_route_and_after_that_whatever_condensing_does() -> None:
+    call = call_for([deployment(1)], wider=[deployment(2)])
+    assert await walked(call, error=ContextOverflow) == ["next", "condense"]

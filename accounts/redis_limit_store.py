@@ -32,8 +32,10 @@ RENEW_EVERY_S = 5.0
 NEVER, UNKNOWN = -1, -2
 
 Operation = list[Any]
-Sent = tuple[list[str], Operation, "asyncio.Future[list[int]] | None"]
-"""Keys, what to do with them, and who waits for the answer."""
+Asked = tuple["asyncio.Future[list[int]]", Sequence[LimitRule], int, str]
+"""A `take`: who waits for the answer, its rules, tokens and call."""
+Sent = tuple[list[str], Operation, Asked | None]
+"""Keys, what to do with them, and for whom."""
 
 
 class RedisLimitStore:
@@ -86,11 +88,14 @@ class RedisLimitStore:
             for index, rule in enumerate(rules)
         ]
         future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-        self._enqueue(keys, [1, call_id, RUNNING_LEASE_US, encoded], future)
+        asked = (future, rules, tokens, call_id)
+        self._enqueue(keys, [1, call_id, RUNNING_LEASE_US, encoded], asked)
         try:
             answer = await future
         except asyncio.CancelledError:
             self._end(call_id, self._places(rules))
+            if not future.cancelled() and future.exception() is None:
+                self._give_back(asked, future.result())
             raise
         verdict = _verdict(rules, answer)
         if isinstance(verdict, Taken):
@@ -112,6 +117,13 @@ class RedisLimitStore:
     def cancel(self, hold: Hold) -> None:
         self.settle(hold, 0)
 
+    def _give_back(self, asked: Asked, answer: Sequence[int]) -> None:
+        """The tokens of a call that was cancelled before it knew where they are counted."""
+        _, rules, tokens, call_id = asked
+        verdict = _verdict(rules, answer)
+        if isinstance(verdict, Taken):
+            self.cancel(Hold(self, call_id, tuple(rules), verdict.buckets, tokens))
+
     # ------------------------------------------------------------------------------------------------- sending
     def _key(self, rule: LimitRule) -> str:
         return f"{self._prefix}{rule.scope}:{rule.kind}:{rule.window_s}"
@@ -123,11 +135,11 @@ class RedisLimitStore:
         for key in places:
             self._enqueue([key], [3, 0, call_id], None)
 
-    def _enqueue(self, keys: list[str], operation: Operation, future: "asyncio.Future[list[int]] | None") -> None:
+    def _enqueue(self, keys: list[str], operation: Operation, asked: Asked | None) -> None:
         if self._breaker.open:
             # Corrections are lost with the server's counts; leases of running calls end by themselves.
             return
-        self._pending.append((keys, operation, future))
+        self._pending.append((keys, operation, asked))
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._send_all(), name="accounts-limits-send")
 
@@ -139,14 +151,16 @@ class RedisLimitStore:
                     answers = await self._send(batch)
             except (RedisError, OSError, TimeoutError) as error:
                 self._failed(error)
-                for _, _, future in batch:
-                    if future is not None and not future.done():
-                        future.set_exception(StoreUnavailable("the shared limits did not answer"))
+                _tell(batch, StoreUnavailable("the shared limits did not answer"))
                 continue
             self._breaker.succeeded()
-            for (_, _, future), answer in zip(batch, answers, strict=True):
-                if future is not None and not future.done():
-                    future.set_result(answer)
+            for (_, _, asked), answer in zip(batch, answers, strict=True):
+                if asked is None:
+                    continue
+                if asked[0].done():
+                    self._give_back(asked, answer)
+                else:
+                    asked[0].set_result(answer)
 
     async def _send(self, batch: Sequence[Sent]) -> list[list[int]]:
         numbers: dict[str, int] = {}
@@ -174,9 +188,7 @@ class RedisLimitStore:
 
     def _leave_alone(self, error: Exception) -> None:
         log.error("shared limits are unreachable (%s): each worker counts its share", type(error).__name__)
-        for _, _, future in self._pending:
-            if future is not None and not future.done():
-                future.set_exception(StoreUnavailable("the shared limits are unreachable"))
+        _tell(self._pending, StoreUnavailable("the shared limits are unreachable"))
         self._pending.clear()
         self._probe = asyncio.create_task(self._probe_until_back(), name="accounts-limits-probe")
 
@@ -204,6 +216,12 @@ class RedisLimitStore:
             for call_id, places in list(self._running.items()):
                 for key in places:
                     self._enqueue([key], [4, 0, call_id, RUNNING_LEASE_US], None)
+
+
+def _tell(sent: Sequence[Sent], error: StoreUnavailable) -> None:
+    for _, _, asked in sent:
+        if asked is not None and not asked[0].done():
+            asked[0].set_exception(error)
 
 
 def _verdict(rules: Sequence[LimitRule], answer: Sequence[int]) -> Taken | Refused:

@@ -136,6 +136,22 @@ async def test_tokens_are_corrected_to_what_was_used(bench):
     assert (await bench.store.take([TOKENS], tokens=0, call_id="c")).states[0].remaining == 70
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 4, 8, 16, 32])
+async def test_a_call_that_is_cancelled_while_it_asks_leaves_no_tokens_behind(bench, turns):
+    """At whatever turn of the event loop that happens."""
+    asking = asyncio.create_task(bench.store.take([TOKENS, RUNNING], tokens=70, call_id="a"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    asking.cancel()
+    (taken,) = await asyncio.gather(asking, return_exceptions=True)
+    if isinstance(taken, Taken):
+        bench.store.cancel(Hold(bench.store, "a", (TOKENS, RUNNING), taken.buckets, 70))
+    await bench.settled()
+    await bench.settled()
+    left = await bench.store.take([TOKENS, RUNNING], tokens=0, call_id="b")
+    assert [state.remaining for state in left.states] == [100, 1]
+
+
 async def test_more_tokens_than_the_limit_never_fit(bench):
     refused = await bench.store.take([TOKENS], tokens=101, call_id="a")
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from django.conf import settings
-from django.urls import path
+from django.urls import path, re_path
 
 from accounts.callers import is_staff
 from monitoring.consumers import DashboardConsumer
@@ -26,7 +26,8 @@ def websocket_application(worker: Worker, *, role: Role = Role.ALL) -> Any:
         path("ws/v1/chat/completions", chat),
         path("ws/v1/chat/completions/", chat),
         path("ws/dashboard/", dashboard),
-        path("<path:rest>", nowhere),
+        # Whatever it is: a path converter takes neither the empty path nor one with a line's end in it.
+        re_path("", nowhere),
     ]
     return AuthMiddlewareStack(URLRouter(routes))
 
@@ -38,7 +39,15 @@ def same_origin_or_trusted(scope: Scope) -> bool:
     if not origin:
         return True
     host = headers.get(b"host", b"").decode("latin-1").lower()
-    return urlsplit(origin).netloc == host or origin in {each.lower() for each in settings.CSRF_TRUSTED_ORIGINS}
+    return _authority(origin) == host or origin in {each.lower() for each in settings.CSRF_TRUSTED_ORIGINS}
+
+
+def _authority(origin: str) -> str | None:
+    """None when it is no origin at all, as `http://[` is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 class StaffOnly:

@@ -49,6 +49,14 @@ async def test_only_those_with_a_key_or_a_staff_session_of_our_origin_get_in(doo
     assert await door.status(headers={**own, "authorization": "Bearer llmp-0000000000000000-wrong"}) == 401
 
 
+async def test_an_origin_that_is_none_and_a_path_that_leads_nowhere_are_refused_as_such(door: Door) -> None:
+    nonsense = {"authorization": f"Bearer {door.server.key}", "origin": "http://[::1"}
+    assert await door.status(headers=nonsense) == 403
+    assert await door.status("/ws/dashboard/", headers=nonsense) == 403
+    for path in ("/", "/ws/%0A", "/ws/elsewhere"):
+        assert await door.status(path) == 404, path
+
+
 async def test_staff_who_may_not_see_the_providers_spend_nothing(door: Door) -> None:
     await door.log_in("staff")
     own = {"origin": door.server.url}

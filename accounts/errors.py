@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from accounts.header_lines import HeaderPairs
 
 NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
+CHALLENGE: HeaderPairs = ((b"www-authenticate", b"Bearer"),)
+"""Which every 401 must have (RFC 9110, 15.5.2)."""
 
 
 class AccessDenied(Exception):
@@ -39,6 +41,9 @@ class InvalidApiKey(AccessDenied):
     code = "invalid_api_key"
     type = "authentication_error"
     kind = "authentication"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers=CHALLENGE)
 
 
 class PermissionDenied(AccessDenied):

@@ -66,8 +66,6 @@ def denied_response(error: AccessDenied) -> JsonResponse:
     response = JsonResponse(error.body(), status=error.status)
     for name, value in error.headers:
         response[name.decode("latin-1")] = value.decode("latin-1")
-    if error.status == 401:
-        response["WWW-Authenticate"] = "Bearer"
     return response
 
 

@@ -177,8 +177,9 @@ def test_a_key_that_is_no_longer_good_is_refused(server: GatewayProcess) -> None
 @pytest.mark.parametrize("key", ["", "nonsense", "llmp-0000000000000000-" + "A" * 43, "Bearer", "ключ"])
 def test_a_missing_or_garbled_key_is_unauthorized(server: GatewayProcess, key: str) -> None:
     header = {"authorization": f"Bearer {key}".encode().decode("latin-1")}
-    error = assert_is_an_error(server.post(CHAT, GOOD, header), 401)
-    assert error["code"] == "invalid_api_key"
+    answer = server.post(CHAT, GOOD, header)
+    assert assert_is_an_error(answer, 401)["code"] == "invalid_api_key"
+    assert answer[1]["www-authenticate"] == "Bearer"
 
 
 def test_a_request_without_a_key_is_told_so(server: GatewayProcess) -> None:

@@ -114,6 +114,7 @@ def test_lets_in_exactly_whom_the_table_names(role: str, client_for: ClientFor, 
         path = "/" + re.sub(r"<\w+>", "999", route)
         answer = client.generic(method, path, content_type="application/json")
         got = answer.status_code if answer.status_code in (401, 403) else "in"
+        assert (got == 401) == ("WWW-Authenticate" in answer), (method, path, role)
         if got != table[role]:
             wrong[f"{method} {path}"] = (answer.status_code, table[role])
         if got != "in":

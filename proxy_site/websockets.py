@@ -1,5 +1,7 @@
 """Where a WebSocket goes, and who may open it: both are decided before it is accepted."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,10 +11,15 @@ from django.conf import settings
 from django.urls import path, re_path
 
 from accounts.callers import is_staff
+from accounts.errors import AccessDenied, InvalidApiKey, PermissionDenied
 from monitoring.consumers import DashboardConsumer
 from proxy_site.roles import Role
 from proxy_site.worker import Worker
 from routing.consumers import ChatConsumer
+from routing.errors import RequestError, UnknownRoute
+from routing.socket_refusal import handshake_id, refuse
+
+LEAVING_S = 1.0
 
 Scope = dict[str, Any]
 
@@ -20,7 +27,7 @@ Scope = dict[str, Any]
 def websocket_application(worker: Worker, *, role: Role = Role.ALL) -> Any:
     """Sessions are read for every connection; consumers decide what they are worth."""
     chat: Any = ChatConsumer.as_asgi(gateway=worker.gateway, trusted_origin=same_origin_or_trusted)
-    nowhere: Any = Refuse(404)
+    nowhere: Any = Refuse(UnknownRoute("There is no WebSocket here; there is one at /ws/v1/chat/completions."))
     dashboard: Any = nowhere if role is Role.GATEWAY else StaffOnly(DashboardConsumer.as_asgi())
     routes = [
         path("ws/v1/chat/completions", chat),
@@ -58,24 +65,25 @@ class StaffOnly:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if not same_origin_or_trusted(scope):
-            await Refuse(403)(scope, receive, send)
+            await Refuse(PermissionDenied("Pages of this origin may not connect."))(scope, receive, send)
             return
         if is_staff(scope["user"]):
             await self._application(scope, receive, send)
         else:
-            await Refuse(401)(scope, receive, send)
+            await Refuse(InvalidApiKey("This is for staff: sign in."))(scope, receive, send)
 
 
 class Refuse:
-    """Answers the handshake with a plain HTTP status."""
+    """Answers the handshake with an error."""
 
-    def __init__(self, status: int) -> None:
-        self._status = status
+    def __init__(self, error: AccessDenied | RequestError) -> None:
+        self._error = error
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         await receive()
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": 4000 + self._status})
-            return
-        await send({"type": "websocket.http.response.start", "status": self._status, "headers": []})
-        await send({"type": "websocket.http.response.body", "body": b""})
+        await refuse(scope, send, self._error, handshake_id(scope))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVING_S):
+                # uvicorn tells of the refusal, and of the connection's end: who is back before that is logged as an error.
+                await receive()
+                await receive()

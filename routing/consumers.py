@@ -24,6 +24,7 @@ from routing.endpoints.request_head import client_ip
 from routing.errors import ClientFacing, InternalError, InvalidRequest, RequestError, ShuttingDown, error_body
 from routing.gateway import Gateway
 from routing.socket_access import OriginTest, authenticate, chosen_subprotocol
+from routing.socket_refusal import handshake_id, refuse
 from routing.socket_sink import SocketSink
 
 logger = logging.getLogger("llm_proxy.routing.consumers")
@@ -73,20 +74,12 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 raise ShuttingDown("The gateway is shutting down.")
             self._principal = await authenticate(self.scope, self.gateway, self.trusted_origin)
         except (AccessDenied, RequestError) as error:
-            self._report(error, new_request_id(), began)
-            await self._refuse(error)
+            request_id = handshake_id(self.scope)
+            self._report(error, request_id, began)
+            await refuse(self.scope, self.base_send, error, request_id)
             raise StopConsumer from None
         await self.accept(chosen_subprotocol(self.scope))
         self._drain_watch = asyncio.create_task(self._leave_when_draining(), name="socket-drain-watch")
-
-    async def _refuse(self, error: ClientFacing) -> None:
-        """An HTTP answer to the handshake where the server can give one."""
-        if "websocket.http.response" not in self.scope.get("extensions", {}):
-            await self.close(4000 + error.status)
-            return
-        headers = [(b"content-type", b"application/json")]
-        await self.base_send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
-        await self.base_send({"type": "websocket.http.response.body", "body": orjson.dumps(error_body(error))})
 
     async def disconnect(self, code: int) -> None:
         tasks = [each.task for each in self._running.values() if each.task is not None]

@@ -73,7 +73,7 @@ class HttpExchange:
         self._receive = receive
         self._send = send
         offered = head.headers.get(b"x-request-id")
-        self.request_id = new_request_id() if offered is None else _request_id(offered)
+        self.request_id = new_request_id() if offered is None else request_id_of(offered)
         self.extra_headers: HeaderLines = b""
         self.began_at = time.monotonic()
         self.principal: Principal | None = None
@@ -211,7 +211,7 @@ def new_request_id() -> str:
     return f"req_{time.time_ns() >> 20 << 52 | random.getrandbits(52):024x}"
 
 
-def _request_id(offered: bytes) -> str:
+def request_id_of(offered: bytes) -> str:
     return offered.decode("ascii") if WELL_FORMED_REQUEST_ID.fullmatch(offered) else new_request_id()
 
 

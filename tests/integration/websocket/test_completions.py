@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from tests.e2e.gateway_process import GatewayProcess
 from tests.integration.websocket.conftest import Door, create, ends
@@ -55,6 +56,25 @@ async def test_an_origin_that_is_none_and_a_path_that_leads_nowhere_are_refused_
     assert await door.status("/ws/dashboard/", headers=nonsense) == 403
     for path in ("/", "/ws/%0A", "/ws/elsewhere"):
         assert await door.status(path) == 404, path
+
+
+async def test_a_refused_handshake_is_an_error_like_any_other_and_none_in_the_log(door: Door) -> None:
+    from_elsewhere = {"x-request-id": "mine-1", "origin": "http://elsewhere.example"}
+    for path, headers, status, code in (
+        ("/ws/v1/chat/completions", {"x-request-id": "mine-1"}, 401, "invalid_api_key"),
+        ("/ws/v1/chat/completions", from_elsewhere, 403, "permission_denied"),
+        ("/ws/dashboard/", {"x-request-id": "mine-1"}, 401, "invalid_api_key"),
+        ("/ws/dashboard/", from_elsewhere, 403, "permission_denied"),
+        ("/ws/elsewhere", {"x-request-id": "mine-1"}, 404, "not_found"),
+    ):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{door.server.port}{path}", additional_headers=headers)
+        answer = refused.value.response
+        assert (answer.status_code, answer.headers["x-request-id"]) == (status, "mine-1"), path
+        assert answer.headers["content-type"] == "application/json"
+        assert ("www-authenticate" in answer.headers) == (status == 401)
+        assert json.loads(answer.body or b"")["error"]["code"] == code
+    assert "without completing handshake" not in door.server.log.read_text()
 
 
 async def test_staff_who_may_not_see_the_providers_spend_nothing(door: Door) -> None:

@@ -1,36 +1,25 @@
 """A LiteLLM proxy's config.yaml as a document of ours, with a report of what has no equivalent. Pure.
 
-Read of it: `model_list` (model_name, litellm_params, model_info), `router_settings`, `litellm_settings`,
-`general_settings`. Deployments of one account become one provider: same kind, address and key.
+Read of it: `model_list` and `credential_list` (see `litellm_models`), `router_settings`, `litellm_settings`,
+`general_settings`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from providers.adapters import REGISTRY
 from providers.discovery.found import safe_name
+from routing.litellm_models import MOST_ATTEMPTS, VARIABLE, ModelList, at_most, unusable
 
 SECTIONS: Final = ("router_settings", "litellm_settings", "general_settings")
-MOST_ATTEMPTS: Final = 20
-KINDS: Final = {
-    "openai": "openai", "azure": "azure", "azure_ai": "azure", "anthropic": "anthropic", "cohere": "cohere",
-    "cohere_chat": "cohere", "xai": "grok", "perplexity": "perplexity", "openrouter": "openrouter",
-    "text-completion-openai": "openai", "hosted_vllm": "openai", "openai_like": "openai", "litellm_proxy": "openai",
-}  # fmt: skip
 STRATEGIES: Final = {
-    "simple-shuffle": "weighted", "least-busy": "least_busy", "latency-based-routing": "latency",
+    # Its deployments with the lowest `order` come first, as priorities do, and share by weight.
+    "simple-shuffle": "priority", "least-busy": "least_busy", "latency-based-routing": "latency",
     "cost-based-routing": "cost", "usage-based-routing": "least_busy", "usage-based-routing-v2": "least_busy",
 }  # fmt: skip
-_PARAMS: Final = frozenset(
-    {"model", "api_base", "base_url", "api_key", "api_version", "timeout", "stream_timeout", "weight", "order",
-     "max_retries", "input_cost_per_token", "output_cost_per_token", "tags"}
-)  # fmt: skip
-_INFO: Final = frozenset(
-    {"id", "max_input_tokens", "max_output_tokens", "max_tokens", "input_cost_per_token", "output_cost_per_token", "mode",
-     "base_model", "supports_function_calling", "supports_vision"}
-)  # fmt: skip
+_LAST: Final = 1000
+"""Where the policy for whatever has none of its own stands: the first that matches counts."""
+_DEFAULT_MAX_RETRIES: Final = 3
 
 
 @dataclass(slots=True)
@@ -45,20 +34,23 @@ class NotLiteLLM(ValueError):
     """A part that everything hangs on is not what LiteLLM has there."""
 
 
+def is_litellm(source: Any) -> bool:
+    return isinstance(source, Mapping) and any(name in source for name in ("model_list", "include", *SECTIONS))
+
+
 def translate(source: Mapping[str, Any]) -> Imported:
     """Raises NotLiteLLM."""
     result = Imported()
     sections = {name: dict(_section(source, name, Mapping, "a mapping") or {}) for name in SECTIONS}
-    providers: dict[tuple[str, str, str], dict[str, Any]] = {}
-    groups: dict[str, list[str]] = {}
-    for index, entry in enumerate(_section(source, "model_list", list, "a list") or []):
-        _deployment(entry, f"model_list[{index}]", providers, groups, result)
-    result.document["providers"] = list(providers.values())
-    _aliases(groups, result)
-    _group_aliases(sections["router_settings"].pop("model_group_alias", None), groups, result)
+    models = ModelList(notes=result.notes, credentials=_credentials(source.get("credential_list")))
+    result.document["providers"] = models.read(_section(source, "model_list", list, "a list") or [])
+    _aliases(models.groups, result)
+    _group_aliases(sections["router_settings"].pop("model_group_alias", None), models.groups, result)
     _settings(sections, result)
     for name in source:
-        if name not in ("model_list", *SECTIONS):
+        if name == "include":
+            result.notes.append("include: import these files too; each becomes a document of its own")
+        elif name not in ("model_list", "credential_list", *SECTIONS):
             result.notes.append(f"{name}: has no equivalent and was left out")
     return result
 
@@ -70,146 +62,14 @@ def _section(source: Mapping[str, Any], name: str, kind: type, label: str) -> An
     return found
 
 
-def _unusable(name: str) -> str:
-    """Why that cannot be the name of a model here; empty when it can."""
-    if "*" in name:
-        return (
-            f"'{name}' stands for any name, and models are listed by name here (`discovery.model_lists` proposes them)"
-        )
-    if not name or any(character.isspace() for character in name):
-        return f"'{name}' is empty or has a space, as no model's name here"
-    return ""
-
-
-def _deployment(
-    entry: Any,
-    path: str,
-    providers: dict[tuple[str, str, str], dict[str, Any]],
-    groups: dict[str, list[str]],
-    result: Imported,
-) -> None:
-    params = entry.get("litellm_params") if isinstance(entry, Mapping) else None
-    if not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
-        result.notes.append(f"{path}: has no litellm_params.model and was left out")
-        return
-    prefix, slash, upstream = params["model"].partition("/")
-    if not slash:
-        prefix, upstream = ("anthropic" if prefix.startswith("claude") else "openai"), params["model"]
-    public = str(entry.get("model_name") or params["model"])
-    if problem := _unusable(public) or _unusable(upstream):
-        result.notes.append(f"{path}: {problem}; it was left out")
-        return
-    kind = KINDS.get(prefix)
-    if kind is None:
-        result.notes.append(f"{path}: the provider {prefix} has no adapter here; {params['model']} was left out")
-        return
-    provider = _provider(kind, params, path, providers, result)
-    if provider is None:
-        return
-    model = _model(public, upstream, params, _info(entry, path, result), path, result)
-    names = {item["name"] for item in provider["models"]}
-    if model["name"] in names:
-        model["name"] = next(f"{public}-{n}" for n in range(2, 10_000) if f"{public}-{n}" not in names)
-    provider["models"].append(model)
-    groups.setdefault(public, []).append(f"{provider['name']}/{model['name']}")
-    result.notes += [f"{path}.litellm_params.{name}: has no equivalent" for name in params if name not in _PARAMS]
-
-
-def _info(entry: Mapping[str, Any], path: str, result: Imported) -> Mapping[str, Any]:
-    info = entry.get("model_info") or {}
-    if isinstance(info, Mapping):
-        return info
-    result.notes.append(f"{path}.model_info: is no mapping and was left out")
-    return {}
-
-
-def _provider(
-    kind: str,
-    params: Mapping[str, Any],
-    path: str,
-    providers: dict[tuple[str, str, str], dict[str, Any]],
-    result: Imported,
-) -> dict[str, Any] | None:
-    base_url = _plain(params.get("api_base") or params.get("base_url"), f"{path}.litellm_params.api_base", result)
-    variable = _variable(params.get("api_key"), path, result)
-    identity = (kind, base_url, variable)
-    if identity in providers:
-        return providers[identity]
-    if not base_url and REGISTRY[kind].default_base_url is None:
-        result.notes.append(f"{path}: {kind} needs api_base as text; it was left out")
-        return None
-    taken = {provider["name"] for provider in providers.values()}
-    name = next(name for n in range(1, 10_000) if (name := kind if n == 1 else f"{kind}-{n}") not in taken)
-    provider: dict[str, Any] = {"name": safe_name(name), "kind": kind}
-    if base_url:
-        provider["base_url"] = base_url
-    if variable:
-        provider["api_key_env"] = variable
-    for key in ("api_version", "timeout"):
-        if isinstance(params.get(key), (str, int, float)):
-            provider[key] = params[key]
-    if isinstance(retries := params.get("max_retries"), int):
-        provider["max_retries"] = _at_most(retries, MOST_ATTEMPTS, f"{path}.litellm_params.max_retries", result)
-    provider["models"] = []
-    providers[identity] = provider
-    return provider
-
-
-def _plain(value: Any, path: str, result: Imported) -> str:
-    if isinstance(value, str) and value.startswith("os.environ/"):
-        result.notes.append(f"{path}: an address from a variable is not supported; write it out")
-        return ""
-    return value if isinstance(value, str) else ""
-
-
-def _variable(value: Any, path: str, result: Imported) -> str:
-    if isinstance(value, str) and value.startswith("os.environ/"):
-        return value.removeprefix("os.environ/")
-    if value:
-        result.notes.append(
-            f"{path}.litellm_params.api_key: a key in the file is not taken over; put it into a variable"
-        )
-    return ""
-
-
-def _model(
-    public: str, upstream: str, params: Mapping[str, Any], info: Mapping[str, Any], path: str, result: Imported
-) -> dict[str, Any]:
-    model: dict[str, Any] = {"name": public}
-    if upstream != public:
-        model["upstream"] = upstream
-    model.update(_counts(params, info))
-    if isinstance(params.get("tags"), list):
-        model["tags"] = [str(tag) for tag in params["tags"]]
-    for side in ("input", "output"):
-        price = _per_mtok(params.get(f"{side}_cost_per_token", info.get(f"{side}_cost_per_token")))
-        if price is not None:
-            model[f"{side}_usd_per_mtok"] = price
-    if info.get("base_model"):
-        model["options"] = {"base_model": str(info["base_model"])}
-    result.notes += [f"{path}.model_info.{name}: has no equivalent" for name in info if name not in _INFO]
-    return model
-
-
-def _counts(params: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, int]:
-    found = {
-        "weight": params.get("weight"),
-        "priority": params.get("order"),
-        "context_window": info.get("max_input_tokens") or info.get("max_tokens"),
-        "max_output_tokens": info.get("max_output_tokens"),
+def _credentials(given: Any) -> dict[str, Mapping[str, Any]]:
+    """What `litellm_credential_name` stands for."""
+    entries = [entry for entry in given if isinstance(entry, Mapping)] if isinstance(given, list) else []
+    return {
+        str(entry.get("credential_name")): values
+        for entry in entries
+        if isinstance(values := entry.get("credential_values"), Mapping)
     }
-    return {name: value for name, value in found.items() if isinstance(value, int) and value > 0}
-
-
-def _per_mtok(per_token: Any) -> Decimal | None:
-    """A million times the price of a token; what is finer than a nano-USD is rounded."""
-    if per_token is None or isinstance(per_token, bool):
-        return None
-    try:
-        price = Decimal(str(per_token)) * 1_000_000
-    except InvalidOperation:
-        return None
-    return price.quantize(Decimal("1e-9")).normalize() if price.is_finite() and price >= 0 else None
 
 
 def _aliases(groups: Mapping[str, list[str]], result: Imported) -> None:
@@ -232,7 +92,7 @@ def _group_aliases(named: Any, groups: Mapping[str, list[str]], result: Imported
     aliases = result.document.get("model_aliases", {})
     for alias, given in (named or {}).items():
         name, target = str(alias), str(given.get("model") if isinstance(given, Mapping) else given)
-        if problem := _unusable(name):
+        if problem := unusable(name):
             result.notes.append(f"{path}: {problem}; it was left out")
         elif target not in groups:
             result.notes.append(f"{path}.{name}: no model {target} was taken over; it was left out")
@@ -243,68 +103,142 @@ def _group_aliases(named: Any, groups: Mapping[str, list[str]], result: Imported
             result.notes.append(f"{path}.{name}.hidden: has no equivalent; the name is listed")
 
 
-def _at_most(value: int, most: int, path: str, result: Imported) -> int:
-    if value > most:
-        result.notes.append(f"{path}: {value} is more than is possible here; {most} was taken")
-    return min(value, most)
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
-def _first_given(routers: Any, others: Any) -> Any:
-    """The router's own settings win over the general ones; 0 is one."""
-    return others if routers is None else routers
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _taken(name: str, usable: Callable[[Any], bool], result: Imported, *sections: tuple[str, dict[str, Any]]) -> Any:
+    """The first section that gives it wins, as the router's own settings do over the general ones; 0 is a value."""
+    given = [(f"{section}.{name}", rest.pop(name)) for section, rest in sections if name in rest]
+    given = [(path, value) for path, value in given if value is not None]
+    if not given or usable(given[0][1]):
+        return given[0][1] if given else None
+    result.notes.append(f"{given[0][0]}: is not what can be taken over here and was left out")
+    return None
 
 
 def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
     router, lite, general = (sections[name] for name in SECTIONS)
     document = result.document
-    strategy = router.pop("routing_strategy", None)
-    if strategy is not None:
-        document["default_strategy"] = STRATEGIES.get(str(strategy), "weighted")
-        if str(strategy) not in STRATEGIES:
-            result.notes.append(f"router_settings.routing_strategy: {strategy} is unknown here; weighted was taken")
-    timeout = _first_given(router.pop("timeout", None), lite.pop("request_timeout", None))
-    if isinstance(timeout, (int, float)):
+    both = ("router_settings", router), ("litellm_settings", lite)
+    _strategy(router.pop("routing_strategy", None), result)
+    if (timeout := _timeout(both, result)) is not None:
         document["request_timeout"] = timeout
-    retries = _first_given(router.pop("num_retries", None), lite.pop("num_retries", None))
-    if isinstance(retries, int) and retries >= 0:
-        document["max_attempts"] = _at_most(retries, MOST_ATTEMPTS - 1, "num_retries", result) + 1
-    fails = _first_given(router.pop("allowed_fails", None), lite.pop("allowed_fails", None))
-    if isinstance(fails, int) and fails > 0:
-        document["circuit_breaker_threshold"] = fails
-    cooldown = router.pop("cooldown_time", None)
-    if isinstance(cooldown, (int, float)) and cooldown > 0:
+    if (retries := _taken("num_retries", _count, result, *both)) is not None:
+        _attempts(at_most(retries, MOST_ATTEMPTS - 1, "num_retries", result.notes) + 1, document)
+    if (fails := _taken("allowed_fails", _count, result, *both)) is not None:
+        document["circuit_breaker_threshold"] = fails + 1
+    if (cooldown := _taken("cooldown_time", _number, result, *both)) is not None:
         document["circuit_breaker_timeout"] = cooldown
+    _health(general, result)
+    _cache(lite, result)
     _fallbacks(router, lite, result)
     _master_key(general, result)
     for section, rest in (("router_settings", router), ("litellm_settings", lite), ("general_settings", general)):
         result.notes += [f"{section}.{name}: has no equivalent" for name in rest]
 
 
+def _strategy(named: Any, result: Imported) -> None:
+    if named is None:
+        return
+    result.document["default_strategy"] = STRATEGIES.get(str(named), "priority")
+    if str(named) not in STRATEGIES:
+        result.notes.append(f"router_settings.routing_strategy: {named} is unknown here; priority was taken")
+
+
+def _health(general: dict[str, Any], result: Imported) -> None:
+    if general.get("background_health_checks") is True:
+        del general["background_health_checks"]
+        if (interval := _taken("health_check_interval", _count, result, ("general_settings", general))) is not None:
+            result.document["health_check_interval"] = interval
+
+
+def _timeout(both: tuple[tuple[str, dict[str, Any]], ...], result: Imported) -> Any:
+    (_, router), (_, lite) = both
+    routers = _taken("timeout", _number, result, ("router_settings", router))
+    general = _taken("request_timeout", _number, result, ("litellm_settings", lite))
+    return general if routers is None else routers
+
+
+def _attempts(attempts: int, document: dict[str, Any]) -> None:
+    """Each provider has a number of its own here, which holds as well."""
+    document["max_attempts"] = attempts
+    if attempts > _DEFAULT_MAX_RETRIES:
+        for provider in document["providers"]:
+            provider.setdefault("max_retries", attempts)
+
+
+def _cache(lite: dict[str, Any], result: Imported) -> None:
+    if lite.get("cache") is not True:
+        return
+    del lite["cache"]
+    given = lite.pop("cache_params", None)
+    params = dict(given) if isinstance(given, Mapping) else {}
+    cache: dict[str, Any] = {"enabled": params.pop("mode", None) != "default_off"}
+    if (ttl := _taken("ttl", _number, result, ("litellm_settings.cache_params", params))) is not None:
+        cache["ttl"] = ttl
+    result.document["response_cache"] = cache
+    result.notes += [f"litellm_settings.cache_params.{name}: has no equivalent" for name in params]
+
+
 def _fallbacks(router: dict[str, Any], lite: dict[str, Any], result: Imported) -> None:
-    policies: dict[str, dict[str, Any]] = {}
+    policies: dict[str, dict[str, list[str]]] = {}
     for theirs, ours in (("fallbacks", "fallbacks"), ("context_window_fallbacks", "context_fallbacks")):
-        for model, names in _pairs(router.pop(theirs, None) or lite.pop(theirs, None) or []):
+        chains = list(_pairs(theirs, _first_given(theirs, router, lite), result))
+        if theirs == "fallbacks":
+            chains += _pairs("default_fallbacks", [{"*": _first_given("default_fallbacks", router, lite)}], result)
+        for model, names in chains:
             # A name with * is a pattern here too.
-            problems = [problem for name in (model.replace("*", "x"), *names) if (problem := _unusable(name))]
+            problems = [problem for name in (model.replace("*", "x"), *names) if (problem := unusable(name))]
             result.notes += [f"{theirs}: {problem}; it was left out" for problem in problems]
-            usable = [name for name in names if not _unusable(name)]
-            if usable and not _unusable(model.replace("*", "x")):
-                policies.setdefault(model, {"name": safe_name(model), "pattern": model})[ours] = usable
+            usable = [name for name in names if not unusable(name)]
+            if usable and not unusable(model.replace("*", "x")):
+                policies.setdefault(model, {}).setdefault(ours, usable)
     if policies:
-        strategy = result.document.get("default_strategy", "priority")
-        result.document["route_policies"] = [{**policy, "strategy": strategy} for policy in policies.values()]
+        result.document["route_policies"] = _policies(policies, result.document.get("default_strategy", "priority"))
 
 
-def _pairs(value: Any) -> Iterator[tuple[str, list[str]]]:
+def _first_given(name: str, *sections: dict[str, Any]) -> Any:
+    given = [section.pop(name) for section in sections if name in section]
+    return next((value for value in given if value), None)
+
+
+def _policies(chains: Mapping[str, dict[str, list[str]]], strategy: str) -> list[dict[str, Any]]:
+    """The one for `*` is for what has none, there as well chain by chain: here a single policy is in force."""
+    general = chains.get("*", {})
+    found: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for model, own in chains.items():
+        wanted = "any" if model == "*" else safe_name(model)
+        name = next(name for n in range(1, len(names) + 2) if (name := _numbered(wanted, n)) not in names)
+        names.add(name)
+        last = {"position": _LAST} if model == "*" else {}
+        found.append({"name": name, "pattern": model, **last, **general, **own, "strategy": strategy})
+    return found
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name[:57]}-{number}"
+
+
+def _pairs(path: str, value: Any, result: Imported) -> Iterator[tuple[str, list[str]]]:
+    if value is not None and not isinstance(value, list):
+        result.notes.append(f"{path}: is no list and was left out")
     for item in value if isinstance(value, list) else []:
-        for model, names in item.items() if isinstance(item, Mapping) else ():
+        for model, names in item.items() if isinstance(item, Mapping) else ((item, ""),):
             if isinstance(names, list):
                 yield str(model), [str(name) for name in names]
+            elif names is not None:
+                result.notes.append(f"{path}: {str(model)[:60]!r} has no list of names and was left out")
 
 
 def _master_key(general: dict[str, Any], result: Imported) -> None:
     key = general.pop("master_key", None)
-    if isinstance(key, str) and key.startswith("os.environ/"):
-        result.document["api_keys"] = [{"env": key.removeprefix("os.environ/"), "name": "master key"}]
+    if isinstance(key, str) and key.startswith(VARIABLE):
+        result.document["api_keys"] = [{"env": key.removeprefix(VARIABLE), "name": "master key"}]
     elif key:
         result.notes.append("general_settings.master_key: not taken over; create a key with create_api_key")

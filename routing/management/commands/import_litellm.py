@@ -10,7 +10,7 @@ from routing.configuration.parse import MAX_BYTES, parse
 from routing.configuration.problems import ConfigurationRefused
 from routing.configuration.rendering import plain, render_plain
 from routing.configuration.schema import read
-from routing.litellm_import import NotLiteLLM, translate
+from routing.litellm_import import NotLiteLLM, is_litellm, translate
 
 
 class Command(BaseCommand):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             source = yaml.safe_load(data)
         except (yaml.YAMLError, ValueError) as error:
             raise CommandError(f"{options['file']} is not plain data: {error}") from None
-        if not isinstance(source, dict) or "model_list" not in source:
+        if not is_litellm(source):
             raise CommandError(f"{options['file']} has no model_list: it is no configuration of a LiteLLM proxy.")
         try:
             imported = translate(source)

@@ -1,0 +1,266 @@
+"""LiteLLM's model_list as providers with models, and the names that several of them share. Pure.
+
+Deployments of one account become one provider: same kind, address and key, and the same of what is set per provider here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from providers.discovery.found import safe_name
+from routing.litellm_shares import share_out
+
+MOST_ATTEMPTS: Final = 20
+VARIABLE: Final = "os.environ/"
+KINDS: Final = {
+    "openai": "openai", "azure": "azure", "azure_ai": "azure", "anthropic": "anthropic", "cohere": "cohere",
+    "cohere_chat": "cohere", "xai": "grok", "perplexity": "perplexity", "openrouter": "openrouter",
+    "text-completion-openai": "openai", "hosted_vllm": "openai", "openai_like": "openai", "litellm_proxy": "openai",
+}  # fmt: skip
+# What LiteLLM reads where api_base or api_key are not given. A server of one's own is never the vendor's instead.
+_BASE_VARIABLES: Final = {
+    "azure": "AZURE_API_BASE", "azure_ai": "AZURE_AI_API_BASE", "hosted_vllm": "HOSTED_VLLM_API_BASE",
+    "openai_like": "OPENAI_LIKE_API_BASE", "litellm_proxy": "LITELLM_PROXY_API_BASE",
+}  # fmt: skip
+_KEY_VARIABLES: Final = {
+    "openai": "OPENAI_API_KEY", "text-completion-openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY",
+    "azure": "AZURE_API_KEY", "azure_ai": "AZURE_AI_API_KEY", "cohere": "COHERE_API_KEY", "cohere_chat": "COHERE_API_KEY",
+    "xai": "XAI_API_KEY", "perplexity": "PERPLEXITYAI_API_KEY", "openrouter": "OPENROUTER_API_KEY",
+}  # fmt: skip
+_NAMED_LIKE: Final = (
+    (re.compile(r"claude"), "anthropic"),
+    (re.compile(r"command|embed-"), "cohere"),
+    (re.compile(r"gemini"), "gemini"),
+    (re.compile(r"(?:[a-z-]+\.)?(?:anthropic|amazon|meta|cohere|mistral|ai21|deepseek|qwen)\."), "bedrock"),
+)
+"""Models without a prefix that are none of OpenAI's."""
+_AZURE_PREFIX = re.compile(r"(?:o_series|gpt5_series|responses|model_router)/")
+"""Said to LiteLLM; no part of a deployment's name."""
+_SERVED: Final = (None, "chat", "completion", "embedding", "responses")
+_PARAMS: Final = frozenset(
+    {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "weight", "order", "rpm",
+     "tpm", "max_retries", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
+     "cache_creation_input_token_cost", "tags", "litellm_credential_name"}
+)  # fmt: skip
+_INFO: Final = frozenset(
+    {"id", "max_input_tokens", "max_output_tokens", "max_tokens", "input_cost_per_token", "output_cost_per_token",
+     "cache_read_input_token_cost", "cache_creation_input_token_cost", "mode", "base_model", "supports_function_calling",
+     "supports_vision"}
+)  # fmt: skip
+_PRICES: Final = {
+    "input_cost_per_token": "input_usd_per_mtok", "output_cost_per_token": "output_usd_per_mtok",
+    "cache_read_input_token_cost": "cached_input_usd_per_mtok",
+    "cache_creation_input_token_cost": "cache_write_usd_per_mtok",
+}  # fmt: skip
+
+
+def unusable(name: str) -> str:
+    """Why that cannot be the name of a model here; empty when it can."""
+    if "*" in name:
+        return (
+            f"'{name}' stands for any name, and models are listed by name here (`discovery.model_lists` proposes them)"
+        )
+    if not name or any(character.isspace() for character in name):
+        return f"'{name}' is empty or has a space, as no model's name here"
+    return ""
+
+
+def at_most(value: int, most: int, path: str, notes: list[str]) -> int:
+    if value > most:
+        notes.append(f"{path}: {value} is more than is possible here; {most} was taken")
+    return min(value, most)
+
+
+@dataclass(slots=True)
+class ModelList:
+    """`groups` are the targets of each public name, `notes` what a person must look at."""
+
+    notes: list[str]
+    credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    _providers: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    _members: dict[str, list[tuple[dict[str, Any], Mapping[str, Any]]]] = field(default_factory=dict)
+
+    def read(self, entries: list[Any]) -> list[dict[str, Any]]:
+        """The providers."""
+        for index, entry in enumerate(entries):
+            self._deployment(entry, f"model_list[{index}]")
+        for public, members in self._members.items():
+            share_out(public, members, self.notes)
+        return list(self._providers.values())
+
+    def _deployment(self, entry: Any, path: str) -> None:
+        given = entry.get("litellm_params") if isinstance(entry, Mapping) else None
+        if not isinstance(given, Mapping) or not isinstance(given.get("model"), str):
+            self.notes.append(f"{path}: has no litellm_params.model and was left out")
+            return
+        info = self._info(entry, path)
+        params = {**self.credentials.get(str(given.get("litellm_credential_name")), {}), **given}
+        public, prefix, upstream = str(entry.get("model_name") or params["model"]), *_named(params)
+        kind, upstream = _kind(prefix, upstream, info)
+        if problem := _problem(public, prefix, upstream, kind, params, info):
+            self.notes.append(f"{path}: {problem}; it was left out")
+            if kind is not None and "/*" in params["model"]:
+                self._provider(kind, prefix, params, path)  # whose models `discovery.model_lists` proposes
+            return
+        assert kind is not None
+        provider = self._provider(kind, prefix, params, path)
+        model = self._model(public, upstream, params, info, path)
+        names = {item["name"] for item in provider["models"]}
+        if model["name"] in names:
+            model["name"] = next(f"{public}-{n}" for n in range(2, len(names) + 3) if f"{public}-{n}" not in names)
+        provider["models"].append(model)
+        self.groups.setdefault(public, []).append(f"{provider['name']}/{model['name']}")
+        self._members.setdefault(public, []).append((model, params))
+        self.notes += [f"{path}.litellm_params.{name}: has no equivalent" for name in given if name not in _PARAMS]
+
+    def _info(self, entry: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        info = entry.get("model_info") or {}
+        if isinstance(info, Mapping):
+            return info
+        self.notes.append(f"{path}.model_info: is no mapping and was left out")
+        return {}
+
+    # ------------------------------------------------------------------------------------------------------ provider
+
+    def _provider(self, kind: str, prefix: str, params: Mapping[str, Any], path: str) -> dict[str, Any]:
+        provider = self._account(kind, prefix, params, path) | self._own_settings(params, path)
+        identity = (kind, *provider.items())
+        if identity not in self._providers:
+            taken = {other["name"] for other in self._providers.values()}
+            name = next(
+                name for n in range(1, len(taken) + 2) if (name := kind if n == 1 else f"{kind}-{n}") not in taken
+            )
+            self._providers[identity] = {"name": safe_name(name), "kind": kind, **provider, "models": []}
+        return self._providers[identity]
+
+    def _account(self, kind: str, prefix: str, params: Mapping[str, Any], path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        base_url = str(params.get("api_base") or params.get("base_url") or "")
+        if not base_url and prefix in _BASE_VARIABLES:
+            base_url = VARIABLE + _BASE_VARIABLES[prefix]
+        if base_url.startswith(VARIABLE):
+            # Left as it is: load_config asks for an address then, and nobody else is called in its place.
+            self.notes.append(
+                f"{path}.litellm_params.api_base: an address from a variable ({base_url.removeprefix(VARIABLE)}) is not"
+                " supported; write it out"
+            )
+        if base_url:
+            found["base_url"] = base_url
+        vendors_own = not base_url or prefix in ("azure", "azure_ai")
+        if variable := self._variable(
+            params.get("api_key"), _KEY_VARIABLES.get(prefix, "") if vendors_own else "", path
+        ):
+            found["api_key_env"] = variable
+        return found
+
+    def _variable(self, value: Any, customary: str, path: str) -> str:
+        if isinstance(value, str) and value.startswith(VARIABLE):
+            return value.removeprefix(VARIABLE)
+        if value:
+            self.notes.append(
+                f"{path}.litellm_params.api_key: a key in the file is not taken over; put it into a variable"
+            )
+            return ""
+        return customary
+
+    def _own_settings(self, params: Mapping[str, Any], path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key in ("api_version", "timeout"):
+            value = params.get(key)
+            if isinstance(value, str) and value.startswith(VARIABLE):
+                self.notes.append(
+                    f"{path}.litellm_params.{key}: a value from a variable is not supported; write it out"
+                )
+            elif isinstance(value, date):  # what YAML makes of 2024-06-01
+                found[key] = value.isoformat()
+            elif isinstance(value, (str, int, float)):
+                found[key] = value
+        retries = params.get("max_retries")
+        if isinstance(retries, int) and retries >= 0:
+            where = f"{path}.litellm_params.max_retries"
+            found["max_retries"] = at_most(retries, MOST_ATTEMPTS - 1, where, self.notes) + 1
+        return found
+
+    # --------------------------------------------------------------------------------------------------------- model
+
+    def _model(
+        self, public: str, upstream: str, params: Mapping[str, Any], info: Mapping[str, Any], path: str
+    ) -> dict[str, Any]:
+        model: dict[str, Any] = {"name": public}
+        if upstream != public:
+            model["upstream"] = upstream
+        model.update(_counts(params, info))
+        if info.get("mode") == "embedding":
+            model["capabilities"] = ["embeddings"]
+        if isinstance(params.get("tags"), list):
+            model["tags"] = [str(tag) for tag in params["tags"]]
+        for theirs, ours in _PRICES.items():
+            price = _per_mtok(params.get(theirs, info.get(theirs)))
+            if price is not None:
+                model[ours] = price
+        if info.get("base_model"):
+            model["options"] = {"base_model": str(info["base_model"]).removeprefix("azure/")}
+        self.notes += [f"{path}.model_info.{name}: has no equivalent" for name in info if name not in _INFO]
+        return model
+
+
+def _named(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Prefix and upstream name."""
+    model, said = str(params["model"]), params.get("custom_llm_provider")
+    if isinstance(said, str) and said:
+        return said, model.removeprefix(f"{said}/")
+    prefix, slash, upstream = model.partition("/")
+    if slash:
+        return prefix, upstream
+    return next((prefix for pattern, prefix in _NAMED_LIKE if pattern.match(model)), "openai"), model
+
+
+def _kind(prefix: str, upstream: str, info: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Kind, and the upstream name without what only LiteLLM reads."""
+    kind = KINDS.get(prefix)
+    if prefix == "azure_ai" and upstream.startswith("claude"):
+        return "anthropic", upstream
+    if kind == "azure":
+        return kind, _AZURE_PREFIX.sub("", upstream, count=1)
+    if prefix == "openai" and (upstream.startswith("responses/") or info.get("mode") == "responses"):
+        return "openai_responses", upstream.removeprefix("responses/")
+    return kind, upstream
+
+
+def _problem(
+    public: str, prefix: str, upstream: str, kind: str | None, params: Mapping[str, Any], info: Mapping[str, Any]
+) -> str:
+    if problem := unusable(public) or unusable(upstream):
+        return problem
+    if kind is None:
+        return f"the provider {prefix} has no adapter here, which {params['model']} needs"
+    mode = info.get("mode")
+    return "" if mode in _SERVED else f"mode {mode} is served by no endpoint here"
+
+
+def _counts(params: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, int]:
+    found = {
+        "priority": params.get("order"),
+        "context_window": info.get("max_input_tokens") or info.get("max_tokens"),
+        "max_output_tokens": info.get("max_output_tokens"),
+    }
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, int) and not isinstance(value, bool) and value >= (name != "priority")
+    }
+
+
+def _per_mtok(per_token: Any) -> Decimal | None:
+    """A million times the price of a token; what is finer than a nano-USD is rounded."""
+    if per_token is None or isinstance(per_token, bool):
+        return None
+    try:
+        price = Decimal(str(per_token)) * 1_000_000
+    except InvalidOperation:
+        return None
+    return price.quantize(Decimal("1e-9")).normalize() if price.is_finite() and price >= 0 else None

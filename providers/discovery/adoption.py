@@ -84,8 +84,10 @@ def _seen(decision: Decision, found: Found, row: Discovered, rules: AddressRules
     elif decision.action == "differ":
         row.difference = difference(row.document, found.document)
         row.save()
-    elif decision.action == "revive" and row.provider is None and not row.source.startswith(model_lists.SOURCE):
-        row.state, row.document = DiscoveryState.PROPOSED, found.document
+    elif decision.action == "propose" or (decision.action == "revive" and row.provider is None):
+        # What was never live has never been approved, and what comes back as something else has not been either.
+        row.state, row.document, row.difference = DiscoveryState.PROPOSED, found.document, {}
+        row.draining_since = None
         row.save()
     elif decision.action in ("approve", "update", "revive"):
         row.document, row.difference = found.document, {}

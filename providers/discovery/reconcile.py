@@ -6,7 +6,7 @@
     live and changed         → update where a rule says so, else differ (the difference waits for an operator)
     live and not seen        → miss; after `vanish_after` looks in a row → drain (no new calls, running ones end)
     draining long enough     → disable
-    draining or disabled and seen again → revive
+    draining or disabled and seen again → revive; propose anew if it is not what was approved and no rule says so
     rejected                 → nothing, ever
 
 A source that is down is not reconciled at all, and one that suddenly shows nothing while something of it is live is
@@ -79,7 +79,7 @@ def _about_found(item: Found, row: Known | None, rules: Rules) -> Decision:
     if row.state == "rejected":
         return decided("ignore")
     if row.state in ("draining", "disabled"):
-        return decided("revive")
+        return decided("revive" if row.document == item.document or rules.approves(item) else "propose")
     if row.state == "proposed":
         return decided("approve" if rules.approves(item) else "refresh")
     if row.document == item.document:

@@ -257,6 +257,37 @@ def test_models_that_only_embed_are_known_as_such_until_somebody_says_otherwise(
     assert (row.context_window, row.capabilities) == (512, ["embeddings", "chat"])
 
 
+def test_what_comes_back_as_something_else_waits_for_approval(load: Load, registry: tuple[Source, str]):
+    source, url = registry
+    load(f"discovery: {{registry: '{url}', vanish_after: 1, allow_env: [KEY]}}")
+    discover(approve_all=True)
+    source.answers["/"] = [entry("us")]
+    discover()
+    source.answers["/"] = [entry("eu", base_url="https://elsewhere.example", api_key_env="KEY"), entry("us")]
+    report = discover()
+
+    assert (report["proposed"], served()) == (["eu"], {"model-of-us"})
+    assert not Credential.objects.exists()
+    approve(Discovered.objects.get(name="eu"), read_discovery_settings().addresses)
+    assert served() == {"model-of-eu", "model-of-us"}
+    assert Provider.objects.get(name="eu").base_url == "https://elsewhere.example"
+
+
+def test_a_model_that_nobody_approved_is_not_live_for_having_been_away(load: Load, settings):
+    settings.PROVIDER_SECRET = {"K": "sk-x"}.get
+    source = Source()
+    with run_asgi(source) as url:
+        load(
+            f"providers: [{{name: p, base_url: '{url}/v1', api_key_env: K, models: [old]}}]\n"
+            "discovery: {model_lists: true, vanish_after: 1}"
+        )
+        for models in (["old", "new"], ["old"], ["old", "new"]):
+            source.answers["/v1/models"] = {"data": [{"id": name} for name in models]}
+            report = discover()
+
+    assert (report["proposed"], served()) == (["p/new"], {"old"})
+
+
 def test_the_command_fails_when_a_source_cannot_be_reached(load: Load):
     load("provider_registry_url: 'http://127.0.0.1:9/'")
     with pytest.raises(CommandError, match="Not reached: registry"):

@@ -40,6 +40,8 @@ def actions(rows: list[Known], items: list[Found], rules: Rules = ASK) -> dict[s
         ([known("a", "rejected")], [found("a")], TRUST, "ignore"),
         ([known("a", "draining")], [found("a")], ASK, "revive"),
         ([known("a", "disabled")], [found("a")], ASK, "revive"),
+        ([known("a", "draining")], [found("a", priority=2)], ASK, "propose"),
+        ([known("a", "disabled")], [found("a", priority=2)], TRUST, "revive"),
         ([known("a"), known("b")], [found("b")], ASK, "miss"),
         ([known("a", missed=1), known("b")], [found("b")], ASK, "drain"),
         ([known("a", "draining", draining_since=NOW - timedelta(seconds=599))], [], ASK, "ignore"),

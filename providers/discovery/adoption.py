@@ -18,14 +18,16 @@ DISCOVERY = Source.DISCOVERY.value
 
 def settle(findings: Findings, settings: DiscoverySettings, *, now: datetime) -> Plan:
     """Compares one source's findings with what is known of it, and carries the plan out."""
-    rows = {row.external_id: row for row in Discovered.objects.filter(source=findings.source)}
+    known = Discovered.objects.filter(source=findings.source).select_related("provider")
+    rows = {row.external_id: row for row in known}
     rules = Rules(
         approves=settings.approves,
         vanish_after=settings.vanish_after,
         drain_for=timedelta(seconds=settings.drain_seconds),
     )
     plan = reconcile([_known(row) for row in rows.values()], findings.found, now=now, rules=rules)
-    for decision in plan.decisions:
+    # What is missing first: its name is free then for what has taken its place.
+    for decision in sorted(plan.decisions, key=lambda decision: decision.found is not None):
         row = rows.get(decision.external_id) or Discovered(
             source=findings.source, external_id=decision.external_id, last_seen_at=now
         )
@@ -103,9 +105,9 @@ def _seen(decision: Decision, found: Found, row: Discovered, rules: AddressRules
 
 def _adopt_provider(row: Discovered, document: Mapping[str, Any], rules: AddressRules) -> None:
     provider = row.provider or Provider.objects.filter(name=document["name"]).first()
-    if provider is not None and provider.source != DISCOVERY:
-        row.state = DiscoveryState.PROPOSED
-        row.note = f"a provider named {provider.name} was entered otherwise; rename one of the two"
+    if provider is not None and (why := _taken(provider, row)):
+        row.state, row.provider = DiscoveryState.PROPOSED, None
+        row.note = f"a provider named {provider.name} was {why}; rename one of the two"
         return
     provider = provider or Provider(name=document["name"], source=DISCOVERY)
     wanted = {
@@ -122,6 +124,19 @@ def _adopt_provider(row: Discovered, document: Mapping[str, Any], rules: Address
     row.provider = provider
     _adopt_credential(provider, document.get("api_key_env"))
     _adopt_models(provider, list(document["models"]))
+
+
+def _taken(provider: Provider, row: Discovered) -> str:
+    """Whose the provider is instead; nobody's when it was another row's that is shown no more, as when a pod or service
+    was made anew under its name. That row lets go of it then, or its end would be the provider's."""
+    if provider.source != DISCOVERY:
+        return "entered otherwise"
+    others = provider.discoveries.exclude(pk=row.pk).exclude(source__startswith=model_lists.SOURCE)
+    holder = others.filter(state=DiscoveryState.APPROVED, missed=0).first()
+    if holder is not None:
+        return f"found as {holder.external_id[:100]} by {holder.source} as well"
+    others.update(provider=None)
+    return ""
 
 
 def _save_if_different(row: Any, wanted: Mapping[str, Any]) -> None:

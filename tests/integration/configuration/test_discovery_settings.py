@@ -288,6 +288,47 @@ def test_a_model_that_nobody_approved_is_not_live_for_having_been_away(load: Loa
     assert (report["proposed"], served()) == (["p/new"], {"old"})
 
 
+def services(*uids: str) -> dict[str, object]:
+    named = {"name": "vllm", "namespace": "ai", "annotations": {"llm-proxy/models": "m"}}
+    return {"items": [{"metadata": {**named, "uid": uid}, "spec": {"ports": [{"port": 80}]}} for uid in uids]}
+
+
+@pytest.fixture
+def kubernetes() -> Iterator[tuple[Source, str, str]]:
+    source = Source()
+    with run_asgi(source) as url:
+        yield source, url, "/api/v1/namespaces/ai/services"
+
+
+@pytest.mark.parametrize("vanish_after", [1, 2])
+def test_a_service_made_anew_under_its_name_stays_live(
+    load: Load, kubernetes: tuple[Source, str, str], vanish_after: int
+):
+    source, url, path = kubernetes
+    of_cluster = f"kubernetes: {{api_url: '{url}', namespace: ai}}"
+    load(f"discovery: {{{of_cluster}, auto_approve: true, vanish_after: {vanish_after}, drain_seconds: 0}}")
+    source.answers[path] = services("u-1")
+    discover()
+    source.answers[path] = services("u-2")
+    for _ in range(4):
+        discover()
+        assert served() == {"m"}
+    assert dict(Discovered.objects.values_list("external_id", "state")) == {"u-1": "disabled", "u-2": "approved"}
+
+
+def test_two_that_are_shown_under_one_name_do_not_share_a_provider(load: Load, kubernetes: tuple[Source, str, str]):
+    source, url, path = kubernetes
+    load(f"discovery: {{kubernetes: {{api_url: '{url}', namespace: ai}}, auto_approve: true, vanish_after: 1}}")
+    source.answers[path] = services("u-1", "u-2")
+    discover()
+    assert "found as u-1 by kubernetes as well" in Discovered.objects.get(external_id="u-2").note
+    for left in ("u-1", "u-2"):
+        source.answers[path] = services(left)
+        discover()
+        discover()
+        assert served() == {"m"}
+
+
 def test_the_command_fails_when_a_source_cannot_be_reached(load: Load):
     load("provider_registry_url: 'http://127.0.0.1:9/'")
     with pytest.raises(CommandError, match="Not reached: registry"):

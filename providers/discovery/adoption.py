@@ -81,6 +81,7 @@ def _carry_out(decision: Decision, row: Discovered, rules: AddressRules, now: da
 
 def _seen(decision: Decision, found: Found, row: Discovered, rules: AddressRules, now: datetime) -> None:
     row.last_seen_at, row.missed, row.name = now, 0, found.name
+    _follow_ranges(row, rules)
     if decision.action == "ignore":
         row.save()
     elif decision.action == "differ":
@@ -146,6 +147,12 @@ def _save_if_different(row: Any, wanted: Mapping[str, Any]) -> None:
         setattr(row, name, value)
     row.clean_fields()
     row.save()
+
+
+def _follow_ranges(row: Discovered, rules: AddressRules) -> None:
+    """Ranges are the operator's word and not the source's: a change of them holds for what is live already."""
+    if row.state == DiscoveryState.APPROVED and row.provider is not None and row.provider.source == DISCOVERY:
+        _save_if_different(row.provider, {"private_networks": list(rules.allow_cidrs)})
 
 
 def _adopt_credential(provider: Provider, variable: str | None) -> None:

@@ -329,6 +329,16 @@ def test_two_that_are_shown_under_one_name_do_not_share_a_provider(load: Load, k
         assert served() == {"m"}
 
 
+def test_a_range_that_is_allowed_later_holds_for_what_is_live_already(load: Load, kubernetes: tuple[Source, str, str]):
+    source, url, path = kubernetes
+    source.answers[path] = services("u-1")
+    place = f"kubernetes: {{api_url: '{url}', namespace: ai}}"
+    for ranges in ([], ["10.96.0.0/12"], ["10.0.0.0/24"]):
+        load(f"discovery: {{{place}, auto_approve: true, allow_cidrs: {ranges}}}")
+        discover()
+        assert list(load_table().providers["vllm"].endpoint.private_networks) == ranges
+
+
 def test_the_command_fails_when_a_source_cannot_be_reached(load: Load):
     load("provider_registry_url: 'http://127.0.0.1:9/'")
     with pytest.raises(CommandError, match="Not reached: registry"):

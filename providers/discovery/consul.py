@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from providers.control_plane import ControlPlaneClient
 from providers.discovery.asking import get_json
-from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, safe_name
+from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, number, part, parts, safe_name
 
 SOURCE: Final = "consul"
 FIELDS: Final = ("kind", "models", "scheme", "path", "priority", "weight", "api_key_env")
@@ -72,33 +72,29 @@ def _instances(instances: object, tag: str) -> list[tuple[str, Mapping[str, Any]
         service = instance.get("Service") if isinstance(instance, Mapping) else None
         if not isinstance(service, Mapping):
             raise SourceFailed("Consul's health answer holds an instance without its service")
-        node = instance.get("Node") or {}
+        node = part(instance.get("Node"))
         found.append((str(service.get("ID", "")), _entry(service, str(node.get("Address", "")), tag)))
     return found
 
 
 def _entry(service: Mapping[str, Any], node_address: str, tag: str) -> Mapping[str, Any]:
-    tags = [str(item) for item in service.get("Tags") or []]
+    tags = [str(item) for item in parts(service.get("Tags"))]
     described = {name: value for name, _, value in (item.partition("=") for item in tags) if name in FIELDS and value}
-    meta = service.get("Meta") or {}
+    meta = part(service.get("Meta"))
     described |= {name: str(meta[name]) for name in FIELDS if meta.get(name)}
     host = str(service.get("Address") or node_address)
     host = f"[{host}]" if ":" in host else host
     path = "/" + described.get("path", "").strip("/")
-    weights = service.get("Weights") or {}
+    weights = part(service.get("Weights"))
     entry: dict[str, Any] = {
         "name": safe_name(str(service.get("ID", ""))),
         "base_url": f"{described.get('scheme', 'http')}://{host}:{service.get('Port')}{path.rstrip('/')}",
         "kind": described.get("kind", "openai"),
         "models": [name.strip() for name in described.get("models", "").split(",") if name.strip()],
         "tags": [item for item in tags if item != tag and item.partition("=")[0] not in FIELDS],
-        "weight": _number(described.get("weight"), weights.get("Passing", 1)),
-        "priority": _number(described.get("priority"), 1),
+        "weight": number(described.get("weight"), weights.get("Passing", 1)),
+        "priority": number(described.get("priority"), 1),
     }
     if "api_key_env" in described:
         entry["api_key_env"] = described["api_key_env"]
     return entry
-
-
-def _number(text: str | None, default: Any) -> Any:
-    return int(text) if text is not None and text.isdigit() else default

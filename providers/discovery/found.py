@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from providers.adapters import REGISTRY
 from providers.addresses import UrlError, literal, parse_base_url, refusal
-from providers.bounds import is_own_secret
+from providers.bounds import UNPRINTABLE, is_own_secret
 from providers.types import JsonObject
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -75,7 +75,7 @@ def provider_document(entry: Mapping[str, Any], rules: AddressRules) -> JsonObje
     }
     variable = entry.get("api_key_env")
     if variable is not None:
-        if variable not in rules.allow_env:
+        if not isinstance(variable, str) or variable not in rules.allow_env:
             raise NotUsable(f"api_key_env {variable!r} is not among discovery.allow_env")
         if is_own_secret(variable):
             raise NotUsable(f"api_key_env {variable!r} is the gateway's own secret")
@@ -107,9 +107,9 @@ def _text(entry: Mapping[str, Any], key: str, pattern: re.Pattern[str], what: st
 
 def _kind(entry: Mapping[str, Any]) -> str:
     kind = entry.get("kind", entry.get("type", "openai"))
-    if kind not in REGISTRY:
+    if not isinstance(kind, str) or kind not in REGISTRY:
         raise NotUsable(f"kind {str(kind)[:40]!r} is not one of {', '.join(sorted(REGISTRY))}")
-    return str(kind)
+    return kind
 
 
 def _list(entry: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> list[str]:
@@ -140,6 +140,8 @@ def collect(source: str, entries: Sequence[tuple[str, Mapping[str, Any]]], rules
     refused: list[tuple[str, str]] = []
     for external_id, entry in entries[:MOST_FOUND]:
         try:
+            if UNPRINTABLE.search(external_id):
+                raise NotUsable("its id has control characters")
             document = provider_document(entry, rules)
         except NotUsable as error:
             refused.append((str(entry.get("name", external_id))[:100], str(error)))
@@ -148,6 +150,19 @@ def collect(source: str, entries: Sequence[tuple[str, Mapping[str, Any]]], rules
             external_id[:300], Found(external_id=external_id[:300], name=document["name"], document=document)
         )
     return Findings(source=source, found=tuple(found.values()), refused=tuple(refused))
+
+
+def part(value: object) -> Mapping[str, Any]:
+    """A part of an answer that should be an object: what is none says nothing."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def parts(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def number(text: str | None, default: Any) -> Any:
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else default
 
 
 def safe_name(text: str) -> str:

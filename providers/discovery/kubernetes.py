@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from providers.control_plane import ControlPlaneClient
 from providers.discovery.asking import get_json
-from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, safe_name
+from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, number, part, parts, safe_name
 
 SOURCE: Final = "kubernetes"
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -92,25 +92,25 @@ async def _all(
         if not isinstance(page, Mapping) or not isinstance(page.get("items"), list):
             raise SourceFailed(f"Kubernetes' list of {resource} has no items")
         items += [item for item in page["items"] if isinstance(item, Mapping)]
-        more = str((page.get("metadata") or {}).get("continue") or "")
+        more = str(part(page.get("metadata")).get("continue") or "")
         if not more:
             return items
     raise SourceFailed(f"Kubernetes' list of {resource} does not end")
 
 
 def _notes(item: Mapping[str, Any]) -> dict[str, str]:
-    annotations = (item.get("metadata") or {}).get("annotations") or {}
+    annotations = part(part(item.get("metadata")).get("annotations"))
     return {name.removeprefix(PREFIX): str(value) for name, value in annotations.items() if name.startswith(PREFIX)}
 
 
 def _name(item: Mapping[str, Any]) -> str:
-    return str((item.get("metadata") or {}).get("name", ""))
+    return str(part(item.get("metadata")).get("name", ""))
 
 
 def _of_service(service: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    metadata = service.get("metadata") or {}
+    metadata = part(service.get("metadata"))
     notes = _notes(service)
-    port = _port((service.get("spec") or {}).get("ports") or [], notes.get("port"))
+    port = _port(parts(part(service.get("spec")).get("ports")), notes.get("port"))
     host = f"{_name(service)}.{metadata.get('namespace', 'default')}.svc"
     return str(metadata.get("uid") or host), _entry(_name(service), host, port, notes)
 
@@ -121,12 +121,12 @@ def _of_slices(
     notes = {_name(service): _notes(service) for service in services}
     found = []
     for piece in slices:
-        labels = (piece.get("metadata") or {}).get("labels") or {}
+        labels = part(part(piece.get("metadata")).get("labels"))
         service = str(labels.get("kubernetes.io/service-name", ""))
         if service not in notes:
             continue
-        port = _port(piece.get("ports") or [], notes[service].get("port"))
-        for endpoint in piece.get("endpoints") or []:
+        port = _port(parts(piece.get("ports")), notes[service].get("port"))
+        for endpoint in map(part, parts(piece.get("endpoints"))):
             if _is_ready(endpoint):
                 found += [
                     _of_address(service, str(ip), endpoint, port, notes[service]) for ip in endpoint["addresses"][:1]
@@ -136,16 +136,18 @@ def _of_slices(
 
 def _is_ready(endpoint: Mapping[str, Any]) -> bool:
     """`ready` may be absent, which the API says to read as true; a terminating endpoint gets no new calls."""
-    conditions = endpoint.get("conditions") or {}
+    conditions = part(endpoint.get("conditions"))
     return (
-        bool(endpoint.get("addresses")) and conditions.get("ready") is not False and not conditions.get("terminating")
+        bool(parts(endpoint.get("addresses")))
+        and conditions.get("ready") is not False
+        and not conditions.get("terminating")
     )
 
 
 def _of_address(
     service: str, ip: str, endpoint: Mapping[str, Any], port: Any, notes: Mapping[str, str]
 ) -> tuple[str, Mapping[str, Any]]:
-    pod = str((endpoint.get("targetRef") or {}).get("name") or f"{service}-{ip}")
+    pod = str(part(endpoint.get("targetRef")).get("name") or f"{service}-{ip}")
     host = f"[{ip}]" if ":" in ip else ip
     return f"{service}/{ip}:{port}", _entry(pod, host, port, notes)
 
@@ -169,8 +171,8 @@ def _entry(name: str, host: str, port: Any, notes: Mapping[str, str]) -> Mapping
         "kind": notes.get("kind", "openai"),
         "models": _words(notes.get("models", "")),
         "tags": _words(notes.get("tags", "")),
-        "priority": int(notes["priority"]) if notes.get("priority", "").isdigit() else 1,
-        "weight": int(notes["weight"]) if notes.get("weight", "").isdigit() else 1,
+        "priority": number(notes.get("priority"), 1),
+        "weight": number(notes.get("weight"), 1),
     }
     if notes.get("api-key-env"):
         entry["api_key_env"] = notes["api-key-env"]

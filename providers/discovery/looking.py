@@ -14,7 +14,7 @@ from providers.discovery.adoption import approve, settle
 from providers.discovery.found import Findings, SourceFailed
 from providers.discovery.reconcile import Plan
 from providers.discovery.settings import DiscoverySettings, KubernetesPlace, surroundings
-from providers.loading import load_deployments
+from providers.loading import UNREADABLE, load_deployments
 from providers.models import Deployment, Discovered, DiscoverySource, DiscoveryState
 from providers.specs import ProviderSpec
 
@@ -90,6 +90,8 @@ async def _kept(source: str, look: Awaitable[Findings | None]) -> Findings:
         findings = await look
     except SourceFailed as error:
         return Findings(source=source, error=str(error)[:500] or "failed")
+    except UNREADABLE as error:
+        return Findings(source=source, error=f"its answer cannot be read ({type(error).__name__}: {error})"[:500])
     return findings or Findings(source=source, position="none")
 
 

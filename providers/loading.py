@@ -39,6 +39,23 @@ def load_deployments(
     """Every enabled deployment of every enabled provider, in three queries. The numbers are the gateway's defaults.
 
     `leave_out` is told of each row that cannot be used: one such row must never keep the others from going live."""
+    providers = load_providers(
+        breaker_threshold=breaker_threshold,
+        breaker_timeout_s=breaker_timeout_s,
+        request_timeout_s=request_timeout_s,
+        leave_out=leave_out,
+    )
+    return list(_deployments(providers, leave_out))
+
+
+def load_providers(
+    *,
+    breaker_threshold: int,
+    breaker_timeout_s: float,
+    request_timeout_s: float,
+    leave_out: LeaveOut = say_left_out,
+) -> dict[int, ProviderSpec]:
+    """Every enabled provider by its id, also those that serve nothing yet; as `load_deployments`."""
     credentials: dict[int, list[CredentialSpec]] = {}
     for credential in Credential.objects.filter(enabled=True, provider__enabled=True).order_by("id"):
         spec = _credential(credential, leave_out)
@@ -56,7 +73,7 @@ def load_deployments(
             )
         except UNREADABLE as error:
             leave_out(f"provider {row.name}", error)
-    return list(_deployments(providers, leave_out))
+    return providers
 
 
 def _deployments(providers: dict[int, ProviderSpec], leave_out: LeaveOut) -> Iterator[DeploymentSpec]:

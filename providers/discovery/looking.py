@@ -14,7 +14,7 @@ from providers.discovery.adoption import approve, settle
 from providers.discovery.found import Findings, SourceFailed
 from providers.discovery.reconcile import Plan
 from providers.discovery.settings import DiscoverySettings, KubernetesPlace, surroundings
-from providers.loading import UNREADABLE, load_deployments
+from providers.loading import UNREADABLE, load_providers
 from providers.models import Deployment, Discovered, DiscoverySource, DiscoveryState
 from providers.specs import ProviderSpec
 
@@ -49,8 +49,7 @@ def discover(*, approve_all: bool = False, wait_s: float = 0.0) -> dict[str, Any
 
 
 def _model_lists() -> list[ModelList]:
-    specs = load_deployments(breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
-    providers = {spec.provider.id: spec.provider for spec in specs}
+    providers = load_providers(breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
     # What discovery itself has adopted must be found again, or it would count as vanished.
     known: dict[int, set[str]] = {}
     for provider_id, name in Deployment.objects.exclude(source="discovery").values_list(

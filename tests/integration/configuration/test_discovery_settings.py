@@ -235,6 +235,22 @@ def test_a_providers_own_list_proposes_its_models(load: Load, settings):
     assert set(Deployment.objects.values_list("model", flat=True)) == {"old", "new"}
 
 
+def test_a_provider_without_a_model_is_asked_for_its_list_too(load: Load, settings):
+    settings.PROVIDER_SECRET = {"K": "sk-x"}.get
+    source = Source()
+    source.answers["/v1/models"] = {"data": [{"id": "first"}]}
+    with run_asgi(source) as url:
+        load(
+            f"providers: [{{name: p, base_url: '{url}/v1', api_key_env: K}}, "
+            "{name: idle, base_url: 'http://127.0.0.1:9', enabled: false}]\n"
+            "discovery: {model_lists: true, auto_approve: true}"
+        )
+        report = discover()
+
+    assert [each["source"] for each in report["sources"]] == ["models:p"]
+    assert served() == {"first"}
+
+
 def test_models_that_only_embed_are_known_as_such_until_somebody_says_otherwise(
     load: Load, settings, registry: tuple[Source, str]
 ):

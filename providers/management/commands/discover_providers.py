@@ -1,12 +1,17 @@
+import contextlib
 import json
 from argparse import ArgumentParser
+from time import sleep
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from providers.discovery import consul
 from providers.discovery.looking import discover
 
 WAIT_S = 30.0
+"""The longest that Consul waits for a change; where it is not there to wait, the pause between two looks."""
+PAUSE_S = 1.0
 
 
 class Command(BaseCommand):
@@ -22,11 +27,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         report = discover(approve_all=options["approve"])
         self._print(report, as_json=options["json"])
-        while options["watch"]:
-            self._print(discover(approve_all=options["approve"], wait_s=WAIT_S), as_json=options["json"])
+        if options["watch"]:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._watch(report, options)
+            return
         failed = [item["source"] for item in report["sources"] if item["error"]]
         if failed:
             raise CommandError(f"Not reached: {', '.join(failed)}. What they said last stays in force.")
+
+    def _watch(self, report: dict[str, Any], options: dict[str, Any]) -> None:
+        while True:
+            waits = any(item["source"] == consul.SOURCE and not item["error"] for item in report["sources"])
+            sleep(PAUSE_S if waits else WAIT_S)
+            report = discover(approve_all=options["approve"], wait_s=WAIT_S)
+            self._print(report, as_json=options["json"])
 
     def _print(self, report: dict[str, Any], *, as_json: bool) -> None:
         if as_json:

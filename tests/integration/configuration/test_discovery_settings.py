@@ -359,3 +359,25 @@ def test_the_command_fails_when_a_source_cannot_be_reached(load: Load):
     load("provider_registry_url: 'http://127.0.0.1:9/'")
     with pytest.raises(CommandError, match="Not reached: registry"):
         call_command("discover_providers", stdout=StringIO())
+
+
+@pytest.mark.parametrize(("consul", "pause"), [(True, 1), (False, 30)])
+def test_watching_asks_no_source_without_a_pause_and_ends_with_ctrl_c(
+    load: Load, registry: tuple[Source, str], monkeypatch: pytest.MonkeyPatch, consul: bool, pause: int
+):
+    """Consul itself waits for a change; nobody else does."""
+    source, url = registry
+    source.answers["/v1/catalog/services"] = {}
+    load(f"discovery: {{registry: '{url}'" + (f", consul: '{url}'" if consul else "") + "}")
+    paused: list[float] = []
+
+    def rest(seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("providers.management.commands.discover_providers.sleep", rest)
+    call_command("discover_providers", "--watch", stdout=StringIO())
+
+    assert paused == [pause] * 3
+    assert [path for path, _, _ in source.asked].count("/") == 3

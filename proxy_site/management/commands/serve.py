@@ -45,7 +45,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--port", type=port_number, help=f"Port to listen on ({settings.PORT}, or the configuration file's)."
         )
-        parser.add_argument("--workers", type=int, default=1, help="Processes that serve; more than 1 needs Redis.")
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=settings.WORKERS,
+            help=f"Processes that serve ({settings.WORKERS}); more than 1 needs Redis.",
+        )
         parser.add_argument(
             "--role",
             choices=[role.value for role in Role],

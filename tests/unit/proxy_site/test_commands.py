@@ -1,5 +1,7 @@
 """What scripts may rely on of every command of ours."""
 
+from typing import Any
+
 import pytest
 from django.core.management import get_commands, load_command_class
 
@@ -17,3 +19,11 @@ def test_every_command_answers_in_json_when_asked(name: str) -> None:
 
 def test_finds_the_commands() -> None:
     assert {"serve", "create_api_key", "demo_upstream", "load_config", "check_providers"} <= set(OWN)
+
+
+def test_serve_starts_as_many_workers_as_the_environment_says(settings: Any) -> None:
+    settings.WORKERS = 3
+    parser = load_command_class("proxy_site", "serve").create_parser("manage.py", "serve")
+
+    assert parser.parse_args([]).workers == 3
+    assert parser.parse_args(["--workers", "1"]).workers == 1

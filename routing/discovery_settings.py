@@ -57,6 +57,7 @@ def discovery_settings(section: Discovery) -> DiscoverySettings:
         vanish_after=section.vanish_after,
         drain_seconds=section.drain_seconds,
         timeout_s=settings.HTTP_TIMEOUT_S,
+        connections=settings.HTTP_MAX_CONNECTIONS,
     )
 
 

@@ -66,7 +66,8 @@ def _model_lists() -> list[ModelList]:
 async def _look(
     settings: DiscoverySettings, lists: list[ModelList], positions: dict[str, str], wait_s: float
 ) -> list[Findings]:
-    async with ControlPlaneClient(timeout_s=settings.timeout_s + wait_s) as client:
+    timeout_s = settings.timeout_s + wait_s
+    async with ControlPlaneClient(timeout_s=timeout_s, connections=settings.connections) as client:
         looks: list[Awaitable[Findings]] = []
         if settings.registry is not None:
             place = settings.registry

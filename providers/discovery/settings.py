@@ -49,6 +49,7 @@ class DiscoverySettings:
     vanish_after: int = 2
     drain_seconds: float = 600.0
     timeout_s: float = 5.0
+    connections: int = 100
 
     def approves(self, found: Found) -> bool:
         if isinstance(self.auto_approve, bool):

@@ -1,8 +1,10 @@
 """From the `discovery` section to providers that are proposed, approved, changed, drained and switched off."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -249,6 +251,32 @@ def test_a_provider_without_a_model_is_asked_for_its_list_too(load: Load, settin
 
     assert [each["source"] for each in report["sources"]] == ["models:p"]
     assert served() == {"first"}
+
+
+def test_no_more_connections_are_open_at_once_than_the_environment_says(load: Load, settings):
+    settings.HTTP_MAX_CONNECTIONS = 2
+    running: list[int] = []
+    most: list[int] = []
+
+    class Slow(Source):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            running.append(1)
+            most.append(len(running))
+            await asyncio.sleep(0.05)
+            running.pop()
+            await super().__call__(scope, receive, send)
+
+    source = Slow()
+    source.answers["/v1/models"] = {"data": []}
+    with run_asgi(source) as url:
+        most.clear()
+        load("discovery: {model_lists: true}")
+        for number in range(6):
+            Provider.objects.create(name=f"p{number}", base_url=url)
+        report = discover()
+
+    assert [each["error"] for each in report["sources"]] == [None] * 6
+    assert max(most) == 2
 
 
 def test_models_that_only_embed_are_known_as_such_until_somebody_says_otherwise(

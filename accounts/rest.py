@@ -112,7 +112,7 @@ class BudgetViewSet(AtomicWrites, viewsets.ModelViewSet[Budget]):
 
 
 class PriceViewSet(AtomicWrites, viewsets.ModelViewSet[Price]):
-    """Own prices with the moment from which they hold; they override a deployment's and the catalogue's."""
+    """Own prices with the moment from which they hold; for deployments without prices, before the catalogue's."""
 
     queryset = Price.objects.all()
     serializer_class = PriceSerializer

@@ -1,4 +1,4 @@
-"""Our own prices, which come before what deployments and the catalogue say."""
+"""Our own prices, for deployments that have none; they come before what the catalogue says."""
 
 from typing import Any, ClassVar
 

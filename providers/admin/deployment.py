@@ -31,7 +31,7 @@ class DeploymentAdmin(EnableActions):
             {
                 "classes": ["tab"],
                 "description": _(
-                    "Rows under “Prices” come first, then these, then the built-in catalogue of known models."
+                    "These come first, then the rows under “Prices”, then the built-in catalogue of known models."
                 ),
                 "fields": [
                     ("input_nano_usd_per_mtok", "output_nano_usd_per_mtok"),

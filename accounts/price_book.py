@@ -26,9 +26,9 @@ ASK_AGAIN_S = 60.0
 # Our kinds of provider → the catalogue's ids. An unlisted kind (one's own server, a reseller) has no catalogue price.
 CATALOGUE_IDS = {
     "openai": "openai",
+    "openai_responses": "openai",
     "anthropic": "anthropic",
     "grok": "x-ai",
-    "xai": "x-ai",
     "perplexity": "perplexity",
     "openrouter": "openrouter",
     "cohere": "cohere",

@@ -45,7 +45,13 @@ def test_own_prices_override_by_date_provider_and_name():
 
 
 def test_the_catalogue_knows_cached_and_tiered_prices():
-    asked = [("anthropic", "claude-sonnet-4-5"), ("openai", "no-such-model-at-all"), ("own", "gpt-4o")]
+    asked = [
+        ("anthropic", "claude-sonnet-4-5"),
+        ("openai", "no-such-model-at-all"),
+        ("own", "gpt-4o"),
+        ("openai", "gpt-4o"),
+        ("openai_responses", "gpt-4o"),
+    ]
     found = catalogue_prices(asked)
     sonnet = found[asked[0]]
 
@@ -54,6 +60,8 @@ def test_the_catalogue_knows_cached_and_tiered_prices():
     assert sonnet.rates(200_001).input == 6 * USD
     assert found[asked[1]] is None
     assert found[asked[2]] is None, "a server of one's own has no catalogue price"
+    assert found[asked[3]] is not None
+    assert found[asked[4]] == found[asked[3]], "over its other API a model costs the same"
     assert PriceBook().card(provider="a", kind="anthropic", model="claude-sonnet-4-5") == sonnet
 
 

@@ -1,4 +1,4 @@
-"""Which price holds for a model: the deployment's own, then our rows by effective date, then the catalogue.
+"""Which price holds for a model whose deployment has none of its own: our rows by effective date, then the catalogue.
 
 Built in a thread when the routing table is; reading it costs a dictionary lookup.
 """
@@ -132,13 +132,8 @@ class PriceBook:
                 best = (rank, row)
         return None if best is None else _own_card(best[1])
 
-    def card(
-        self, *, provider: str, kind: str, model: str, configured: Rates | None = None, at: datetime | None = None
-    ) -> PriceCard | None:
-        """`configured` are the prices of the deployment itself, where its configuration has them. The catalogue's come
-        with a later call when they are not known yet."""
-        if configured is not None:
-            return PriceCard(tiers=((0, configured),))
+    def card(self, *, provider: str, kind: str, model: str, at: datetime | None = None) -> PriceCard | None:
+        """The catalogue's prices come with a later call when they are not known yet."""
         own = self.own(provider, model, at or timezone.now())
         return own if own is not None else known_prices([(kind, model)])[(kind, model)]
 

@@ -10,7 +10,6 @@ from django.utils import timezone
 from accounts import price_book
 from accounts.models import Price
 from accounts.price_book import PriceBook, catalogue_prices, known_prices
-from accounts.records import Rates
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +39,6 @@ def test_own_prices_override_by_date_provider_and_name():
     assert price(provider="x", model="gpt-4o", at=now - timedelta(days=7)) == 2
     assert price(provider="mine", model="gpt-4o") == 4
     assert price(provider="x", model="gpt-4o", at=now + timedelta(days=6)) == 9
-    assert price(provider="x", model="gpt-4o", configured=Rates(input=8, output=8)) == 8
     assert book.card(provider="x", kind="own", model="other") is None
 
 

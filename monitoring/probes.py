@@ -19,7 +19,7 @@ from monitoring.passive import Traffic
 from providers.adapters import adapter_for
 from providers.control_plane import Answer, ControlPlaneClient
 from providers.dialects.redaction import redact
-from providers.errors import ClientFault, CredentialRejected, RateLimited, Unsupported, UpstreamError
+from providers.errors import ClientFault, CredentialRejected, Misconfigured, RateLimited, Unsupported, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, Operation
@@ -106,7 +106,10 @@ class Prober:
             if answer.status >= 500:
                 raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
 
-        request = adapter.models_request(provider, secret)
+        try:
+            request = adapter.models_request(provider, secret)
+        except Misconfigured as error:
+            return self._failed("none", error.reason, error.message)
         if request is not None:
             return await self._try("models", provider, request, read)
         # Without a list nothing free proves the credential; it is not sent to an address that does not ask for it.

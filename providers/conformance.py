@@ -14,7 +14,7 @@ from providers import conformance_probes as probes
 from providers.adapters import adapter_for
 from providers.adapters.base import ClientStream, Delivered, ModelInfo
 from providers.conformance_probes import ProbeResult
-from providers.errors import BadAnswer, CredentialRejected, StreamTruncated, UpstreamError
+from providers.errors import BadAnswer, CredentialRejected, Misconfigured, StreamTruncated, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Transport, UpstreamRequest, UpstreamResponse
 from providers.types import ClientRequest, JsonObject, Usage
@@ -147,7 +147,11 @@ class Conformance:
         return await self._probe("reachability", look)
 
     async def _list_models(self) -> None:
-        request = self._adapter.models_request(self._provider, self._secret)
+        try:
+            request = self._adapter.models_request(self._provider, self._secret)
+        except Misconfigured as error:
+            self._results["model_list"] = probes.failed("model_list", error)
+            return
         if request is None:
             self._keep("model_list", "unsupported", "This provider has no model list.")
             return

@@ -8,6 +8,7 @@ UpstreamError
 ├── CredentialRejected   401, 403, a 400 or 500 that says so                        → disable the credential, next
 ├── Overloaded           503, 529                                                   → cool, breaker, next
 ├── ServerFailed         500, 502, 504, an error event of the provider's making     → breaker, next
+│   └── Misconfigured    nothing can be sent with the options that were entered      → breaker, next
 ├── BadAnswer            not JSON, not SSE, wrong shape, too large                   → breaker, next
 │   └── StreamTruncated  the stream ended without its end                           → breaker, next
 ├── ModelNotFound        404 or 403 for the model or deployment                      → next
@@ -114,6 +115,13 @@ class Overloaded(UpstreamError):
 
 class ServerFailed(UpstreamError):
     reason = "server_error"
+
+
+class Misconfigured(ServerFailed):
+    """The operator's to mend, not the client's: another candidate may be configured rightly."""
+
+    def __init__(self, *, provider: str, why: object) -> None:
+        super().__init__(f"Provider '{provider}' is not configured rightly: {why}")
 
 
 class BadAnswer(UpstreamError):

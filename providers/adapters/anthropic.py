@@ -18,7 +18,7 @@ from providers.adapters.openai_compatible import join_headers
 from providers.adapters.translating import StreamDecoder, TranslatingAdapter, load_object
 from providers.dialects import anthropic_messages
 from providers.dialects.anthropic_messages import JSON_ANSWER_TOOL, ModelTraits
-from providers.errors import BadAnswer, ServerFailed, UpstreamError
+from providers.errors import BadAnswer, Misconfigured, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ChatAnswer, ChatCall, ClientRequest, JsonObject
@@ -111,7 +111,8 @@ class AnthropicAdapter(TranslatingAdapter):
         try:
             return replace(traits, **changes) if changes else traits
         except TypeError:
-            raise _misconfigured(deployment.provider, "'traits' names what is no trait of a model.") from None
+            why = "'traits' names what is no trait of a model."
+            raise Misconfigured(provider=deployment.provider.name, why=why) from None
 
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
         return anthropic_messages.encode_request(
@@ -157,11 +158,7 @@ def _api_version(provider: ProviderSpec) -> str:
     try:
         return check_api_version(str(provider.options.get("api_version") or DEFAULT_API_VERSION))
     except ValueError as error:
-        raise _misconfigured(provider, str(error)) from None
-
-
-def _misconfigured(provider: ProviderSpec, why: str) -> ServerFailed:
-    return ServerFailed(f"Provider '{provider.name}' is not configured rightly: {why}")
+        raise Misconfigured(provider=provider.name, why=error) from None
 
 
 def _model_info(row: JsonObject) -> ModelInfo:

@@ -15,7 +15,7 @@ from typing import Any
 from providers.adapters.base import ModelInfo, Quirks
 from providers.adapters.model_quirks import openai_quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, join_headers, read_model_list
-from providers.errors import ClientFault, ServerFailed, UpstreamError
+from providers.errors import ClientFault, Misconfigured, ServerFailed, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, JsonObject, Operation
@@ -57,12 +57,13 @@ class AzureAdapter(OpenAICompatibleAdapter):
         paths = provider.options.get("paths")
         if isinstance(paths, dict) and operation.value in paths:
             return str(paths[operation.value])
+        version_name = _version_name(deployment)
         try:
-            name, version = check_deployment_name(deployment.upstream_model), _version(deployment)
+            name, version = check_deployment_name(deployment.upstream_model), check_api_version(version_name)
         except ValueError as error:
-            raise ClientFault(str(error), param="model") from None
+            raise Misconfigured(provider=provider.name, why=error) from None
         if version is None:
-            return f"{_prefix(provider)}/openai/v1/{operation.value}{_preview(_version_name(deployment))}"
+            return f"{_prefix(provider)}/openai/v1/{operation.value}{_preview(version_name)}"
         return f"{_prefix(provider)}/openai/deployments/{name}/{operation.value}?api-version={version}"
 
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
@@ -110,9 +111,12 @@ class AzureAdapter(OpenAICompatibleAdapter):
         return error
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        version = check_api_version(str(provider.options.get("api_version") or ""))
-        preview = _preview(provider.options.get("api_version"))
-        surface = f"/openai/models?api-version={version}" if version else f"/openai/v1/models{preview}"
+        version_name = provider.options.get("api_version")
+        try:
+            version = check_api_version(str(version_name or ""))
+        except ValueError as error:
+            raise Misconfigured(provider=provider.name, why=error) from None
+        surface = f"/openai/models?api-version={version}" if version else f"/openai/v1/models{_preview(version_name)}"
         headers = join_headers(self.auth_headers(secret, provider), provider.headers)
         return UpstreamRequest(method="GET", path=_prefix(provider) + surface, headers=headers)
 
@@ -121,10 +125,6 @@ class AzureAdapter(OpenAICompatibleAdapter):
         an answer that is no list."""
         read_model_list(body)
         return ()
-
-
-def _version(deployment: DeploymentSpec) -> str | None:
-    return check_api_version(_version_name(deployment))
 
 
 def _version_name(deployment: DeploymentSpec) -> str:

@@ -15,7 +15,14 @@ from django.utils.translation import gettext_lazy as _
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
 from providers.conformance import Conformance
-from providers.errors import ConnectFailed, CredentialRejected, QuotaExhausted, UpstreamError, UpstreamTimeout
+from providers.errors import (
+    ConnectFailed,
+    CredentialRejected,
+    Misconfigured,
+    QuotaExhausted,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from providers.http1 import Http1Transport
 from providers.loading import UNREADABLE, provider_spec, usable_deployments
 from providers.models import Credential, Provider
@@ -158,10 +165,10 @@ async def look(transport: Transport, spec: ProviderSpec) -> LiveTest:
         if answer.status >= 300:
             raise adapter.read_error(answer.status, answer.headers, body, provider=spec.name)
         models = adapter.read_models(body)
+    except Misconfigured as error:
+        return LiveTest(findings=(Finding(outcome="bad", subject=_("Options"), detail=error.message),))
     except UpstreamError as error:
         return LiveTest(findings=_failure(error))
-    except ValueError as error:  # an adapter's word on options it cannot use
-        return LiveTest(findings=(Finding(outcome="bad", subject=_("Options"), detail=str(error)),))
     return LiveTest(findings=(_REACHED, _ACCEPTED, _listed(models)), models=models, accepted=True)
 
 

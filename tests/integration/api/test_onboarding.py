@@ -112,3 +112,16 @@ def test_an_order_names_models_or_says_all(admin: Client, upstream: str) -> None
     row = make(upstream)
     for body in ({}, {"models": []}, {"models": ["a"], "all": True}, {"models": "a"}):
         assert post(admin, f"/api/providers/{row.pk}/adopt-models/", body).status_code == 400
+
+
+def test_an_option_that_cannot_be_used_is_told_and_is_no_failure_of_ours(admin: Client, upstream: str) -> None:
+    row = make(upstream, kind="azure", options={"api_version": "v9"})
+    answer = post(admin, f"/api/providers/{row.pk}/test/")
+    assert answer.status_code == 200, answer.content
+    found = {each["name"]: each for each in answer.json()["results"]}
+    assert found["model_list"]["outcome"] == "failed"
+    assert "api_version" in found["model_list"]["detail"]
+
+    listed = admin.get(f"/api/providers/{row.pk}/models/")
+    assert listed.status_code == 502
+    assert "api_version" in listed.json()["error"]["message"]

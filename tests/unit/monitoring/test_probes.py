@@ -176,3 +176,12 @@ def test_nothing_is_paid_for_beyond_the_cap_or_when_the_list_failed_already():
 def test_what_upstreams_say_is_searched_for_secrets():
     result = look(Upstream(ConnectFailed("the proxy refused Bearer sk-live-abcdefghijkl0123")))
     assert result.message == "the proxy refused Bearer [redacted]"
+
+
+def test_a_provider_whose_options_cannot_be_used_has_failed_and_is_not_asked():
+    upstream = Upstream(answer())
+    wrong = replace(provider(), kind="azure", options={"api_version": "v9"})
+    result = look(upstream, Target(provider=wrong))
+    assert (result.passed, result.reason) == (False, "server_error")
+    assert "api_version" in result.message
+    assert upstream.requests == []

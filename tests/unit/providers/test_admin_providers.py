@@ -232,6 +232,19 @@ def test_the_wizard_says_that_a_provider_works_only_when_something_showed_it(
     assert "Choose models" in text
 
 
+@pytest.mark.parametrize("kind", ["azure", "anthropic"])
+@pytest.mark.parametrize("button", ["calls", "list"])
+def test_the_wizard_names_an_option_that_cannot_be_used(admin_client: Client, kind: str, button: str) -> None:
+    with run_asgi(create_app()) as url:
+        provider = add_provider("tried", kind=kind, base_url=url, options={"api_version": "v9"})
+        add_credential(provider)
+        page = reverse("admin:providers_provider_wizard_test", args=[provider.pk])
+        text = admin_client.post(page, {button: "1"}).content.decode()
+    assert "api_version" in text
+    assert "is not configured rightly" in text
+    assert "It answers." not in text
+
+
 def test_the_wizard_wants_a_key_where_nothing_works_without(admin_client: Client) -> None:
     create = reverse("admin:providers_provider_wizard_create", args=["anthropic"])
     answer = admin_client.post(create, {"name": "a", "base_url": "https://api.anthropic.com", "options": "{}"})

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from providers.adapters.azure import AzureAdapter, check_api_version, check_deployment_name
-from providers.errors import BadAnswer, ClientFault, ServerFailed
+from providers.errors import BadAnswer, ClientFault, Misconfigured, ServerFailed
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Endpoint
 from providers.types import Operation
@@ -73,6 +73,20 @@ def test_a_deployments_own_version_chooses_the_preview(of_provider, of_deploymen
         options={"api_version": of_deployment} if of_deployment else {},
     )  # fmt: skip
     assert ADAPTER.path(Operation.CHAT, deployment) == f"/openai/v1/chat/completions{query}"
+
+
+@pytest.mark.parametrize(("name", "version"), [("gpt-4o", "v2"), ("gpt 4o", "2024-10-21")])
+def test_what_the_operator_entered_wrongly_is_not_the_clients_fault_and_goes_elsewhere(name, version):
+    deployment = DeploymentSpec(id=1, provider=provider(api_version=version), model="m", upstream_model=name)
+    with pytest.raises(Misconfigured, match="Provider 'azure' is not configured rightly") as raised:
+        ADAPTER.path(Operation.CHAT, deployment)
+    assert raised.value.fails_over
+    assert raised.value.status == 502
+
+
+def test_the_list_of_a_wrong_version_says_so():
+    with pytest.raises(Misconfigured, match="'v2' is no Azure api_version"):
+        ADAPTER.models_request(provider(api_version="v2"), "key")
 
 
 def test_base_models_are_not_offered_as_deployments():

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Q
 
 from providers.catalog import known_capabilities
@@ -46,6 +48,20 @@ def approve(row: Discovered, rules: AddressRules) -> None:
     else:
         _adopt_provider(row, document, rules)
     row.save()
+
+
+def approve_if_possible(row: Discovered, rules: AddressRules) -> None:
+    """What no row can hold waits, with a note that says why, and keeps nothing else of the look back."""
+    before = row.state, row.document, row.difference, row.provider
+    try:
+        with transaction.atomic():
+            approve(row, rules)
+    except ValidationError as error:
+        row.state, row.document, row.difference, row.provider = before
+        if row.state != DiscoveryState.APPROVED:
+            row.state = DiscoveryState.PROPOSED
+        row.note = "; ".join(error.messages)[:500]
+        row.save()
 
 
 def reject(row: Discovered) -> None:
@@ -92,12 +108,15 @@ def _seen(decision: Decision, found: Found, row: Discovered, rules: AddressRules
         row.state, row.document, row.difference = DiscoveryState.PROPOSED, found.document, {}
         row.draining_since = None
         row.save()
-    elif decision.action in ("approve", "update", "revive"):
+    elif decision.action == "update":
+        row.difference = difference(row.document, found.document)
+        approve_if_possible(row, rules)
+    elif decision.action in ("approve", "revive"):
         row.document, row.difference = found.document, {}
-        approve(row, rules)
+        approve_if_possible(row, rules)
     else:
         row.document = row.document if row.state == DiscoveryState.APPROVED else found.document
-        row.difference = {} if row.document == found.document else row.difference
+        row.difference = {}
         row.save()
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from providers.control_plane import ControlPlaneClient
 from providers.discovery import consul, kubernetes, model_lists, registry
-from providers.discovery.adoption import approve, settle
+from providers.discovery.adoption import approve_if_possible, settle
 from providers.discovery.found import Findings, SourceFailed
 from providers.discovery.reconcile import Plan
 from providers.discovery.settings import DiscoverySettings, KubernetesPlace, surroundings
@@ -161,7 +161,7 @@ def _approve_proposals(settings: DiscoverySettings) -> list[str]:
         state=DiscoveryState.APPROVED
     ).exclude(difference={})
     for row in waiting.select_related("provider"):
-        approve(row, settings.addresses)
-        if row.state == DiscoveryState.APPROVED:
+        approve_if_possible(row, settings.addresses)
+        if row.state == DiscoveryState.APPROVED and not row.difference:
             names.append(row.name)
     return names

@@ -78,11 +78,12 @@ def _about_found(item: Found, row: Known | None, rules: Rules) -> Decision:
         return decided("approve" if rules.approves(item) else "propose")
     if row.state == "rejected":
         return decided("ignore")
+    changed = difference(row.document, item.document)
     if row.state in ("draining", "disabled"):
-        return decided("revive" if row.document == item.document or rules.approves(item) else "propose")
+        return decided("revive" if not changed or rules.approves(item) else "propose")
     if row.state == "proposed":
         return decided("approve" if rules.approves(item) else "refresh")
-    if row.document == item.document:
+    if not changed:
         return decided("refresh")
     return decided("update" if rules.approves(item) else "differ")
 
@@ -100,7 +101,7 @@ def _about_missing(row: Known, *, held: bool, now: datetime, rules: Rules) -> De
 
 
 def difference(before: JsonObject, after: JsonObject) -> dict[str, list[Any]]:
-    """`{key: [before, after]}` of what changed."""
+    """`{key: [before, after]}` of what changed. What is not there is None: an approved change may have taken it away."""
     return {
         name: [before.get(name), after.get(name)] for name in {**before, **after} if before.get(name) != after.get(name)
     }

@@ -1,6 +1,6 @@
 """Loading documents the way the command does, and looking at what the data plane makes of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -13,6 +13,8 @@ from routing.configuration.loading import load_file
 from routing.configuration.rendering import render
 from routing.table import RoutingTable
 from routing.table_loader import load_table
+from tests.unit.providers.test_discovery_sources import Source
+from tests.upstreams.servers import run_asgi
 
 Load = Callable[..., Applied]
 
@@ -38,3 +40,20 @@ def table_of(load: Load) -> Callable[[str], RoutingTable]:
 
 def dumped() -> str:
     return render(read_configuration())
+
+
+def entry(name: str, **more: object) -> dict[str, object]:
+    """A provider as a registry shows it."""
+    return {"name": name, "base_url": f"https://{name}.example/v1", "models": [f"model-of-{name}"], **more}
+
+
+@pytest.fixture
+def registry() -> Iterator[tuple[Source, str]]:
+    source = Source()
+    source.answers["/"] = [entry("eu"), entry("us")]
+    with run_asgi(source) as url:
+        yield source, url
+
+
+def served() -> set[str]:
+    return {name for name in load_table().routes if "/" not in name}

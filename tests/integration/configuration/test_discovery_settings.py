@@ -1,7 +1,6 @@
 """From the `discovery` section to providers that are proposed, approved, changed, drained and switched off."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -17,27 +16,11 @@ from routing.discovery_settings import read_discovery_settings
 from routing.models import ConfigurationRevision
 from routing.table_loader import load_table
 from routing.tasks import discover_providers
-from tests.integration.configuration.conftest import Load
+from tests.integration.configuration.conftest import Load, entry, served
 from tests.unit.providers.test_discovery_sources import INSTANCE, Source
 from tests.upstreams.servers import run_asgi
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def entry(name: str, **more: object) -> dict[str, object]:
-    return {"name": name, "base_url": f"https://{name}.example/v1", "models": [f"model-of-{name}"], **more}
-
-
-@pytest.fixture
-def registry() -> Iterator[tuple[Source, str]]:
-    source = Source()
-    source.answers["/"] = [entry("eu"), entry("us")]
-    with run_asgi(source) as url:
-        yield source, url
-
-
-def served() -> set[str]:
-    return {name for name in load_table().routes if "/" not in name}
 
 
 def test_every_key_of_the_section_is_understood(load: Load, settings):
@@ -299,88 +282,6 @@ def test_models_that_only_embed_are_known_as_such_until_somebody_says_otherwise(
     discover(approve_all=True)
     row = Deployment.objects.get(model="own-embed")
     assert (row.context_window, row.capabilities) == (512, ["embeddings", "chat"])
-
-
-def test_what_comes_back_as_something_else_waits_for_approval(load: Load, registry: tuple[Source, str]):
-    source, url = registry
-    load(f"discovery: {{registry: '{url}', vanish_after: 1, allow_env: [KEY]}}")
-    discover(approve_all=True)
-    source.answers["/"] = [entry("us")]
-    discover()
-    source.answers["/"] = [entry("eu", base_url="https://elsewhere.example", api_key_env="KEY"), entry("us")]
-    report = discover()
-
-    assert (report["proposed"], served()) == (["eu"], {"model-of-us"})
-    assert not Credential.objects.exists()
-    approve(Discovered.objects.get(name="eu"), read_discovery_settings().addresses)
-    assert served() == {"model-of-eu", "model-of-us"}
-    assert Provider.objects.get(name="eu").base_url == "https://elsewhere.example"
-
-
-def test_a_model_that_nobody_approved_is_not_live_for_having_been_away(load: Load, settings):
-    settings.PROVIDER_SECRET = {"K": "sk-x"}.get
-    source = Source()
-    with run_asgi(source) as url:
-        load(
-            f"providers: [{{name: p, base_url: '{url}/v1', api_key_env: K, models: [old]}}]\n"
-            "discovery: {model_lists: true, vanish_after: 1}"
-        )
-        for models in (["old", "new"], ["old"], ["old", "new"]):
-            source.answers["/v1/models"] = {"data": [{"id": name} for name in models]}
-            report = discover()
-
-    assert (report["proposed"], served()) == (["p/new"], {"old"})
-
-
-def services(*uids: str) -> dict[str, object]:
-    named = {"name": "vllm", "namespace": "ai", "annotations": {"llm-proxy/models": "m"}}
-    return {"items": [{"metadata": {**named, "uid": uid}, "spec": {"ports": [{"port": 80}]}} for uid in uids]}
-
-
-@pytest.fixture
-def kubernetes() -> Iterator[tuple[Source, str, str]]:
-    source = Source()
-    with run_asgi(source) as url:
-        yield source, url, "/api/v1/namespaces/ai/services"
-
-
-@pytest.mark.parametrize("vanish_after", [1, 2])
-def test_a_service_made_anew_under_its_name_stays_live(
-    load: Load, kubernetes: tuple[Source, str, str], vanish_after: int
-):
-    source, url, path = kubernetes
-    of_cluster = f"kubernetes: {{api_url: '{url}', namespace: ai}}"
-    load(f"discovery: {{{of_cluster}, auto_approve: true, vanish_after: {vanish_after}, drain_seconds: 0}}")
-    source.answers[path] = services("u-1")
-    discover()
-    source.answers[path] = services("u-2")
-    for _ in range(4):
-        discover()
-        assert served() == {"m"}
-    assert dict(Discovered.objects.values_list("external_id", "state")) == {"u-1": "disabled", "u-2": "approved"}
-
-
-def test_two_that_are_shown_under_one_name_do_not_share_a_provider(load: Load, kubernetes: tuple[Source, str, str]):
-    source, url, path = kubernetes
-    load(f"discovery: {{kubernetes: {{api_url: '{url}', namespace: ai}}, auto_approve: true, vanish_after: 1}}")
-    source.answers[path] = services("u-1", "u-2")
-    discover()
-    assert "found as u-1 by kubernetes as well" in Discovered.objects.get(external_id="u-2").note
-    for left in ("u-1", "u-2"):
-        source.answers[path] = services(left)
-        discover()
-        discover()
-        assert served() == {"m"}
-
-
-def test_a_range_that_is_allowed_later_holds_for_what_is_live_already(load: Load, kubernetes: tuple[Source, str, str]):
-    source, url, path = kubernetes
-    source.answers[path] = services("u-1")
-    place = f"kubernetes: {{api_url: '{url}', namespace: ai}}"
-    for ranges in ([], ["10.96.0.0/12"], ["10.0.0.0/24"]):
-        load(f"discovery: {{{place}, auto_approve: true, allow_cidrs: {ranges}}}")
-        discover()
-        assert list(load_table().providers["vllm"].endpoint.private_networks) == ranges
 
 
 def test_the_command_fails_when_a_source_cannot_be_reached(load: Load):

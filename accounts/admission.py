@@ -277,6 +277,7 @@ class Accounts:
                 lambda: idempotency.finish(
                     key_id=claim.key_id,
                     idempotency_key=claim.idempotency_key,
+                    request_id=claim.request_id,
                     status=answer.status,
                     headers=answer.headers,
                     body=answer.body,

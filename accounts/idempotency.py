@@ -91,11 +91,19 @@ def _stored(key_id: int, idempotency_key: str, digest: str) -> StoredAnswer:
     )
 
 
-def finish(*, key_id: int, idempotency_key: str, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-    """Keeps the answer for whoever repeats the call. Only for answers worth repeating: below 500, not 429."""
-    IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key).update(
-        status=status, headers=[list(pair) for pair in headers], body=body
-    )
+def finish(
+    *,
+    key_id: int,
+    idempotency_key: str,
+    request_id: str,
+    status: int,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+) -> None:
+    """Keeps the answer for whoever repeats the call. Only for answers worth repeating: below 500, not 429. One that comes
+    after it was given up is kept by nobody: the claim is another call's, maybe of another body."""
+    mine = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key, request_id=request_id)
+    mine.filter(status__isnull=True).update(status=status, headers=[list(pair) for pair in headers], body=body)
 
 
 def abandon(*, key_id: int, idempotency_key: str, request_id: str) -> None:

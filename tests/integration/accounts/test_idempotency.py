@@ -32,13 +32,18 @@ from routing.table import GatewayPolicy
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def attempt(body: bytes = b"{}", key_id: int = 1, key: str = "k") -> StoredAnswer | None:
-    return begin(key_id=key_id, idempotency_key=key, body=body, request_id="req_1")
+def attempt(body: bytes = b"{}", key_id: int = 1, key: str = "k", request_id: str = "req_1") -> StoredAnswer | None:
+    return begin(key_id=key_id, idempotency_key=key, body=body, request_id=request_id)
+
+
+def end(body: bytes = b"", request_id: str = "req_1") -> None:
+    headers = [("content-type", "application/json")]
+    finish(key_id=1, idempotency_key="k", request_id=request_id, status=200, headers=headers, body=body)
 
 
 def test_the_second_call_gets_the_first_answer():
     assert attempt() is None
-    finish(key_id=1, idempotency_key="k", status=200, headers=[("content-type", "application/json")], body=b"answer")
+    end(b"answer")
 
     assert attempt() == StoredAnswer(
         request_id="req_1", status=200, headers=(("content-type", "application/json"),), body=b"answer"
@@ -58,6 +63,20 @@ def test_a_running_call_is_not_repeated_until_it_is_given_up():
         attempt()
     IdempotencyRecord.objects.update(created_at=timezone.now() - GIVEN_UP_AFTER)
     assert attempt() is None
+
+
+def test_an_answer_that_comes_after_its_call_was_given_up_is_nobodys():
+    attempt(b"first")
+    IdempotencyRecord.objects.update(created_at=timezone.now() - GIVEN_UP_AFTER)
+    attempt(b"second", request_id="req_2")
+    end(b"answer of the first")
+    with pytest.raises(IdempotencyInFlight):
+        attempt(b"second", request_id="req_3")
+
+    end(b"answer of the second", request_id="req_2")
+    found = attempt(b"second", request_id="req_3")
+    assert found is not None
+    assert found.body == b"answer of the second"
 
 
 def test_an_abandoned_call_may_be_tried_again():
@@ -132,7 +151,7 @@ def test_leases_and_claims_outlive_the_longest_call_that_is_allowed():
 
 def test_answers_are_forgotten_after_a_day():
     attempt()
-    finish(key_id=1, idempotency_key="k", status=200, headers=[], body=b"")
+    end()
     IdempotencyRecord.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert attempt(b"other") is None
 

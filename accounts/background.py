@@ -146,10 +146,11 @@ class Background:
         await self._write_last_used()
 
     async def _write_last_used(self) -> None:
-        since, self._last_used_written = self._last_used_written, time()
-        used = self._keys.last_used(since)
+        now = time()
+        used = self._keys.last_used(self._last_used_written)
         if used:
             await self._writer.run(lambda: _store_last_used(used), timeout_s=None)
+        self._last_used_written = now
 
 
 def _parsed(lines: Sequence[bytes]) -> list[Settlement]:

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
+from accounts import background
 from accounts.admission import Accounts
 from accounts.background import replay_orphans
 from accounts.errors import AccountsUnavailable, InsufficientQuota, RateLimitExceeded
@@ -32,6 +33,7 @@ from accounts.models import (
 from accounts.provisioning import KeyOrder, create_key, revoke_key, rotate_key
 from accounts.records import CEILING, AccountsSettings
 from accounts.retention import delete_old_usage
+from accounts.sql_door import SqlUnavailable
 from accounts.usage_reports import usage_report
 from tests.e2e.gateway_process import free_port
 from tests.integration.accounts.waiting import is_refused, run, until
@@ -160,6 +162,22 @@ async def test_closing_leaves_nothing_reserved_and_no_file(tmp_path):
     assert list((tmp_path / "journal").iterdir()) == []
     key = await run(ApiKey.objects.get)
     assert key.last_used_at is not None
+
+
+async def test_a_last_use_while_the_database_is_away_is_written_when_it_is_back(accounts, monkeypatch):
+    issued = await run(create_key, KeyOrder(name="k"))
+    await accounts.authenticate(issued.token, None)
+
+    def away(used: dict[int, float]) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as outage:
+        outage.setattr(background, "_store_last_used", away)
+        with pytest.raises(SqlUnavailable):
+            await accounts._background._write_last_used()
+    await accounts._background._write_last_used()
+
+    assert (await run(ApiKey.objects.get)).last_used_at is not None
 
 
 async def test_a_revoked_key_is_refused_within_a_second(accounts):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from accounts import keys
+from accounts.admin.key import key_state
 from accounts.models import ApiKey, Budget, IdempotencyRecord, Team, UsageRecord
 from accounts.provisioning import KeyOrder, create_key
 from accounts.tasks import forget_old
@@ -48,6 +49,14 @@ def test_a_revoked_key_is_listed_as_such_and_its_older_secret_is_gone():
     (listed,) = json.loads(run("list_api_keys", "--json"))
     assert (listed["id"], listed["state"], listed["team"]) == (issued.key.public_id, "revoked", "t")
     assert "never" in run("list_api_keys")
+
+
+def test_a_key_whose_team_is_off_is_shown_as_what_it_is():
+    key = create_key(KeyOrder(name="ci", team="t")).key
+    assert (json.loads(run("list_api_keys", "--json"))[0]["state"], key_state(key)[0]) == ("active", "ok")
+    Team.objects.update(enabled=False)
+    key = ApiKey.objects.get()
+    assert (json.loads(run("list_api_keys", "--json"))[0]["state"], key_state(key)[0]) == ("disabled", "idle")
 
 
 def test_revoking_answers_in_json_when_asked():

@@ -153,10 +153,11 @@ def _ranges(start: datetime, end: datetime) -> list[tuple[type[UsageSum], dateti
 
 def _names(group_by: GroupBy, groups: Iterable[Any]) -> dict[Any, str]:
     if group_by == "key":
-        return dict(ApiKey.objects.filter(pk__in=list(groups)).values_list("pk", "name"))
+        return {0: "(no key)", **dict(ApiKey.objects.filter(pk__in=list(groups)).values_list("pk", "name"))}
     if group_by == "team":
         return {0: "(no team)", **dict(Team.objects.filter(pk__in=list(groups)).values_list("pk", "name"))}
-    return {}
+    # What none was asked for: calls that none could serve, and answers from the cache.
+    return {"": "(none)"} if group_by == "provider" else {}
 
 
 def _label(group: Any) -> str:

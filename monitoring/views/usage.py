@@ -74,7 +74,7 @@ def _lines(report: UsageReport) -> list[dict[str, Any]]:
     by_cost = report.total.cost_nano_usd > 0
     sizes = [line.cost_nano_usd if by_cost else line.requests for line in report.lines]
     most = max(sizes, default=0) or 1
-    names = {("key", "0"): _("(no key)"), ("team", "0"): _("(no team)")}
+    names = {("key", "0"): _("(no key)"), ("team", "0"): _("(no team)"), ("provider", ""): _("(none)")}
     return [
         {
             "line": line,

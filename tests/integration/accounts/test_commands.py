@@ -1,7 +1,7 @@
 """Keys and old usage from the command line and on schedule."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -12,7 +12,7 @@ from django_celery_beat.models import PeriodicTask
 
 from accounts import keys
 from accounts.admin.key import key_state
-from accounts.models import ApiKey, Budget, IdempotencyRecord, Team, UsageRecord
+from accounts.models import ApiKey, Budget, IdempotencyRecord, Team, UsageHourly, UsageRecord
 from accounts.provisioning import KeyOrder, create_key
 from accounts.tasks import forget_old
 
@@ -122,6 +122,14 @@ def test_a_report_whose_end_comes_before_its_beginning_is_refused():
 @pytest.mark.parametrize("arguments", [("--to", "0001-01-05"), ("--from", "2026-01-01", "--to", "9999-12-31")])
 def test_a_report_reaches_to_the_ends_of_time(arguments: tuple[str, ...]):
     assert json.loads(run("usage_report", *arguments, "--json"))["data"] == []
+
+
+@pytest.mark.parametrize(("by", "name"), [("team", "(no team)"), ("key", "(no key)"), ("provider", "(none)")])
+def test_a_report_names_what_calls_without_a_team_a_key_or_a_provider_are_summed_under(by: str, name: str):
+    UsageHourly.objects.create(start_at=datetime(2026, 1, 2, 3, tzinfo=UTC), model="m", requests=1)
+    span = ("--from", "2026-01-02", "--to", "2026-01-02T12:00Z")
+    assert json.loads(run("usage_report", "--by", by, *span, "--json"))["data"][0]["name"] == name
+    assert name in run("usage_report", "--by", by, *span)
 
 
 def test_a_budget_keeps_every_digit():

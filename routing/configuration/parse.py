@@ -74,6 +74,7 @@ def _refused(file: str, at: Position, found: str, expected: str) -> Configuratio
 
 def _parse_yaml(text: str, file: str) -> Node:
     try:
+        _refuse_deep(text, file)
         documents = list(_documents(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -85,6 +86,20 @@ def _parse_yaml(text: str, file: str) -> Node:
         at = START if not documents else _position(documents[1])
         raise _refused(file, at, f"{len(documents)} YAML documents", "exactly one (no further `---`)")
     return _YamlReader(file).node(documents[0], 0)
+
+
+def _refuse_deep(text: str, file: str) -> None:
+    """Told by events, which need no stack: nodes are made by calls inside calls in C, and too many end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH + 1:
+            raise _refused(
+                file, _position(event), f"more than {MAX_DEPTH} levels", "less nesting, and no alias inside itself"
+            )
 
 
 def _documents(text: str) -> Iterator[yaml.Node]:
@@ -105,7 +120,8 @@ def _advice(text: str, at: Position) -> str:
     return "well-formed YAML; look at the indentation, the quotes and the colons on this line and the one before"
 
 
-def _position(node: yaml.Node) -> Position:
+def _position(node: yaml.Node | yaml.Event) -> Position:
+    assert node.start_mark is not None
     return Position(line=node.start_mark.line + 1, column=node.start_mark.column + 1)
 
 

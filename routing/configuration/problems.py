@@ -26,7 +26,9 @@ class Problem:
 
     def describe(self, file: str) -> str:
         where = f"{file}:{self.at.line}:{self.at.column}"
-        return f"{where}: {self.key or 'document'}: found {self.found}; expected {self.expected}."
+        said = f"{where}: {self.key or 'document'}: found {self.found}; expected {self.expected}."
+        # Half of a pair, as JSON can hold it, can neither be printed nor stored.
+        return said.encode("utf-8", "replace").decode()
 
 
 class ConfigurationRefused(Exception):

@@ -71,6 +71,8 @@ BROKEN = [
     ("JSON with a second value", '{"port": 1} {"port": 2}', 1, "one JSON object"),
     ("JSON cut short", '{"providers": [', 1, "a JSON value"),
     ("JSON duplicate key", '{"port": 1,\n "port": 2}', 2, "each key once"),
+    ("more open brackets than the C stack is deep", "teams: " + "[" * 100_000, 1, "more than 24 levels"),
+    ("JSON with half of a pair", '{"port": 1,\n "\\ud800": "\\udfff"}', 2, "one of api_key_header"),
     ("JSON with single quotes", "{'port': 1}", 1, "double quotes"),
 ]
 
@@ -85,6 +87,7 @@ def test_is_refused_with_its_line_and_a_remedy(document, line, says):
 
     assert str(refused.value).startswith(f"{name}:{line}:"), str(refused.value)
     assert says in str(refused.value)
+    assert str(refused.value).encode(), "it can be printed and stored"
 
 
 def test_every_problem_is_named_at_once():

@@ -29,7 +29,7 @@ from routing.configuration.provider_entry import ProviderEntry, ResolvedProvider
 from routing.configuration.rendering import plain
 from routing.configuration.rows import Names, RowRefused, save_if_different, written_for
 from routing.configuration.schema import SETTINGS, resolve
-from routing.configuration.stored import readable_section, stored_process
+from routing.configuration.stored import readable_section, section_value, stored_process
 from routing.intervals import follow_intervals
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 from routing.revisions import collected_revision, one_revision
@@ -169,7 +169,9 @@ def _settings(wanted: Configuration, removed: Collection[str]) -> None:
     columns["process"] = {**process, **{name: document[name] for name in PROCESS_KEYS if name in wanted.given}}
     for name in SECTION_COLUMNS:
         if name in wanted.given:
-            columns[name] = document[name]
+            # Short forms are the same as long ones, and no change.
+            if section_value(name, getattr(row, name)) != getattr(wanted, name):
+                columns[name] = document[name]
         elif name in removed:
             columns[name] = {}
     _registry_url(wanted, columns, row, removed)

@@ -41,14 +41,15 @@ def _limit(scope: str, owner: Team | ApiKey, entry: TeamEntry | KeyEntry, manage
     if any(value is not None for value in wanted.values()):
         columns = {**wanted, **windows, "managed_by": managed_by}
         save_if_different(Limit, {"scope": scope, scope: owner}, columns, known=existing)
-    elif existing is not None:
-        existing.delete()
+    elif existing is not None and any(getattr(existing, name) is not None for name in wanted):
+        existing.delete()  # one that limits nothing is what was asked for
 
 
 def _budgets(team: Team, entries: Iterable[BudgetEntry], managed_by: str) -> None:
     """A budget keeps its row, and with it what was spent, as long as its period stays."""
     existing: dict[str, Budget] = {}
-    for budget in Budget.objects.filter(team=team).order_by("pk"):
+    # Of several for one period the one that is in force, which is what a dump tells of.
+    for budget in Budget.objects.filter(team=team).order_by("-enabled", "pk"):
         existing.setdefault(budget.period, budget)
     for entry in entries:
         columns: dict[str, Any] = {

@@ -91,6 +91,8 @@ def _teams() -> dict[str, TeamEntry]:
 
 
 def _limit(limit: Limit) -> dict[str, Any]:
+    if limit.requests is None and limit.tokens is None and limit.concurrency is None:
+        return {}  # windows of nothing
     return {
         "rpm": limit.requests,
         "tpm": limit.tokens,

@@ -1,5 +1,6 @@
 """A Configuration as YAML or JSON text; reading it gives the same Configuration again. Pure."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,8 @@ import yaml
 
 from routing.configuration.document import Configuration
 from routing.configuration.schema import ROOT
+
+_BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
 def plain(configuration: Configuration) -> dict[str, Any]:
@@ -25,7 +28,8 @@ def render(configuration: Configuration, *, style: str = "yaml") -> str:
 def render_plain(document: dict[str, Any], *, style: str = "yaml") -> str:
     """The same of plain data, with `Decimal` for money."""
     if style == "json":
-        return orjson.dumps(document, default=_fragment, option=orjson.OPT_INDENT_2).decode() + "\n"
+        text = orjson.dumps(document, default=_fragment, option=orjson.OPT_INDENT_2).decode()
+        return text.replace("\x7f", "\\u007f") + "\n"
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
@@ -46,4 +50,10 @@ def _decimal(dumper: yaml.SafeDumper, value: Decimal) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:float", format(value, "f"))
 
 
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """Breaks that are no newline to people are one to YAML, and read as a space: escaped, they stay what they are."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if _BREAKS.search(value) else None)
+
+
 _Dumper.add_representer(Decimal, _decimal)
+_Dumper.add_representer(str, _text)

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts import keys
-from accounts.models import ApiKey, Limit, Team
+from accounts.models import ApiKey, Budget, Limit, Team
 from providers.models import Credential, Deployment, Provider
 from routing.config_watch import load_at_start
 from routing.configuration.loading import load_file, load_if_changed, read_file
@@ -105,6 +105,21 @@ def test_a_teams_limit_keeps_its_window_over_a_dump(load: Load):
     load(text)
     limit = Limit.objects.get(team__name="research")
     assert (limit.requests, limit.requests_window_s, limit.tokens, limit.tokens_window_s) == (10, 3600, 7, 604_800)
+
+
+def test_of_two_budgets_for_a_period_the_dump_means_the_one_in_force(load: Load):
+    of_red = {"scope": "team", "team": Team.objects.create(name="red")}
+    Budget.objects.create(**of_red, amount_nano_usd=1, enabled=False)
+    Budget.objects.create(**of_red, amount_nano_usd=2)
+
+    assert load(dumped()).sentences == ()
+
+
+def test_a_limit_that_limits_nothing_and_short_forms_are_no_change(load: Load):
+    Limit.objects.create(scope="team", team=Team.objects.create(name="red"), strict=True)
+    GatewaySettings.objects.create(pk=1, discovery={"consul": {"url": "http://10.0.0.1:8500"}})
+
+    assert load(dumped()).sentences == ()
 
 
 def test_a_file_that_names_no_window_means_a_minute(load: Load):

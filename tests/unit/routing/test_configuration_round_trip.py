@@ -108,6 +108,14 @@ def test_no_bytes_at_all_crash_the_reader(data):
             read(data, file=name)
 
 
+@pytest.mark.parametrize("style", ["yaml", "json"])
+@pytest.mark.parametrize("odd", ["a\x85b", "\u2028", "a \u2029 ", "\x7f", "\x85\n\x85"])
+def test_characters_that_are_breaks_or_refused_in_a_file_survive_in_free_values(style: str, odd: str):
+    metadata = MappingProxyType({odd: odd})
+    configuration = Configuration(given=frozenset({"teams"}), teams={"red": TeamEntry(metadata=metadata)})
+    assert read(render(configuration, style=style).encode(), file=f"c.{style}").teams["red"].metadata == metadata
+
+
 def test_merge_keys_and_anchors_are_read():
     text = b"""
     providers:

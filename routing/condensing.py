@@ -194,8 +194,9 @@ def _too_long(call: Call, failed: AllFailed, plans: int, attempts: int) -> TooLo
     return too_long(failed.errors, windows, call.decision.plans[plans:])
 
 
-def _scope(call: Call) -> tuple[str, str]:
-    return call.principal.tenant, call.route.name
+def _scope(call: Call) -> tuple[object, ...]:
+    """With other tags, or after a change of the configuration, it may fit."""
+    return call.principal.tenant, call.route.name, call.options.tags, call.table.answers_revision
 
 
 def _note_tokens(policy: CondensationPolicy) -> int:

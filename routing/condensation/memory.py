@@ -14,8 +14,8 @@ import orjson
 from providers.types import JsonObject
 
 MOST_BYTES = 64 * 1024 * 1024
-Scope = tuple[str, str]
-"""Tenant and client-facing model."""
+Scope = tuple[object, ...]
+"""Whose conversation it is, and all that decides which windows there are for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from tests.upstreams.servers import run_asgi
 
 CHAT = "/v1/chat/completions"
 MODELS: list[dict[str, Any]] = [
-    {"model": "small", "upstream_model": "window=600"},
+    {"model": "small", "upstream_model": "window=600", "tags": ["near"]},
     {"model": "known", "upstream_model": "window=600;known", "context_window": 600},
-    {"model": "large", "upstream_model": "window=5000;large", "context_window": 5000},
+    {"model": "large", "upstream_model": "window=5000;large", "context_window": 5000, "tags": ["far"]},
     {"model": "foreign", "upstream_model": "window=600;words=the_box_is_full"},
     {"model": "strange", "upstream_model": "window=600;words=no_idea_what_is_wrong"},
     {"model": "summariser", "upstream_model": "s"},
@@ -44,6 +44,7 @@ def gateway(directory: Path, template: Path, url: str, **condensation: Any) -> G
             "aliases": [
                 {"name": "untouched", "targets": ["small"], "condensation_enabled": False},
                 {"name": "uneven", "targets": ["known", "broken"]},
+                {"name": "tagged", "targets": ["small", "large"]},
             ],
             "policies": [{"name": "wide", "pattern": "known", "context_fallbacks": ["large"]}],
         }
@@ -126,6 +127,15 @@ def test_the_next_turn_starts_from_the_short_form(server: GatewayProcess, upstre
     assert receipt(headers)["steps"] == "remembered"
     (sent,) = upstream.asked("again FACT-3")
     assert sent["messages"][-3:] == following[-3:]
+
+
+def test_where_it_fits_by_its_tags_nothing_is_left_out_because_it_was_elsewhere(server: GatewayProcess) -> None:
+    messages = long_conversation("tagged")
+    _, near, _ = ask(server, "tagged", messages, headers={"x-llm-proxy-tags": "near"})
+    assert receipt(near)["steps"].startswith("drop_turns:")
+    status, far, _ = ask(server, "tagged", messages, headers={"x-llm-proxy-tags": "far"})
+    assert (status, far["x-llm-proxy-model"]) == (200, "window=5000;large")
+    assert "x-llm-proxy-condensed" not in far
 
 
 def test_a_larger_window_is_tried_before_anything_is_left_out(

@@ -20,6 +20,8 @@ class ModelRules(serializers.ModelSerializer[Any]):
         if self.instance is not None:
             values = {field.attname: getattr(self.instance, field.attname) for field in model._meta.concrete_fields}
             row = model(**values)
+            # Else it would be held against itself where something must be unique.
+            row._state.adding = False
         for name, value in attrs.items():
             setattr(row, name, value)
         try:

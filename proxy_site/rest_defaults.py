@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig
 from django.db import DatabaseError, DataError, IntegrityError
 from django.db.models import CASCADE, Model, ProtectedError
 from django.http import Http404
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SUPERUSER = "superuser"
 """No permission has this name, so that superusers alone have it: for what nobody has decided yet."""
+OF_THE_WHOLE = ("non_field_errors", NON_FIELD_ERRORS)
+"""What REST framework and Django call what no field alone is to blame for."""
 VERBS = {"POST": "add", "PUT": "change", "PATCH": "change", "DELETE": "delete"}
 
 
@@ -157,7 +159,7 @@ def _complaints(detail: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """(field, what is wrong with it), nested fields with dots; the field is empty for the whole."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            below = "" if name == "non_field_errors" else str(name)
+            below = "" if name in OF_THE_WHOLE else str(name)
             yield from _complaints(inner, f"{place}.{below}" if place and below else below or place)
     elif isinstance(detail, list):
         for inner in detail:

@@ -13,6 +13,7 @@ from django.test import Client
 from accounts.models import ApiKey, Budget, Limit, Team
 from accounts.provisioning import KeyOrder, create_key, revoke_key
 from providers.models import Credential, Deployment, Provider
+from proxy_site.management_api import VIEW_SETS
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
 from routing.revisions import one_revision
 from tests.integration.api.conftest import ClientFor
@@ -20,6 +21,7 @@ from tests.integration.api.fake_live import FakeLive
 
 pytestmark = pytest.mark.django_db
 
+PRICE = {"model": "m", "input_nano_usd": 1, "output_nano_usd": 2, "effective_from": "2026-01-01T00:00:00Z"}
 CANARY = "sk-canary-0123456789abcdef"
 
 
@@ -159,10 +161,38 @@ class TestRules:
         assert post(admin, "limits", 400, scope="key")["error"]["param"] == "key"
         post(admin, "limits", 400, scope="default", team=team.pk)
         post(admin, "limits", scope="team", team=team.pk, requests=10)
-        post(admin, "limits", 400, scope="team", team=team.pk, requests=10)
+        assert post(admin, "limits", 400, scope="team", team=team.pk, requests=10)["error"]["param"] is None
         assert "allowance" not in post(admin, "budgets", 400, scope="all")["error"]["message"]
         post(admin, "budgets", scope="team", team=team.pk, amount_nano_usd=10**9)
         assert (Limit.objects.count(), Budget.objects.count()) == (1, 1)
+
+    def test_what_was_read_can_be_written_back_and_changes_nothing(self, admin: Client, provider: Provider) -> None:
+        team = post(admin, "teams", name="red")["id"]
+        key = post(admin, "api-keys", name="app", team=team)["id"]
+        for path, body in (
+            ("credentials", {"provider": provider.pk, "name": "first", "secret": CANARY}),
+            ("deployments", {"provider": provider.pk, "model": "m", "upstream_model": "m"}),
+            ("model-aliases", {"name": "fast", "targets": ["m"]}),
+            ("route-policies", {"name": "all", "pattern": "*"}),
+            ("limits", {"scope": "key", "key": key, "requests": 5}),
+            ("budgets", {"name": "b", "scope": "all", "tokens": 5}),
+            ("prices", PRICE),
+        ):
+            post(admin, path, **body)
+        resources = set(VIEW_SETS) - {"history"}
+        for path in resources:
+            (row,) = (each for each in admin.get(f"/api/{path}/").json()["results"] if each.get("name") != "admin")
+            place = f"/api/{path}/{row['id']}/"
+            answer = admin.put(place, json.dumps(row), content_type="application/json")
+            assert answer.status_code == 200, (path, answer.content)
+            assert {**answer.json(), "updated_at": None} == {**row, "updated_at": None}
+            patch(admin, f"{path}/{row['id']}")
+
+    def test_a_price_cannot_take_the_place_of_another(self, admin: Client) -> None:
+        post(admin, "prices", **PRICE)
+        later = post(admin, "prices", **{**PRICE, "effective_from": "2027-01-01T00:00:00Z"})
+        patch(admin, f"prices/{later['id']}", 400, effective_from=PRICE["effective_from"])
+        patch(admin, f"prices/{later['id']}", note="from next year")
 
     def test_a_team_in_use_is_not_deleted(self, admin: Client, team: Team) -> None:
         post(admin, "api-keys", name="app", team=team.pk)

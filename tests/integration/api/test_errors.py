@@ -5,7 +5,9 @@ from django.db import DataError
 from django.http import HttpRequest
 from django.test import Client, override_settings
 from django.urls import path
+from rest_framework.exceptions import ValidationError
 
+from proxy_site.rest_defaults import openai_errors
 from tests.integration.api.conftest import ClientFor
 from tests.integration.api.fake_live import FakeLive
 
@@ -116,6 +118,13 @@ def test_bodies_that_make_no_sense_are_the_clients_fault(body: str, admin: Clien
     for route in ("teams", "providers", "credentials", "deployments", "api-keys", "limits", "budgets", "model-aliases",
                   "route-policies", "prices"):  # fmt: skip
         assert_error(admin.post(f"/api/{route}/", body, content_type="application/json"), 400)
+
+
+def test_what_is_wrong_with_the_whole_is_no_fields_fault() -> None:
+    for whole in ("__all__", "non_field_errors"):
+        answer = openai_errors(ValidationError({whole: ["These exist already."]}), {})
+        assert answer is not None
+        assert (answer.data["error"]["param"], answer.data["error"]["message"]) == (None, "These exist already.")
 
 
 def test_other_media_types_are_refused(admin: Client) -> None:

@@ -118,6 +118,35 @@ SCHEMAS: dict[str, Json] = {
         choices={"type": "array", "items": {"type": "object"}},
         usage=_ref("CompletionUsage"),
     ),
+    "ResponseRequest": _object(
+        ["model", "input"],
+        model={"type": "string", "description": "A model, an alias, or `provider/model`."},
+        input={"anyOf": [TEXT, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
+        instructions=TEXT,
+        stream={"type": "boolean", "default": False},
+        max_output_tokens={"type": "integer", "minimum": 1},
+        temperature={"type": "number", "minimum": 0, "maximum": 2},
+        top_p={"type": "number", "minimum": 0, "maximum": 1},
+        tools={"type": "array", "items": {"type": "object"}},
+        tool_choice={"anyOf": [TEXT, {"type": "object"}]},
+        text={"type": "object"},
+        reasoning={"type": "object"},
+        metadata={"type": "object"},
+        store={"type": "boolean", "description": "Nothing is stored, whatever is asked."},
+    ),
+    "Response": _object(
+        ["id", "object", "created_at", "status", "model", "output"],
+        id=TEXT,
+        object={"const": "response"},
+        created_at={"type": "integer"},
+        status={"type": "string", "enum": ["in_progress", "completed", "incomplete", "failed"]},
+        incomplete_details={"type": ["object", "null"]},
+        error={"type": ["object", "null"]},
+        model=TEXT,
+        output={"type": "array", "items": {"type": "object"}},
+        store={"const": False},
+        usage={"type": ["object", "null"]},
+    ),
     "EmbeddingsRequest": _object(
         ["model", "input"],
         model=TEXT,
@@ -182,12 +211,10 @@ _ERRORS: dict[str, Json] = {
 }
 
 
-def _post(operation: str, summary: str, request: str, answer: str, chunk: str | None = None) -> Json:
+def _post(operation: str, summary: str, request: str, answer: str, stream: str | None = None) -> Json:
     content: Json = {"application/json": {"schema": _ref(answer)}}
-    if chunk is not None:
-        content["text/event-stream"] = {
-            "schema": {"type": "string", "description": f"Events of `{chunk}`, ended by `data: [DONE]`."}
-        }
+    if stream is not None:
+        content["text/event-stream"] = {"schema": {"type": "string", "description": stream}}
     return {
         "post": {
             "tags": ["completions"],
@@ -201,6 +228,10 @@ def _post(operation: str, summary: str, request: str, answer: str, chunk: str | 
             },
         }
     }
+
+
+def _chunks(schema: str) -> str:
+    return f"Events of `{schema}`, ended by `data: [DONE]`."
 
 
 def _get(operation: str, summary: str, answer: str, parameters: list[Json] | None = None) -> Json:
@@ -218,10 +249,21 @@ def _get(operation: str, summary: str, answer: str, parameters: list[Json] | Non
 
 PATHS: dict[str, Json] = {
     "/v1/chat/completions": _post(
-        "createChatCompletion", "Chat", "ChatCompletionRequest", "ChatCompletion", "ChatCompletionChunk"
+        "createChatCompletion", "Chat", "ChatCompletionRequest", "ChatCompletion", _chunks("ChatCompletionChunk")
+    ),
+    "/v1/responses": _post(
+        "createResponse",
+        "OpenAI's Responses API, without a store",
+        "ResponseRequest",
+        "Response",
+        "OpenAI's events from `response.created` to `response.completed`, `.incomplete` or `.failed`.",
     ),
     "/v1/completions": _post(
-        "createCompletion", "Legacy text completion", "TextCompletionRequest", "TextCompletion", "TextCompletion"
+        "createCompletion",
+        "Legacy text completion",
+        "TextCompletionRequest",
+        "TextCompletion",
+        _chunks("TextCompletion"),
     ),
     "/v1/embeddings": _post("createEmbedding", "Embeddings", "EmbeddingsRequest", "EmbeddingList"),
     "/v1/models": _get("listModels", "Models", "ModelList"),

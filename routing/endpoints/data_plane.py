@@ -10,13 +10,14 @@ from accounts.header_lines import header_lines
 from accounts.records import Principal
 from monitoring.logs import current_request_id
 from providers.dialects.json_limits import JsonRefusedError, loads_strict
-from providers.types import ClientRequest, Operation
+from providers.types import ClientRequest
 from routing.endpoints.cors import cors_headers, is_preflight, preflight_headers
 from routing.endpoints.decoding import decode
 from routing.endpoints.exchange import ClientConnection, ClientGone, HttpExchange, Receive, Send, connection_of
 from routing.endpoints.models import list_models, one_model
 from routing.endpoints.repeatable import answer_once
-from routing.endpoints.request_head import OPERATIONS, RequestHead, Scope
+from routing.endpoints.request_head import OPERATIONS, RESPONSES, RequestHead, Scope
+from routing.endpoints.responses import Front, read_response_request
 from routing.errors import (
     ClientFacing,
     InternalError,
@@ -31,7 +32,7 @@ logger = logging.getLogger("llm_proxy.routing.endpoints")
 
 COMPLETIONS_SCOPE = "completions"
 SERVED = f"under /v1 are {', '.join(OPERATIONS)} and models"
-"""For clients that begin with another part of OpenAI's API (its Responses, mostly) unless they are told."""
+"""For clients that begin with another part of OpenAI's API unless they are told."""
 
 
 class DataPlane:
@@ -85,12 +86,15 @@ class DataPlane:
         body = exchange.whole_body()
         if body is None:
             body = await exchange.body()
-        request = _decode(OPERATIONS[head.endpoint], body)
+        request, front = _decode(head.endpoint, body)
         if options.idempotency_key is not None and not request.stream:
-            await answer_once(self._gateway, exchange, request, body=body, principal=principal, options=options)
+            await answer_once(
+                self._gateway, exchange, request, body=body, principal=principal, options=options, front=front
+            )
         else:
+            sink = exchange if front is None else front(exchange)
             await self._gateway.answer(
-                request, request_id=exchange.request_id, principal=principal, options=options, sink=exchange
+                request, request_id=exchange.request_id, principal=principal, options=options, sink=sink
             )
 
     async def _tell_models(self, exchange: HttpExchange, principal: Principal) -> None:
@@ -119,8 +123,10 @@ def _require(method: str, allowed: str) -> None:
         raise WrongMethod(method, allowed)
 
 
-def _decode(operation: Operation, body: bytes) -> ClientRequest:
+def _decode(endpoint: str, body: bytes) -> tuple[ClientRequest, Front | None]:
     try:
-        return decode(operation, loads_strict(body), raw=body, received_at_s=int(time.time()))
+        if endpoint == RESPONSES:
+            return read_response_request(body)
+        return decode(OPERATIONS[endpoint], loads_strict(body), raw=body, received_at_s=int(time.time())), None
     except JsonRefusedError as error:
         raise InvalidRequest(f"The body {error}", code="invalid_json") from None

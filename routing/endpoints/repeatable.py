@@ -11,6 +11,7 @@ from accounts.records import Principal
 from providers.types import ClientRequest
 from routing.call import CallOptions
 from routing.endpoints.exchange import HttpExchange
+from routing.endpoints.responses import Front
 from routing.errors import ClientFacing, error_body
 from routing.gateway import Gateway
 from routing.recording import PassingSink
@@ -28,6 +29,7 @@ async def answer_once(
     body: bytes,
     principal: Principal,
     options: CallOptions,
+    front: Front | None = None,
 ) -> None:
     """Raises IdempotencyMismatch, IdempotencyInFlight, AccountsUnavailable, and what `gateway.answer` raises."""
     assert options.idempotency_key is not None
@@ -41,11 +43,12 @@ async def answer_once(
     if stored is not None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in stored.headers]
         return await exchange.reply(stored.status, stored.body, header_lines(headers) + REPLAYED)
-    sink = _KeepingSink(exchange, gateway.accounts, claim)
+    keeping = _KeepingSink(exchange, gateway.accounts, claim)
+    sink = keeping if front is None else front(keeping)
     try:
         await gateway.answer(request, request_id=exchange.request_id, principal=principal, options=options, sink=sink)
     finally:
-        if not sink.settled:
+        if not keeping.settled:
             await asyncio.shield(gateway.accounts.abandon_claim(claim))
 
 

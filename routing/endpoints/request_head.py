@@ -11,7 +11,9 @@ from routing.errors import InvalidRequest, UnsupportedMediaType
 
 Scope = dict[str, Any]
 
-OPERATIONS = {operation.value: operation for operation in Operation}
+RESPONSES = "responses"
+"""A chat with another front: what its endpoint is called in records, too."""
+OPERATIONS = {operation.value: operation for operation in Operation} | {RESPONSES: Operation.CHAT}
 PATHS = {f"/v1/{name}": name for name in OPERATIONS}
 """Paths as they should be, which need no closer look."""
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")

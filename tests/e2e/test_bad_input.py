@@ -206,9 +206,9 @@ def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess)
     for answer, allowed in ((server.get(CHAT), "POST"), (server.post("/v1/models", {}), "GET")):
         assert_is_an_error(answer, 405)
         assert answer[1]["allow"] == allowed
-    error = assert_is_an_error(server.post("/v1/responses", {"model": "m", "input": "x"}), 404)
-    assert "POST /v1/responses" in error["message"]
-    assert "chat/completions, completions, embeddings and models" in error["message"]
+    error = assert_is_an_error(server.post("/v1/images/generations", {"model": "m", "prompt": "x"}), 404)
+    assert "POST /v1/images/generations" in error["message"]
+    assert "chat/completions, completions, embeddings, responses and models" in error["message"]
 
 
 def test_the_answer_to_a_head_request_has_no_body_that_the_next_answer_would_follow(server: GatewayProcess) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from providers.dialects.openai_responses.carried_reasoning import REASONING_FORMAT, unpack
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
     AudioPart,
@@ -24,7 +25,6 @@ from providers.types import (
     ToolCall,
 )
 
-REASONING_FORMAT = "openai-responses-v1"
 _REPLAYED = (None, REASONING_FORMAT, "xai-responses-v1")
 
 
@@ -167,7 +167,7 @@ def _add(turn: _Turn, kind: str, item: JsonObject) -> None:
     if kind == "message":
         turn.parts.extend(_decode_content(item.get("content")))
     elif kind == "reasoning":
-        turn.reasoning.append(decode_reasoning(item))
+        turn.reasoning.extend(unpack(item.get("encrypted_content")) or (decode_reasoning(item),))
     else:
         turn.calls.append(decode_call(item))
 

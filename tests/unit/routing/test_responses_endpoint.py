@@ -1,0 +1,172 @@
+"""The door of `/v1/responses`: what it asks of the gateway, and what it makes of the gateway's answer."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.header_lines import HeaderLines
+from providers.dialects.served_responses.request import CHECKS, MOVED
+from providers.errors import ClientFault, ServerFailed
+from providers.types import Operation
+from routing.endpoints.responses import ResponsesSink, read_response_request
+from routing.errors import ClientFacing, InvalidRequest
+from tests.unit.providers.served_frames import DONE, begun, chunk, kinds, read
+
+
+class Client:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.replies: list[tuple[int, Any]] = []
+        self.failures: list[ClientFacing] = []
+        self.written: list[bytes] = []
+        self.ended = False
+
+    push = None
+
+    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
+        self.replies.append((status, orjson.loads(body)))
+
+    async def start(self, headers: HeaderLines) -> None:
+        self.started = True
+
+    async def write(self, frames: bytes) -> None:
+        assert frames
+        self.written.append(frames)
+
+    async def finish(self, frames: bytes = b"") -> None:
+        self.written.append(frames)
+        self.ended = True
+
+    async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
+        self.failures.append(error)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+@pytest.fixture
+def sink(client: Client) -> ResponsesSink:
+    return ResponsesSink(client, begun(), logprobs=False)  # type: ignore[arg-type]
+
+
+def asked(**body: Any) -> bytes:
+    return orjson.dumps({"model": "m", "input": "x", **body})
+
+
+def test_a_request_is_a_chat_of_the_size_that_it_came_in() -> None:
+    body = asked(stream=True, input=[{"role": "user", "content": [{"type": "input_image", "image_url": "https://a"}]}])
+    request, _ = read_response_request(body)
+    assert (request.operation, request.model, request.stream, request.include_usage) == (
+        Operation.CHAT,
+        "m",
+        True,
+        True,
+    )
+    assert (request.size_bytes, request.has_media) == (len(body), True)
+
+
+def test_every_response_has_an_id_of_its_own() -> None:
+    ids = set()
+    for _ in range(2):
+        _, front = read_response_request(asked())
+        ids.add(front(Client())._begun["id"])  # type: ignore[arg-type,attr-defined]
+    assert len(ids) == 2
+
+
+def test_what_the_gateway_itself_refuses_has_the_clients_name() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_response_request(asked(temperature=9))
+    assert caught.value.param == "temperature"
+
+
+async def test_a_whole_answer_becomes_a_response(client: Client, sink: ResponsesSink) -> None:
+    answer = {"model": "m-1", "choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
+    await sink.reply(200, orjson.dumps(answer), b"")
+    ((status, response),) = client.replies
+    assert (status, response["object"], response["output"][0]["content"][0]["text"]) == (200, "response", "Hi")
+
+
+async def test_an_answer_that_is_none_is_a_failure(client: Client, sink: ResponsesSink) -> None:
+    await sink.reply(200, b'{"choices": []}', b"")
+    assert [error.status for error in client.failures] == [502]
+    assert not client.replies
+
+
+async def test_other_answers_pass(client: Client, sink: ResponsesSink) -> None:
+    await sink.reply(429, b'{"error": {}}', b"")
+    assert client.replies == [(429, {"error": {}})]
+
+
+async def test_a_stream_is_translated_on_its_way(client: Client, sink: ResponsesSink) -> None:
+    await sink.start(b"")
+    await sink.write(b": waiting\n\n")
+    for frame in (chunk({"content": "Hi"}), chunk(finish="stop")[:20], chunk(finish="stop")[20:]):
+        await sink.write(frame)
+    await sink.finish(DONE)
+    assert client.written[0] == b": waiting\n\n"
+    events = read(b"".join(client.written))
+    assert (kinds(events)[0], kinds(events)[-1], client.ended) == ("created", "completed", True)
+
+
+async def test_a_stream_that_ends_without_its_mark_is_whole_when_it_has_finished(
+    client: Client, sink: ResponsesSink
+) -> None:
+    await sink.start(b"")
+    await sink.write(chunk({"content": "Hi"}))
+    await sink.finish(chunk(finish="stop"))
+    assert kinds(read(b"".join(client.written)))[-1] == "completed"
+
+
+async def test_a_failure_before_the_stream_is_an_error_with_the_clients_name(
+    client: Client, sink: ResponsesSink
+) -> None:
+    await sink.fail(ClientFault("Too much.", param="max_completion_tokens", code="c"), b"")
+    (error,) = client.failures
+    assert (error.status, error.message, error.param, error.code) == (400, "Too much.", "max_output_tokens", "c")
+
+
+async def test_a_failure_within_the_stream_ends_it_with_an_event(client: Client, sink: ResponsesSink) -> None:
+    await sink.start(b"")
+    await sink.write(chunk({"content": "Hi"}))
+    await sink.fail(ServerFailed("It broke."), b"")
+    assert kinds(read(b"".join(client.written)))[-2:] == ["error", "failed"]
+    assert client.ended
+    assert not client.failures
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 40) | st.floats(allow_nan=False) | st.sampled_from(
+        ["", "x", "auto", "none", "required", "text", "json_schema", "message", "function", "custom", "web_search",
+         "reasoning", "function_call", "function_call_output", "input_text", "input_image", "llmp1.x", "allowed_tools"]
+    ),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["type", "role", "content", "name", "call_id", "output", "arguments", "text", "format", "schema", "tools",
+             "mode", "effort", "encrypted_content", "summary", "image_url", "user_location", "parameters"]
+        ),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=8,
+)  # fmt: skip
+NAMES = [*CHECKS, *MOVED, "input", "tools", "tool_choice", "background", "prompt", "n"]
+
+
+@given(body=st.dictionaries(st.sampled_from(NAMES), values, max_size=4))
+def test_whatever_is_sent_is_taken_or_refused_by_name(body: dict[str, Any]) -> None:
+    refusals: list[InvalidRequest] = []
+    try:
+        request, _ = read_response_request(asked(**body))
+    except InvalidRequest as error:
+        refusals.append(error)
+    else:
+        orjson.dumps(request.body)
+    assert all(error.message and error.param for error in refusals)

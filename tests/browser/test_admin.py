@@ -17,7 +17,7 @@ READ_BY_ALL = (
     "/admin/providers/provider/wizard/", "/admin/providers/provider/wizard/new/anthropic/",
     "/admin/providers/provider/wizard/1/models/",
 )  # fmt: skip
-PHONE = {"width": 400, "height": 850}
+PHONE = {"width": 360, "height": 780}
 LISTS = (
     "providers/provider", "providers/credential", "providers/deployment", "accounts/apikey", "accounts/team",
     "accounts/limit", "accounts/budget", "accounts/price", "accounts/usagerecord", "routing/modelalias",
@@ -156,8 +156,9 @@ def test_the_wizard_is_walked_with_the_keyboard(open_page: Open) -> None:
     expect(page.get_by_text("answers nobody without a key")).to_be_visible()
 
 
-def test_no_page_is_wider_than_a_phone(open_page: Open, site: Site) -> None:
-    page = open_page("/admin/", viewport=PHONE)
+@pytest.mark.parametrize("language", ["en-US", "pt-BR"])
+def test_no_page_is_wider_than_a_phone(open_page: Open, site: Site, language: str) -> None:
+    page = open_page("/admin/", viewport=PHONE, locale=language)
     wide = {}
     for path in PAGES:
         page.goto(site.url + path)

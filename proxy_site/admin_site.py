@@ -12,10 +12,10 @@ from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from accounts.admin.allowance import almost_spent, spent_percent
-from accounts.admin.form_fields import usd
+from accounts.admin.form_fields import grouped, usd
 from accounts.admin.key import EXPIRES_SOON
 from accounts.models import ApiKey, Budget, UsageHourly
 from monitoring.models import HealthState
@@ -186,29 +186,29 @@ def _tiles() -> list[Tile]:
     return [
         Tile(
             label=_("Providers"),
-            value=str(enabled),
+            value=grouped(enabled),
             note=_("enabled, of %(count)d") % {"count": Provider.objects.count()},
             link=reverse("admin:providers_provider_changelist"),
             permission="providers.view_provider",
         ),
         Tile(
             label=_("Models"),
-            value=str(names),
+            value=grouped(names),
             note=_("in %(count)d deployments") % {"count": models.count()},
             link=reverse("admin:providers_deployment_changelist"),
             permission="providers.view_deployment",
         ),
         Tile(
             label=_("API keys"),
-            value=str(keys),
-            note=_("active"),
+            value=grouped(keys),
+            note=pgettext("API keys", "active"),
             link=reverse("admin:accounts_apikey_changelist"),
             permission="accounts.view_apikey",
         ),
         Tile(
             label=_("Calls today"),
-            value=f"{sums['requests'] or 0:,}",
-            note=_("%(count)s failed · since 00:00 UTC") % {"count": f"{sums['errors'] or 0:,}"},
+            value=grouped(sums["requests"] or 0),
+            note=_("%(count)s failed · since 00:00 UTC") % {"count": grouped(sums["errors"] or 0)},
             link=reverse("admin:accounts_usagerecord_changelist"),
             permission="accounts.view_usagerecord",
         ),

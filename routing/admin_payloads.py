@@ -28,6 +28,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from accounts.admin.form_fields import grouped
 from providers.admin.rows import ReadOnlyAdmin, state
 from routing.configuration.stored import readable_section
 from routing.export import ExportQuery, archive
@@ -205,7 +206,7 @@ class PayloadRecordAdmin(ReadOnlyAdmin):
 
     @display(description=gettext_lazy("tokens in / out"))
     def tokens(self, row: PayloadRecord) -> str:
-        return format_html('<span class="nowrap">{} / {}</span>', f"{row.input_tokens:,}", f"{row.output_tokens:,}")
+        return format_html('<span class="nowrap">{} / {}</span>', grouped(row.input_tokens), grouped(row.output_tokens))
 
 
 async def as_they_come(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RadioFilter
 
-from accounts.admin.form_fields import usd
+from accounts.admin.form_fields import grouped, usd
 from accounts.admin.forms import BudgetForm, LimitForm
 from accounts.admin.rows import EnableActions, RowAdmin, state
 from accounts.models import Budget, BudgetPeriod, Limit
@@ -55,7 +55,7 @@ class LimitAdmin(RowAdmin):
 def _rate(amount: int | None, window_s: int) -> str | None:
     if amount is None:
         return None
-    return f"{amount:,} / min" if window_s == 60 else f"{amount:,} / {window_s} s"
+    return f"{grouped(amount)} / min" if window_s == 60 else f"{grouped(amount)} / {window_s} s"
 
 
 class AlmostSpentFilter(RadioFilter):  # type: ignore[misc]
@@ -115,13 +115,13 @@ class BudgetAdmin(EnableActions):
     def allowance(self, row: Budget) -> str:
         parts = [usd(row.amount_nano_usd)] if row.amount_nano_usd is not None else []
         if row.tokens is not None:
-            parts.append(_("%(tokens)s tokens") % {"tokens": f"{row.tokens:,}"})
+            parts.append(_("%(tokens)s tokens") % {"tokens": grouped(row.tokens)})
         return " · ".join(parts)
 
     @display(description=gettext_lazy("spent in this period"))
     def spending(self, row: Any) -> str:
         percent = spent_percent(row)
-        words = usd(row.spent_nano_usd or 0) if row.amount_nano_usd is not None else f"{row.spent_tokens or 0:,}"
+        words = usd(row.spent_nano_usd or 0) if row.amount_nano_usd is not None else grouped(row.spent_tokens or 0)
         kind = "bad" if percent >= 100 else "warn" if percent >= ALARM_PERCENT else "ok"
         return format_html(
             '<span class="spent"><span class="meter {}"><span style="width:{}%"></span></span>{} '

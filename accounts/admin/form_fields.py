@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
@@ -97,10 +98,15 @@ def usd_text(nano_usd: int) -> str:
 
 
 def usd(nano_usd: int | None, *, places: int = 2) -> str:
-    """For columns: $0.0123, with as many decimals as a small sum needs to be seen."""
+    """For columns: $0.0123, with as many decimals as a small sum needs to be seen, in the reader's language."""
     if nano_usd is None:
         return "–"
     amount = Decimal(nano_usd) / NANO_PER_USD
     if amount and abs(amount) < Decimal("0.01"):
         places = 6
-    return f"${amount:,.{places}f}"
+    return f"${formats.number_format(amount, places, force_grouping=True)}"
+
+
+def grouped(number: int) -> str:
+    """For columns: 1,585 in English and 1.585 in Portuguese, where 1,585 is one and a half."""
+    return str(formats.number_format(number, force_grouping=True))

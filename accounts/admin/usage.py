@@ -15,7 +15,7 @@ from unfold import paginator
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RadioFilter
 
-from accounts.admin.form_fields import usd
+from accounts.admin.form_fields import grouped, usd
 from accounts.admin.rows import state
 from accounts.models import ApiKey, Team, UsageRecord
 
@@ -140,7 +140,7 @@ class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
 
     @display(description=gettext_lazy("tokens in / out"))
     def token_counts(self, row: UsageRecord) -> str:
-        return format_html('<span class="nowrap">{} / {}</span>', f"{row.input_tokens:,}", f"{row.output_tokens:,}")
+        return format_html('<span class="nowrap">{} / {}</span>', grouped(row.input_tokens), grouped(row.output_tokens))
 
     @display(description=gettext_lazy("cost"))
     def cost(self, row: UsageRecord) -> str:
@@ -148,8 +148,8 @@ class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
 
     @display(description=gettext_lazy("first token / total"))
     def times(self, row: UsageRecord) -> str:
-        first = "–" if row.time_to_first_token_ms is None else f"{row.time_to_first_token_ms:,}"
-        return format_html('<span class="nowrap">{} / {} ms</span>', first, f"{row.duration_ms:,}")
+        first = "–" if row.time_to_first_token_ms is None else grouped(row.time_to_first_token_ms)
+        return format_html('<span class="nowrap">{} / {} ms</span>', first, grouped(row.duration_ms))
 
 
 admin.site.register(UsageRecord, UsageRecordAdmin)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from accounts.models import Budget, BudgetPeriod, UsageRecord
+from accounts.models import Budget, BudgetPeriod, UsageHourly, UsageRecord
 from accounts.periods import period_of
 from accounts.provisioning import KeyOrder, create_key
 from monitoring.models import HealthState
@@ -145,6 +145,25 @@ def test_headings_of_lists_speak_portuguese(
     headings = {str(each["text"]).lower() for each in result_headers(list_page.context["cl"])}
     assert portuguese <= {each.replace("utc", "UTC") for each in headings}
     assert not english & headings
+
+
+@pytest.mark.django_db
+def test_figures_stand_in_the_readers_language(admin_client: Client) -> None:
+    """1,585 is one and a half to a Brazilian."""
+    now = timezone.now()
+    UsageRecord.objects.create(
+        call_id="c", attempt=1, request_id="req_1", status=200, input_tokens=1585, cost_nano_usd=1_234_500_000_000,
+        usage_source="provider", created_at=now,
+    )  # fmt: skip
+    UsageHourly.objects.create(start_at=now, requests=1585, cost_nano_usd=1_234_500_000_000)
+    Budget.objects.create(scope="all", tokens=1585)
+    paths = ("/admin/accounts/usagerecord/", "/admin/accounts/budget/", "/admin/")
+    pages = [admin_client.get(path, **PORTUGUESE).content.decode() for path in paths]
+    assert ["1.585" in page for page in pages] == [True, True, True]
+    assert not any("1,585" in page for page in pages)
+    assert "$1.234,5000" in pages[0]
+    assert "$1.234,50" in pages[2]
+    assert "1,585" in admin_client.get(paths[0], **HTML).content.decode()
 
 
 @pytest.mark.django_db

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from accounts.header_lines import header_lines
 from proxy_site.repeated_head import RepeatedHead, repeated_head
 from proxy_site.request_cycle import HEAD, RequestCycle
 from routing.endpoints.exchange import new_request_id
@@ -132,7 +133,8 @@ class GatewayProtocol(HttpToolsProtocol):
         if unanswered or cycle is None or cycle.response_complete:
             body = orjson.dumps(error_body(error))
             head = HEAD % len(body) + b"x-request-id: %b\r\n\r\n" % new_request_id().encode()
-            self.transport.write(STATUS_LINE[error.status] + head + body)
+            date = header_lines(self.server_state.default_headers)
+            self.transport.write(STATUS_LINE[error.status] + date + head + body)
         self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -211,7 +213,8 @@ class GatewayProtocol(HttpToolsProtocol):
         keep_alive = version != "1.0" and not draining and parser.should_keep_alive()
         before = self.cycle
         self.cycle = cycle = RequestCycle(self, scope, keep_alive=keep_alive)
-        if self.expect_100_continue:
+        if self.expect_100_continue and version != "1.0":
+            # An older client would take the interim answer for the whole one (RFC 9110, 10.1.1).
             cycle.waiting_for_100_continue = True
         scope["extensions"] = {"llm_proxy.connection": cycle}
         if before is None or before.response_complete:
@@ -280,6 +283,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
 def _target(url: bytes) -> tuple[bytes, str, bytes, bytes]:
     parsed = httptools.parse_url(url)
-    raw_path: bytes = parsed.path
+    # Of `http://host`, which proxies are asked for, the path is the root.
+    raw_path: bytes = parsed.path or b"/"
     path = raw_path.decode("ascii")
     return url, unquote(path) if "%" in path else path, raw_path, parsed.query or b""

@@ -145,6 +145,7 @@ async def test_what_is_no_request_is_refused_in_the_shape_of_the_api(wire: bytes
     assert written.startswith(b"HTTP/1.1 %d " % status)
     head, _, body = written.partition(b"\r\n\r\n")
     assert b"x-request-id: req_" in head
+    assert b"\r\ndate: today\r\n" in head
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
     assert closed
 
@@ -154,6 +155,7 @@ async def _raw(wire: bytes) -> tuple[bytes, bool]:
         raise AssertionError("it was taken for a request")
 
     state = GatewayServerState()
+    state.default_headers = [(b"date", b"today")]
     protocol, socket = connection(GatewayProtocol, never, state)
     protocol.data_received(wire)
     await settled(state)
@@ -210,6 +212,22 @@ async def test_nothing_is_written_behind_the_end_of_an_answer() -> None:
     written, closed = await sent(GatewayProtocol, [GET], streaming)
     assert written.endswith(b"\r\n\r\n3\r\nall\r\n0\r\n\r\n")
     assert not closed
+
+
+async def test_a_client_of_http_1_0_is_sent_no_interim_answer() -> None:
+    """It would take it for the whole one."""
+    expecting = POST.replace(b"Content-Type", b"expect: 100-continue\r\nContent-Type")
+    interim, _ = await sent(GatewayProtocol, [expecting])
+    assert interim.startswith(b"HTTP/1.1 100 ")
+    written, _ = await sent(GatewayProtocol, [expecting.replace(b"HTTP/1.1", b"HTTP/1.0")])
+    assert written.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_the_root_may_be_asked_for_by_a_whole_address_without_a_path() -> None:
+    asked = GET.replace(b"/v1/models?limit=2", b"/")
+    expected = await sent(GatewayProtocol, [asked])
+    assert expected[0].startswith(b"HTTP/1.1 200 ")
+    assert await sent(GatewayProtocol, [asked.replace(b"GET /", b"GET http://here:8000")]) == expected
 
 
 async def test_a_stream_for_http_1_0_has_no_chunks_and_ends_with_the_connection() -> None:

@@ -42,15 +42,23 @@ class CohereAdapter(TranslatingAdapter):
 
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
         provider = deployment.provider
+        told = cohere_chat.with_told_names(call)
         return cohere_chat.encode_request(
-            call, model=deployment.upstream_model, quirks=self.quirks_for(deployment), provider=provider.name
+            told, model=deployment.upstream_model, quirks=self.quirks_for(deployment), provider=provider.name
         )
 
     def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
-        return cohere_chat.decode_answer(body, model=deployment.upstream_model)
+        answer = cohere_chat.decode_answer(body, model=deployment.upstream_model)
+        if not any(choice.tool_calls for choice in answer.choices):
+            return answer
+        return cohere_chat.with_own_names(answer, self._told_names(request, deployment))
 
     def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
-        return cohere_chat.StreamDecoder(model=deployment.upstream_model)
+        inner = cohere_chat.StreamDecoder(model=deployment.upstream_model)
+        return cohere_chat.NamedStream(inner, lambda: self._told_names(request, deployment))
+
+    def _told_names(self, request: ClientRequest, deployment: DeploymentSpec) -> dict[str, str]:
+        return cohere_chat.told_names(self._call(request, deployment.provider))
 
     def encode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> JsonObject:
         options = {**deployment.provider.options, **deployment.options}

@@ -1,7 +1,8 @@
 """Cohere's v2 chat and embed formats, read and written. Pure.
 
 Facts come from the vendor's OpenAPI description and client library (v2 chat, v2 embed). Requests are in `request` and
-`messages`, complete answers in `answer`, streams in `stream`, errors in `errors`, embeddings in `embed`.
+`messages`, complete answers in `answer`, streams in `stream`, errors in `errors`, embeddings in `embed`, and names of
+tools that Cohere refuses in `tool_names`.
 """
 
 from providers.dialects.cohere_chat.answer import decode_answer, encode_answer
@@ -9,9 +10,11 @@ from providers.dialects.cohere_chat.embed import DEFAULT_INPUT_TYPE, decode_embe
 from providers.dialects.cohere_chat.errors import read_error
 from providers.dialects.cohere_chat.request import decode_request, encode_request
 from providers.dialects.cohere_chat.stream import StreamDecoder
+from providers.dialects.cohere_chat.tool_names import NamedStream, told_names, with_own_names, with_told_names
 
 __all__ = [
     "DEFAULT_INPUT_TYPE",
+    "NamedStream",
     "StreamDecoder",
     "decode_answer",
     "decode_embeddings",
@@ -20,4 +23,7 @@ __all__ = [
     "encode_embeddings_request",
     "encode_request",
     "read_error",
+    "told_names",
+    "with_own_names",
+    "with_told_names",
 ]

@@ -5,7 +5,7 @@ file manages can be read, not written. Errors have OpenAI's shape. The browsable
 JSON whatever they accept.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -17,7 +17,7 @@ from rest_framework import exceptions
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.permissions import SAFE_METHODS, BasePermission
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, HTMLFormRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -96,6 +96,19 @@ class ManagedByFile(exceptions.APIException):
 class Pages(LimitOffsetPagination):
     default_limit = 50
     max_limit = 500
+
+
+class PlainNumbers(HTMLFormRenderer):
+    """A browser leaves a number input empty whose value has a comma, as templates write it in Portuguese."""
+
+    def render_field(self, field: Any, parent_style: Mapping[str, Any]) -> str:
+        if isinstance(field.value, float):
+            field.value = str(field.value)
+        return str(super().render_field(field, parent_style))
+
+
+class StaffPages(BrowsableAPIRenderer):
+    form_renderer_class = PlainNumbers
 
 
 class Negotiation(DefaultContentNegotiation):

@@ -324,6 +324,7 @@ REST_FRAMEWORK = {
         "proxy_site.key_authentication.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer", "proxy_site.rest_defaults.StaffPages"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "proxy_site.rest_defaults.Negotiation",
     "DEFAULT_PAGINATION_CLASS": "proxy_site.rest_defaults.Pages",
     "EXCEPTION_HANDLER": "proxy_site.rest_defaults.openai_errors",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from ninja import Router, Schema
 from ninja.responses import Status as Answer
 from ninja.security.base import AuthBase
@@ -196,9 +196,6 @@ def build_router(*, reader: AuthBase, admin: Callable[[str], AuthBase]) -> Route
     add(
         "/health", ["GET"], health, response=DetailedHealth | Health, auth=None, summary="Summary; more with a read key"
     )
-    # Load balancers ask with HEAD; the document describes GET, of which this is the first line.
-    for path, view in (("/livez", livez), ("/readyz", readyz), ("/health", health)):
-        add(path, ["HEAD"], _without_body(view), auth=None, include_in_schema=False)
     add("/providers", ["GET"], providers, response=ProviderList, auth=reader, summary="Health of every provider")
     add(
         "/status",
@@ -235,14 +232,6 @@ def build_router(*, reader: AuthBase, admin: Callable[[str], AuthBase]) -> Route
         summary="Close circuit breakers",
     )
     return router
-
-
-def _without_body(view: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], HttpResponse]:
-    def head(request: HttpRequest) -> HttpResponse:
-        answer = view(request)
-        return HttpResponse(status=answer.status_code if isinstance(answer, Answer) else 200)
-
-    return head
 
 
 def _reads(request: HttpRequest) -> bool:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from accounts import usage_api
@@ -21,9 +21,13 @@ def build_api() -> NinjaAPI:
     """Its own documentation pages are off: `/docs` shows one document for everything."""
     api = NinjaAPI(title="LLM Proxy API", docs_url=None, openapi_url=None, urls_namespace="operations")
     reader = KeyOrSession(READ)
-    api.add_router("", operations_api.build_router(reader=reader, admin=partial(KeyOrSession, ADMIN)))
-    api.add_router("", usage_api.build_router(reader=reader))
-    api.add_router("", decisions_api.build_router(reader=reader))
+    for router in (
+        operations_api.build_router(reader=reader, admin=partial(KeyOrSession, ADMIN)),
+        usage_api.build_router(reader=reader),
+        decisions_api.build_router(reader=reader),
+    ):
+        _answer_heads(router)
+        api.add_router("", router)
     api.add_exception_handler(AccessDenied, _denied)
     api.add_exception_handler(OperationRefused, _refused)
     api.add_exception_handler(ValidationError, _invalid)
@@ -31,6 +35,17 @@ def build_api() -> NinjaAPI:
     api.add_exception_handler(HttpError, _http_error)
     api.add_exception_handler(Http404, lambda request, error: error_response(request, 404))
     return api
+
+
+def _answer_heads(router: Router) -> None:
+    """HEAD where there is GET (RFC 9110, 9.1): load balancers ask so. The server leaves the body out; the document tells of
+    GET alone."""
+    for view in router.path_operations.values():
+        for operation in tuple(view.operations):
+            if operation.methods == ["GET"]:
+                head = operation.clone()
+                head.methods, head.include_in_schema = ["HEAD"], False
+                view.operations.append(head)
 
 
 def _denied(request: HttpRequest, error: Any) -> HttpResponse:

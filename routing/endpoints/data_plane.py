@@ -100,10 +100,10 @@ class DataPlane:
     async def _tell_models(self, exchange: HttpExchange, principal: Principal) -> None:
         head, table = exchange.head, self._gateway.table
         if head.endpoint == "models":
-            _require(head.method, "GET")
+            _require(head.method, "GET", "HEAD")
             return await exchange.reply_json(200, list_models(table, principal))
         if head.endpoint.startswith("models/"):
-            _require(head.method, "GET")
+            _require(head.method, "GET", "HEAD")
             return await exchange.reply_json(200, one_model(table, principal, unquote(head.endpoint[7:])))
         raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.")
 
@@ -118,9 +118,9 @@ class DataPlane:
         )
 
 
-def _require(method: str, allowed: str) -> None:
-    if method != allowed:
-        raise WrongMethod(method, allowed)
+def _require(method: str, *allowed: str) -> None:
+    if method not in allowed:
+        raise WrongMethod(method, ", ".join(allowed))
 
 
 def _decode(endpoint: str, body: bytes) -> tuple[ClientRequest, Front | None]:

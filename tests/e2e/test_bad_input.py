@@ -203,7 +203,7 @@ def test_an_unauthorized_body_is_not_read(server: GatewayProcess) -> None:
 
 
 def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess) -> None:
-    for answer, allowed in ((server.get(CHAT), "POST"), (server.post("/v1/models", {}), "GET")):
+    for answer, allowed in ((server.get(CHAT), "POST"), (server.post("/v1/models", {}), "GET, HEAD")):
         assert_is_an_error(answer, 405)
         assert answer[1]["allow"] == allowed
     error = assert_is_an_error(server.post("/v1/images/generations", {"model": "m", "prompt": "x"}), 404)
@@ -215,9 +215,11 @@ def test_the_answer_to_a_head_request_has_no_body_that_the_next_answer_would_fol
     headers = f"host: x\r\nauthorization: Bearer {server.key}\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(f"HEAD /v1/models HTTP/1.1\r\n{headers}\r\n".encode())
-        head = client.recv(65536)
-        assert head.startswith(b"HTTP/1.1 405 ")
-        assert head.endswith(b"\r\n\r\n")
+        for path, status in (("/v1/models", 200), ("/v1/models/demo-small", 200), ("/v1/models/none", 404), (CHAT, 405)):
+            client.sendall(f"HEAD {path} HTTP/1.1\r\n{headers}\r\n".encode())
+            head = client.recv(65536)
+            assert head.startswith(b"HTTP/1.1 %d " % status)
+            assert head.endswith(b"\r\n\r\n")
         client.sendall(f"GET /v1/models HTTP/1.1\r\n{headers}connection: close\r\n\r\n".encode())
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
 

@@ -123,6 +123,20 @@ def test_lets_in_exactly_whom_the_table_names(role: str, client_for: ClientFor, 
     assert wrong == {}
 
 
+@pytest.mark.parametrize("role", ["nobody", "completions", "admin"])
+def test_answers_head_as_get(role: str, client_for: ClientFor, worker: FakeLive) -> None:
+    client = client_for(role)
+    wrong = {}
+    for route in GUARDED:
+        found = rule_of(route)
+        if found is not None and found[0] == "GET":
+            path = "/" + re.sub(r"<\w+>", "999", route)
+            seen = [(answer.status_code, answer["Content-Type"]) for answer in (client.get(path), client.head(path))]
+            if seen[0] != seen[1]:
+                wrong[path] = seen
+    assert wrong == {}
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "admin"])
 def test_lets_nobody_write_who_is_no_admin(method: str, role: str, client_for: ClientFor, worker: FakeLive) -> None:

@@ -215,7 +215,12 @@ def test_the_answer_to_a_head_request_has_no_body_that_the_next_answer_would_fol
     headers = f"host: x\r\nauthorization: Bearer {server.key}\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(f"HEAD /v1/models HTTP/1.1\r\n{headers}\r\n".encode())
-        for path, status in (("/v1/models", 200), ("/v1/models/demo-small", 200), ("/v1/models/none", 404), (CHAT, 405)):
+        for path, status in (
+            ("/v1/models", 200),
+            ("/v1/models/demo-small", 200),
+            ("/v1/models/none", 404),
+            (CHAT, 405),
+        ):
             client.sendall(f"HEAD {path} HTTP/1.1\r\n{headers}\r\n".encode())
             head = client.recv(65536)
             assert head.startswith(b"HTTP/1.1 %d " % status)

@@ -43,6 +43,7 @@ WORDS = {
     413: ("The request body is too large.", "invalid_request_error", "request_too_large"),
     415: ("Send application/json.", "invalid_request_error", "unsupported_media_type"),
     429: ("Too many requests.", "rate_limit_error", "rate_limit_exceeded"),
+    502: ("The provider failed.", "upstream_error", "upstream_error"),
     503: ("The database does not answer.", "server_error", "database_unavailable"),
 }
 INTERNAL = ("The gateway failed to process this request.", "server_error", "internal_error")

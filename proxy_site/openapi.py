@@ -29,6 +29,12 @@ class KeyAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[n
 
 
 ERROR = "Error"
+WRITING = ("post", "put", "patch", "delete")
+WRITE_ERROR_STATUSES = {
+    "409": "It exists already, something else refers to it, or the configuration file manages it.",
+    "413": "The body is larger than 2.5 MiB.",
+    "415": "The body is not sent as `application/json`.",
+}
 ERROR_STATUSES = {
     "400": "The request cannot be understood.",
     "401": "No key, or a wrong one.",
@@ -46,7 +52,7 @@ Errors are always `{"error": {"message", "type", "param", "code"}}`.
 
 
 def build_document() -> dict[str, Any]:
-    operations = _plain(operations_api.get_openapi_schema(path_prefix=""))
+    operations = _operating()
     management = _management()
     paths: dict[str, Any] = dict(openapi_v1.PATHS)
     for part in (operations["paths"], _metrics_path(), management["paths"]):
@@ -83,15 +89,40 @@ def build_document() -> dict[str, Any]:
     }
 
 
+def _operating() -> dict[str, Any]:
+    document = _plain(operations_api.get_openapi_schema(path_prefix=""))
+    for methods in document["paths"].values():
+        for operation in _operations(methods).values():
+            # What names no authentication needs none, and would else need what the whole document names.
+            if operation.pop("security", None) is None:
+                operation["security"] = [{}, {"bearer": []}, {"key_header": []}]
+    return document
+
+
 def _management() -> dict[str, Any]:
     patterns = [path("api/", include(build_urls()))]
     generator: Any = SchemaGenerator  # the library is not typed
     document = _plain(generator(patterns=patterns).get_schema(request=None, public=True))
     for methods in document["paths"].values():
-        for operation in _operations(methods):
+        for method, operation in _operations(methods).items():
             operation["tags"] = ["management"]
             operation["security"] = [{"bearer": []}, {"key_header": []}, {"session": []}]
+            if method in WRITING:
+                _can_fail(operation, WRITE_ERROR_STATUSES)
+    for name in ("test", "models", "adopt-models"):
+        for operation in document["paths"][f"/api/providers/{{id}}/{name}/"].values():
+            _can_fail(operation, {"502": "The provider failed."})
+    _tell_of_null(document)
     return document
+
+
+def _tell_of_null(part: Any) -> None:
+    """REST framework's pages have the word of OpenAPI 3.0 for what may be null, which 3.1 does not know."""
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _tell_of_null(inner)
+    if isinstance(part, dict) and part.get("nullable") is True and isinstance(part.get("type"), str):
+        del part["nullable"]
+        part["type"] = [part["type"], "null"]
 
 
 def _metrics_path() -> dict[str, Any]:
@@ -100,17 +131,19 @@ def _metrics_path() -> dict[str, Any]:
 
 
 def _finish(methods: dict[str, Any]) -> None:
-    """Every operation can fail in the same shape; public ones say that they need no key."""
+    """Every operation can fail in the same shape."""
+    for operation in _operations(methods).values():
+        _can_fail(operation, ERROR_STATUSES)
+
+
+def _can_fail(operation: dict[str, Any], statuses: dict[str, str]) -> None:
     shape = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ERROR}"}}}
-    for operation in _operations(methods):
-        if operation.get("security") in (None, [{"KeyOrSession": []}]):
-            operation.pop("security", None)
-        for status, description in ERROR_STATUSES.items():
-            operation["responses"].setdefault(status, {"description": description, "content": shape})
+    for status, description in statuses.items():
+        operation["responses"].setdefault(status, {"description": description, "content": shape})
 
 
-def _operations(methods: dict[str, Any]) -> list[dict[str, Any]]:
-    return [value for name, value in methods.items() if name in ("get", "post", "put", "patch", "delete", "head")]
+def _operations(methods: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: value for name, value in methods.items() if name in ("get", *WRITING)}
 
 
 def _plain(document: Any) -> dict[str, Any]:

@@ -203,6 +203,9 @@ def _error(description: str) -> Json:
 
 _ERRORS: dict[str, Json] = {
     "408": _error("The body came too slowly."),
+    "409": _error("A call with this `Idempotency-Key` still runs."),
+    "415": _error("The body is not sent as `application/json`, or is compressed."),
+    "422": _error("The `Idempotency-Key` was used with another body."),
     "413": _error("The body is larger than 8 MiB."),
     "429": _error("A limit (`rate_limit_exceeded`, see Retry-After) or a budget (`insufficient_quota`) is used up."),
     "502": _error("The provider failed."),

@@ -340,6 +340,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "LLM Proxy API",
     "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",
+    # In 3.1 what is required is required of requests as well, also what only answers have.
+    "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {"RouteStrategyEnum": "routing.models.Strategy"},
 }
 

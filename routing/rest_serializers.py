@@ -54,7 +54,7 @@ class RollbackSerializer(serializers.Serializer[Any]):
 class RevisionSerializer(serializers.ModelSerializer[ConfigurationRevision]):
     """`id` is the revision that requests carry in `x-llm-proxy-revision`."""
 
-    author = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+    author = serializers.SlugRelatedField[Any](slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
         model = ConfigurationRevision

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from jsonschema import Draft202012Validator
 
+from providers.models import Provider
 from proxy_site.openapi import build_document
+from tests.integration.api.conftest import ClientFor
 from tests.integration.api.test_access import GUARDED
 
 
@@ -37,6 +40,43 @@ def test_names_every_operation_once_and_says_how_it_fails(document: dict[str, An
             assert "401" in operation["responses"], (path, method)
             names.append(operation.get("operationId", f"{method} {path}"))
     assert len(names) == len(set(names))
+
+
+def test_says_what_needs_no_key(document: dict[str, Any]) -> None:
+    public = [path for path, methods in document["paths"].items() if {} in methods.get("get", {}).get("security", ())]
+    assert sorted(public) == ["/health", "/livez", "/readyz"]
+
+
+def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": document["components"]})
+
+
+@pytest.mark.django_db
+def test_describes_what_the_management_api_takes_and_answers(document: dict[str, Any], client_for: ClientFor) -> None:
+    client = client_for("admin")
+    provider = Provider.objects.create(name="openai", base_url="https://api.openai.com/v1").pk
+    for name, body in (
+        ("teams", {"name": "red"}),
+        ("providers", {"name": "other", "base_url": "https://a.example"}),
+        ("credentials", {"provider": provider, "name": "first", "secret": "sk-canary-0123456789"}),
+        ("deployments", {"provider": provider, "model": "m", "upstream_model": "m"}),
+        ("model-aliases", {"name": "fast", "targets": ["m"]}),
+        ("route-policies", {"name": "all", "pattern": "*"}),
+        ("api-keys", {"name": "app"}),
+        ("limits", {"scope": "default", "requests": 5}),
+        ("budgets", {"name": "b", "scope": "all", "tokens": 5}),
+        ("prices", {"model": "m", "input_nano_usd": 1, "output_nano_usd": 2, "effective_from": "2026-01-01T00:00:00Z"}),
+    ):
+        path = document["paths"][f"/api/{name}/"]
+        validator(document, path["post"]["requestBody"]["content"]["application/json"]["schema"]).validate(body)
+        made = client.post(f"/api/{name}/", json.dumps(body), content_type="application/json")
+        unread = client.post(f"/api/{name}/", "<a/>", content_type="application/xml")
+        for method, answer in (("post", made), ("post", unread), ("get", client.get(f"/api/{name}/"))):
+            described = path[method]["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+            validator(document, described).validate(answer.json())
+    history = document["paths"]["/api/history/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    validator(document, history).validate(client.get("/api/history/").json())
+    assert '"nullable"' not in json.dumps(document)
 
 
 def test_shows_no_secret_field_in_an_answer(document: dict[str, Any]) -> None:

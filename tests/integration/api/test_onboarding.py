@@ -96,7 +96,8 @@ def test_adopts_the_whole_list_once(admin: Client, upstream: str) -> None:
 
 def test_adopts_named_models_though_the_list_cannot_be_had(admin: Client) -> None:
     row = make("http://127.0.0.1:9/v1")
-    assert admin.get(f"/api/providers/{row.pk}/models/").status_code == 502
+    refused = admin.get(f"/api/providers/{row.pk}/models/")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (502, "upstream_error")
     assert post(admin, f"/api/providers/{row.pk}/adopt-models/", {"all": True}).status_code == 502
     adopted = post(admin, f"/api/providers/{row.pk}/adopt-models/", {"models": ["own-model", "own-model", "a b"]})
     assert [each["model"] for each in adopted.json()["adopted"]] == ["own-model"]

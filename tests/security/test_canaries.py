@@ -70,6 +70,8 @@ def test_a_wrong_request_is_not_repeated_anywhere(watched: GatewayProcess, watch
         ("/v1/chat/completions", json.dumps({"model": "usual-good", "messages": [{"role": PROMPT}]}), {}),
         ("/v1/chat/completions", json.dumps({"model": "usual-good", PROMPT: 1, "messages": MESSAGES}), {}),
         ("/v1/completions", json.dumps({"model": "usual-good", "prompt": PROMPT, "n": "x"}), {}),
+        ("/v1/responses", json.dumps({"model": "usual-good", "input": [{"type": PROMPT}]}), {}),
+        ("/v1/responses", json.dumps({"model": "usual-good", "input": PROMPT, "tools": [{"type": PROMPT}]}), {}),
         ("/v1/embeddings", json.dumps({"model": "usual-good", "input": {PROMPT: PROMPT}}), {}),
         ("/v1/chat/completions", json.dumps({"messages": MESSAGES}), {"Content-Type": "text/plain"}),
         ("/v1/chat/completions", b"[" * 5000 + PROMPT.encode(), {}),

@@ -107,7 +107,7 @@ def _decode_choice(choice: Any, position: int) -> Choice:
     logprobs = choice.get("logprobs")
     return Choice(
         index=index if type(index) is int else position,
-        text=_content_text(message.get("content")),
+        text=content_text(message.get("content")),
         refusal=message.get("refusal") or None,
         reasoning=decode_reasoning(message),
         tool_calls=tool_calls,
@@ -140,7 +140,8 @@ def decode_citations(annotations: Any) -> list[Citation]:
     return found
 
 
-def _content_text(content: Any) -> str | None:
+def content_text(content: Any) -> str | None:
+    """Some servers (Mistral's) write the text in parts, and what was thought before it in parts of another kind."""
     if isinstance(content, list):
         return "".join(_text(part.get("text")) for part in content if isinstance(part, dict)) or None
     return content if isinstance(content, str) else None

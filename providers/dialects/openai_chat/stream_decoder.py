@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from providers.dialects.openai_chat.answer import decode_citations, read_finish_reason
+from providers.dialects.openai_chat.answer import content_text, decode_citations, read_finish_reason
 from providers.dialects.openai_chat.reasoning import decode_block
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.sse import SseDecoder, SseEvent
@@ -124,7 +124,7 @@ class _Choice:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         for value, kind in (
             (reasoning, ReasoningDelta),
-            (delta.get("content"), TextDelta),
+            (content_text(delta.get("content")), TextDelta),
             (delta.get("refusal"), RefusalDelta),
         ):
             if isinstance(value, str) and value:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from providers.dialects.openai_responses.carried_reasoning import pack
 from providers.dialects.openai_responses.citations import encode_annotation
@@ -112,6 +113,7 @@ class ReasoningItem(OutputItem):
         super().__init__({"type": "reasoning", "id": item_id, "summary": []}, index)
         self._pieces: list[str] = []
         self._blocks: list[ReasoningBlock] = []
+        self._kept = 0
 
     def added(self, **empty: object) -> JsonObject:
         return super().added(summary=[])
@@ -125,6 +127,10 @@ class ReasoningItem(OutputItem):
         yield {"type": "response.reasoning_summary_text.delta", **within, "delta": delta}
 
     def keep(self, block: ReasoningBlock) -> None:
+        """A signature that comes by itself (OpenRouter's does) signs the text since the block before."""
+        if block.signature and not block.text:
+            block = replace(block, text="".join(self._pieces[self._kept :]))
+        self._kept = len(self._pieces)
         self._blocks.append(block)
 
     def close(self, status: str) -> Iterator[JsonObject]:

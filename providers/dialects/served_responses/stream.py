@@ -17,6 +17,7 @@ from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer
 from providers.types import (
     CitationFound,
+    ExtraFields,
     Finish,
     FinishReason,
     JsonObject,
@@ -44,6 +45,7 @@ class ResponseBuilder:
 
     def __init__(self, opening: JsonObject) -> None:
         self.response = opening
+        self._own = frozenset(opening)
         self.over = False
         self.logprobs: list[JsonObject] = []
         self._begun = False
@@ -84,6 +86,9 @@ class ResponseBuilder:
             self.response["usage"] = encode_usage(event.usage)
         elif isinstance(event, Finish):
             self._reason = event.reason
+        elif isinstance(event, ExtraFields):
+            # Fields that a provider's own clients know, such as `search_results`, never in the place of the API's.
+            self.response |= {name: value for name, value in event.fields.items() if name not in self._own}
 
     def fail(self, error: Any) -> Iterator[JsonObject]:
         """`error` has a code and a message. The official client raises what the first of the two events says; others
@@ -251,9 +256,7 @@ def whole_answer(body: bytes, opening: JsonObject, *, logprobs: bool) -> JsonObj
         builder.logprobs = _content_of(choice.get("logprobs"))
     thought = {name: message[name] for name in REASONING_FIELDS if message.get(name)}
     said = {name: value for name, value in message.items() if name not in REASONING_FIELDS}
-    if isinstance(said.get("content"), list):
-        said["content"] = "".join(_text(part) for part in said["content"])
-    head = {name: answer.get(name) for name in ("id", "model")}
+    head = {name: value for name, value in answer.items() if name not in ("object", "choices", "usage")}
     chunks = [
         {**head, "choices": [{"index": 0, "delta": thought}]},
         {**head, "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
@@ -285,11 +288,6 @@ def _answer(body: bytes) -> JsonObject:
         case {"error": error} if error:
             raise error_of_object(answer)
     raise BadAnswer("The provider's answer has no choices.")
-
-
-def _text(part: Any) -> str:
-    text = part.get("text") if isinstance(part, dict) else None
-    return text if isinstance(text, str) else ""
 
 
 def _logprobs(block: bytes) -> list[JsonObject]:

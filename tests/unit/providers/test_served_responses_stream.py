@@ -147,10 +147,29 @@ def test_reasoning_is_an_item_of_its_own_that_can_be_sent_back() -> None:
     assert message["id"] == "msg_1_1"
 
 
+def test_a_signature_that_comes_alone_signs_the_text_before_it() -> None:
+    signature = {"type": "reasoning.text", "signature": "sig"}
+    pieces = [chunk({"reasoning": text}) for text in ("H", "m")]
+    events = tell(*pieces, chunk({"reasoning_details": [signature]}), *TEXT, STOP, DONE)
+    packed = events[-1]["response"]["output"][0]["encrypted_content"]
+    assert unpack(packed) == (ReasoningBlock(text="Hm", signature="sig"),)
+
+
 def test_openais_own_encrypted_reasoning_is_not_wrapped() -> None:
     detail = {"type": "reasoning.encrypted", "data": "gAAAA", "format": "openai-responses-v1"}
     events = tell(chunk({"reasoning_details": [detail]}), *TEXT, STOP, DONE)
     assert events[-1]["response"]["output"][0]["encrypted_content"] == "gAAAA"
+
+
+def test_a_text_in_parts_is_a_text() -> None:
+    events = tell(chunk({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}), STOP, DONE)
+    assert events[-1]["response"]["output"][0]["content"][0]["text"] == "ab"
+
+
+def test_fields_of_the_providers_own_are_told_but_not_instead_of_the_apis() -> None:
+    events = tell(chunk({"content": "a"}, search_results=[{"url": "https://a"}], store=True), STOP, DONE)
+    response = events[-1]["response"]
+    assert (response["search_results"], response["store"]) == ([{"url": "https://a"}], False)
 
 
 def test_a_refusal_is_a_part_of_the_message() -> None:

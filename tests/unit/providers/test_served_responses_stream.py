@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.dialects.openai_chat import StreamEncoder
@@ -322,6 +322,7 @@ turns = st.lists(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(turns=turns, calls=st.lists(texts, max_size=3), data=st.data())
 def test_nothing_is_lost_or_repeated_wherever_the_frames_are_cut(
     turns: list[list[TextDelta | ReasoningDelta | ReasoningDone]], calls: list[str], data: st.DataObject

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.header_lines import HeaderLines
@@ -160,6 +160,7 @@ values = st.recursive(
 NAMES = [*CHECKS, *MOVED, "input", "tools", "tool_choice", "background", "prompt", "n"]
 
 
+@settings(max_examples=60, deadline=None)
 @given(body=st.dictionaries(st.sampled_from(NAMES), values, max_size=4))
 def test_whatever_is_sent_is_taken_or_refused_by_name(body: dict[str, Any]) -> None:
     refusals: list[InvalidRequest] = []

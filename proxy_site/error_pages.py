@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
 
-from providers.types import Operation
+from routing.endpoints.request_head import OPERATIONS
 
 _ERRORS = {
     400: ("invalid_request_error", "bad_request", "The server could not make sense of this request."),
@@ -13,7 +13,7 @@ _ERRORS = {
     404: ("invalid_request_error", "not_found", "There is nothing at this address."),
     500: ("server_error", "internal_error", "The server met an error of its own; its log says more."),
 }
-_NEEDS_VERSION = tuple(f"/{name}" for name in (*Operation, "models"))
+_NEEDS_VERSION = tuple(f"/{name}" for name in (*OPERATIONS, "models"))
 _WITHOUT_VERSION = "There is nothing at this address: the API is under /v1, so a client's base_url ends with /v1."
 _OTHER_HOST = "This host name is not answered: PROXY_API_ALLOWED_HOSTS does not name it."
 

@@ -223,7 +223,7 @@ def test_people_get_a_page_and_programs_the_error_object(client: Client, status:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/chat/completions", "/models", "/openai/embeddings"])
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/models", "/openai/embeddings"])
 def test_a_client_whose_address_lacks_the_version_is_told_so(client: Client, path: str) -> None:
     answer = client.post(path, {}, content_type="application/json")
     assert answer.status_code == 404

@@ -20,10 +20,10 @@ async def look(client: ControlPlaneClient, provider: ProviderSpec, known: Collec
     """`known` are upstream names entered otherwise. None for a provider without a list. Raises `SourceFailed`."""
     adapter = adapter_for(provider.kind)
     secret = provider.credentials[0].secret if provider.credentials else ""
-    request = adapter.models_request(provider, secret)
-    if request is None:
-        return None
     try:
+        request = adapter.models_request(provider, secret)
+        if request is None:
+            return None
         answer = await client.send(provider.endpoint, request)
         if answer.status >= 300:
             raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)

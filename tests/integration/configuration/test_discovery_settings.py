@@ -310,3 +310,18 @@ def test_watching_asks_no_source_without_a_pause_and_ends_with_ctrl_c(
 
     assert paused == [pause] * 3
     assert [path for path, _, _ in source.asked].count("/") == 3
+
+
+def test_options_that_a_provider_cannot_have_are_a_failure_of_its_own_list(load: Load):
+    source = Source()
+    source.answers["/v1/models"] = {"data": [{"id": "first"}]}
+    with run_asgi(source) as url:
+        load("discovery: {model_lists: true}")
+        Provider.objects.create(name="a", kind="azure", base_url=url, options={"api_version": "newest"})
+        Provider.objects.create(name="p", base_url=f"{url}/v1")
+        report = discover()
+
+    assert report["proposed"] == ["p/first"]
+    errors = {each["source"]: each["error"] for each in report["sources"]}
+    assert "'newest' is no Azure api_version" in errors["models:a"]
+    assert errors["models:p"] is None

@@ -125,7 +125,8 @@ class Prober:
         credentials = deployment.provider.credentials
         try:
             prepared = adapter.prepare(request, deployment, credentials[0].secret if credentials else "")
-        except Unsupported:
+        except (Misconfigured, Unsupported):
+            # Of this one deployment, which tells nothing of the provider's others.
             return before
 
         def read(answer: Answer) -> None:

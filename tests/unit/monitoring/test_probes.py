@@ -173,6 +173,14 @@ def test_nothing_is_paid_for_beyond_the_cap_or_when_the_list_failed_already():
     assert len(upstream.requests) == 1
 
 
+def test_a_deployment_that_cannot_be_asked_leaves_what_the_list_said():
+    upstream = Upstream(answer())
+    azure = replace(CHEAP, provider=replace(CHEAP.provider, kind="azure"), upstream_model="gpt/4")
+    result = look(upstream, Target(provider=azure.provider, cheapest=azure), spend=allow)
+    assert (result.passed, result.evidence) == (True, "models")
+    assert len(upstream.requests) == 1
+
+
 def test_what_upstreams_say_is_searched_for_secrets():
     result = look(Upstream(ConnectFailed("the proxy refused Bearer sk-live-abcdefghijkl0123")))
     assert result.message == "the proxy refused Bearer [redacted]"

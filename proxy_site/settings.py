@@ -173,7 +173,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "proxy_site.host_check.HostCheckMiddleware",
+    "proxy_site.request_reading.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "proxy_site.key_authentication.KeyAuthenticationMiddleware",
@@ -328,7 +328,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "proxy_site.rest_defaults.Negotiation",
     "DEFAULT_PAGINATION_CLASS": "proxy_site.rest_defaults.Pages",
     "EXCEPTION_HANDLER": "proxy_site.rest_defaults.openai_errors",
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.FormParser"],
+    "DEFAULT_PARSER_CLASSES": ["proxy_site.request_reading.BoundedJson", "rest_framework.parsers.FormParser"],
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
         "rest_framework.filters.SearchFilter",

@@ -120,6 +120,17 @@ def test_bodies_that_make_no_sense_are_the_clients_fault(body: str, admin: Clien
         assert_error(admin.post(f"/api/{route}/", body, content_type="application/json"), 400)
 
 
+def test_json_that_is_nested_too_deeply_is_the_clients_fault(admin: Client) -> None:
+    answer = admin.post("/api/teams/", "[" * 100_000, content_type="application/json")
+    assert "nested too deeply" in str(assert_error(answer, 400)["message"])
+
+
+def test_an_address_without_its_slash_keeps_method_and_body(admin: Client) -> None:
+    answer = admin.post("/api/teams", '{"name": "red"}', content_type="application/json", follow=True)
+    assert answer.redirect_chain == [("/api/teams/", 308)]
+    assert (answer.status_code, answer.json()["name"]) == (201, "red")
+
+
 def test_what_is_wrong_with_the_whole_is_no_fields_fault() -> None:
     for whole in ("__all__", "non_field_errors"):
         answer = openai_errors(ValidationError({whole: ["These exist already."]}), {})

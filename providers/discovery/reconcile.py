@@ -80,7 +80,9 @@ def _about_found(item: Found, row: Known | None, rules: Rules) -> Decision:
         return decided("ignore")
     changed = difference(row.document, item.document)
     if row.state in ("draining", "disabled"):
-        return decided("revive" if not changed or rules.approves(item) else "propose")
+        # Who has never drained was a proposal when it went, maybe of another document than was approved.
+        as_approved = row.draining_since is not None and not changed
+        return decided("revive" if as_approved or rules.approves(item) else "propose")
     if row.state == "proposed":
         return decided("approve" if rules.approves(item) else "refresh")
     if not changed:

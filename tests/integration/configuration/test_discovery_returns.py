@@ -32,6 +32,20 @@ def test_what_comes_back_as_something_else_waits_for_approval(load: Load, regist
     assert Provider.objects.get(name="eu").base_url == "https://elsewhere.example"
 
 
+def test_a_change_that_nobody_approved_is_not_live_for_having_been_away(load: Load, registry: tuple[Source, str]):
+    source, url = registry
+    load(f"discovery: {{registry: '{url}', vanish_after: 1}}")
+    discover(approve_all=True)
+    for _ in range(2):
+        source.answers["/"] = [entry("us")]
+        discover()
+        source.answers["/"] = [entry("eu", base_url="https://elsewhere.example"), entry("us")]
+        report = discover()
+
+    assert (report["proposed"], served()) == (["eu"], {"model-of-us"})
+    assert Provider.objects.get(name="eu").base_url != "https://elsewhere.example"
+
+
 def services(*uids: str) -> dict[str, object]:
     named = {"name": "vllm", "namespace": "ai", "annotations": {"llm-proxy/models": "m"}}
     return {"items": [{"metadata": {**named, "uid": uid}, "spec": {"ports": [{"port": 80}]}} for uid in uids]}

@@ -25,6 +25,7 @@ from monitoring.worker_monitoring import WorkerMonitoring
 from providers.transport import Transport
 from proxy_site.lean_start import started
 from proxy_site.live_worker import WorkerLiveState
+from proxy_site.vanished_redis import tell_lost_connections
 from routing.config_watch import ConfigWatcher
 from routing.gateway import Gateway
 from routing.table import GatewayPolicy, RoutingTable
@@ -61,6 +62,7 @@ def redis_client() -> "Redis | None":
         return None
     from redis.asyncio import Redis
 
+    tell_lost_connections()
     client: Redis = Redis.from_url(settings.REDIS_URL)
     return client
 

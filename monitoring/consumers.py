@@ -19,6 +19,7 @@ SERVICE_RESTART = 1012
 STALLED_READER_S = 30.0
 LOOK_AT_SESSION_S = 5.0
 SIGNED_OUT = 4401
+GOING_AWAY = 1001
 
 
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -46,8 +47,12 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Anything a page says means that it woke up and wants to see everything: `{"type": "snapshot"}`."""
         feed = live_feed.current()
         if feed is not None:
-            async with asyncio.timeout(STALLED_READER_S):
-                await self._put(await feed.snapshot())
+            try:
+                async with asyncio.timeout(STALLED_READER_S):
+                    await self._put(await feed.snapshot())
+            except OSError:
+                # It is gone, or reads nothing any more: what runs for it ends with it.
+                await self.disconnect(GOING_AWAY)
 
     async def disconnect(self, code: int) -> None:
         await end(self._session_watch)

@@ -9,7 +9,8 @@ from monitoring.breaker import Breaker, BreakerPolicy
 from monitoring.live_facts import incidents
 from monitoring.models import Incident
 from monitoring.templatetags.dashboard_format import usd
-from monitoring.views.words import in_words
+from monitoring.views.words import causes, in_words
+from providers import errors
 from providers.models import Deployment, Provider
 
 NOW = datetime(2026, 12, 31, 12, tzinfo=UTC)
@@ -26,6 +27,15 @@ def test_what_a_breaker_says_is_said_in_portuguese() -> None:
         )
         assert in_words("held_open") == "mantido aberto por um operador"
         assert in_words("model {x} is {0} overloaded") == "model {x} is {0} overloaded"
+
+
+def test_every_way_in_which_an_attempt_can_fail_is_said_in_portuguese() -> None:
+    reasons = {each.reason for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "reason")}
+    with translation.override("en"):
+        english = causes()
+    with translation.override("pt-br"):
+        portuguese = causes()
+    assert reasons - {word for word in english if portuguese[word] != english[word]} == set()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from providers.catalog import known_capabilities
 from providers.discovery import model_lists
@@ -28,8 +29,10 @@ def settle(findings: Findings, settings: DiscoverySettings, *, now: datetime) ->
         drain_for=timedelta(seconds=settings.drain_seconds),
     )
     plan = reconcile([_known(row) for row in rows.values()], findings.found, now=now, rules=rules)
-    # What is missing first: its name is free then for what has taken its place.
-    for decision in sorted(plan.decisions, key=lambda decision: decision.found is not None):
+    holders = {row.external_id for row in rows.values() if row.provider is not None}
+    # What is missing first: its name is free then for what has taken its place. Then who has a provider, before who may
+    # want it.
+    for decision in sorted(plan.decisions, key=lambda each: (each.found is not None, each.external_id not in holders)):
         row = rows.get(decision.external_id) or Discovered(
             source=findings.source, external_id=decision.external_id, last_seen_at=now
         )
@@ -148,13 +151,16 @@ def _adopt_provider(row: Discovered, document: Mapping[str, Any], rules: Address
 
 def _taken(provider: Provider, row: Discovered) -> str:
     """Whose the provider is instead; nobody's when it was another row's that is shown no more, as when a pod or service
-    was made anew under its name. That row lets go of it then, or its end would be the provider's."""
+    was made anew under its name. That row lets go of it then, or its end would be the provider's, and is live no more:
+    should it be shown again, it asks to be."""
     if provider.source != DISCOVERY:
         return "entered otherwise"
     others = provider.discoveries.exclude(pk=row.pk).exclude(source__startswith=model_lists.SOURCE)
     holder = others.filter(state=DiscoveryState.APPROVED, missed=0).first()
     if holder is not None:
         return f"found as {holder.external_id[:100]} by {holder.source} as well"
+    live = others.filter(state=DiscoveryState.APPROVED)
+    live.update(state=DiscoveryState.DRAINING, draining_since=timezone.now())
     others.update(provider=None)
     return ""
 

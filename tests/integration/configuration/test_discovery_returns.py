@@ -95,3 +95,36 @@ def test_a_range_that_is_allowed_later_holds_for_what_is_live_already(load: Load
         load(f"discovery: {{{place}, auto_approve: true, allow_cidrs: {ranges}}}")
         discover()
         assert list(load_table().providers["vllm"].endpoint.private_networks) == ranges
+
+
+def test_who_lost_its_name_to_another_while_unseen_asks_for_it_again(load: Load, kubernetes: tuple[Source, str, str]):
+    source, url, path = kubernetes
+    of_cluster = f"kubernetes: {{api_url: '{url}', namespace: ai}}"
+    load(f"discovery: {{{of_cluster}, auto_approve: true, vanish_after: 2, drain_seconds: 0}}")
+    for shown in (("u-1",), ("u-1", "u-2"), ("u-2",), ("u-1", "u-2"), ("u-1", "u-2")):
+        source.answers[path] = services(*shown)
+        discover()
+    first = Discovered.objects.get(external_id="u-1")
+    assert (first.state, first.note) == (
+        "proposed", "a provider named vllm was found as u-2 by kubernetes as well; rename one of the two"
+    )  # fmt: skip
+    source.answers[path] = services("u-1")
+    for _ in range(3):
+        discover()
+        assert served() == {"m"}
+
+
+def test_who_is_seen_again_keeps_its_provider_before_another_of_its_name(
+    load: Load, kubernetes: tuple[Source, str, str]
+):
+    source, url, path = kubernetes
+    of_cluster = f"kubernetes: {{api_url: '{url}', namespace: ai}}"
+    load(f"discovery: {{{of_cluster}, auto_approve: true, vanish_after: 2, drain_seconds: 0}}")
+    for shown in (("u-1",), (), ("u-2", "u-1")):
+        source.answers[path] = services(*shown)
+        discover()
+    assert dict(Discovered.objects.values_list("external_id", "state")) == {"u-1": "approved", "u-2": "proposed"}
+    source.answers[path] = services("u-1")
+    for _ in range(4):
+        discover()
+        assert served() == {"m"}

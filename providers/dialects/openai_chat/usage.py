@@ -25,8 +25,8 @@ def read_usage(raw: Any) -> Usage | None:
     input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
     cached = _cached(raw, input_details)
     reasoning = _count(output_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")
-    beside = cached if cached > prompt else 0
     unsaid = _count(raw, "total_tokens") - prompt - completion
+    beside = cached if cached > prompt or unsaid == cached != reasoning else 0
     if unsaid > 0 and (unsaid == reasoning or (prompt and not reasoning and not beside)):
         completion += unsaid
         reasoning = unsaid

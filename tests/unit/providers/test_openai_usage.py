@@ -44,3 +44,11 @@ def test_thinking_that_only_the_total_holds_is_output(more: dict[str, Any]) -> N
 )  # fmt: skip
 def test_a_total_that_says_something_else_is_no_thinking(raw: dict[str, Any], usage: Usage) -> None:
     assert read_usage(raw) == usage
+
+
+def test_cached_tokens_that_only_the_total_holds_are_input() -> None:
+    raw = {"prompt_tokens": 200, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 100}}
+    assert read_usage({**raw, "total_tokens": 310}) == Usage(300, 10, cached_tokens=100)
+    assert read_usage({**raw, "total_tokens": 210}) == Usage(200, 10, cached_tokens=100)
+    thought = {**raw, "total_tokens": 310, "completion_tokens_details": {"reasoning_tokens": 100}}
+    assert read_usage(thought) == Usage(200, 110, cached_tokens=100, reasoning_tokens=100)

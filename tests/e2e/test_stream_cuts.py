@@ -102,7 +102,8 @@ async def test_a_stream_cut_at_any_byte_ends_with_an_error_event(
 @pytest.mark.parametrize("model", ["trickled", "trickled headers", "hanging", "hanging mid-stream"])
 async def test_the_deadline_holds_against_an_upstream_that_never_ends(server: GatewayProcess, model: str) -> None:
     async with Caller(server) as caller:
-        await overruns(caller, model, 1)
+        # So that all connections are there: making one on a busy machine is no overrun.
+        await overruns(caller, model, 3)
         found = await overruns(caller, model, 3)
     assert max(found) <= 0.25, found
 

@@ -16,6 +16,7 @@ from providers.demo.openai_chat import not_json
 from providers.demo.openai_checks import invalid
 from providers.demo.openai_texts import model, models
 from providers.demo.responses_events import ItemEvents, added, call_events, events_of, message_events
+from providers.demo.responses_items import TOO_LONG, images_in, text_of
 from providers.demo.wire import Answer, Call, Dialect, JsonAnswer, StreamAnswer, read_json, sse
 from providers.types import JsonObject
 
@@ -30,8 +31,7 @@ def respond(call: Call) -> Answer:
     thought = _thought(body)
     question = _question(body, spent=tokens.count_tokens(thought))
     if question.input_tokens > context_window(question.model) and body.get("truncation") != "auto":
-        text = "Your input exceeds the context window of this model. Please adjust your input and try again."
-        raise invalid(text, "input", "context_length_exceeded")
+        raise invalid(TOO_LONG, "input", "context_length_exceeded")
     reply = reply_to(question, length=call.settings.tokens)
     response = _response(call, body, question, reply, thought)
     if body.get("stream"):
@@ -51,15 +51,15 @@ def _question(body: JsonObject, *, spent: int) -> Question:
     """`spent` tokens of the output are already used for reasoning."""
     given = body["input"]
     items: list[JsonObject] = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    asked = next((text for item in reversed(items) if item.get("role") == "user" and (text := _text(item))), "")
+    asked = next((text for item in reversed(items) if item.get("role") == "user" and (text := text_of(item))), "")
     tools, choice = _offered(body)
     limit = body.get("max_output_tokens")
     return Question(
         model=body["model"],
         texts=(body.get("instructions") or "", *(_all_text(item) for item in items)),
         asked=asked,
-        tool_result=_text(items[-1]) if items[-1].get("type") in shapes.OUTPUT_OF.values() else None,
-        images=sum(part["type"] == "input_image" for item in items for part in _parts(item)),
+        tool_result=text_of(items[-1]) if items[-1].get("type") in shapes.OUTPUT_OF.values() else None,
+        images=images_in(items),
         tools=tools,
         tool_choice=choice,
         parallel_tools=body.get("parallel_tool_calls") is not False,
@@ -68,18 +68,8 @@ def _question(body: JsonObject, *, spent: int) -> Question:
     )
 
 
-def _parts(item: JsonObject) -> list[JsonObject]:
-    content = item.get("content") or item.get("output")
-    return content if isinstance(content, list) else []
-
-
-def _text(item: JsonObject) -> str:
-    content = item.get("content") or item.get("output") or ""
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
-
-
 def _all_text(item: JsonObject) -> str:
-    return _text(item) + (item.get("arguments") or item.get("input") or "")
+    return text_of(item) + (item.get("arguments") or item.get("input") or "")
 
 
 def _offered(body: JsonObject) -> tuple[tuple[OfferedTool, ...], str]:

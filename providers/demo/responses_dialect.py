@@ -11,6 +11,7 @@ from providers.demo import openai_dialect, responses_checks, tokens, vectors
 from providers.demo.answering import OfferedTool, Question, Reply, context_window, reply_to
 from providers.demo.openai_texts import model, models
 from providers.demo.responses_events import ItemEvents, added, call_events, events_of, message_events
+from providers.demo.responses_items import TOO_LONG, images_in, text_of
 from providers.demo.wire import (
     Answer,
     Call,
@@ -45,8 +46,7 @@ def respond(call: Call) -> Answer:
     responses_checks.check(body)
     question = _question(body)
     if question.input_tokens > context_window(question.model):
-        text = "Your input exceeds the context window of this model. Please adjust your input and try again."
-        raise responses_checks.invalid(text, "input")
+        raise responses_checks.invalid(TOO_LONG, "input")
     reply = reply_to(question, length=call.settings.tokens)
     response = _response(call, body, question, reply)
     if body.get("stream"):
@@ -60,29 +60,19 @@ def _question(body: JsonObject) -> Question:
     functions = [tool for tool in body.get("tools") or () if tool["type"] == "function"]
     choice = body.get("tool_choice") or "auto"
     wanted = (body.get("response_format") or {}).get("json_schema")
-    asked = [_text(item) for item in items if item.get("role") == "user"]
+    asked = [text_of(item) for item in items if item.get("role") == "user"]
     last = items[-1]
     return Question(
         model=body.get("model") or (body.get("models") or ["demo-large"])[0],
-        texts=(body.get("instructions") or "", *(_text(item) + item.get("arguments", "") for item in items)),
+        texts=(body.get("instructions") or "", *(text_of(item) + item.get("arguments", "") for item in items)),
         asked=asked[-1] if asked else "",
-        tool_result=_text(last) if last["type"] == "function_call_output" else None,
-        images=sum(part["type"] == "input_image" for item in items for part in _parts(item)),
+        tool_result=text_of(last) if last["type"] == "function_call_output" else None,
+        images=images_in(items),
         tools=tuple(OfferedTool(name=tool["name"], schema=tool.get("parameters") or {}) for tool in functions),
         tool_choice=choice["name"] if isinstance(choice, dict) else choice,
         schema=wanted["schema"] if wanted else None,
         max_tokens=body.get("max_output_tokens"),
     )
-
-
-def _parts(item: JsonObject) -> list[JsonObject]:
-    content = item.get("content") or item.get("output")
-    return content if isinstance(content, list) else []
-
-
-def _text(item: JsonObject) -> str:
-    content = item.get("content") or item.get("output") or ""
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def _searches(body: JsonObject) -> bool:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import IO, Any
 
-from django.http import HttpResponsePermanentRedirect
+from django.http import HttpRequest, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-from proxy_site.host_check import HostCheckMiddleware
+from proxy_site.roles import ON_EVERY_ROLE
 
 
 class SamePlace(HttpResponsePermanentRedirect):
@@ -16,8 +17,15 @@ class SamePlace(HttpResponsePermanentRedirect):
     status_code = 308
 
 
-class SlashMiddleware(HostCheckMiddleware):
+class RequestMiddleware(CommonMiddleware):
+    """Host names are not checked of what probes and scrapers ask of every process: those know an address. Docker's health
+    check asks 127.0.0.1, a kubelet the pod, HAProxy and Prometheus the server. Nothing that answers them makes an address
+    out of the name they were asked by."""
+
     response_redirect_class = SamePlace
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path in ON_EVERY_ROLE else super().process_request(request)
 
 
 class BoundedJson(JSONParser):

@@ -67,6 +67,11 @@ class ProviderSpec:
     needs_credential: bool = True
     options: JsonObject = field(default_factory=dict)
 
+    @property
+    def most_attempts(self) -> int:
+        """At it, for one call: `max_retries` may be 0, which is one attempt."""
+        return max(self.max_retries, 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentSpec:

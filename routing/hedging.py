@@ -84,7 +84,7 @@ class Hedging:
             return None
         spare = plan.order[position]
         tried = [attempt.deployment.provider.id for attempt in call.attempts].count(spare.provider.id)
-        if tried >= max(spare.provider.max_retries, 1):
+        if tried >= spare.provider.most_attempts:
             return None
         slots, now = self._states.slots(spare.provider), time.monotonic()
         if self._states.bar(spare)[0] is not None or slots.in_use >= slots.limit:

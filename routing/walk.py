@@ -211,7 +211,7 @@ class _Leg:
         self._failed_at = {**self._failed_at, provider.id: self._failed_at.get(provider.id, 0) + failed}
 
     def _is_spent(self, provider: ProviderSpec) -> bool:
-        return self._failed_at.get(provider.id, 0) >= max(provider.max_retries, 1)
+        return self._failed_at.get(provider.id, 0) >= provider.most_attempts
 
     def _following(self) -> int:
         """The next place in the plan whose provider may be tried again."""

@@ -148,7 +148,7 @@ def _digests(key: ApiKey) -> tuple[tuple[bytes, float], ...]:
 
 
 def _usable_until(key: ApiKey) -> float:
-    if not key.enabled or (key.team is not None and not key.team.enabled):
+    if not key.is_on:
         return 0.0
     ends = [moment.timestamp() for moment in (key.expires_at, key.revoked_at) if moment is not None]
     return min(ends, default=FOREVER)

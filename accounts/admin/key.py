@@ -224,7 +224,7 @@ def key_state(row: ApiKey) -> tuple[str, Any]:
     now = timezone.now()
     if row.revoked_at:
         return "bad", _("revoked")
-    if not row.enabled or (row.team is not None and not row.team.enabled):
+    if not row.is_on:
         return "idle", _("disabled")
     if row.expires_at and row.expires_at <= now:
         return "bad", _("expired")

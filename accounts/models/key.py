@@ -80,6 +80,11 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} (…{self.hint})"
 
+    @property
+    def is_on(self) -> bool:
+        """A key is off with its team."""
+        return self.enabled and (self.team is None or self.team.enabled)
+
     def clean(self) -> None:
         checks = {"scopes": check_scopes, "allowed_models": check_names, "allowed_networks": check_networks}
         faults = {}

@@ -42,7 +42,7 @@ def _state(key: ApiKey) -> str:
         return "revoked"
     if key.expires_at is not None and key.expires_at <= timezone.now():
         return "expired"
-    return "active" if key.enabled and (key.team is None or key.team.enabled) else "disabled"
+    return "active" if key.is_on else "disabled"
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -138,6 +138,9 @@ def _take_turn(**_: Any) -> None:
     It is taken before any row is locked: a loading, which has its turn from the start, would else wait for a row of one who
     waits for that turn. SQLite's write lock does all this by itself.
     """
+    if getattr(_state, "collected", None) is not None:
+        # Since this revision was begun: not once more for each row of a loading.
+        return
     if connection.vendor == "postgresql" and connection.in_atomic_block:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_NUMBER])

@@ -110,9 +110,8 @@ class Failure:
 
     `attempts` made so far, this one included; `same_again` how many of them repeated this deployment after a wait;
     `provider_spent`: its provider has had as many as it may have of one call.
-    `committed`: semantic events have reached the client. `has_next`: another candidate may be tried, `next_is_sound`:
-    with nothing against it. `other_credential`: this deployment has another one available now. `left_s`:
-    until the deadline.
+    `has_next`: another candidate may be tried, `next_is_sound`: with nothing against it. `other_credential`: this
+    deployment has another one available now. `left_s`: until the deadline.
     """
 
     error: UpstreamError
@@ -124,16 +123,12 @@ class Failure:
     same_again: int = 0
     provider_spent: bool = False
     stale_retried: bool = False
-    committed: bool = False
-    condensed: bool = False
 
 
 def what_follows(failure: Failure, policy: RetryPolicy, *, draw: float) -> Step:
     """The failure table of the design, row by row."""
     error = failure.error
-    if failure.committed:
-        return Step(then=Then.STOP, why="committed")
-    if isinstance(error, ContextOverflow) and not failure.condensed:
+    if isinstance(error, ContextOverflow):
         return Step(then=Then.CONDENSE, why=error.reason)
     if not error.fails_over:
         return Step(then=Then.STOP, why=error.reason)

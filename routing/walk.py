@@ -187,7 +187,6 @@ class _Leg:
             same_again=self._same_again,
             provider_spent=self._is_spent(deployment.provider),
             stale_retried=self._stale_retried,
-            condensed=not isinstance(error, ContextOverflow),
         )
         policy = RetryPolicy(
             max_attempts=self._call.table.policy.max_attempts, base_s=deployment.provider.retry_delay_s

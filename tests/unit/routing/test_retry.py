@@ -43,14 +43,8 @@ def test_the_clients_own_fault_goes_to_the_client(error):
     assert (step(error).then, step(error).why) == (Then.STOP, error.reason)
 
 
-@pytest.mark.parametrize("error", [*FAILOVERS, *FINAL, errors.ContextOverflow("x")], ids=lambda error: error.reason)
-def test_nothing_is_repeated_once_the_client_has_seen_something(error):
-    assert step(error, committed=True).why == "committed"
-
-
-def test_a_conversation_that_does_not_fit_is_condensed_once():
+def test_a_conversation_that_does_not_fit_is_condensed():
     assert step(errors.ContextOverflow("x")).then is Then.CONDENSE
-    assert step(errors.ContextOverflow("x"), condensed=True).then is Then.STOP
 
 
 def test_a_candidate_in_doubt_is_paid_for():

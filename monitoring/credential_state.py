@@ -46,9 +46,6 @@ class CredentialState:
 
     def __init__(self, spec: CredentialSpec) -> None:
         self.spec = spec
-        self.clear()
-
-    def clear(self) -> None:
         self.until = NEVER
         self.hard_until = NEVER
         self.disabled_until = NEVER
@@ -108,9 +105,6 @@ class CredentialPool:
             return "credential_cooling"
         return OUT_OF_QUOTA if all(state.reason == QuotaExhausted.reason for state in states) else REJECTED
 
-    def available(self, now: float) -> int:
-        return sum(now >= state.until for state in self._states.values())
-
     def has_other(self, credential_id: int | None, now: float) -> bool:
         """Whether a credential other than this one is available."""
         return any(now >= state.until for key, state in self._states.items() if key != credential_id)
@@ -131,15 +125,6 @@ class CredentialPool:
         state.reason = error.reason
         self._recompute()
         return CredentialChange(credential_id=state.spec.id, name=state.spec.name, reason=error.reason, for_s=for_s)
-
-    def enable(self, credential_id: int) -> None:
-        """An operator's or a probe's word that the credential works: nothing is remembered against it."""
-        if credential_id in self._states:
-            self._states[credential_id].clear()
-            self._recompute()
-
-    def states(self) -> tuple[CredentialState, ...]:
-        return tuple(self._states.values())
 
     @staticmethod
     def _put_aside(state: CredentialState, error: UpstreamError, now: float) -> float | None:

@@ -89,7 +89,7 @@ def test_a_refused_credential_is_out_for_five_minutes_and_not_called_missing(err
     assert {pick(credentials, 299, draw) for draw in (0, 0.5, 0.9)} == {2}
     credentials.failed(2, error, 0)
     assert (pick(credentials, 299), credentials.bar(299)) == (None, bar)
-    assert credentials.available(300) == 2
+    assert {pick(credentials, 300, draw) for draw in (0, 0.9)} == {1, 2}
 
 
 def test_other_errors_and_unknown_credentials_change_nothing():
@@ -99,7 +99,6 @@ def test_other_errors_and_unknown_credentials_change_nothing():
     assert credentials.failed(None, RateLimited("x"), 0) is None
     credentials.succeeded(None)
     credentials.succeeded(9)
-    credentials.enable(9)
     assert credentials.bar(0) is None
 
 
@@ -118,14 +117,7 @@ def test_a_new_secret_starts_afresh_and_an_unchanged_one_does_not():
     for id in (1, 2):
         credentials.failed(id, CredentialRejected("x"), 0)
     credentials.sync((credential(1, secret="new"), credential(2)), needed=True)
-    assert [state.until for state in credentials.states()] == [float("-inf"), 300]
-
-
-def test_an_operator_takes_a_credential_back():
-    credentials = pool(1)
-    credentials.failed(1, CredentialRejected("x"), 0)
-    credentials.enable(1)
-    assert pick(credentials, 1) == 1
+    assert {pick(credentials, 299, draw) for draw in (0, 0.9)} == {1}
 
 
 def test_a_wait_that_is_over_already_counts_as_none_named():

@@ -205,7 +205,3 @@ class Flight:
         self.permit = permit
         self.first_token_s: float | None = None
         self.over = False
-
-    @property
-    def is_trial(self) -> bool:
-        return self.permit < 0

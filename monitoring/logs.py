@@ -92,11 +92,6 @@ class Logs:
         self._redactor = redactor
         self.log_file = ""
 
-    @property
-    def dropped(self) -> int:
-        """Lines lost because nobody took them from stdout."""
-        return self._writer.dropped
-
     def protect(self, secrets: Iterable[str]) -> None:
         """From now on these texts appear in no line. Call it with every new routing table."""
         self._redactor.protect(secrets)

@@ -180,11 +180,6 @@ class MetricStore:
                         found.setdefault(key, []).append(number)
         return found
 
-    def workers(self) -> int:
-        """How many of the family are alive, this one included."""
-        with self._reading:
-            return 1 + sum(_alive(peer.keys_path) for peer in self._others())
-
     def _others(self) -> "Iterator[_Peer]":
         names = {path.stem for path in self._directory.glob("*.keys")} - {self._name}
         for gone in self._peers.keys() - names:

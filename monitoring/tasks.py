@@ -25,12 +25,6 @@ def check_troubled() -> int:
         return len(checks.check_troubled()) if first else 0
 
 
-@shared_task(name="monitoring.check_now")
-def check_now(names: list[str] | None = None) -> int:
-    """Asked for by people; the operations API calls `checks.check_now` itself, because it waits for the results."""
-    return len(checks.check_now(names or ()))
-
-
 @shared_task(name="monitoring.roll_up")
 def roll_up() -> int:
     return rollups.roll_up()

@@ -95,7 +95,7 @@ def test_an_open_breaker_bars_and_yields(states, clock):
     clock.now += 61
     assert look(states).bar is None
     trial = states.on_start(D, KEY)
-    assert trial.is_trial
+    assert trial.permit < 0
     assert states.bar(D) == ("breaker_open", True)
     states.on_cancel(trial)
     assert states.bar(D) == (None, False)

@@ -103,7 +103,7 @@ class World:
     def attempt(self, target: DeploymentSpec) -> Generator[float, None, UpstreamError | None]:
         self.hits[target.id] += 1
         flight = self.states.on_start(target, self.states.pick_credential(target.provider))
-        self.trials += flight.is_trial
+        self.trials += flight.permit < 0
         self.early += self.now < self.asked_until.get(target.id, 0.0)
         if target.id not in self.sick:
             yield 0.2 + 0.2 * self.random.random()

@@ -1,4 +1,4 @@
-"""Carries what health checks found into one worker's UpstreamStates: a poll each second, sooner when nudged.
+"""Carries what health checks found into one worker's UpstreamStates: a poll each second.
 
 The checks run in Celery, in this process or another; the table HealthState is what they have in common with workers.
 """
@@ -96,7 +96,6 @@ class HealthRefresher:
         self._newest: datetime | None = None
         self._request: int | None = None
         self._recovery = RecoveryWatch()
-        self._nudged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.polls = 0
         self.stale = False
@@ -106,10 +105,6 @@ class HealthRefresher:
 
     async def aclose(self) -> None:
         await end(self._task)
-
-    def nudge(self) -> None:
-        """Somebody wrote results: look now."""
-        self._nudged.set()
 
     def reapply(self) -> None:
         """After the table changed: what is new here gets the health that is known of it."""
@@ -199,12 +194,7 @@ class HealthRefresher:
                 # One unreadable row must not end the refresher.
                 logger.exception("health could not be applied")
                 self.stale = True
-            try:
-                async with asyncio.timeout(self._interval_s):
-                    await self._nudged.wait()
-            except TimeoutError:
-                continue
-            self._nudged.clear()
+            await asyncio.sleep(self._interval_s)
 
 
 def as_health(text: str) -> Health:

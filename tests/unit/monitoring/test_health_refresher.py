@@ -144,20 +144,6 @@ async def test_a_database_that_is_away_changes_nothing_and_is_asked_again(states
     assert not refresher_.stale
 
 
-async def test_a_nudge_shortens_the_wait(states):
-    refresher_ = HealthRefresher(states, clock=lambda: 1000.0, interval_s=60, read=lambda since, after: news())
-    await refresher_.open()
-    try:
-        async with asyncio.timeout(2):
-            while refresher_.polls < 1:
-                await asyncio.sleep(0.005)
-            refresher_.nudge()
-            while refresher_.polls < 2:
-                await asyncio.sleep(0.005)
-    finally:
-        await refresher_.aclose()
-
-
 async def test_events_are_written_off_the_hot_path_and_kept_while_sql_is_away(states):
     written, failing = [], [OperationalError("gone")]
 

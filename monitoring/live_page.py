@@ -16,7 +16,7 @@ from monitoring.live_window import ProviderFigures
 from monitoring.status_report import provider_status
 
 MODELS_SHOWN = 3
-IDLE = ProviderFigures(0.0, 0.0, None, 0.0)
+IDLE = ProviderFigures(0.0, 0.0, None)
 Card = dict[str, Any]
 
 

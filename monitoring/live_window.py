@@ -46,7 +46,6 @@ class ProviderFigures(NamedTuple):
     requests_per_s: float
     error_percent: float
     first_token_ms: int | None
-    output_per_s: float
 
 
 def class_of(seconds: float) -> int:
@@ -205,5 +204,4 @@ def _provider_figures(row: Sequence[float], seconds: int, failed: int) -> Provid
         requests_per_s=round(requests / seconds, 2),
         error_percent=round(100 * (row[ERRORS] + failed) / attempts, 1) if attempts else 0.0,
         first_token_ms=round(1000 * row[FIRST] / first) if first else None,
-        output_per_s=round(row[OUTPUT] / seconds, 1),
     )

@@ -18,7 +18,7 @@ class Tally:
     bucket is one more, for what exceeds all of these."""
 
     __slots__ = (
-        "cache_hits", "cached", "calls", "cost_nano_usd", "duration_s", "durations", "endpoint", "first_token_s",
+        "cached", "calls", "cost_nano_usd", "duration_s", "durations", "endpoint", "first_token_s",
         "first_tokens", "input", "output", "overhead_s", "overheads", "provider", "reasoning", "second", "status",
     )  # fmt: skip
 
@@ -27,7 +27,7 @@ class Tally:
         self.endpoint = endpoint
         self.status = status
         self.second = second
-        self.calls = self.input = self.output = self.cached = self.reasoning = self.cost_nano_usd = self.cache_hits = 0
+        self.calls = self.input = self.output = self.cached = self.reasoning = self.cost_nano_usd = 0
         self.duration_s = self.first_token_s = self.overhead_s = 0.0
         self.durations: defaultdict[int, int] = defaultdict(int)
         self.first_tokens: defaultdict[int, int] = defaultdict(int)
@@ -56,6 +56,4 @@ def tallies(calls: Iterable[FinishedCall]) -> Collection[Tally]:
         tally.cached += call.cached_tokens
         tally.reasoning += call.reasoning_tokens
         tally.cost_nano_usd += call.cost_nano_usd or 0
-        if call.cache == "hit":
-            tally.cache_hits += 1
     return found.values()

@@ -12,8 +12,8 @@ from monitoring.finished_call import FinishedCall
 from monitoring.tally import Tally
 
 Row: TypeAlias = list[int | float]
-REQUESTS, ERRORS, INPUT, OUTPUT, CACHED, COST, DURATION, FIRST, FIRST_COUNT, CACHE_HITS = range(10)
-WIDTH = 10
+REQUESTS, ERRORS, INPUT, OUTPUT, COST, FIRST, FIRST_COUNT = range(7)
+WIDTH = 7
 SPAN_S = 300
 RECENT = 200
 
@@ -39,12 +39,9 @@ class Traffic:
                 row[ERRORS] += tally.calls
             row[INPUT] += tally.input
             row[OUTPUT] += tally.output
-            row[CACHED] += tally.cached
             row[COST] += tally.cost_nano_usd
-            row[DURATION] += tally.duration_s
             row[FIRST] += tally.first_token_s
             row[FIRST_COUNT] += sum(tally.first_tokens.values())
-            row[CACHE_HITS] += tally.cache_hits
 
     def _row(self, second: int, provider: str) -> Row:
         index = second % self._span_s

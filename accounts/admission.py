@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -142,10 +142,6 @@ class Accounts:
         self._background.configure(settings)
         if self._redis is not None:
             self._redis.timeout_s = settings.redis_timeout_s
-
-    def forget(self, key_ids: Iterable[int] | None = None) -> None:
-        """A pushed change: these keys (None: all) are read again at their next use."""
-        self._keys.forget(key_ids)
 
     @property
     def sql_up(self) -> bool:

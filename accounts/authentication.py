@@ -5,7 +5,7 @@ what nobody used. Unknown ids are remembered for a moment, so that guessing does
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, time
 
@@ -44,7 +44,6 @@ class KeyTable:
         self._clock = clock
         self._settings = AccountsSettings()
         self._known: dict[str, KnownKey] = {}
-        self._public_ids: dict[int, str] = {}
         self._unknown: dict[str, float] = {}
         self._reading: dict[str, asyncio.Future[KnownKey | None]] = {}
         self._generation = 0
@@ -82,25 +81,6 @@ class KeyTable:
         known.used_at = now
         return known.principal
 
-    def principal(self, key_id: int) -> Principal | None:
-        """For callers authenticated otherwise: the principal of a key by its number, when it is known and usable."""
-        public_id = self._public_ids.get(key_id)
-        known = None if public_id is None else self._known.get(public_id)
-        return None if known is None or self._clock() >= known.usable_until else known.principal
-
-    def forget(self, key_ids: Iterable[int] | None = None) -> None:
-        """Drops keys, so that their next use reads them again; None drops all. For pushed changes."""
-        self._generation += 1
-        self._unknown.clear()
-        if key_ids is None:
-            self._known.clear()
-            self._public_ids.clear()
-            return
-        for key_id in key_ids:
-            public_id = self._public_ids.pop(key_id, None)
-            if public_id is not None:
-                self._known.pop(public_id, None)
-
     def apply(self, changes: Changes) -> None:
         """Takes over one poll: what changed is replaced in place, so that no warm key turns cold by a change."""
         self._serve_until = monotonic() + self._settings.grace_without_sql_s
@@ -109,9 +89,7 @@ class KeyTable:
         for public_id in changes.asked:
             row = changes.rows.get(public_id)
             if row is None:
-                gone = self._known.pop(public_id, None)
-                if gone is not None:
-                    self._public_ids.pop(gone.row.id, None)
+                self._known.pop(public_id, None)
             elif public_id in self._known:
                 self._install(row)
 
@@ -126,7 +104,7 @@ class KeyTable:
         found = []
         for public_id, known in list(self._known.items()):
             if self._clock() - known.used_at > FORGET_AFTER_S:
-                self.forget_unused(known)
+                del self._known[public_id]
             elif everybody or known.row.id in change_keys or known.row.team_id in change_teams:
                 known.read_at = 0.0
                 found.append(public_id)
@@ -134,10 +112,6 @@ class KeyTable:
                 old.append((known.read_at, public_id))
         old.sort()
         return tuple(found + [public_id for _, public_id in old[:REREAD_AT_ONCE]])
-
-    def forget_unused(self, known: KnownKey) -> None:
-        self._known.pop(known.row.public_id, None)
-        self._public_ids.pop(known.row.id, None)
 
     def last_used(self, since: float) -> dict[int, float]:
         """Key id → last use, for keys used after `since`."""
@@ -205,7 +179,6 @@ class KeyTable:
             used_at=used_at,
         )
         self._known[row.public_id] = known
-        self._public_ids[row.id] = row.public_id
         return known
 
     @staticmethod

@@ -14,15 +14,11 @@ from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from accounts.models import ApiKey, Team, UsageDaily, UsageHourly
-from accounts.models.usage import UsageSum
+from accounts.models.usage import SUMS, UsageSum
 
 GroupBy: TypeAlias = Literal["key", "team", "model", "provider", "day"]
 GROUPS: tuple[GroupBy, ...] = ("team", "key", "model", "provider", "day")
 COLUMNS = {"key": "key_id", "team": "team_id", "model": "model", "provider": "provider", "day": "start_at"}
-SUMS = (
-    "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
-    "provider_cost_nano_usd", "unpriced",
-)  # fmt: skip
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DEFAULT_SPAN = timedelta(days=30)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -109,7 +105,7 @@ def usage_report(
                 found[index] += row[f"sum_{name}"]
     names = _names(group_by, sums)
     lines = [
-        UsageLine(group=_label(group), name=names.get(group, _label(group)), **dict(zip(SUMS, amounts, strict=True)))
+        UsageLine(group=str(group), name=names.get(group, str(group)), **dict(zip(SUMS, amounts, strict=True)))
         for group, amounts in sums.items()
     ]
     lines.sort(key=lambda line: line.group if group_by == "day" else (-line.cost_nano_usd, -line.requests, line.group))
@@ -158,10 +154,6 @@ def _names(group_by: GroupBy, groups: Iterable[Any]) -> dict[Any, str]:
         return {0: "(no team)", **dict(Team.objects.filter(pk__in=list(groups)).values_list("pk", "name"))}
     # What none was asked for: calls that none could serve, and answers from the cache.
     return {"": "(none)"} if group_by == "provider" else {}
-
-
-def _label(group: Any) -> str:
-    return str(group)
 
 
 def _total(lines: Sequence[UsageLine]) -> UsageLine:

@@ -6,15 +6,11 @@ from functools import lru_cache
 
 from accounts import direct_sql
 from accounts.models import UsageDaily, UsageHourly
-from accounts.models.usage import UsageSum
+from accounts.models.usage import SUMS, UsageSum
 from accounts.records import CallRecord
 from accounts.settlements import Settlement
 from accounts.usage_rows import stored_time
 
-SUMS = (
-    "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
-    "provider_cost_nano_usd", "unpriced",
-)  # fmt: skip
 HOUR_S, DAY_S = 3600, 86400
 Group = tuple[int, int, int, str, str]
 

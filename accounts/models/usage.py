@@ -66,8 +66,14 @@ class UsageRecord(models.Model):
         return f"{self.request_id}#{self.attempt}"
 
 
+SUMS = (
+    "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
+    "provider_cost_nano_usd", "unpriced",
+)  # fmt: skip
+
+
 class UsageSum(models.Model):
-    """Sums of ledger rows over one stretch of time. 0 stands for no key and no team, so that the key is unique."""
+    """The SUMS of ledger rows over one stretch of time. 0 stands for no key and no team, so that the key is unique."""
 
     start_at = models.DateTimeField()
     key_id = models.BigIntegerField(default=0)

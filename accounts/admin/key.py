@@ -18,7 +18,7 @@ from unfold.contrib.filters.admin import RadioFilter, RelatedDropdownFilter
 from unfold.decorators import action
 
 from accounts.admin.forms import ApiKeyForm, NewApiKeyForm
-from accounts.admin.rows import RowAdmin, in_file, state
+from accounts.admin.rows import EnableActions, in_file, state
 from accounts.models import ApiKey
 from accounts.provisioning import IssuedKey, KeyOrder, NotRotatable, issue_key, revoke_key, rotate_key
 
@@ -55,7 +55,7 @@ class StateFilter(RadioFilter):  # type: ignore[misc]
         return queryset if chosen is None else queryset.filter(chosen)
 
 
-class ApiKeyAdmin(RowAdmin):
+class ApiKeyAdmin(EnableActions):
     form = ApiKeyForm
     list_display = ["name", "shown", "team", "status", "scope_words", "last_used", "managed"]
     list_filter: ClassVar[Any] = [StateFilter, ("team", RelatedDropdownFilter)]
@@ -64,7 +64,7 @@ class ApiKeyAdmin(RowAdmin):
     search_help_text = gettext_lazy("Name, team, id or last four characters")
     autocomplete_fields = ["team"]
     readonly_fields = ["shown", "status", "last_used"]
-    actions = ["enable", "disable", "revoke_selected"]
+    actions = [*EnableActions.actions, "revoke_selected"]
     actions_detail = ["rotate", "revoke"]
     fieldsets = [
         (None, {"fields": [("name", "team"), ("shown", "status"), "scopes", ("expires_at", "enabled"), "last_used"]}),
@@ -185,14 +185,6 @@ class ApiKeyAdmin(RowAdmin):
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self.change_rows(request, queryset, _revoke)
 
-    @action(description=gettext_lazy("Enable"), permissions=["change"])  # type: ignore[untyped-decorator]
-    def enable(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        self.change_rows(request, queryset, lambda row: _switch(row, True))
-
-    @action(description=gettext_lazy("Disable"), permissions=["change"])  # type: ignore[untyped-decorator]
-    def disable(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        self.change_rows(request, queryset, lambda row: _switch(row, False))
-
     def _changeable(self, request: HttpRequest, object_id: str) -> ApiKey | None:
         row = get_object_or_404(ApiKey, pk=object_id)
         if in_file(row):
@@ -235,11 +227,6 @@ def key_state(row: ApiKey) -> tuple[str, Any]:
 
 def _revoke(row: ApiKey) -> None:
     revoke_key(row.pk)
-
-
-def _switch(row: ApiKey, enabled: bool) -> None:
-    row.enabled = enabled
-    row.save()
 
 
 admin.site.register(ApiKey, ApiKeyAdmin)

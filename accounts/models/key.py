@@ -1,5 +1,3 @@
-from typing import ClassVar
-
 from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator
 from django.db import models
@@ -40,8 +38,6 @@ class Team(models.Model):
 
 class ApiKey(models.Model):
     """A client's key. `digest` is HMAC-SHA256(pepper, token) in hex; the token itself is nowhere."""
-
-    SCOPES: ClassVar[tuple[str, ...]] = ("completions", "read", "admin")
 
     public_id = models.CharField(max_length=32, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)

@@ -13,8 +13,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-from accounts.keys import new_key
 from accounts.models import ApiKey
+from accounts.provisioning import KeyOrder, create_key
+from accounts.rules import SCOPES
 from providers.adapters import REGISTRY
 from providers.models import Credential, Deployment, Provider, Source
 from proxy_site.early_end import asked_later
@@ -110,15 +111,7 @@ def _admin() -> str | None:
 def _first_key() -> str | None:
     if ApiKey.objects.exists():
         return None
-    key = new_key(settings.KEY_PEPPER.encode())
-    ApiKey.objects.create(
-        public_id=key.public_id,
-        digest=key.digest,
-        hint=key.hint,
-        name="first key",
-        scopes=["completions", "read", "admin"],
-    )
-    return key.token
+    return create_key(KeyOrder(name="first key", scopes=SCOPES)).token
 
 
 def keys_without_address() -> list[str]:

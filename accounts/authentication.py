@@ -200,7 +200,7 @@ def principal_of(row: KeyRow, settings: AccountsSettings) -> Principal:
         name=row.name,
         team_id=row.team_id,
         team=row.team,
-        tenant=f"key:{row.id}" if row.team_id is None else f"team:{row.team_id}",
+        tenant=row.tenant,
         scopes=frozenset(row.scopes),
         tags=row.tags,
         cache_enabled=row.cache_enabled,

@@ -80,7 +80,7 @@ def caller_of_token(token: str, client_ip: str | None) -> Caller:
         scopes=frozenset(row.scopes),
         key_id=row.id,
         team_id=row.team_id,
-        tenant=f"key:{row.id}" if row.team_id is None else f"team:{row.team_id}",
+        tenant=row.tenant,
     )
 
 

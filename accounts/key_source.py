@@ -40,6 +40,10 @@ class KeyRow:
     default_limits: tuple[LimitRule, ...] = ()
     budgets: tuple[BudgetRule, ...] = ()
 
+    @property
+    def tenant(self) -> str:
+        return f"key:{self.id}" if self.team_id is None else f"team:{self.team_id}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeNote:

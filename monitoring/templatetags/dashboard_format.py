@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from django import template
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from monitoring.views import words
 
@@ -61,11 +60,6 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
-def uptime(value: float | None) -> str:
-    return percent(value)
-
-
-@register.filter
 def moment(epoch_s: float) -> datetime:
     return datetime.fromtimestamp(epoch_s, UTC).astimezone(timezone.get_current_timezone())
 
@@ -77,20 +71,13 @@ def state_class(state: str) -> str:
 
 @register.filter
 def state_word(state: str) -> str:
-    return {
-        "healthy": pgettext("provider", "healthy"),
-        "degraded": pgettext("provider", "degraded"),
-        "unhealthy": pgettext("provider", "unavailable"),
-    }.get(state, pgettext("provider", "not checked yet"))
+    states = words.states()
+    return states.get(state, states["unknown"])
 
 
 @register.filter
 def breaker_word(state: str | None) -> str:
-    return {
-        "closed": pgettext("breaker", "closed"),
-        "half_open": pgettext("breaker", "half-open"),
-        "open": pgettext("breaker", "open"),
-    }.get(state or "", NOTHING)
+    return words.breakers().get(state or "", NOTHING)
 
 
 @register.filter

@@ -44,6 +44,23 @@ def causes() -> dict[str, str]:
     }
 
 
+def states() -> dict[str, str]:
+    return {
+        "healthy": pgettext("provider", "healthy"),
+        "degraded": pgettext("provider", "degraded"),
+        "unhealthy": pgettext("provider", "unavailable"),
+        "unknown": pgettext("provider", "not checked yet"),
+    }
+
+
+def breakers() -> dict[str, str]:
+    return {
+        "closed": pgettext("breaker", "closed"),
+        "half_open": pgettext("breaker", "half-open"),
+        "open": pgettext("breaker", "open"),
+    }
+
+
 def sentences() -> list[tuple[str, str]]:
     """What breakers and checks say with figures in it: a pattern for Python and JavaScript, and its groups in words."""
     return [
@@ -82,18 +99,9 @@ def dashboard() -> dict[str, object]:
         "line": _("{rps} requests/s · {errors} % errors · first token {first} · {cost} today"),
         "errors_high": _("{errors} % of requests fail"),
         "stale_config": _("the configuration cannot be read; the last one stays in force"),
-        "states": {
-            "healthy": pgettext("provider", "healthy"),
-            "degraded": pgettext("provider", "degraded"),
-            "unhealthy": pgettext("provider", "unavailable"),
-            "unknown": pgettext("provider", "not checked yet"),
-        },
+        "states": states(),
         "sentences": sentences(),
-        "breakers": {
-            "closed": pgettext("breaker", "closed"),
-            "half_open": pgettext("breaker", "half-open"),
-            "open": pgettext("breaker", "open"),
-        },
+        "breakers": breakers(),
         "held": _("breaker held open"),
         "open_until": _("breaker open until {time}"),
         "breaker_is": _("breaker {state}"),

@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar
 
 from monitoring import checks, uptime
 from monitoring.deployment_state import Health
-from monitoring.health_cache import clear_health_cache
 from monitoring.health_refresher import as_health
 from monitoring.models import HealthState
 from providers.discovery.looking import discover
@@ -95,11 +94,6 @@ def check_now(provider: str | None) -> list[dict[str, Any]]:
     verdicts = checks.check_now([] if provider is None else [provider])
     forget()
     return [checks.as_json(verdict) for verdict in verdicts]
-
-
-def clear_cache() -> int:
-    """Makes every result count as old, for all workers; how many were fresh."""
-    return clear_health_cache()
 
 
 def discover_now() -> dict[str, Any]:

@@ -149,9 +149,8 @@ def _checks(provider_id: int, chosen: Range, now: datetime) -> list[list[float]]
         samples = HealthSample.objects.filter(provider_id=provider_id, deployment_id=None, at__gte=since)
         timed = samples.exclude(response_time_s=None).order_by("at").values_list("at", "response_time_s")
         return [[round(at.timestamp()), round((seconds or 0.0) * 1000, 1)] for at, seconds in timed]
-    span = "hour" if chosen.step == "hour" else "day"
     rolled = HealthRollup.objects.filter(
-        span=span, provider_id=provider_id, deployment_id=0, start_at__gte=since, timed__gt=0
+        span=chosen.step, provider_id=provider_id, deployment_id=0, start_at__gte=since, timed__gt=0
     ).order_by("start_at")
     values = rolled.values_list("start_at", "response_time_sum_s", "timed")
     return [[round(at.timestamp()), round(1000 * (total or 0) / count, 1)] for at, total, count in values]

@@ -19,6 +19,7 @@ from pydantic import Field
 from accounts.callers import READ
 from accounts.errors import AccessDenied
 from monitoring import health_facts, live, status_report
+from monitoring.health_cache import clear_health_cache
 from monitoring.health_facts import HealthFacts
 from monitoring.live import LiveState, ProviderNow
 from monitoring.operator_requests import OPERATE
@@ -169,7 +170,7 @@ def discover(request: HttpRequest) -> Any:
 def clear_cache(request: HttpRequest, scope: Literal["health", "responses", "all"] = "all") -> Any:
     cleared = _state().clear_cache(scope)
     if scope in ("health", "all"):
-        cleared["health"] = health_facts.clear_cache()
+        cleared["health"] = clear_health_cache()
     return {"scope": scope, "cleared": cleared}
 
 

@@ -81,19 +81,16 @@ def iso(epoch_s: float) -> str:
 
 
 def components_json(
-    conditions: Conditions | None, *, now: float, last_check: float | None, check_interval_s: float
+    conditions: Conditions, *, now: float, last_check: float | None, check_interval_s: float
 ) -> dict[str, Status]:
     """The four parts the original documentation names, and the two stores they stand on."""
-    if conditions is None:
-        return {"api_server": "unhealthy"}
     late = last_check is not None and now - last_check > max(LATE_CHECK_S, 3 * check_interval_s)
-    sql_up = conditions.sql_down_s <= 0
     return {
         "api_server": "degraded" if conditions.draining else "healthy",
         "health_worker": "degraded" if late else "healthy",
         "metrics_collector": "degraded" if conditions.journal_backlog > LARGE_BACKLOG else "healthy",
         "config_manager": "degraded" if conditions.stale else "healthy",
-        "database": "healthy" if sql_up else "unhealthy",
+        "database": "healthy" if conditions.sql_down_s <= 0 else "unhealthy",
         "redis": "healthy" if conditions.redis_up else "degraded",
     }
 

@@ -16,6 +16,7 @@ from monitoring import live
 from monitoring.deployment_state import UpstreamSnapshot
 from monitoring.live import Conditions, ProviderNow
 from monitoring.models import OperatorRequest
+from monitoring.operator_requests import request_for
 from providers.identity_cache import IdentityCache
 from routing.explanation import explain
 from routing.table import RoutingTable
@@ -31,11 +32,7 @@ WATCH_S = 1.0
 
 
 class WorkerLiveState:
-    """`open` inside the event loop makes it the one of this process.
-
-    `cache_clearers` are functions by cache name (`health`, `responses`), each dropping its entries and saying how many;
-    they are called in the view's thread.
-    """
+    """`open` inside the event loop makes it the one of this process."""
 
     def __init__(self, worker: "Worker") -> None:
         self._worker = worker
@@ -43,7 +40,6 @@ class WorkerLiveState:
         self._task: asyncio.Task[None] | None = None
         self._models = IdentityCache(_models, size=1)
         self._sql_up_at = time.monotonic()
-        self.cache_clearers: dict[str, Callable[[], int]] = {}
 
     def open(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -76,16 +72,16 @@ class WorkerLiveState:
     def reset_breakers(self, deployment_ids: tuple[int, ...]) -> None:
         """Here at once, whatever becomes of the others: an operator in an outage must not depend on the database."""
         self._ask(lambda: [self._worker.states.reset(deployment_id) for deployment_id in deployment_ids])
-        reset = OperatorRequest.Action.RESET
         try:
-            for deployment_id in deployment_ids:
-                OperatorRequest.objects.create(action=reset, deployment_id=deployment_id)
+            request_for(deployment_ids, OperatorRequest.Action.RESET)
         except DatabaseError as error:
             logger.error("other workers were not told to reset their breakers: %s", type(error).__name__)
 
     def clear_cache(self, scope: str) -> dict[str, int]:
-        clearers = [(name, clear) for name, clear in self.cache_clearers.items() if scope in (name, "all")]
-        return {name: clear() for name, clear in clearers}
+        if scope == "health" or self._loop is None:
+            return {}
+        clearing = asyncio.run_coroutine_threadsafe(self._worker.gateway.cache.clear(), self._loop)
+        return {"responses": clearing.result(ANSWER_S)}
 
     # -------------------------------------------------------------------------------------------- in the event loop
 

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from routing.answer_store import AnswerStore
 
-CLEAR_S = 5.0
 AFTER_A_CALL_S = 60.0
 """So much longer than a call may last, what it held is not taken for abandoned."""
 REPORT_EVERY_S = 0.002
@@ -146,14 +145,9 @@ class Worker:
         reports.later = functools.partial(asyncio.get_running_loop().call_later, REPORT_EVERY_S)
         self.gateway.open()
         self.live.open()
-        self.live.cache_clearers["responses"] = self._clear_answers(asyncio.get_running_loop())
         await self.feed.open()
         await self.config.open()
         _settle_memory()
-
-    def _clear_answers(self, loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
-        """Called in a view's thread; the cache belongs to the event loop."""
-        return lambda: asyncio.run_coroutine_threadsafe(self.gateway.cache.clear(), loop).result(CLEAR_S)
 
     def drain(self) -> None:
         self.gateway.drain(settings.DRAIN_TIMEOUT_S)

@@ -246,6 +246,9 @@ class Discovered(models.Model):
     first_seen_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField()
     draining_since = models.DateTimeField(null=True, blank=True)
+    kept_off = models.BooleanField(
+        default=False, help_text=_("Switched off by somebody before it drained: it stays off when it comes back.")
+    )
 
     class Meta:
         ordering = ["state", "name"]

@@ -49,13 +49,16 @@ class DiscoveredAdmin(ReadOnlyAdmin):
     def approve_rows(self, request: HttpRequest, queryset: QuerySet[Discovered]) -> None:
         rules = surroundings().settings().addresses
         done = self._each(request, queryset, "approved", lambda row: approve(row, rules))
-        if done:
-            text = ngettext("%(count)d is live now.", "%(count)d are live now.", done) % {"count": done}
+        for row in filter(_is_off, done):
+            text = _("%(name)s was approved and stays switched off, as its provider was.") % {"name": row}
+            self.message_user(request, text, messages.WARNING)
+        if live := len(done) - sum(map(_is_off, done)):
+            text = ngettext("%(count)d is live now.", "%(count)d are live now.", live) % {"count": live}
             self.message_user(request, text, messages.SUCCESS)
 
     @action(description=gettext_lazy("Reject"), permissions=["decide"])
     def reject_rows(self, request: HttpRequest, queryset: QuerySet[Discovered]) -> None:
-        done = self._each(request, queryset, "rejected", reject)
+        done = len(self._each(request, queryset, "rejected", reject))
         if done:
             words = ngettext(
                 "%(count)d was rejected; it will not be proposed again.",
@@ -66,19 +69,21 @@ class DiscoveredAdmin(ReadOnlyAdmin):
 
     def _each(
         self, request: HttpRequest, rows: QuerySet[Discovered], word: str, decide: Callable[[Discovered], None]
-    ) -> int:
+    ) -> list[Discovered]:
         """Each row is a change of its own, so that one that cannot be carried out keeps none of the others back."""
-        done = 0
+        done = []
         for row in rows:
             wanted = DiscoveryState.APPROVED if word == "approved" else DiscoveryState.REJECTED
             try:
                 with surroundings().one_change(source="admin", reason=f"{word} {row}", author=request.user):
+                    # As it is now that it is our turn: a look may have ended since.
+                    row.refresh_from_db()
                     decide(row)
             except ValidationError as error:
                 self._tell(request, row, "; ".join(error.messages))
                 continue
             if row.state == wanted:
-                done += 1
+                done.append(row)
             else:
                 self._tell(request, row, row.note)
         return done
@@ -89,6 +94,8 @@ class DiscoveredAdmin(ReadOnlyAdmin):
 
     @display(description=gettext_lazy("state"), ordering="state")
     def status(self, row: Discovered) -> SafeString:
+        if row.state == DiscoveryState.APPROVED and _is_off(row):
+            return state("idle", _("approved, switched off"))
         return state(SHAPES[DiscoveryState(row.state)], row.get_state_display())
 
     @display(description=gettext_lazy("address"), empty_value="–")
@@ -104,6 +111,10 @@ class DiscoveredAdmin(ReadOnlyAdmin):
     def waiting(self, row: Discovered) -> str | None:
         steps = (f"{name}: {before} → {after}" for name, (before, after) in row.difference.items())
         return "; ".join(steps) or None
+
+
+def _is_off(row: Discovered) -> bool:
+    return row.provider is not None and not row.provider.enabled
 
 
 @admin.register(DiscoverySource)

@@ -7,5 +7,6 @@ kubernetes   Services or EndpointSlices with labels
 model_lists  what each provider says it serves
 reconcile    what is known + what was found → what to do       (pure)
 adoption     decisions into rows
+live_rows    what is live of them: providers, keys, models
 looking      one look at every source, one change at the end
 """

@@ -6,6 +6,8 @@ is over. An index that went down is forgotten, as its documentation asks for.
 
 Metadata of the service, or tags of the form `key=value`, describe the provider: `kind`, `models` (separated by commas),
 `scheme`, `path`, `priority`, `weight`, `api_key_env`. Other tags become tags.
+
+The ID of an instance is unique on its node only, so it is known by both.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,17 @@ from urllib.parse import quote, urlencode
 
 from providers.control_plane import ControlPlaneClient
 from providers.discovery.asking import get_json
-from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, number, part, parts, safe_name
+from providers.discovery.found import (
+    AddressRules,
+    Findings,
+    Shown,
+    SourceFailed,
+    collect,
+    number,
+    part,
+    parts,
+    safe_name,
+)
 
 SOURCE: Final = "consul"
 FIELDS: Final = ("kind", "models", "scheme", "path", "priority", "weight", "api_key_env")
@@ -41,7 +53,7 @@ async def look(
     )
     if not isinstance(services, Mapping):
         raise SourceFailed("Consul's catalogue is not an object")
-    entries: list[tuple[str, Mapping[str, Any]]] = []
+    entries: list[Shown] = []
     for name, tags in sorted(services.items()):
         if isinstance(tags, list) and tag in tags:
             query = urlencode({"passing": "true", "tag": tag, **place})
@@ -54,6 +66,7 @@ async def look(
         source=SOURCE,
         found=findings.found,
         refused=findings.refused,
+        unusable=findings.unusable,
         position=_next_position(position, answer.headers.get("x-consul-index", "")),
     )
 
@@ -64,7 +77,7 @@ def _next_position(before: str, now: str) -> str:
     return "" if before.isdigit() and int(now) < int(before) else now
 
 
-def _instances(instances: object, tag: str) -> list[tuple[str, Mapping[str, Any]]]:
+def _instances(instances: object, tag: str) -> list[Shown]:
     if not isinstance(instances, list):
         raise SourceFailed("Consul's health answer is not a list")
     found = []
@@ -73,7 +86,14 @@ def _instances(instances: object, tag: str) -> list[tuple[str, Mapping[str, Any]
         if not isinstance(service, Mapping):
             raise SourceFailed("Consul's health answer holds an instance without its service")
         node = part(instance.get("Node"))
-        found.append((str(service.get("ID", "")), _entry(service, str(node.get("Address", "")), tag)))
+        own_id = str(service.get("ID", ""))
+        found.append(
+            Shown(
+                external_id=f"{node.get('Node', '')}/{own_id}",
+                entry=_entry(service, str(node.get("Address", "")), tag),
+                former_id=own_id,
+            )
+        )
     return found
 
 

@@ -31,21 +31,32 @@ class SourceFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a source says of one provider, not checked yet. `former_id` is what an earlier version knew it by."""
+
+    external_id: str
+    entry: Mapping[str, Any]
+    former_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """`document` is plain JSON; two equal documents mean that nothing changed."""
 
     external_id: str
     name: str
     document: JsonObject = field(default_factory=dict)
+    former_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """One look at one source. `refused` are (name, why)."""
+    """One look at one source. `refused` are (name, why); `unusable` says the same by id: these are shown, and wrong."""
 
     source: str
     found: tuple[Found, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
+    unusable: Mapping[str, str] = field(default_factory=dict)
     position: str = ""
     error: str = ""
 
@@ -134,22 +145,30 @@ def _whole(entry: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def collect(source: str, entries: Sequence[tuple[str, Mapping[str, Any]]], rules: AddressRules) -> Findings:
-    """Everything usable among (external id, description), and why the rest is not."""
+def collect(source: str, entries: Sequence[Shown], rules: AddressRules) -> Findings:
+    """Everything usable that is shown, and why the rest is not. Raises `SourceFailed` for more than can be meant."""
+    if len(entries) > MOST_FOUND:
+        raise SourceFailed(f"it shows {len(entries)} providers, and {MOST_FOUND} at most are read")
     found: dict[str, Found] = {}
     refused: list[tuple[str, str]] = []
-    for external_id, entry in entries[:MOST_FOUND]:
+    unusable: dict[str, str] = {}
+    for shown in entries:
+        external_id, entry = shown.external_id, shown.entry
         try:
             if UNPRINTABLE.search(external_id):
                 raise NotUsable("its id has control characters")
             document = provider_document(entry, rules)
         except NotUsable as error:
             refused.append((str(entry.get("name", external_id))[:100], str(error)))
+            unusable |= {known_as[:300]: str(error) for known_as in (external_id, shown.former_id)}
             continue
         found.setdefault(
-            external_id[:300], Found(external_id=external_id[:300], name=document["name"], document=document)
+            external_id[:300],
+            Found(
+                external_id=external_id[:300], name=document["name"], document=document, former_id=shown.former_id[:300]
+            ),
         )
-    return Findings(source=source, found=tuple(found.values()), refused=tuple(refused))
+    return Findings(source=source, found=tuple(found.values()), refused=tuple(refused), unusable=unusable)
 
 
 def part(value: object) -> Mapping[str, Any]:

@@ -4,6 +4,9 @@ Annotations of the Service describe it: `llm-proxy/kind`, `llm-proxy/models` (se
 `llm-proxy/port` (name or number), `llm-proxy/path`, `llm-proxy/priority`, `llm-proxy/weight`, `llm-proxy/tags`,
 `llm-proxy/api-key-env`.
 
+A Service is known by its namespace and name, an endpoint by its Service and pod: what is deleted and made anew, with
+another uid or address, is the same to whoever decided about it.
+
 Credentials are those of the pod's service account; the token is read anew at every look, because Kubernetes renews it.
 Shapes: core/v1 ServiceList, discovery.k8s.io/v1 EndpointSliceList, both paged by `limit` and `continue`.
 """
@@ -16,7 +19,17 @@ from urllib.parse import quote, urlencode
 
 from providers.control_plane import ControlPlaneClient
 from providers.discovery.asking import get_json
-from providers.discovery.found import AddressRules, Findings, SourceFailed, collect, number, part, parts, safe_name
+from providers.discovery.found import (
+    AddressRules,
+    Findings,
+    Shown,
+    SourceFailed,
+    collect,
+    number,
+    part,
+    parts,
+    safe_name,
+)
 
 SOURCE: Final = "kubernetes"
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -107,17 +120,20 @@ def _name(item: Mapping[str, Any]) -> str:
     return str(part(item.get("metadata")).get("name", ""))
 
 
-def _of_service(service: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def _of_service(service: Mapping[str, Any]) -> Shown:
     metadata = part(service.get("metadata"))
     notes = _notes(service)
     port = _port(parts(part(service.get("spec")).get("ports")), notes.get("port"))
-    host = f"{_name(service)}.{metadata.get('namespace', 'default')}.svc"
-    return str(metadata.get("uid") or host), _entry(_name(service), host, port, notes)
+    namespace = metadata.get("namespace", "default")
+    host = f"{_name(service)}.{namespace}.svc"
+    return Shown(
+        external_id=f"{namespace}/{_name(service)}",
+        entry=_entry(_name(service), host, port, notes),
+        former_id=str(metadata.get("uid") or host),
+    )
 
 
-def _of_slices(
-    services: list[Mapping[str, Any]], slices: list[Mapping[str, Any]]
-) -> list[tuple[str, Mapping[str, Any]]]:
+def _of_slices(services: list[Mapping[str, Any]], slices: list[Mapping[str, Any]]) -> list[Shown]:
     notes = {_name(service): _notes(service) for service in services}
     found = []
     for piece in slices:
@@ -144,12 +160,15 @@ def _is_ready(endpoint: Mapping[str, Any]) -> bool:
     )
 
 
-def _of_address(
-    service: str, ip: str, endpoint: Mapping[str, Any], port: Any, notes: Mapping[str, str]
-) -> tuple[str, Mapping[str, Any]]:
-    pod = str(part(endpoint.get("targetRef")).get("name") or f"{service}-{ip}")
+def _of_address(service: str, ip: str, endpoint: Mapping[str, Any], port: Any, notes: Mapping[str, str]) -> Shown:
+    pod = str(part(endpoint.get("targetRef")).get("name") or "")
     host = f"[{ip}]" if ":" in ip else ip
-    return f"{service}/{ip}:{port}", _entry(pod, host, port, notes)
+    by_address = f"{service}/{ip}:{port}"
+    return Shown(
+        external_id=f"{service}/{pod}" if pod else by_address,
+        entry=_entry(pod or f"{service}-{ip}", host, port, notes),
+        former_id=by_address,
+    )
 
 
 def _port(ports: list[Any], wanted: str | None) -> Any:

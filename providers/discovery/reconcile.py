@@ -5,6 +5,7 @@
     live and unchanged       → refresh
     live and changed         → update where a rule says so, else differ (the difference waits for an operator)
     live and not seen        → miss; after `vanish_after` looks in a row → drain (no new calls, running ones end)
+    live and shown wrongly   → keep as it is; but what the operator's own rules no longer permit counts as not seen
     draining long enough     → disable
     draining or disabled and seen again → revive; propose anew if it is not what was approved and no rule says so
     rejected                 → nothing, ever
@@ -23,19 +24,22 @@ from providers.types import JsonObject
 
 State: TypeAlias = Literal["proposed", "approved", "rejected", "draining", "disabled"]
 Action: TypeAlias = Literal[
-    "propose", "approve", "refresh", "update", "differ", "miss", "drain", "disable", "revive", "ignore"
+    "propose", "approve", "refresh", "update", "differ", "keep", "miss", "drain", "disable", "revive", "ignore"
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A row of an earlier look. `missed` counts looks in a row that did not show it."""
+    """A row of an earlier look. `missed` counts looks in a row that did not show it. `shown_wrongly`: this look shows
+    something of that id that cannot be used. `permitted`: the operator's rules still allow what it is."""
 
     external_id: str
     state: State
     document: JsonObject
     missed: int = 0
     draining_since: datetime | None = None
+    shown_wrongly: bool = False
+    permitted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,9 @@ def _about_missing(row: Known, *, held: bool, now: datetime, rules: Rules) -> De
         action = "disable" if over else "ignore"
     elif row.state == "proposed":
         action = "disable" if row.missed + 1 >= rules.vanish_after else "miss"
-    elif row.state == "approved" and not held:
+    elif row.state == "approved" and row.shown_wrongly and row.permitted:
+        action = "keep"
+    elif row.state == "approved" and not (held and row.permitted):
         action = "drain" if row.missed + 1 >= rules.vanish_after else "miss"
     return Decision(external_id=row.external_id, action=action)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from providers.control_plane import ControlPlaneClient
 from providers.discovery.asking import get_json
-from providers.discovery.found import AddressRules, Findings, SourceFailed, collect
+from providers.discovery.found import AddressRules, Findings, Shown, SourceFailed, collect
 
 SOURCE = "registry"
 
@@ -22,4 +22,4 @@ async def look(client: ControlPlaneClient, url: str, rules: AddressRules, *, tok
     entries = body.get("providers") if isinstance(body, Mapping) else body
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise SourceFailed("the registry's answer is not a list of objects")
-    return collect(SOURCE, [(str(entry.get("name", "")), entry) for entry in entries], rules)
+    return collect(SOURCE, [Shown(external_id=str(entry.get("name", "")), entry=entry) for entry in entries], rules)

@@ -55,5 +55,26 @@ def registry() -> Iterator[tuple[Source, str]]:
         yield source, url
 
 
+class Consul:
+    """Consul with one instance of the ID `vllm` on each node that it is told to show."""
+
+    def __init__(self, source: Source, url: str) -> None:
+        self.source, self.url = source, url
+        self.rules = f"consul: '{url}'"
+        source.answers["/v1/catalog/services"] = {"vllm": ["llm-proxy"]}
+
+    def show(self, *names: str) -> None:
+        service = {"ID": "vllm", "Tags": ["llm-proxy"], "Port": 80, "Meta": {"models": "m"}}
+        self.source.answers["/v1/health/service/vllm"] = [
+            {"Node": {"Node": name, "Address": f"{name}.example"}, "Service": service} for name in names
+        ]
+
+
+@pytest.fixture
+def nodes() -> Iterator[Consul]:
+    with run_asgi(source := Source()) as url:
+        yield Consul(source, url)
+
+
 def served() -> set[str]:
     return {name for name in load_table().routes if "/" not in name}

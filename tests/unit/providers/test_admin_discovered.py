@@ -51,6 +51,22 @@ def test_a_rejected_one_is_switched_off(admin_client: Client) -> None:
     assert not Provider.objects.get(name="eu").enabled
 
 
+def test_a_difference_of_one_that_was_switched_off_takes_effect_and_leaves_it_off(admin_client: Client) -> None:
+    row = found("eu")
+    choose(admin_client, "approve_rows", row)
+    Provider.objects.update(enabled=False)
+    row.refresh_from_db()
+    row.difference = {"priority": [50, 9]}
+    row.save()
+    text = choose(admin_client, "approve_rows", row)
+    assert "registry:eu was approved and stays switched off, as its provider was." in text
+    assert "live now" not in text
+    assert "approved, switched off" in text
+    assert (Provider.objects.get().priority, Provider.objects.get().enabled) == (9, False)
+    assert "1 is live now." in choose(admin_client, "approve_rows", row)
+    assert Provider.objects.get().enabled
+
+
 def test_one_that_cannot_go_live_says_why_and_keeps_none_back(admin_client: Client) -> None:
     Provider.objects.create(name="taken", base_url="https://a.example")
     text = choose(admin_client, "approve_rows", found("taken"), found("bad", base_url="file:///etc"), found("eu"))

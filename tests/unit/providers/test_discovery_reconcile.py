@@ -49,6 +49,9 @@ def actions(rows: list[Known], items: list[Found], rules: Rules = ASK) -> dict[s
         ([known("a", "draining", draining_since=NOW - timedelta(seconds=600))], [], ASK, "disable"),
         ([known("a", "proposed", missed=1)], [], ASK, "disable"),
         ([known("a", "rejected")], [], ASK, "ignore"),
+        ([known("a", shown_wrongly=True, missed=9)], [], ASK, "keep"),
+        ([known("a", shown_wrongly=True, permitted=False)], [], ASK, "miss"),
+        ([known("a", "draining", shown_wrongly=True, draining_since=NOW)], [], ASK, "ignore"),
     ],
 )
 def test_each_case_has_its_action(rows, items, rules, action):

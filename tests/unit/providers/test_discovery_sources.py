@@ -212,7 +212,7 @@ def test_kubernetes_services_become_providers(source: Source, url: str, tmp_path
     document = findings.found[0].document
     assert (document["name"], document["base_url"]) == ("vllm", "http://vllm.ai.svc:8000/v1")
     assert (document["models"], document["weight"]) == (["m1", "m2"], 3)
-    assert findings.found[0].external_id == "u-1"
+    assert (findings.found[0].external_id, findings.found[0].former_id) == ("ai/vllm", "u-1")
     _, query, headers = source.asked[0]
     assert headers["authorization"] == "Bearer pod-token"
     assert "labelSelector=a%3Db" in query
@@ -228,7 +228,10 @@ def test_kubernetes_ready_endpoints_become_providers(source: Source, url: str, t
         "http://10.2.0.1:8000/v1",
         "http://10.2.0.3:8000/v1",
     }
-    assert findings.found[0].name == "vllm-0"
+    assert [(item.name, item.external_id) for item in findings.found] == [
+        ("vllm-0", "vllm/vllm-0"),
+        ("vllm-10.2.0.3", "vllm/10.2.0.3:8000"),
+    ]
 
 
 def test_kubernetes_lists_are_read_page_by_page(source: Source, url: str, tmp_path: Path):

@@ -1,15 +1,26 @@
-"""OpenAI, and every server that is compatible with it (vLLM, llama.cpp, Ollama, LM Studio, Groq, Together …)."""
+"""OpenAI, and every server that is compatible with it (vLLM, llama.cpp, Ollama, LM Studio, Groq, Mistral, Together …)."""
 
 from dataclasses import replace
 
 from providers.adapters.base import Quirks
 from providers.adapters.model_quirks import openai_quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter
-from providers.specs import DeploymentSpec
+from providers.dialects import mistral_body
+from providers.specs import DeploymentSpec, ProviderSpec
+
+MISTRAL = Quirks(
+    dropped=mistral_body.DROPPED,
+    refused=mistral_body.REFUSED,
+    max_tokens_field="max_tokens",
+    accepts_stream_options=False,
+    is_mistral=True,
+)
+"""It tells usage in every stream, and answers 422 to whoever asks for it."""
 
 
 class OpenAIAdapter(OpenAICompatibleAdapter):
-    """`options` of provider or deployment: `max_tokens_field`, `accepts_stream_options` (older servers refuse it)."""
+    """`options` of provider or deployment: `max_tokens_field`, `accepts_stream_options` (older servers refuse it).
+    `dialect: mistral` of the provider, for Mistral's API at another host than its own."""
 
     kind = "openai"
     label = "OpenAI or compatible"
@@ -17,7 +28,8 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
     needs_credential = False
 
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
-        quirks = openai_quirks(self.quirks, deployment.upstream_model)
+        is_mistral = speaks_as_mistral(deployment.provider)
+        quirks = MISTRAL if is_mistral else openai_quirks(self.quirks, deployment.upstream_model)
         options = deployment.options or deployment.provider.options
         if not options:
             return quirks
@@ -27,3 +39,8 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
             max_tokens_field=options.get("max_tokens_field", quirks.max_tokens_field),
             accepts_stream_options=options.get("accepts_stream_options", quirks.accepts_stream_options),
         )
+
+
+def speaks_as_mistral(provider: ProviderSpec) -> bool:
+    host = provider.endpoint.host
+    return host == "mistral.ai" or host.endswith(".mistral.ai") or provider.options.get("dialect") == "mistral"

@@ -13,6 +13,7 @@ from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo,
 from providers.adapters.request_quirks import apply_quirks
 from providers.dialects import embeddings, model_choice, upstream_errors
 from providers.dialects.call_repair import mend_calls
+from providers.dialects.content_parts import mend_choices
 from providers.dialects.finish_reasons import mend_reasons
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
@@ -114,7 +115,7 @@ class OpenAICompatibleAdapter(Adapter):
             if request.body.get("encoding_format") == "base64" and embeddings.pack_rows(choices):
                 body = orjson.dumps(answer)
             return Delivered(body=body, usage=usage)
-        if mend_reasons(choices):
+        if mend_reasons(choices) | mend_choices(choices):
             body = orjson.dumps(answer)
         reason = choices[0].get("finish_reason")
         if body.find(b'"tool_calls"') >= 0 and mend_calls(choices):
@@ -185,7 +186,7 @@ def load_answer(body: bytes) -> JsonObject:
 
 
 def read_model_list(body: bytes) -> tuple[ModelInfo, ...]:
-    """OpenAI's list, and the fields by which OpenRouter, vLLM and others add sizes to it."""
+    """OpenAI's list, and the fields by which OpenRouter, vLLM, Mistral and others add sizes to it."""
     try:
         listing = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -198,7 +199,8 @@ def read_model_list(body: bytes) -> tuple[ModelInfo, ...]:
 
 def _model_info(row: JsonObject) -> ModelInfo:
     top = row.get("top_provider")
-    window = row.get("context_length") or row.get("max_model_len") or row.get("context_window")
+    names = ("context_length", "max_model_len", "context_window", "max_context_length")
+    window = next((size for name in names if (size := row.get(name))), None)
     largest = row.get("max_output_tokens") or row.get("max_completion_tokens")
     if isinstance(top, dict):
         largest = largest or top.get("max_completion_tokens")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from providers.adapters.base import Quirks
+from providers.dialects.mistral_body import write_as_mistral
 from providers.errors import Unsupported
 from providers.types import JsonObject
 
@@ -25,6 +26,8 @@ def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
     tools = body.get("tools")
     if isinstance(tools, list) and not quirks.accepts_strict_tools:
         body["tools"] = [_unstrict(tool) for tool in tools]
+    if quirks.is_mistral:
+        write_as_mistral(body)
 
 
 def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:

@@ -28,6 +28,7 @@ import orjson
 
 from providers.dialects.call_repair import CallRepair
 from providers.dialects.chunk_texts import chat_content, completion_content
+from providers.dialects.content_parts import mend_parts
 from providers.dialects.finish_reasons import openai_reason
 from providers.dialects.openai_chat.usage import client_usage, read_usage, write_usage
 from providers.dialects.plain_body import PlainBodyGuard
@@ -223,7 +224,7 @@ class RelayStream:
             if (choice := self._choices.get(number)) is None:
                 choice = self._choices[number] = _Choice()
             delta = raw.get("delta")
-            if type(delta) is dict and ("role" in delta or "tool_calls" in delta):
+            if type(delta) is dict and ("role" in delta or "tool_calls" in delta or type(delta.get("content")) is list):
                 rewritten = self._mend(delta, choice) or rewritten
             content = chat_content(delta, texts) if self._is_chat else completion_content(raw, texts)
             choice.has_tools = choice.has_tools or content == "tools"
@@ -245,8 +246,8 @@ class RelayStream:
         return text, told, rewritten
 
     def _mend(self, delta: JsonObject, choice: "_Choice") -> bool:
-        """Brings a role and calls back to OpenAI's rules; True when that changed something."""
-        changed = False
+        """Brings a role, content in parts and calls back to OpenAI's rules; True when that changed something."""
+        changed = mend_parts(delta)
         if delta.get("role"):
             self._is_pattern = False
             if choice.has_role:

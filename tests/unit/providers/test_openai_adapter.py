@@ -160,12 +160,13 @@ class TestModels:
             {"id": "a", "context_length": 8192, "top_provider": {"max_completion_tokens": 100}},
             {"id": "b", "max_model_len": 4096.0},
             {"id": "c", "context_window": None, "max_output_tokens": 5},
+            {"id": "d", "max_context_length": 32768},
             {"id": 5},
             "junk",
         ]
         models = OpenAIAdapter().read_models(json.dumps({"data": rows}).encode())
         found = [(model.id, model.context_window, model.max_output_tokens) for model in models]
-        assert found == [("a", 8192, 100), ("b", 4096, None), ("c", None, 5)]
+        assert found == [("a", 8192, 100), ("b", 4096, None), ("c", None, 5), ("d", 32768, None)]
 
     @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"data":5}', b"5"])
     def test_that_are_no_list_are_refused(self, body: bytes) -> None:

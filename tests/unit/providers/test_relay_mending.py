@@ -120,6 +120,28 @@ def test_an_id_that_is_a_number_is_still_one_id() -> None:
     assert added_up(*calls) == [("5", "f", "{}")]
 
 
+@pytest.mark.parametrize(
+    ("content", "text", "thought"),
+    [
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "ab", None),
+        ([{"type": "thinking", "thinking": [{"type": "text", "text": "h"}, 4]}], None, "h"),
+        ([{"type": "thinking", "thinking": "h"}, "x", {"type": "text", "text": 1}, {"type": "reference"}], None, "h"),
+        ([], None, None),
+    ],
+)
+def test_content_in_parts_becomes_a_string(content: list[object], text: str | None, thought: str | None) -> None:
+    stream = RelayStream(REQUEST)
+    (told,) = choices_of(stream.feed(frame({"content": content})))
+    delta = told["delta"]
+    assert (delta["content"], delta.get("reasoning_content")) == (text, thought)
+    assert stream.delivered_text() == (text or "") + (thought or "")
+
+
+def test_calls_beside_content_in_parts_are_numbered() -> None:
+    (told,) = repaired({"content": [{"type": "text", "text": "a"}], "tool_calls": [call(None, "a", "f", "{}")]})
+    assert told == {"content": "a", "tool_calls": [{**call(None, "a", "f", "{}"), "index": 0}]}
+
+
 @pytest.mark.parametrize("delta", [None, {}, [], "x", {"tool_calls": None}, {"tool_calls": "None"}, {"content": "x"}])
 def test_leaves_other_deltas_alone(delta: object) -> None:
     assert RelayStream(REQUEST).feed(frame(delta)) == frame(delta)

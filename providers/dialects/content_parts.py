@@ -1,0 +1,38 @@
+"""Text that came in parts → the string that OpenAI's clients know. Pure.
+
+Mistral's reasoning models answer with a list: `{"type": "thinking", "thinking": [{"type": "text", "text"}]}` and then
+`{"type": "text", "text"}`, in streams as well. What was thought becomes `reasoning_content`; parts of other types
+(references to sources) have no text and are left out.
+"""
+
+from typing import Any
+
+from providers.types import JsonObject
+
+
+def mend_parts(said: JsonObject) -> bool:
+    """Corrects a message or a delta in place; True when its content was a list."""
+    content = said.get("content")
+    if type(content) is not list:
+        return False
+    thought = "".join(_texts(part.get("thinking")) for part in _objects(content))
+    said["content"] = _texts(content) or None
+    if thought:
+        said["reasoning_content"] = (said.get("reasoning_content") or "") + thought
+    return True
+
+
+def mend_choices(choices: list[JsonObject]) -> bool:
+    """The same for the choices of a whole answer."""
+    mended = [mend_parts(message) for choice in choices if type(message := choice.get("message")) is dict]
+    return any(mended)
+
+
+def _texts(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "".join(part["text"] for part in _objects(value) if isinstance(part.get("text"), str))
+
+
+def _objects(value: Any) -> list[JsonObject]:
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []

@@ -26,14 +26,39 @@ def encode_thinking(call: ChatCall, traits: ModelTraits, max_tokens: int) -> tup
     """
     effort = _effort(call.reasoning_effort, traits)
     if "thinking" in call.extra:
-        return call.extra["thinking"], effort
+        return _own_words(call.extra["thinking"], effort, traits, max_tokens)
     if traits.adaptive_thinking:
         return _adaptive(call, traits), effort
     budget = BUDGETS.get(call.reasoning_effort or "")
     if budget is None or max_tokens <= LEAST_BUDGET or forces_tool(call, traits) or _history_forbids(call.messages):
         return None, effort
-    # The client's limit includes the reasoning: at least half of it stays for the answer.
-    return {"type": "enabled", "budget_tokens": max(LEAST_BUDGET, min(budget, max_tokens // 2))}, effort
+    return {"type": "enabled", "budget_tokens": min(budget, _most_budget(max_tokens))}, effort
+
+
+def _most_budget(max_tokens: int) -> int:
+    """The client's limit includes the reasoning: at least half of it stays for the answer."""
+    return max(LEAST_BUDGET, max_tokens // 2)
+
+
+def _own_words(
+    thinking: JsonObject | None, effort: str | None, traits: ModelTraits, max_tokens: int
+) -> tuple[JsonObject | None, str | None]:
+    """`thinking` as the client wrote it, as far as the model takes it. `max_tokens` is not raised for a budget that is no
+    less, which the upstream refuses: as much was reserved, and is the client's limit."""
+    kind = thinking.get("type") if thinking is not None else None
+    budget = thinking.get("budget_tokens") if thinking is not None else None
+    if thinking == DISABLED and traits.always_thinking:
+        return None, effort or "low"
+    if kind != "enabled" or type(budget) is not int or thinking is None:
+        return thinking, effort
+    if not traits.budgets:
+        display = thinking.get("display") or ADAPTIVE["display"]
+        return {"type": "adaptive", "display": display}, effort or _effort(_nearest(budget), traits)
+    if budget < max_tokens:
+        return thinking, effort
+    if max_tokens <= LEAST_BUDGET:
+        return None, effort
+    return {**thinking, "budget_tokens": _most_budget(max_tokens)}, effort
 
 
 def _adaptive(call: ChatCall, traits: ModelTraits) -> JsonObject | None:

@@ -13,6 +13,7 @@ class ModelTraits:
     forced_tools       tool_choice `any` and `tool` are accepted
     structured_output  `output_config.format` and strict tools are accepted
     late_system        role `system` is accepted inside `messages`
+    budgets            thinking may be given `budget_tokens`
     adaptive_thinking  thinking is `adaptive` and steered by `output_config.effort`; otherwise by `budget_tokens`
     always_thinking    thinking cannot be switched off
     xhigh_effort       effort `xhigh` is accepted; `high` is sent where it is not
@@ -24,6 +25,7 @@ class ModelTraits:
     forced_tools: bool = True
     structured_output: bool = False
     late_system: bool = False
+    budgets: bool = True
     adaptive_thinking: bool = False
     always_thinking: bool = False
     xhigh_effort: bool = False

@@ -133,6 +133,54 @@ class TestThinking:
         assert "thinking" not in always
         assert always["output_config"] == {"effort": "low"}
 
+    @pytest.mark.parametrize(
+        ("limit", "budget", "sent"),
+        [
+            (4096, 4095, 4095),
+            (4096, 4096, 2048),
+            (4096, 32000, 2048),
+            (1500, 2000, 1024),
+            (1025, 1024, 1024),
+            (None, 4096, 2048),
+        ],
+    )
+    def test_a_budget_of_the_clients_own_is_below_its_limit(self, limit, budget, sent):
+        """The upstream refuses another one, and the limit is what the client pays at most."""
+        thinking = {"type": "enabled", "budget_tokens": budget, "display": "omitted"}
+        body = encode(call_of(max_output_tokens=limit, extra={"thinking": thinking}))
+        assert body["max_tokens"] == (limit or 4096)
+        assert body["thinking"] == {**thinking, "budget_tokens": sent}
+
+    def test_the_models_limit_is_the_clients_where_it_gave_none(self):
+        thinking = {"type": "enabled", "budget_tokens": 10000}
+        assert encode(call_of(extra={"thinking": thinking}), limit=64000)["thinking"] == thinking
+
+    def test_a_limit_that_no_budget_fits_into_is_answered_without_thinking(self):
+        thinking = {"type": "enabled", "budget_tokens": 1024}
+        body = encode(call_of(max_output_tokens=1024, temperature=0.5, extra={"thinking": thinking}))
+        assert "thinking" not in body
+        assert body["temperature"] == 0.5
+
+    @pytest.mark.parametrize(("budget", "effort"), [(1024, "low"), (4096, "high"), (32000, "max")])
+    def test_a_budget_is_an_effort_to_models_that_take_none(self, budget, effort):
+        thinking = {"type": "enabled", "budget_tokens": budget}
+        body = encode(call_of(extra={"thinking": thinking}), replace(NEW, budgets=False))
+        assert body["thinking"] == {"type": "adaptive", "display": "summarized"}
+        assert body["output_config"] == {"effort": effort}
+        own = encode(call_of(extra={"thinking": thinking}, reasoning_effort="low"), replace(NEW, budgets=False))
+        assert own["output_config"] == {"effort": "low"}
+
+    def test_thinking_that_cannot_be_switched_off_is_made_little(self):
+        body = encode(call_of(extra={"thinking": {"type": "disabled"}}), replace(NEW, always_thinking=True))
+        assert "thinking" not in body
+        assert body["output_config"] == {"effort": "low"}
+
+    @pytest.mark.parametrize(
+        "thinking", [{"type": "enabled"}, {"type": "enabled", "budget_tokens": "9"}, {"type": "new"}]
+    )
+    def test_thinking_in_other_words_is_left_to_the_server(self, thinking):
+        assert encode(call_of(extra={"thinking": thinking}), replace(NEW, budgets=False))["thinking"] == thinking
+
     @pytest.mark.parametrize("quirks", [OLD, NEW])
     def test_a_forced_tool_goes_before_thinking(self, quirks):
         choice = ToolChoice(mode="tool", name="lookup")

@@ -6,21 +6,24 @@ Each attempt ends in exactly one of `complete`, `fail` and `abandon`, which give
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 
 from monitoring.slots import Slots
 from monitoring.upstream_state import Flight, UpstreamStates
 from providers.adapters import adapter_for
-from providers.adapters.base import ClientStream, Delivered
+from providers.adapters.base import Adapter, ClientStream, Delivered
+from providers.adapters.embedding_parts import join, parts_of
 from providers.errors import BadAnswer, UpstreamError, UpstreamTimeout
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
+from providers.types import ClientRequest, Operation
 from routing.call import Attempt, Call
 from routing.condensation import CondensationPolicy, overflow_by_keyword
 from routing.quoting import conceal, fit_to_keep
 
+EMBEDDINGS = Operation.EMBEDDINGS
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 ERROR_LIMIT_BYTES = 256 * 1024
 SLOT_WAIT_S = 1.0
@@ -97,28 +100,49 @@ class Attempts:
     async def _send(self, call: Call, won: Won, credential: CredentialSpec) -> None:
         deployment = won.attempt.deployment
         request = call.request
+        further: Sequence[ClientRequest] = ()
         adapter = adapter_for(deployment.provider.kind)
+        if request.operation is EMBEDDINGS:
+            request, *further = parts_of(request, adapter.most_inputs)
         prepared = adapter.prepare(request, deployment, credential.secret)
-        timeout_s, left_s = _patience(call, deployment), call.deadline - time.monotonic()
-        if left_s < timeout_s:
-            timeout_s = max(left_s, 0.001)
+        timeout_s = _patience(call, deployment)
         self._announce(call, won.attempt)
         response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)
         won.response = response
         won.attempt.status = response.status
         if not 200 <= response.status < 300:
-            body = await response.read(limit=ERROR_LIMIT_BYTES, timeout_s=timeout_s)
-            # A Retry-After date is relative to the answer's own clock; without one, to ours.
-            headers = {"date": formatdate(usegmt=True), **response.headers}
-            raise adapter.read_error(response.status, headers, body, provider=deployment.provider.name)
+            raise await _refusal(adapter, response, deployment, timeout_s)
         if request.stream:
             won.stream = adapter.open_stream(request, deployment)
             won.frames = await _until_semantic(won.stream, response, timeout_s)
         else:
             body = await response.read(limit=ANSWER_LIMIT_BYTES, timeout_s=timeout_s)
             won.delivered = adapter.read_answer(request, deployment, response.headers, body)
+            if further:
+                won.delivered = await self._complete_embeddings(call, won, credential, further)
         won.attempt.first_token_s = first = time.monotonic() - call.started_at
         self._states.on_first_token(won.flight, first - won.attempt.started_at, stream=request.stream)
+
+    async def _complete_embeddings(
+        self, call: Call, won: Won, credential: CredentialSpec, further: Sequence[ClientRequest]
+    ) -> Delivered:
+        """Asks for the inputs that the first request could not hold, one request after the other, since the attempt has one
+        slot. Whichever fails, the whole attempt has failed."""
+        deployment = won.attempt.deployment
+        adapter = adapter_for(deployment.provider.kind)
+        parts = [won.delivered] if won.delivered is not None else []
+        for request in further:
+            if won.response is not None:
+                won.response.close()
+            prepared, timeout_s = adapter.prepare(request, deployment, credential.secret), _patience(call, deployment)
+            response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)
+            won.response = response
+            won.attempt.status = response.status
+            if not 200 <= response.status < 300:
+                raise await _refusal(adapter, response, deployment, timeout_s)
+            body = await response.read(limit=ANSWER_LIMIT_BYTES, timeout_s=timeout_s)
+            parts.append(adapter.read_answer(request, deployment, response.headers, body))
+        return join(parts)
 
     # -------------------------------------------------------------------------------------------------- endings
 
@@ -170,12 +194,25 @@ async def _until_semantic(stream: ClientStream, response: UpstreamResponse, time
             raise BadAnswer("The provider's stream ended before it said anything.")
 
 
+async def _refusal(
+    adapter: Adapter, response: UpstreamResponse, deployment: DeploymentSpec, timeout_s: float
+) -> UpstreamError:
+    body = await response.read(limit=ERROR_LIMIT_BYTES, timeout_s=timeout_s)
+    # A Retry-After date is relative to the answer's own clock; without one, to ours.
+    headers = {"date": formatdate(usegmt=True), **response.headers}
+    return adapter.read_error(response.status, headers, body, provider=deployment.provider.name)
+
+
 def _patience(call: Call, deployment: DeploymentSpec) -> float:
-    """How long an upstream may stay silent before it counts as failed: to its first token, or to a whole answer."""
+    """How long an upstream may stay silent before it counts as failed: to its first token, or to a whole answer; at most
+    what the call has left."""
     provider = deployment.provider
     if not call.request.stream:
-        return provider.answer_timeout_s
-    return provider.reasoning_first_token_timeout_s if deployment.reasoning else provider.first_token_timeout_s
+        timeout_s = provider.answer_timeout_s
+    else:
+        timeout_s = provider.reasoning_first_token_timeout_s if deployment.reasoning else provider.first_token_timeout_s
+    left_s = call.deadline - time.monotonic()
+    return timeout_s if timeout_s <= left_s else max(left_s, 0.001)
 
 
 async def read_to_end(response: UpstreamResponse) -> None:

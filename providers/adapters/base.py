@@ -101,6 +101,8 @@ class Adapter(abc.ABC):
     quirks: ClassVar[Quirks] = Quirks()
     operations: ClassVar[frozenset[Operation]] = frozenset(Operation)
     needs_credential: ClassVar[bool] = True
+    most_inputs: ClassVar[int | None] = None
+    """So many embeddings one request may ask for; more are asked for in several (`embedding_parts`)."""
 
     @abc.abstractmethod
     def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:

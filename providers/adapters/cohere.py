@@ -23,6 +23,7 @@ class CohereAdapter(TranslatingAdapter):
     default_base_url = "https://api.cohere.com"
     operations = frozenset(Operation)
     obeys_one_call = False
+    most_inputs = 96
 
     def root(self, provider: ProviderSpec) -> str:
         """Chat is of version 2 and the model list of version 1, so a version in the base_url is taken off."""

@@ -24,8 +24,6 @@ from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
 
-MAX_EMBEDDING_INPUTS = 512
-
 
 def bearer(secret: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {secret}"),) if secret else ()
@@ -73,9 +71,6 @@ class PerplexityAgent(TranslatingAdapter):
         many = texts if isinstance(texts, list) else [texts]
         if not all(isinstance(text, str) for text in many):
             raise Unsupported(field="input", provider=deployment.provider.name, why="token arrays are not read")
-        if len(many) > MAX_EMBEDDING_INPUTS:
-            why = f"at most {MAX_EMBEDDING_INPUTS} texts at once"
-            raise Unsupported(field="input", provider=deployment.provider.name, why=why)
         encoded = {"model": deployment.upstream_model, "input": texts, "encoding_format": "base64_int8"}
         return encoded if body.get("dimensions") is None else {**encoded, "dimensions": body["dimensions"]}
 
@@ -152,6 +147,7 @@ class PerplexityAdapter(Adapter):
     label = "Perplexity"
     default_base_url = "https://api.perplexity.ai"
     operations = PerplexityAgent.operations
+    most_inputs = 512
 
     def __init__(self) -> None:
         self._agent = PerplexityAgent()

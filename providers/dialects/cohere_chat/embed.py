@@ -11,7 +11,6 @@ from providers.dialects.cohere_chat.messages import PROVIDER
 from providers.errors import BadAnswer, ClientFault, Unsupported
 from providers.types import EmbeddingsAnswer, JsonObject, Usage
 
-MAX_TEXTS = 96
 DEFAULT_INPUT_TYPE = "search_document"
 _INPUT_TYPES = frozenset({"search_document", "search_query", "classification", "clustering"})
 _TRUNCATIONS = frozenset({"NONE", "START", "END"})
@@ -22,7 +21,7 @@ def encode_embeddings_request(
 ) -> JsonObject:
     """`input_type` is the default; a client's own `input_type` and `truncate` fields win.
 
-    Raises `Unsupported` for token arrays and for more than 96 texts, which one upstream request cannot hold.
+    Raises `Unsupported` for token arrays. One upstream request holds at most 96 texts.
     """
     encoded: JsonObject = {
         "model": model,
@@ -51,8 +50,6 @@ def _texts(wanted: Any, provider: str) -> list[str]:
         raise ClientFault("input must be a string or a list of strings that is not empty.", param="input")
     if not all(isinstance(text, str) for text in texts):
         raise Unsupported(field="input", provider=provider, why="it takes texts, not arrays of tokens")
-    if len(texts) > MAX_TEXTS:
-        raise Unsupported(field="input", provider=provider, why=f"at most {MAX_TEXTS} texts in one request")
     return texts
 
 

@@ -125,12 +125,6 @@ def test_embeddings_need_input(wanted: object) -> None:
     assert fault.value.param == "input"
 
 
-def test_takes_96_texts_and_refuses_one_more() -> None:
-    assert len(encode_embeddings_request({"input": ["a"] * 96}, model="m")["texts"]) == 96
-    with pytest.raises(Unsupported, match="96"):
-        encode_embeddings_request({"input": ["a"] * 97}, model="m")
-
-
 @pytest.mark.parametrize("tokens", [[1, 2], [[1, 2], [3]], ["a", 1]])
 def test_refuses_arrays_of_tokens(tokens: list[object]) -> None:
     with pytest.raises(Unsupported, match="tokens"):

@@ -110,12 +110,6 @@ def test_a_vector_that_is_not_base64_is_a_bad_answer(broken):
         floats_of_int8(broken)
 
 
-def test_more_texts_than_perplexity_takes_are_refused():
-    asked = ClientRequest(operation=Operation.EMBEDDINGS, model="m", body={"model": "m", "input": ["x"] * 513})
-    with pytest.raises(Unsupported, match="512"):
-        ADAPTER.prepare(asked, deployment(), "key")
-
-
 # ------------------------------------------------------------------------------------------------------------- Sonar
 
 

@@ -13,10 +13,12 @@ from routing.estimation import count_tokens
 class PassingSink:
     """A sink in front of another, which sees all that is written."""
 
-    push = None
-
     def __init__(self, inner: ClientSink) -> None:
         self._inner = inner
+
+    @property
+    def push(self) -> Callable[[bytes], bool] | None:
+        return None
 
     @property
     def started(self) -> bool:

@@ -32,6 +32,9 @@ BASE_HEADERS = (
 
 
 CHOOSING = model_choice.FIELDS
+SUMMARY = "reasoning_summary"
+"""Of the Responses API, which a chat of OpenAI's cannot be asked for: whoever can say it looks into the request."""
+RARE = CHOOSING | {SUMMARY}
 REMEMBERED = 1024
 """Header tuples kept at most, one for each credential in use."""
 
@@ -75,7 +78,8 @@ class OpenAICompatibleAdapter(Adapter):
         if request.operation not in self.operations:
             raise Unsupported(field=request.operation.value, provider=provider.name)
         body = dict(request.body)
-        if not CHOOSING.isdisjoint(body):
+        if not RARE.isdisjoint(body):
+            body.pop(SUMMARY, None)
             model_choice.leave_out(body, CHOOSING, provider.name)
         body["model"] = deployment.upstream_model
         quirks = self._quirks.get(deployment)

@@ -1,11 +1,12 @@
 """OpenRouter: OpenAI's dialect with routing extras, comments in streams, errors in 200s and cost in the usage."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
 from providers.adapters.base import Quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter
+from providers.adapters.openai_compatible import SUMMARY, OpenAICompatibleAdapter
 from providers.dialects import model_choice, upstream_errors
 from providers.dialects.retry_after import retry_after_s
 from providers.errors import ModelNotFound, QuotaExhausted, RateLimited, Unsupported, UpstreamError
@@ -65,6 +66,7 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         refuse_other_models(body, deployment.provider.name)
+        _ask_for_summary(body, request.body.get(SUMMARY))
         if request.operation is not Operation.CHAT or "transforms" in body:
             return body
         # OpenRouter compresses the middle of long conversations for small models by itself, which would hide overflows
@@ -91,6 +93,16 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
         if status == 404:
             return _no_endpoints(error, provider or self.kind)
         return error
+
+
+def _ask_for_summary(body: JsonObject, summary: Any) -> None:
+    """The effort has to be the same in both its places."""
+    if summary is None:
+        return
+    reasoning = body.get("reasoning")
+    effort = body.get("reasoning_effort")
+    asked = {**(reasoning if isinstance(reasoning, dict) else {}), "summary": summary}
+    body["reasoning"] = asked if effort is None else {**asked, "effort": effort}
 
 
 def _is_budget_in_flight(body: bytes) -> bool:

@@ -35,6 +35,8 @@ SENT = frozenset(
 )  # fmt: skip
 OWN_FIELDS = ("effort", "max_steps", "language_preference")
 CHOOSING = ("models", "preset")
+ELSEWHERE = frozenset({"web_search_options", "reasoning_summary"})
+"""What OpenAI's Responses API has a place for, and this one none, or another."""
 
 # Sonar's names, as clients still use them. A preset alone may resolve to another vendor's model, so the model is pinned.
 SONAR = "perplexity/sonar"
@@ -63,7 +65,7 @@ def encode_agent_request(
     tools = _allowed_tools(call)
     if any(tool.custom for tool in tools):
         raise Unsupported(field="tools.custom", provider=provider)
-    plain = {name: value for name, value in call.extra.items() if name != "web_search_options"}
+    plain = {name: value for name, value in call.extra.items() if name not in ELSEWHERE}
     choice = call.tool_choice
     if choice is not None and choice.allowed:
         choice = type(choice)(mode=choice.mode)

@@ -46,6 +46,19 @@ class ResponsesSink(PassingSink):
         self._begun = begun
         self._logprobs = logprobs
         self._stream = ServedStream(begun, logprobs=logprobs)
+        self._held = b""
+        """Translated, but not taken by a client that is slow: the same frames come again by `write`."""
+
+    @property
+    def push(self) -> Callable[[bytes], bool] | None:
+        return None if self._inner.push is None else self._push
+
+    def _push(self, frames: bytes) -> bool:
+        told, push = self._stream.feed(frames), self._inner.push
+        if not told or (push is not None and push(told)):
+            return True
+        self._held = told
+        return False
 
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         if status != 200:
@@ -59,19 +72,23 @@ class ResponsesSink(PassingSink):
             await self._inner.reply(status, orjson.dumps(response), headers)
 
     async def write(self, frames: bytes) -> None:
-        told = self._stream.feed(frames)
+        told = self._take_held() or self._stream.feed(frames)
         if told:
             await self._inner.write(told)
 
     async def finish(self, frames: bytes = b"") -> None:
-        await self._inner.finish(self._stream.feed(frames) + self._stream.close())
+        await self._inner.finish(self._take_held() + self._stream.feed(frames) + self._stream.close())
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         named = _Named(error.status, error.code, error.type, error.message, name_of_field(error.param))
         if self.started:
-            await self._inner.finish(self._stream.fail(named))
+            await self._inner.finish(self._take_held() + self._stream.fail(named))
         else:
             await self._inner.fail(named, headers)
+
+    def _take_held(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
 
 
 class _Named(NamedTuple):

@@ -45,6 +45,8 @@ class StreamDecoder:
         self._started = False
         self._over = False
         self._choices: dict[int, _Choice] = {}
+        self.service_tier: str | None = None
+        """As far as the stream has said it."""
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -75,6 +77,9 @@ class StreamDecoder:
         if chunk.get("error") or event.event == "error":
             raise error_of_object(chunk)
         choices = chunk.get("choices")
+        tier = chunk.get("service_tier")
+        if isinstance(tier, str):
+            self.service_tier = tier
         if not self._started and (chunk.get("id") or choices):
             self._started = True
             created = chunk.get("created")

@@ -194,6 +194,8 @@ def _encode_reasoning(call: ChatCall) -> JsonObject:
     reasoning: JsonObject = dict(given) if isinstance(given, dict) else {}
     if call.reasoning_effort is not None:
         reasoning["effort"] = call.reasoning_effort
+    if call.extra.get("reasoning_summary") is not None:
+        reasoning["summary"] = call.extra["reasoning_summary"]
     return reasoning
 
 

@@ -90,7 +90,12 @@ def to_chat(body: JsonObject) -> JsonObject:
     asked: JsonObject = {name: body[name] for name in ASKED_OF_CHAT if name in body}
     asked |= {"input": body["input"], "tools": own_tools(body), **_told_how(body)}
     chat = encode_request(decode_request(asked))
-    chat |= fields.present(tool_choice=chat_tool_choice(body), web_search_options=search_options(body))
+    reasoning = body.get("reasoning") or {}
+    chat |= fields.present(
+        tool_choice=chat_tool_choice(body),
+        web_search_options=search_options(body),
+        reasoning_summary=reasoning.get("summary") or reasoning.get("generate_summary"),
+    )
     if chat.get("tools"):
         chat |= fields.present(parallel_tool_calls=body.get("parallel_tool_calls"))
     unknown = {name: value for name, value in body.items() if name not in TRANSLATED and value is not None}
@@ -98,8 +103,7 @@ def to_chat(body: JsonObject) -> JsonObject:
 
 
 def _told_how(body: JsonObject) -> JsonObject:
-    """How the answer is to be made and written. A summary of the reasoning cannot be asked of a chat: what a provider
-    shows of it comes in any case."""
+    """How the answer is to be made and written."""
     told: JsonObject = {}
     if LOGPROBS in (body.get("include") or ()):
         told["include"] = [LOGPROBS]
@@ -142,8 +146,7 @@ def _check_fields(body: JsonObject) -> None:
     for name in fields.texts(body, "include"):
         if name not in INCLUDABLE:
             fields.refuse("include", f"an array of {', '.join(sorted(INCLUDABLE))}")
-    _only_known(body.get("reasoning") or {}, REASONING, "reasoning")
-    fields.text(body.get("reasoning") or {}, "effort", "reasoning.")
+    _check_reasoning(body.get("reasoning") or {})
     _check_text(body.get("text") or {})
     if body.get("stream_options") and not body.get("stream"):
         message = "'stream_options' is only allowed when 'stream' is true."
@@ -159,6 +162,12 @@ def _only_known(given: JsonObject, known: frozenset[str], where: str) -> None:
 
 def _unsupported(param: str) -> NoReturn:
     raise ClientFault(f"'{param}' is not supported here.", param=param, code="unsupported_parameter")
+
+
+def _check_reasoning(reasoning: JsonObject) -> None:
+    _only_known(reasoning, REASONING, "reasoning")
+    for name in sorted(REASONING):
+        fields.text(reasoning, name, "reasoning.")
 
 
 def _check_text(text: JsonObject) -> None:
@@ -177,7 +186,10 @@ def _check_text(text: JsonObject) -> None:
         fields.flag(wanted, "strict", where)
 
 
-NAMES = {chat: here for chat, here in MOVED.items() if chat != "logprobs"} | {"web_search_options": "tools"}
+NAMES = {chat: here for chat, here in MOVED.items() if chat != "logprobs"} | {
+    "web_search_options": "tools",
+    "reasoning_summary": "reasoning.summary",
+}
 _HEAD = re.compile(r"\w+")
 
 

@@ -243,6 +243,7 @@ class ServedStream:
         return self._write(self._chat.feed(block + BLOCK_END))
 
     def _write(self, events: list[StreamEvent]) -> bytes:
+        self._builder.response["service_tier"] = self._chat.service_tier
         return b"".join([_frame(told) for event in events for told in self._builder.take(event)])
 
 
@@ -268,8 +269,7 @@ def whole_answer(body: bytes, opening: JsonObject, *, logprobs: bool) -> JsonObj
                 raise event.error
             for _ in builder.take(event):
                 pass
-    if isinstance(answer.get("service_tier"), str):
-        builder.response["service_tier"] = answer["service_tier"]
+    builder.response["service_tier"] = chat.service_tier
     return builder.response
 
 

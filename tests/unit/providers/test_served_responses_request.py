@@ -64,8 +64,15 @@ def test_settings_have_the_names_of_a_chat() -> None:
         "prompt_cache_key": "k",
         "service_tier": "flex",
         "reasoning_effort": "low",
+        "reasoning_summary": "auto",
         "verbosity": "low",
     }
+
+
+def test_a_summary_is_asked_for_by_its_old_name_too() -> None:
+    assert chat(reasoning={"generate_summary": "detailed"})["reasoning_summary"] == "detailed"
+    assert "reasoning_summary" not in chat(reasoning={"effort": "low"})
+    assert refused(reasoning={"summary": 5}).param == "reasoning.summary"
 
 
 def test_a_stream_is_asked_for_with_its_usage() -> None:

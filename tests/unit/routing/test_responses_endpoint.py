@@ -1,5 +1,6 @@
 """The door of `/v1/responses`: what it asks of the gateway, and what it makes of the gateway's answer."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -8,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.header_lines import HeaderLines
+from providers.dialects.served_responses import ServedStream
 from providers.dialects.served_responses.request import CHECKS, MOVED
 from providers.errors import ClientFault, ServerFailed
 from providers.types import Operation
 from routing.endpoints.responses import ResponsesSink, read_response_request
 from routing.errors import ClientFacing, InvalidRequest
 from tests.unit.providers.served_frames import DONE, begun, chunk, kinds, read
+
+STOP = chunk(finish="stop")
 
 
 class Client:
@@ -25,8 +29,19 @@ class Client:
         self.failures: list[ClientFacing] = []
         self.written: list[bytes] = []
         self.ended = False
+        self.pushes = True
+        self.is_slow = False
 
-    push = None
+    @property
+    def push(self) -> Callable[[bytes], bool] | None:
+        return self._push if self.pushes else None
+
+    def _push(self, frames: bytes) -> bool:
+        assert frames
+        if self.is_slow:
+            return False
+        self.written.append(frames)
+        return True
 
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         self.replies.append((status, orjson.loads(body)))
@@ -139,6 +154,40 @@ async def test_a_failure_within_the_stream_ends_it_with_an_event(client: Client,
     assert kinds(read(b"".join(client.written)))[-2:] == ["error", "failed"]
     assert client.ended
     assert not client.failures
+
+
+async def test_frames_are_pushed_where_the_client_can_take_them(client: Client, sink: ResponsesSink) -> None:
+    await sink.start(b"")
+    assert sink.push is not None
+    for frame in (chunk({"content": "Hi"}), chunk(finish="stop")[:20], chunk(finish="stop")[20:]):
+        assert sink.push(frame)
+    await sink.finish(DONE)
+    whole = b"".join(client.written)
+    assert whole == b"".join(map(ServedStream(begun(), logprobs=False).feed, [chunk({"content": "Hi"}), STOP, DONE]))
+
+
+async def test_a_client_that_pushes_nothing_has_nothing_pushed(client: Client, sink: ResponsesSink) -> None:
+    client.pushes = False
+    assert sink.push is None
+
+
+@pytest.mark.parametrize("then", ["write", "finish", "fail"])
+async def test_what_a_slow_client_did_not_take_is_told_once(client: Client, sink: ResponsesSink, then: str) -> None:
+    await sink.start(b"")
+    assert sink.push is not None
+    assert sink.push(chunk({"content": "a"}))
+    client.is_slow = True
+    assert not sink.push(chunk({"content": "b"}))
+    client.is_slow = False
+    if then == "write":
+        await sink.write(chunk({"content": "b"}))
+        assert sink.push(chunk({"content": "c"}))
+    if then == "fail":
+        await sink.fail(ServerFailed("It broke."), b"")
+    else:
+        await sink.finish(STOP + DONE)
+    deltas = [event["delta"] for event in read(b"".join(client.written)) if "delta" in event]
+    assert deltas == (["a", "b", "c"] if then == "write" else ["a", "b"])
 
 
 values = st.recursive(

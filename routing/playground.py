@@ -18,13 +18,16 @@ from routing.socket_access import TRY
 from routing.table_loader import current_revision
 
 FOLLOWED_WITHIN_S = 2.0
+LARGEST_MESSAGE = 8 * 1024 * 1024
+"""What the WebSocket takes at once (`proxy_site.server`): more than that cuts it, and with it what else runs on it."""
 
 
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
     _wait_for_this_worker()
     models = choices()
-    return render(request, "playground/playground.html", {"models": models, "words": _words()})
+    context = {"models": models, "words": _words(), "largest_message": LARGEST_MESSAGE}
+    return render(request, "playground/playground.html", context)
 
 
 playground = staff_only(permission_required(TRY, raise_exception=True)(page))
@@ -63,11 +66,11 @@ def _no_chat(targets: list[str]) -> bool:
 
 def _words() -> dict[str, str]:
     return {
-        "run": _("Run"),
-        "stop": _("Stop"),
+        "ready": _("Ready"),
         "waiting": _("Waiting for the first token …"),
         "streaming": _("Streaming …"),
         "done": _("Done"),
+        "cut": _("Cut off: as many output tokens as it may have"),
         "stopped": _("Stopped"),
         "failed": _("Failed"),
         "signed_out": _("Your session has ended: log in again."),
@@ -78,7 +81,24 @@ def _words() -> dict[str, str]:
         "total": _("{time} in all"),
         "free": _("no price"),
         "attempts": _("after {n} attempts"),
-        "why": _("Why this one?"),
-        "thinking": _("Reasoning"),
         "speed": _("{n} tokens/s"),
+        "you": _("You"),
+        "answer": _("Answer"),
+        "result_of": _("Result of {name}"),
+        "result_example": _('What the tool found, such as {"celsius": 21}'),
+        "tools_called": _("The model asks for this. Give it the results and it goes on."),
+        "send_results": _("Send the results"),
+        "results_first": _(
+            "The model waits for the results of its tools: give each of them, or begin a new conversation."
+        ),
+        "tools_json": _("This is not JSON: {reason}"),
+        "tools_shape": _('A list of tools is needed, each with "type" and "function": {"name", "parameters"}.'),
+        "image": _("image"),
+        "remove_image": _("Remove {name}"),
+        "image_kind": _("{name} is no image that models read: PNG, JPEG, GIF and WebP are."),
+        "image_size": _("{name} has {size} MiB; an image may have {limit}."),
+        "image_address": _("An image's address begins with https:// or http://."),
+        "too_large": _(
+            "This is more than the 8 MiB that the gateway takes at once: take images away, or begin a new conversation."
+        ),
     }

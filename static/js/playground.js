@@ -1,6 +1,11 @@
-// A question to one or two models at once over one WebSocket; what comes back is shown as it comes.
-import { count, duration, fill, missing, money, rate, read, setText } from "./format.js";
-import { codeFor } from "./playground-code.js";
+// A conversation with one or two models at once over one WebSocket; what comes back is shown as it comes.
+import { read, setText } from "./format.js";
+import { codeFor } from "./playground/code.js";
+import { Answer, imagesOf, lastRequest, textOf, userMessage, withoutImages } from "./playground/conversation.js";
+import { attachments } from "./playground/images.js";
+import { makePane } from "./playground/pane.js";
+import { gatewaySocket } from "./playground/socket.js";
+import { toolBox } from "./playground/tools.js";
 
 const form = document.getElementById("form");
 if (form) start();
@@ -8,176 +13,191 @@ if (form) start();
 function start() {
   const words = read("words");
   const find = (id) => document.getElementById(id);
-  const panes = [1, 2].map((number) => {
-    const node = find(`pane${number}`);
-    const part = (name) => node.querySelector(`[data-part="${name}"]`);
-    const names = ["state", "times", "thinking", "thoughts", "answer", "facts", "provider", "tokens", "cost", "why"];
-    return { node, model: find(`model${number}`), id: null, ...Object.fromEntries(names.map((name) => [name, part(name)])) };
-  });
+  const tell = (text) => setText(find("note"), text);
+  const running = new Map();
+  let number = 0;
+
+  const panes = [1, 2].map((each) => makePane(find(`pane${each}`), find(`model${each}`), words, () => answerTools(panes[each - 1])));
   if (panes[1].model.options.length > 1) panes[1].model.selectedIndex = 1;
   const compared = () => find("compare").checked;
   const active = () => (compared() ? panes : panes.slice(0, 1));
+  const images = attachments(
+    { list: find("images"), file: find("image-file"), address: find("image-address"), add: find("image-add"), message: find("user") },
+    words, (text) => setText(find("image-problem"), text), () => code(),
+  );
+  const tools = toolBox(
+    { box: find("tools"), choice: find("tool_choice"), example: find("tools-example"), problem: find("tools-problem") },
+    words, () => code(),
+  );
+  const socket = gatewaySocket(hear, (signedOut) => {
+    for (const run of [...running.values()]) end(run, () => run.pane.refuse(signedOut ? words.signed_out : words.lost));
+  });
 
   // --------------------------------------------------------------------------------------------------------- request
-  function body(pane) {
-    const messages = [];
-    if (find("system").value.trim()) messages.push({ role: "system", content: find("system").value });
-    messages.push({ role: "user", content: find("user").value });
-    const request = { model: pane.model.value, messages };
+  function body(pane, messages) {
+    const system = find("system").value;
+    const request = { model: pane.model.value, messages: system.trim() ? [{ role: "system", content: system }, ...messages] : messages };
     for (const name of ["temperature", "top_p", "max_tokens", "seed"]) {
       if (find(name).value !== "") request[name] = Number(find(name).value);
     }
-    return { ...request, stream: true };
+    return { ...request, ...tools.settings(), stream: true };
   }
 
-  // -------------------------------------------------------------------------------------------------------- connection
-  let socket = null;
-  let number = 0;
-  const running = new Map();
+  const draft = () => (find("user").value.trim() || images.get().length ? [userMessage(find("user").value, images.get())] : []);
 
-  function connected() {
-    if (socket && socket.readyState < 2) return socket;
-    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/v1/chat/completions`);
-    socket.addEventListener("message", (event) => hear(JSON.parse(event.data)));
-    socket.addEventListener("close", async () => {
-      const cut = [...running.values()];
-      if (!cut.length) return;
-      const text = (await signedOut()) ? words.signed_out : words.lost;
-      for (const run of cut) if (running.has(run.id)) end(run, "bad", text);
+  // -------------------------------------------------------------------------------------------------------------- runs
+  // False when nothing was sent, and then the page says why.
+  function send(asked, additions) {
+    if (!tools.check()) {
+      find("tools").closest("details").open = true;
+      find("tools").focus();
+      return false;
+    }
+    const requests = asked.map((pane) => body(pane, [...pane.messages, ...additions(pane)]));
+    if (requests.some((request) => new Blob([JSON.stringify(request)]).size > form.dataset.largest - 1024)) {
+      tell(words.too_large);
+      return false;
+    }
+    tell("");
+    asked.forEach((pane, position) => {
+      pane.begin(additions(pane));
+      const question = pane.messages.at(-1);
+      const run = { id: `run-${++number}`, pane, question, began: performance.now(), answer: new Answer(), first: true, due: false };
+      running.set(run.id, run);
+      socket.say({ type: "create", id: run.id, request: requests[position] });
     });
-    return socket;
+    buttons();
+    return true;
   }
 
-  // A refused handshake tells a page nothing but that there is no connection; the page itself would lead to the login.
-  async function signedOut() {
-    const answer = await fetch(location.href, { redirect: "manual", cache: "no-store" }).catch(() => null);
-    return answer?.type === "opaqueredirect";
+  function ask() {
+    const waiting = active().find((pane) => pane.open().length);
+    if (waiting) {
+      tell(words.results_first);
+      return (waiting.missingResult() ?? waiting.node.querySelector("textarea")).focus();
+    }
+    const message = draft();
+    if (!message.length) {
+      tell(words.empty);
+      return find("user").focus();
+    }
+    if (!send(active(), () => message)) return;
+    find("user").value = "";
+    images.set([]);
   }
 
-  const say = (message) => {
-    const line = connected();
-    const text = JSON.stringify(message);
-    if (line.readyState === 1) line.send(text);
-    else line.addEventListener("open", () => line.send(text), { once: true });
-  };
+  function answerTools(pane) {
+    if (running.size) return;
+    const empty = pane.missingResult();
+    if (empty) {
+      tell(words.results_first);
+      return empty.focus();
+    }
+    if (send([pane], () => pane.results())) find("stop").focus();
+  }
 
   function hear(message) {
     const run = running.get(message.id);
     if (!run) return;
     if (message.type === "chunk") take(run, message.chunk);
-    else if (message.type === "done") finish(run, message);
+    else if (message.type === "done") end(run, () => run.pane.finish(run.answer, message));
     else if (message.type === "error") {
-      show(run, message.request_id);
-      // It was opened with the session that ended: who has logged in again needs another one.
       const ended = message.error.code === "invalid_api_key";
-      if (ended) socket.close();
-      end(run, "bad", ended ? words.signed_out : `${words.failed}: ${message.error.message}`);
+      if (ended) socket.forget();
+      end(run, () => run.pane.refuse(ended ? words.signed_out : `${words.failed}: ${message.error.message}`, message.request_id));
     }
-  }
-
-  // -------------------------------------------------------------------------------------------------------------- runs
-  function begin(pane) {
-    const run = { id: `run-${++number}`, pane, began: performance.now(), first: null, text: "", thoughts: "", due: false };
-    running.set(run.id, run);
-    pane.answer.textContent = pane.thoughts.textContent = pane.times.textContent = "";
-    // An error may show the facts for the sake of their link: what the run before this one came to is not this one's.
-    for (const fact of [pane.provider, pane.tokens, pane.cost]) setText(fact, missing);
-    pane.thinking.hidden = pane.facts.hidden = true;
-    mark(pane, "idle", words.waiting);
-    say({ type: "create", id: run.id, request: body(pane) });
   }
 
   function take(run, chunk) {
-    const delta = chunk.choices?.[0]?.delta ?? chunk.choices?.[0]?.message;
-    if (!delta) return;
-    const thoughts = delta.reasoning_content ?? delta.reasoning ?? "";
-    const text = (delta.content ?? "") + (delta.tool_calls ?? []).map((call) => (call.function?.name ? `\n${call.function.name} ` : "") + (call.function?.arguments ?? "")).join("");
-    if ((text || thoughts) && run.first === null) {
-      run.first = performance.now() - run.began;
-      mark(run.pane, "ok", words.streaming);
-      setText(run.pane.times, fill(words.first, { ms: Math.round(run.first) }));
+    if (run.answer.take(chunk) && run.first) {
+      run.first = false;
+      run.pane.first(performance.now() - run.began);
     }
-    run.text += text;
-    if (typeof thoughts === "string") run.thoughts += thoughts;
+    if (run.due) return;
     // Many chunks, one drawing per frame.
-    if (!run.due) {
-      run.due = true;
-      requestAnimationFrame(() => paint(run));
-    }
+    run.due = true;
+    requestAnimationFrame(() => {
+      run.due = false;
+      if (running.has(run.id)) run.pane.paint(run.answer);
+    });
   }
 
-  function paint(run) {
-    run.due = false;
-    const { answer, thoughts, thinking } = run.pane;
-    const atEnd = answer.scrollHeight - answer.scrollTop - answer.clientHeight < 40;
-    setText(answer, run.text);
-    if (run.thoughts) {
-      thinking.hidden = false;
-      setText(thoughts, run.thoughts);
-    }
-    if (atEnd) answer.scrollTop = answer.scrollHeight;
-  }
-
-  function finish(run, message) {
-    paint(run);
-    const { pane } = run;
-    const usage = message.usage;
-    setText(pane.provider, (message.deployment || message.provider || "–") + (message.attempts > 1 ? ` ${fill(words.attempts, { n: message.attempts })}` : ""));
-    setText(pane.tokens, usage ? fill(words.tokens, { input: count(usage.prompt_tokens), output: count(usage.completion_tokens) }) : "–");
-    setText(pane.cost, message.cost_usd == null ? words.free : money(message.cost_usd * 1e9));
-    show(run, message.request_id);
-    const parts = [];
-    if (message.time_to_first_token != null) parts.push(fill(words.first, { ms: Math.round(message.time_to_first_token * 1000) }));
-    if (message.duration != null) parts.push(fill(words.total, { time: duration(message.duration * 1000) }));
-    const writing = (message.duration ?? 0) - (message.time_to_first_token ?? 0);
-    if (usage?.completion_tokens > 1 && writing > 0.02) parts.push(fill(words.speed, { n: rate(usage.completion_tokens / writing) }));
-    setText(pane.times, parts.join(" · "));
-    end(run, message.cancelled ? "idle" : "ok", message.cancelled ? words.stopped : words.done);
-  }
-
-  function show(run, requestId) {
-    if (!requestId) return;
-    run.pane.facts.hidden = false;
-    run.pane.why.href = `/dashboard/requests/${encodeURIComponent(requestId)}/`;
-  }
-
-  function end(run, state, text) {
-    paint(run);
-    running.delete(run.id);
-    mark(run.pane, state, text);
+  function end(run, conclude) {
+    if (!running.delete(run.id)) return;
+    run.pane.paint(run.answer);
+    conclude();
+    if (!active().some((pane) => pane.messages.includes(run.question))) giveBack(run.question);
     buttons();
   }
 
-  function mark(pane, state, text) {
-    pane.state.className = `state ${state}`;
-    setText(pane.state, text);
+  // What came to nothing is to be written once more, unless something else was begun.
+  function giveBack(question) {
+    if (question?.role !== "user" || draft().length) return;
+    find("user").value = textOf(question);
+    images.set(imagesOf(question));
   }
 
   function buttons() {
+    const talked = active().some((pane) => pane.messages.length);
     find("stop").disabled = running.size === 0;
     find("run").disabled = running.size > 0;
+    find("back").disabled = find("anew").disabled = running.size > 0 || !talked;
+    code();
   }
+
+  const stop = (runs) => {
+    for (const run of runs) socket.say({ type: "cancel", id: run.id });
+  };
 
   // ------------------------------------------------------------------------------------------------------------ the page
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (running.size) return;
-    for (const pane of active()) begin(pane);
-    buttons();
+    if (!running.size) ask();
   });
-  find("stop").addEventListener("click", () => {
-    for (const run of running.values()) say({ type: "cancel", id: run.id });
-  });
+  // A field that is wrong cannot be shown while it is folded away.
+  form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    const answering = panes.find((pane) => pane.node.contains(event.target) && pane.open().length);
+    if (answering) answerTools(answering);
+    else form.requestSubmit();
+  });
+  find("stop").addEventListener("click", () => stop(running.values()));
+  find("back").addEventListener("click", () => {
+    const [question] = active().map((pane) => pane.takeBack());
+    giveBack(question);
+    buttons();
+    find("user").focus();
+  });
+  find("anew").addEventListener("click", () => {
+    const question = panes[0].messages.find((message) => message.role === "user");
+    for (const pane of panes) pane.reset([]);
+    giveBack(question);
+    tell("");
+    buttons();
+    find("user").focus();
   });
   find("compare").addEventListener("change", () => {
     panes[1].node.hidden = !compared();
     find("panes").classList.toggle("two", compared());
+    // Both go on from the same conversation.
+    if (compared()) panes[1].reset([...panes[0].messages]);
+    else stop([...running.values()].filter((run) => run.pane === panes[1]));
+    buttons();
   });
 
   let language = "curl";
-  const code = () => setText(find("code"), codeFor(language, location.origin, body(panes[0])));
+  function code() {
+    const [pane] = panes;
+    const next = pane.open().length ? pane.results() : draft();
+    const messages = next.length ? [...pane.messages, ...next] : lastRequest(pane.messages);
+    const request = body(pane, messages.length ? messages : [userMessage("", [])]);
+    // Images are megabytes of letters, which a page shows slowly and nobody reads; copied, they are whole.
+    const shown = request.messages.map(withoutImages);
+    setText(find("code"), codeFor(language, location.origin, { ...request, messages: shown }));
+    find("code").wholeText = () => codeFor(language, location.origin, request);
+    find("code-shortened").hidden = shown.every((message, position) => message === request.messages[position]);
+  }
   form.addEventListener("input", code);
   find("languages").addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -186,5 +206,5 @@ function start() {
     for (const each of find("languages").children) each.setAttribute("aria-pressed", String(each === button));
     code();
   });
-  code();
+  buttons();
 }

@@ -1,12 +1,17 @@
-"""The playground in a real browser: a question is streamed, stopped, compared and turned into code."""
+"""The playground in a real browser: a conversation is streamed, compared, taken back and turned into code."""
 
+import base64
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, Watched, log_in
+from tests.browser.conftest import Site, Watched, log_in, violations
 
 Open = Callable[..., Page]
 
@@ -70,19 +75,105 @@ def test_an_error_is_not_shown_with_the_figures_of_the_answer_before_it(open_pag
         expect(page.locator(f"#pane1 [data-part={part}]")).to_have_text("–")
 
 
-def test_the_same_request_is_shown_as_code(open_page: Open) -> None:
+def test_a_conversation_goes_on_is_taken_back_and_begun_anew(open_page: Open) -> None:
     page = open_page("/playground/")
-    page.get_by_label("Your message").fill('It\'s "quoted"')
+    pane, box = page.locator("#pane1"), page.get_by_label("Your message")
+    for question in ("Say something about lakes.", "And about wells?"):
+        ask(page, question)
+        expect(pane.locator("[data-part=answer]")).to_contain_text(question)
+        expect(pane.locator("[data-part=state]")).to_have_text("Done")
+        expect(box).to_have_value("")
+    expect(pane.locator(".turn")).to_have_count(3)
+    roles = page.locator("#code").inner_text().count('"role": "assistant"')
+    assert roles == 1, "the code does not ask what was asked last"
+    page.get_by_role("button", name="Take back").click()
+    expect(box).to_have_value("And about wells?")
+    expect(pane.locator(".turn")).to_have_count(2)
+    box.fill("")
+    page.get_by_role("button", name="New conversation").click()
+    expect(box).to_have_value("Say something about lakes.")
+    expect(pane.locator(".turn")).to_have_count(0)
+
+
+def test_a_tool_that_the_model_calls_is_given_its_result_and_the_model_goes_on(open_page: Open) -> None:
+    page = open_page("/playground/")
+    page.locator("summary", has_text="Tools").click()
+    page.get_by_label("Tools as JSON").fill('{"type": "function"}')
+    ask(page, "What is the weather?")
+    expect(page.get_by_role("alert").filter(has_text="A list of tools is needed")).to_be_visible()
+    page.get_by_role("button", name="Put an example").click()
+    page.get_by_role("button", name="Run").click()
+    result = page.get_by_label("Result of get_weather")
+    expect(page.locator("#pane1 .calls")).to_contain_text('get_weather {\n  "city"')
+    page.get_by_role("button", name="Send the results").click()
+    expect(result).to_be_focused()
+    result.fill('{"celsius": 21}')
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#pane1 [data-part=answer]")).to_contain_text('the tool returned {"celsius": 21}')
+    assert violations(page) == []
+
+
+# One pixel.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+PASTE = """(box, letters) => {
+    const bytes = Uint8Array.from(atob(letters), (letter) => letter.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+    box.dispatchEvent(new ClipboardEvent("paste", { clipboardData, cancelable: true }));
+}"""
+
+
+def test_images_are_chosen_pasted_or_named_and_go_with_the_message(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/playground/")
+    chosen, huge, notes = (tmp_path / name for name in ("chosen.png", "huge.png", "notes.txt"))
+    for file in (chosen, huge, notes):
+        file.write_bytes(PNG)
+    os.truncate(huge, 5 * 1024 * 1024 + 1)
+    page.locator("#image-file").set_input_files([chosen, huge, notes])
+    expect(page.locator("#image-problem")).to_have_text(re.compile("huge.png has 5.0 MiB.*notes.txt is no image"))
+    page.get_by_label("Your message").evaluate(PASTE, base64.b64encode(PNG).decode())
+    page.locator("summary", has_text="Images").click()
+    page.get_by_label("Address of an image").fill("https://images.invalid/far.png")
+    page.keyboard.press("Enter")
+    expect(page.locator("#images li")).to_have_count(3)
+    assert page.locator("#images img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1
+    page.get_by_role("button", name="Remove chosen.png").click()
+    ask(page, "What is this?")
+    expect(page.locator("#pane1 [data-part=answer]")).to_contain_text("I received 2 images")
+    expect(page.locator("#images li")).to_have_count(0)
+
+
+PRINTED = re.compile(r"DEMO answer from demo-small: you asked .It's .quoted. \$HOME")
+
+
+def test_the_same_request_as_code_is_a_program_that_works(open_page: Open, site: Site) -> None:
+    page = open_page("/playground/", permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#model1").select_option("demo-small")
+    page.locator("#image-file").set_input_files(
+        [{"name": "a.png", "mimeType": "image/png", "buffer": PNG + b"x" * 200_000}]  # type: ignore[list-item]
+    )
+    page.get_by_label("Your message").fill('It\'s "quoted" $HOME')
     page.locator("summary", has_text="Parameters").click()
     page.get_by_label("Temperature").fill("0.3")
-    code = page.locator("#code")
-    expect(code).to_contain_text("It'\\''s")
-    expect(code).to_contain_text('"temperature": 0.3')
-    page.get_by_role("button", name="Python").click()
-    expect(code).to_contain_text("temperature=0.3,")
-    expect(code).to_contain_text("stream=True,")
-    page.get_by_role("button", name="JavaScript").click()
-    expect(code).to_contain_text("await client.chat.completions.create(")
+    page.locator("[data-copy]").click()
+    expect(page.locator("[data-copy]")).to_have_text("✓")
+    programs = {"curl": page.evaluate("navigator.clipboard.readText()")}
+    for language in ("Python", "JavaScript"):
+        page.get_by_role("button", name=language).click()
+        expect(page.locator("#code")).to_contain_text("0.3")
+        assert len(page.locator("#code").inner_text()) < 2000
+        programs[language] = page.locator("#code").evaluate("code => code.wholeText()")
+    environment = {**os.environ, "LLM_PROXY_KEY": site.process.key}
+    # As input: no shell takes an argument of that length.
+    for program, text in (("bash", programs["curl"]), (sys.executable, programs["Python"])):
+        done = subprocess.run(
+            [program], input=text, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        streamed = "".join(re.findall(r'"content":"((?:[^"\\]|\\.)*)"', done.stdout)) or done.stdout
+        assert PRINTED.match(streamed.replace("\\", "")), done
+    assert "await client.chat.completions.create(" in programs["JavaScript"]
 
 
 def test_a_copy_button_that_is_pressed_twice_has_its_word_again(open_page: Open) -> None:

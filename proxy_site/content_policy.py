@@ -29,8 +29,6 @@ SECTIONS: dict[str, Policy] = {
     "admin": {"script-src": "'self' 'unsafe-eval'", "style-src": "'self' 'unsafe-inline'"},
     # Django REST framework's pages for staff place a few buttons with style attributes.
     "api": {"style-src-attr": "'unsafe-inline'"},
-    # Images that somebody chose for a message, before they are sent anywhere.
-    "playground": {"img-src": "'self' data:"},
     # The icons in Swagger UI's style sheet.
     "docs": {"img-src": "'self' data:"},
 }

@@ -97,7 +97,10 @@ def _words() -> dict[str, str]:
         "remove_image": _("Remove {name}"),
         "image_kind": _("{name} is no image that models read: PNG, JPEG, GIF and WebP are."),
         "image_size": _("{name} has {size} MiB; an image may have {limit}."),
-        "image_address": _("An image's address begins with https:// or http://."),
+        "image_broken": _("{name} cannot be read as an image."),
+        "image_address": _(
+            "An image's address begins with https:// or http://, or is a data URL of a PNG, JPEG, GIF or WebP."
+        ),
         "too_large": _(
             "This is more than the 8 MiB that the gateway takes at once: take images away, or begin a new conversation."
         ),

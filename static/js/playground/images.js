@@ -5,6 +5,7 @@ const KINDS = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const MIB = 1024 * 1024;
 // Their text in a request is a third longer, and the gateway takes 8 MiB at once.
 const LARGEST = 5 * MIB;
+const THUMB_PIXELS = 144;
 
 const asDataUrl = (file) =>
   new Promise((done, failed) => {
@@ -14,10 +15,22 @@ const asDataUrl = (file) =>
     reader.readAsDataURL(file);
   });
 
-// A picture only of what is here: showing one of an address would tell that host who looks at it.
+// Small copies of what was chosen, by address. They are drawn: a page of ours loads images from nowhere but the gateway,
+// data URLs included, and showing one of a web address would tell that host who looks at it.
+const copies = new Map();
+
+async function remember(url, blob) {
+  copies.set(url, await createImageBitmap(blob, { resizeHeight: THUMB_PIXELS, resizeQuality: "medium" }));
+}
+
+const blobOf = (url) => new Blob([Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (letter) => letter.charCodeAt(0))]);
+
 export function picture({ url, name }, words) {
-  if (url.startsWith("data:")) return element("img", { src: url, alt: name || words.image, title: name });
-  return element("a", { href: url, target: "_blank", rel: "noreferrer noopener" }, url);
+  const copy = copies.get(url);
+  if (!copy) return element("a", { href: url, target: "_blank", rel: "noreferrer noopener" }, url);
+  const canvas = element("canvas", { role: "img", "aria-label": name || words.image, title: name, width: copy.width, height: copy.height });
+  canvas.getContext("2d").drawImage(copy, 0, 0);
+  return canvas;
 }
 
 // `parts`: the elements to use. `tell(text)` says what is wrong. `changed()` is called when there is another image, or none.
@@ -43,22 +56,36 @@ export function attachments(parts, words, tell, changed) {
     const problems = [];
     for (const file of files) {
       const name = file.name || words.image;
-      if (!KINDS.includes(file.type)) problems.push(fill(words.image_kind, { name }));
-      else if (file.size > LARGEST) problems.push(fill(words.image_size, { name, size: (file.size / MIB).toFixed(1), limit: LARGEST / MIB }));
-      else images = [...images, { url: await asDataUrl(file), name }];
+      if (file.size > LARGEST) problems.push(fill(words.image_size, { name, size: (file.size / MIB).toFixed(1), limit: LARGEST / MIB }));
+      else if (!KINDS.includes(file.type)) problems.push(fill(words.image_kind, { name }));
+      else await takeFile(file, name).catch(() => problems.push(fill(words.image_broken, { name })));
     }
     tell(problems.join(" "));
     draw();
   }
 
-  function takeAddress() {
+  async function takeFile(file, name) {
+    const url = await asDataUrl(file);
+    await remember(url, file);
+    images = [...images, { url, name }];
+  }
+
+  async function takeAddress() {
     const url = parts.address.value.trim();
-    const known = /^https?:\/\//i.test(url) ? URL.canParse(url) : KINDS.some((kind) => url.startsWith(`data:${kind};base64,`));
-    tell(known ? "" : words.image_address);
-    if (!known) return parts.address.focus();
+    if (!(await isImage(url))) {
+      tell(words.image_address);
+      return parts.address.focus();
+    }
+    tell("");
     images = [...images, { url, name: "" }];
     parts.address.value = "";
     draw();
+  }
+
+  async function isImage(url) {
+    if (/^https?:\/\//i.test(url)) return URL.canParse(url);
+    if (!KINDS.some((kind) => url.startsWith(`data:${kind};base64,`))) return false;
+    return Promise.resolve().then(() => remember(url, blobOf(url))).then(() => true, () => false);
   }
 
   parts.file.addEventListener("change", async () => {

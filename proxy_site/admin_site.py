@@ -19,6 +19,7 @@ from accounts.admin.form_fields import grouped, usd
 from accounts.admin.key import EXPIRES_SOON
 from accounts.models import ApiKey, Budget, UsageHourly
 from monitoring.models import HealthState
+from monitoring.views.words import in_words
 from providers.adapters import REGISTRY
 from providers.admin.wizard import WRITES
 from providers.models import Credential, Deployment, Discovered, Provider
@@ -228,9 +229,9 @@ def _unhealthy() -> Iterator[Notice]:
         yield Notice(
             kind="bad",
             text=_("%(name)s is unhealthy: %(cause)s")
-            % {"name": row.provider.name, "cause": row.cause or _("unknown")},
-            link="/dashboard/",
-            action=_("See the dashboard"),
+            % {"name": row.provider.name, "cause": in_words(row.cause) if row.cause else _("unknown")},
+            link=reverse("dashboard_provider", args=[row.provider_id]),
+            action=_("See the provider"),
         )
 
 

@@ -13,9 +13,10 @@ WORDS = (
     _("Reset filters"), _("Reset to default"), _("Return to site"), _("Revert"), _("Run"),
     _("Search apps and models..."), _("Select action"), _("Select action to run"), _("Select all rows"),
     _("Select record"), _("Select value"), _("Submit"), _("System"), _("This item will be deleted."),
-    _("This page yielded into no results. Create a new item or reset your filters."), _("To"), _("Type to search"),
+    _("To"), _("Type to search"),
     _("Value"), _("Welcome back to"), _(" By %(filter_title)s "), _("This object doesn't have a change history."),
     _("You have been successfully logged out from the administration"), _("periodic task"), _("periodic tasks"),
-    _("Periodic Tasks"), _("access attempt"), _("access attempts"), _("Failed logins"), _("Show all"),
+    _("Periodic Tasks"), _("Last Run Datetime"),
+    _("access attempt"), _("access attempts"), _("Failed logins"), _("Show all"),
     ngettext_lazy("%(counter)s result", "%(counter)s results", "counter"), ngettext_lazy("entry", "entries", "counter"),
 )  # fmt: skip

@@ -215,7 +215,9 @@ def _note(
     if before is not None and after is not None and not changed:
         return
     action = "created" if before is None else "deleted" if after is None else "changed"
-    thing = f"{sender._meta.verbose_name} {name or row}"
+    kind, called = str(sender._meta.verbose_name), name or str(row)
+    # Some are named after what they are: "limit of …".
+    thing = called if f"{called} ".lower().startswith(f"{kind} ".lower()) else f"{kind} {called}"
     sentence = f"{action} {thing}"
     if action == "changed":
         sentence += f" ({', '.join(changed)})"

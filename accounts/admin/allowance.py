@@ -125,7 +125,7 @@ class BudgetAdmin(EnableActions):
         kind = "bad" if percent >= 100 else "warn" if percent >= ALARM_PERCENT else "ok"
         return format_html(
             '<span class="spent"><span class="meter {}"><span style="width:{}%"></span></span>{} '
-            '<span class="subtle">{} %</span></span>',
+            '<span class="subtle">· {} %</span></span>',
             kind, min(percent, 100), words, percent,
         )  # fmt: skip
 

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import formats, timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import RadioFilter, RelatedDropdownFilter
@@ -67,7 +68,7 @@ class ApiKeyAdmin(EnableActions):
     actions = [*EnableActions.actions, "revoke_selected"]
     actions_detail = ["rotate", "revoke"]
     fieldsets = [
-        (None, {"fields": [("name", "team"), ("shown", "status"), "scopes", ("expires_at", "enabled"), "last_used"]}),
+        (None, {"fields": [("name", "team"), ("shown", "status"), "scopes", "expires_at", "enabled", "last_used"]}),
         (
             gettext_lazy("Restrictions"),
             {"classes": ["tab"], "fields": [("allowed_models", "allowed_networks"), "tags"]},
@@ -104,7 +105,7 @@ class ApiKeyAdmin(EnableActions):
 
     @display(description=gettext_lazy("key"))
     def shown(self, row: ApiKey) -> str:
-        return f"llmp-{row.public_id[:4]}…{row.hint}"
+        return format_html('<span class="nowrap">llmp-{}…{}</span>', row.public_id[:4], row.hint)
 
     @display(description=gettext_lazy("state"), ordering="revoked_at")
     def status(self, row: ApiKey) -> str:
@@ -115,8 +116,8 @@ class ApiKeyAdmin(EnableActions):
         return ", ".join(row.scopes) or "–"
 
     @display(description=gettext_lazy("last used"), ordering="last_used_at", empty_value="–")
-    def last_used(self, row: ApiKey) -> Any:
-        return row.last_used_at
+    def last_used(self, row: ApiKey) -> str | None:
+        return formats.localize(row.last_used_at)
 
     # ---------------------------------------------------------------------------------------------------- making
 

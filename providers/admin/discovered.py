@@ -8,6 +8,7 @@ from django.contrib.admin import action, display
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import formats
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -30,14 +31,14 @@ SHAPES = {
 
 @admin.register(Discovered)
 class DiscoveredAdmin(ReadOnlyAdmin):
-    list_display = ["name", "source", "status", "leads_to", "waiting", "note", "last_seen_at"]
+    list_display = ["name", "source", "status", "leads_to", "waiting", "note", "last_seen"]
     list_filter: ClassVar[Any] = [("state", ChoicesCheckboxFilter)]
     list_filter_submit = True
     list_select_related = ["provider"]
     search_fields = ["name", "external_id", "source"]
     fields = [
-        "name", "source", "external_id", "status", "leads_to", "found", "waiting", "note", "provider", "first_seen_at",
-        "last_seen_at", "draining_since", "missed",
+        "name", "source", "external_id", "status", "leads_to", "found", "waiting", "note", "provider", "first_seen",
+        "last_seen", "draining", "missed_looks",
     ]  # fmt: skip
     readonly_fields = fields
     actions = ["approve_rows", "reject_rows"]
@@ -112,6 +113,22 @@ class DiscoveredAdmin(ReadOnlyAdmin):
         steps = (f"{name}: {before} → {after}" for name, (before, after) in row.difference.items())
         return "; ".join(steps) or None
 
+    @display(description=gettext_lazy("first seen"), ordering="first_seen_at")
+    def first_seen(self, row: Discovered) -> Any:
+        return formats.localize(row.first_seen_at)
+
+    @display(description=gettext_lazy("last seen"), ordering="last_seen_at")
+    def last_seen(self, row: Discovered) -> Any:
+        return formats.localize(row.last_seen_at)
+
+    @display(description=gettext_lazy("fading out since"), empty_value="–")
+    def draining(self, row: Discovered) -> Any:
+        return formats.localize(row.draining_since)
+
+    @display(description=gettext_lazy("looks in a row that did not show it"))
+    def missed_looks(self, row: Discovered) -> int:
+        return row.missed
+
 
 def _is_off(row: Discovered) -> bool:
     return row.provider is not None and not row.provider.enabled
@@ -119,9 +136,17 @@ def _is_off(row: Discovered) -> bool:
 
 @admin.register(DiscoverySource)
 class DiscoverySourceAdmin(ReadOnlyAdmin):
-    list_display = ["name", "status", "found", "looked_at", "worked_at", "error"]
-    fields = ["name", "status", "found", "looked_at", "worked_at", "error"]
+    list_display = ["name", "status", "found", "looked", "worked", "error"]
+    fields = list_display
     readonly_fields = fields
+
+    @display(description=gettext_lazy("last look"), ordering="looked_at", empty_value="–")
+    def looked(self, row: DiscoverySource) -> Any:
+        return formats.localize(row.looked_at)
+
+    @display(description=gettext_lazy("last that worked"), ordering="worked_at", empty_value="–")
+    def worked(self, row: DiscoverySource) -> Any:
+        return formats.localize(row.worked_at)
 
     @display(description=gettext_lazy("state"))
     def status(self, row: DiscoverySource) -> SafeString:

@@ -2,6 +2,8 @@
 (() => {
   const NATIVE = "a[href], button, input, select, textarea, label, summary";
 
+  const NAVIGATION = document.documentElement.lang.startsWith("pt") ? "Navegação" : "Navigation";
+
   const hush = (icon) => {
     if (icon.hasAttribute("tabindex")) return;
     const owner = icon.closest("a, button, [role=button], label, li, h2, h3") || icon.parentElement;
@@ -14,7 +16,7 @@
     element.tabIndex = 0;
     element.setAttribute("role", "button");
     if (element.textContent.trim() === "dock_to_right") {
-      element.setAttribute("aria-label", document.documentElement.lang.startsWith("pt") ? "Navegação" : "Navigation");
+      element.setAttribute("aria-label", NAVIGATION);
     }
     element.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
@@ -23,7 +25,11 @@
     });
   };
 
+  // On a phone a list's labels stand before its values, each word of them with a capital, which is wrong in Portuguese.
+  const begin = (cell) => (cell.dataset.label = cell.dataset.label.charAt(0).toUpperCase() + cell.dataset.label.slice(1));
+
   const tend = (root) => {
+    root.querySelectorAll("#result_list [data-label]").forEach(begin);
     root.querySelectorAll("[x-on\\:click]").forEach(reach);
     root.querySelectorAll(".material-symbols-outlined").forEach(hush);
   };
@@ -38,7 +44,21 @@
     }
   };
 
-  document.addEventListener("DOMContentLoaded", () => tend(document.body));
-  window.addEventListener("load", () => setTimeout(name));
+  document.addEventListener("DOMContentLoaded", () => {
+    document.getElementById("main")?.setAttribute("role", "main");
+    tend(document.body);
+  });
+  // simplebar calls each of its boxes "scrollable content", in every language.
+  const nameBoxes = () => {
+    for (const box of document.querySelectorAll(".simplebar-content-wrapper")) {
+      const words = box.closest("#nav-sidebar, #nav-sidebar-inner, #nav-sidebar-apps") ? NAVIGATION : document.querySelector("h1")?.textContent.trim();
+      if (words) box.setAttribute("aria-label", words);
+    }
+  };
+
+  window.addEventListener("load", () => setTimeout(() => {
+    name();
+    nameBoxes();
+  }));
   document.addEventListener("htmx:afterSwap", (event) => tend(event.target));
 })();

@@ -189,6 +189,14 @@ def test_a_difference_names_the_fields_with_before_and_after():
     assert "s3cret" not in str(newest.difference)
 
 
+def test_what_is_named_after_its_kind_is_told_once():
+    Limit.objects.create(scope="default", requests=1)
+
+    newest = ConfigurationRevision.objects.first()
+    assert newest is not None
+    assert [change.count("limit") for change in newest.changes] == [1]
+
+
 def test_saving_without_a_change_is_no_revision():
     provider = Provider.objects.create(name="a", base_url="http://10.0.0.1")
     credential = Credential.objects.create(provider=provider, environment_variable="K")

@@ -1,7 +1,7 @@
 """The pages of keys, limits, budgets, prices and the ledger, through Django's test client."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -123,6 +123,22 @@ def test_the_list_tells_keys_by_their_state(admin_client: Client) -> None:
     assert "soon-gone" in listed(admin_client, "apikey", "?state=soon")
     assert "lasting" not in listed(admin_client, "apikey", "?state=soon")
     assert ">expired<" in listed(admin_client, "apikey", "?state=expired")
+
+
+@pytest.mark.parametrize("language", ["en", "pt-br"])
+def test_when_a_key_was_used_is_told_with_its_zone(admin_client: Client, language: str) -> None:
+    key = create_key(KeyOrder(name="used")).key
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
+    for name, rows in (("changelist", []), ("change", [key.pk])):
+        page = admin_client.get(
+            reverse(f"admin:accounts_apikey_{name}", args=rows), headers={"accept-language": language}
+        )
+        assert "2026-03-04 05:06 UTC" in page.content.decode()
+
+
+def test_an_empty_list_is_not_said_to_be_filtered(admin_client: Client) -> None:
+    assert "Nothing is listed here yet." in listed(admin_client, "price")
+    assert "Nothing matches." in listed(admin_client, "price", "?q=nothing")
 
 
 def test_a_limit_needs_a_number_and_drops_the_owner_it_does_not_have(admin_client: Client) -> None:

@@ -73,18 +73,19 @@ def test_home_names_what_needs_attention_and_the_link_that_helps(admin_client: C
     budget = Budget.objects.create(name="lunch money", scope="all", amount_nano_usd=100)
     BudgetPeriod.objects.create(budget=budget, period=period_of("month", now.timestamp())[0], spent_nano_usd=90)
     HealthState.objects.create(
-        provider=keyless, status="unhealthy", cause="connection refused", since=now, last_check_at=now, fresh_until=now,
-        updated_at=now,
+        provider=keyless, status="unhealthy", cause="All connection attempts failed", since=now, last_check_at=now,
+        fresh_until=now, updated_at=now,
     )  # fmt: skip
     text = home(admin_client)
     for words in (
         "keyless has no key", "modelless serves no models", "variable needs the environment variable NO_SUCH_VARIABLE",
         "The key expiring expires in 2 days", "The key almost gone expires within a day",
-        "90 % of the lunch money is used", "keyless is unhealthy: connection refused",
+        "90 % of the lunch money is used", "keyless is unhealthy: connection refused or no route",
     ):  # fmt: skip
         assert words in text
     assert reverse("admin:providers_provider_wizard_connection", args=[keyless.pk]) in text
     assert reverse("admin:accounts_apikey_change", args=[key.pk]) in text
+    assert reverse("dashboard_provider", args=[keyless.pk]) in text
 
 
 @pytest.mark.django_db

@@ -48,7 +48,8 @@ def provider(request: HttpRequest, provider_id: int) -> HttpResponse:
         "words": {
             "requests": _("requests/s"), "errors": _("errors %"), "first": _("first token, ms"),
             "checks": _("health checks, ms"), "failed": words.dashboard()["failed"],
-            "checking": words.dashboard()["checking"], "nothing": _("Nothing happened in this time."),
+            "checking": words.dashboard()["checking"], "nothing": _("No calls and no answered checks in this time."),
+            "unreachable": words.dashboard()["unreachable"], "zone": _("times in {zone}"),
         },
     }  # fmt: skip
     return render(request, "dashboard/provider.html", context)

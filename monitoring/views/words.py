@@ -39,7 +39,7 @@ def causes() -> dict[str, str]:
         "unsupported": _("cannot do what the request needs"),
         "client_gone": _("the client left"),
         "cancelled": _("cancelled"),
-        "success": _("answered"),
+        "success": pgettext("attempt", "answered"),
         "running": _("still running"),
     }
 
@@ -120,6 +120,9 @@ def dashboard() -> dict[str, object]:
         "reset": _("Reset breaker"),
         "checking": _("Checking …"),
         "failed": _("That did not work: {reason}"),
+        "unreachable": _("the gateway cannot be reached"),
+        "first_token": _("First token"),
+        "failed_attempts": _("Failed attempts"),
         "uptime_title": _("Uptime: 24 h {day} · 7 d {week} · 30 d {month}"),
         "cells": _("Last 24 hours, one cell an hour"),
         "priority": _("priority {n}"),

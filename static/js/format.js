@@ -41,6 +41,8 @@ export function short(value) {
   return value < 1e6 ? `${number(value / 1e3, value < 1e4 ? 1 : 0)} k` : `${number(value / 1e6, 1)} M`;
 }
 
+// Of the times on a page that the browser writes.
+export const zone = new Intl.DateTimeFormat(locale, { timeZoneName: "short" }).formatToParts().find((part) => part.type === "timeZoneName").value;
 export const timeOfDay = (epoch) => clock.format(epoch * 1000);
 export const time = (epoch) => {
   const old = Math.abs(Date.now() / 1000 - epoch) > 20 * 3600;
@@ -80,7 +82,9 @@ export const csrf = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1
 
 // Who is no longer signed in is sent to the login page, which answers with 200: loaded again, the page itself leads there.
 async function ask(address, options) {
-  const answer = await fetch(address, options);
+  const answer = await fetch(address, options).catch(() => {
+    throw new Error(read("words").unreachable);
+  });
   if (answer.redirected) location.reload();
   return answer;
 }

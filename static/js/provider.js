@@ -1,5 +1,5 @@
 // Charts of one provider over a chosen range, and its buttons.
-import { duration, fill, get, percent, post, rate, read, setText } from "./format.js";
+import { duration, fill, get, percent, post, rate, read, setText, zone } from "./format.js";
 import { timeChart } from "./chart.js";
 
 const words = read("words");
@@ -13,6 +13,8 @@ const traffic = timeChart(find("traffic"), { series: [{ label: words.requests, k
 const errors = timeChart(find("errors"), { series: [{ label: words.errors, kind: "bad" }], format: (value) => `${percent(value)} %`, floor: 5 });
 
 let range = "1h";
+// The tables below, which the server writes, are in UTC.
+setText(find("zone"), fill(words.zone, { zone }));
 
 async function show() {
   const wanted = range;
@@ -52,7 +54,7 @@ find("actions")?.addEventListener("click", async (event) => {
   if (button.dataset.confirm && !confirm(button.dataset.confirm)) return;
   button.disabled = true;
   setText(find("result"), words.checking);
-  const answer = await post(`${button.dataset.action}/`).catch((error) => ({ ok: false, message: String(error) }));
+  const answer = await post(`${button.dataset.action}/`).catch((error) => ({ ok: false, message: error.message }));
   button.disabled = false;
   find("result").className = `state ${answer.ok ? "ok" : "bad"}`;
   setText(find("result"), answer.ok ? answer.message : fill(words.failed, { reason: answer.message }));

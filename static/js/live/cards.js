@@ -43,7 +43,7 @@ function makeCard(data) {
     clearTimeout(fading);
     button.disabled = true;
     setText(result, words.checking);
-    const answer = await post(`${address}${action}/`).catch((error) => ({ ok: false, message: String(error) }));
+    const answer = await post(`${address}${action}/`).catch((error) => ({ ok: false, message: error.message }));
     button.disabled = false;
     setText(result, answer.ok ? answer.message : fill(words.failed, { reason: answer.message }));
     result.title = result.textContent;
@@ -58,6 +58,15 @@ function makeCard(data) {
   return card;
 }
 
+// A figure whose meaning is told by its place is told by its name, too.
+function named(node, name, figure) {
+  const whole = `${name}: ${figure}`;
+  if (node.title === whole) return;
+  setText(node, figure);
+  node.title = whole;
+  node.setAttribute("aria-label", whole);
+}
+
 function drawCard(card) {
   const { data } = card;
   if (card.node.dataset.state !== data.state) {
@@ -69,8 +78,8 @@ function drawCard(card) {
   card.breaker.className = `breaker ${data.breaker}`;
   setText(card.breaker, held ? words.held : data.breaker === "open" && data.opens ? fill(words.open_until, { time: timeOfDay(data.opens) }) : fill(words.breaker_is, { state: words.breakers[data.breaker] }));
   setText(card.rps, `${rate(data.rps)} req/s`);
-  setText(card.first, duration(data.first));
-  setText(card.errors, `${percent(data.errors)} %`);
+  named(card.first, words.first_token, duration(data.first));
+  named(card.errors, words.failed_attempts, `${percent(data.errors)} %`);
   setText(card.active, fill(words.active, { count: data.active }));
   const sentences = [];
   if (data.cause) sentences.push(`${cause(data)}${data.since ? `, ${fill(words.since, { time: time(data.since) })}` : ""}`);

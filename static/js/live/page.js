@@ -1,9 +1,10 @@
 // What every part of the live page shares: its words, and how states are ordered and coloured.
-import { read } from "../format.js";
+import { read, setText, zone } from "../format.js";
 
 export const words = read("words");
 export const find = (id) => document.getElementById(id);
 export const WORST_FIRST = ["unhealthy", "degraded", "unknown", "healthy"];
+for (const node of document.querySelectorAll("[data-zone]")) setText(node, `(${zone})`);
 export const CLASSES = { healthy: "ok", degraded: "warn", unhealthy: "bad", unknown: "idle" };
 
 // A code, or a sentence of the gateway's own with figures and codes in it, in the reader's language; else as it came.

@@ -7,11 +7,12 @@ from django.db import models
 from rest_framework import serializers
 
 from accounts.models import ApiKey, Budget, Limit, Price, Team
+from accounts.rest_fields import OwnFieldsOnly
 
 READ_ONLY = ["managed_by", "created_at", "updated_at"]
 
 
-class ModelRules(serializers.ModelSerializer[Any]):
+class ModelRules(OwnFieldsOnly, serializers.ModelSerializer[Any]):
     """Also applies what the model itself demands of its fields together (`clean`, check constraints)."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class NewApiKeySerializer(ApiKeySerializer):
     key = serializers.CharField(read_only=True)
 
 
-class RotationSerializer(serializers.Serializer[Any]):
+class RotationSerializer(OwnFieldsOnly):
     overlap_s = serializers.IntegerField(
         required=False, default=86_400, min_value=0, max_value=30 * 86_400,
         help_text="For so many seconds the secret before this one still works.",

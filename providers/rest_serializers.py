@@ -5,16 +5,17 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from providers.models import ConformanceReport, Credential, Deployment, Provider
+from providers.rest_fields import OwnFieldsOnly
 
 
-class ProviderSerializer(serializers.ModelSerializer[Provider]):
+class ProviderSerializer(OwnFieldsOnly, serializers.ModelSerializer[Provider]):
     class Meta:
         model = Provider
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source", "created_at", "updated_at"]
 
 
-class CredentialSerializer(serializers.ModelSerializer[Credential]):
+class CredentialSerializer(OwnFieldsOnly, serializers.ModelSerializer[Credential]):
     """`secret` is stored encrypted and shown as `hint` from then on; `environment_variable` names one instead."""
 
     secret = serializers.CharField(write_only=True, required=False, max_length=8192, trim_whitespace=True)
@@ -57,7 +58,7 @@ class CredentialSerializer(serializers.ModelSerializer[Credential]):
         return row
 
 
-class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
+class DeploymentSerializer(OwnFieldsOnly, serializers.ModelSerializer[Deployment]):
     class Meta:
         model = Deployment
         exclude: ClassVar[list[str]] = []
@@ -81,7 +82,7 @@ class ConformanceReportSerializer(serializers.ModelSerializer[ConformanceReport]
         exclude: ClassVar[list[str]] = []
 
 
-class TestOrderSerializer(serializers.Serializer[Any]):
+class TestOrderSerializer(OwnFieldsOnly):
     model = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
     max_cost_usd = serializers.FloatField(required=False, min_value=0, max_value=10, default=0.02)
 
@@ -99,7 +100,7 @@ class ListedModelsSerializer(serializers.Serializer[Any]):
     models = ListedModelSerializer(many=True)
 
 
-class AdoptionSerializer(serializers.Serializer[Any]):
+class AdoptionSerializer(OwnFieldsOnly):
     """`models` are names from the provider's list; leave them out and say `all` to adopt every one."""
 
     models = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=2000)

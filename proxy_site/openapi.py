@@ -112,8 +112,18 @@ def _management() -> dict[str, Any]:
     for name in ("test", "models", "adopt-models"):
         for operation in document["paths"][f"/api/providers/{{id}}/{name}/"].values():
             _can_fail(operation, {"502": "The provider failed."})
+    _close_bodies(document)
     _tell_of_null(document)
     return document
+
+
+def _close_bodies(document: dict[str, Any]) -> None:
+    """A field that there is not is refused (`OwnFieldsOnly`)."""
+    for methods in document["paths"].values():
+        for operation in _operations(methods).values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                name = content["schema"]["$ref"].rpartition("/")[2]
+                document["components"]["schemas"][name]["additionalProperties"] = False
 
 
 def _tell_of_null(part: Any) -> None:

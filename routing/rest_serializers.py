@@ -4,11 +4,12 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from providers.rest_fields import OwnFieldsOnly
 from routing.configuration.columns import managed_columns
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 
 
-class ModelAliasSerializer(serializers.ModelSerializer[ModelAlias]):
+class ModelAliasSerializer(OwnFieldsOnly, serializers.ModelSerializer[ModelAlias]):
     class Meta:
         model = ModelAlias
         exclude: ClassVar[list[str]] = []
@@ -21,14 +22,14 @@ class ModelAliasSerializer(serializers.ModelSerializer[ModelAlias]):
         return value
 
 
-class RoutePolicySerializer(serializers.ModelSerializer[RoutePolicy]):
+class RoutePolicySerializer(OwnFieldsOnly, serializers.ModelSerializer[RoutePolicy]):
     class Meta:
         model = RoutePolicy
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source"]
 
 
-class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
+class GatewaySettingsSerializer(OwnFieldsOnly, serializers.ModelSerializer[GatewaySettings]):
     class Meta:
         model = GatewaySettings
         exclude: ClassVar[list[str]] = ["id"]
@@ -42,7 +43,7 @@ class GatewaySettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
         return attrs
 
 
-class RollbackOrderSerializer(serializers.Serializer[Any]):
+class RollbackOrderSerializer(OwnFieldsOnly):
     reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
 
 

@@ -16,8 +16,13 @@ def check_model_names(names: Any) -> None:
 
 
 def check_policy_options(options: Any) -> None:
-    wrong = list(policy_options.problems(options)) if isinstance(options, dict) else []
-    if wrong:
+    if not isinstance(options, dict):
+        return
+    for name, advice in policy_options.unknown(options):
+        raise ValidationError(
+            _("There is no option '%(name)s'; expected %(names)s") % {"name": name[:64], "names": advice}
+        )
+    if wrong := list(policy_options.problems(options)):
         raise ValidationError(_("A number of at least 0 is expected for %(names)s.") % {"names": ", ".join(wrong)})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from providers.bounds import is_line
+from routing import policy_options
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
 from routing.configuration.kinds import Free
 from routing.configuration.provider_entry import ModelEntry, ProviderEntry, ResolvedProvider, Timeouts
@@ -207,7 +208,9 @@ def policy_columns(entry: PolicyEntry) -> dict[str, Any]:
 
 
 def policy_values(row: Any) -> dict[str, Any]:
-    return {"name": row.name, **_values(row, _POLICY_COLUMNS)}
+    """Without options that mean nothing: a file with them would be refused."""
+    values = _values(row, _POLICY_COLUMNS)
+    return {"name": row.name, **values, "options": policy_options.known(values["options"])}
 
 
 def settings_columns(wanted: Configuration) -> dict[str, Any]:

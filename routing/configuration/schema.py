@@ -71,6 +71,8 @@ def _team_problems(found: Configuration, reading: Reading) -> Iterator[Problem]:
 
 def _policy_problems(found: Configuration, reading: Reading) -> Iterator[Problem]:
     for index, policy in enumerate(found.route_policies):
+        for name, advice in policy_options.unknown(policy.options):
+            yield _problem(reading, f"route_policies[{index}].options.{name}", "an unknown key", advice)
         for name in policy_options.problems(policy.options):
             found_there = f"options.{name} = {policy.options[name]!r}"
             yield _problem(reading, f"route_policies[{index}]", found_there, policy_options.EXPECTED)

@@ -59,7 +59,14 @@ ALIASES = st.builds(
     strategy=st.sampled_from([None, "cost", "weighted"]),
     cache=st.none() | st.booleans(),
 )
-POLICIES = st.builds(PolicyEntry, name=NAMES, position=st.integers(0, 100), options=OPTIONS, fallbacks=unique(MODELS))
+POLICY_OPTIONS = st.fixed_dictionaries({}, optional={"price": st.floats(0, 9), "hedge_after": st.integers(0, 9)})
+POLICIES = st.builds(
+    PolicyEntry,
+    name=NAMES,
+    position=st.integers(0, 100),
+    options=POLICY_OPTIONS.map(MappingProxyType),
+    fallbacks=unique(MODELS),
+)
 BUDGETS = unique(
     st.builds(BudgetEntry, usd=st.integers(0, 10**15), period=st.sampled_from(["day", "month"])),
     lambda entry: entry.period,

@@ -1,0 +1,34 @@
+"""What the bodies of the management API have in common. `accounts` has its own: neither app imports the other."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+OF_A_PAGE = "csrfmiddlewaretoken"
+"""What the forms of the browsable pages send beside the fields."""
+MOST_NAMED = 8
+LONGEST_NAMED = 64
+
+
+class OwnFieldsOnly(serializers.Serializer[Any]):
+    """Refuses a field that there is not: what somebody meant by `prioritiy` would else be left out in silence. Fields that
+    are only read are taken, without effect, so that a row can be sent back."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            others = [name for name in data if name not in self.fields and name != OF_A_PAGE]
+            if others:
+                known = list(self.fields)
+                raise serializers.ValidationError(
+                    dict(_no_such_field(str(name), known) for name in others[:MOST_NAMED])
+                )
+        return super().to_internal_value(data)
+
+
+def _no_such_field(name: str, known: list[str]) -> tuple[str, str]:
+    # Half of a pair, as JSON can hold it, cannot be sent back.
+    name = name[:LONGEST_NAMED].encode("utf-8", "replace").decode()
+    near = difflib.get_close_matches(name, known, n=1)
+    return name, f"There is no such field; did you mean '{near[0]}'?" if near else "There is no such field."

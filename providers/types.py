@@ -44,6 +44,14 @@ class Usage(NamedTuple):
         return self.input_tokens + self.output_tokens
 
 
+def told(usage: Usage | None) -> Usage | None:
+    """None also for zeros, which servers say that have not counted (LocalAI with tools). No answer uses nothing: it is
+    counted here then."""
+    if usage is None or usage.input_tokens or usage.output_tokens or usage.cost_nano_usd or usage.billed is not None:
+        return usage
+    return None
+
+
 # ---------------------------------------------------------------------------------------------------- what is asked
 
 

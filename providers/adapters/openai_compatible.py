@@ -21,7 +21,7 @@ from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.identity_cache import IdentityCache
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
-from providers.types import ClientRequest, JsonObject, Operation
+from providers.types import ClientRequest, JsonObject, Operation, told
 
 BASE_HEADERS = (
     ("content-type", "application/json"),
@@ -113,7 +113,7 @@ class OpenAICompatibleAdapter(Adapter):
             raise _wrong_shape(answer)
         if self.repairs and self.repair(answer):
             body = orjson.dumps(answer)
-        usage = read_usage(answer.get("usage"))
+        usage = told(read_usage(answer.get("usage")))
         if request.operation is Operation.EMBEDDINGS:
             embeddings.check_count(len(choices), request.body)
             if request.body.get("encoding_format") == "base64" and embeddings.pack_rows(choices):

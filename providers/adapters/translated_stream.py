@@ -18,6 +18,7 @@ from providers.types import (
     ToolCallStart,
     Usage,
     UsageReport,
+    told,
 )
 
 _RARER_TEXTS = (ReasoningDelta, RefusalDelta)
@@ -99,6 +100,8 @@ class TranslatedStream:
             if isinstance(event, StreamEnd) and not self.started:
                 self.failure = BadAnswer("The provider's stream ended without any answer.")
                 break
+            if isinstance(event, UsageReport) and told(event.usage) is None:
+                continue
             self._note(event)
             frames.append(self._encoder.encode(event))
             if self.ended:

@@ -26,6 +26,7 @@ from providers.types import (
     JsonObject,
     Operation,
     StreamEvent,
+    told,
 )
 
 _Encoders: TypeAlias = tuple[
@@ -116,15 +117,18 @@ class TranslatingAdapter(Adapter):
         if request.operation is Operation.EMBEDDINGS:
             vectors = self.decode_embeddings(answer, deployment)
             embeddings.check_count(len(vectors.vectors), request.body)
-            return Delivered(body=orjson.dumps(embeddings.encode_answer(vectors, request.body)), usage=vectors.usage)
+            return Delivered(
+                body=orjson.dumps(embeddings.encode_answer(vectors, request.body)), usage=told(vectors.usage)
+            )
         chat = self.decode(answer, request, deployment)
         encode, _ = self._written_as(request)
         encoded = encode(chat, created=request.received_at_s, model=deployment.upstream_model)
+        usage = told(chat.usage)
         return Delivered(
             body=orjson.dumps(encoded),
-            usage=chat.usage,
+            usage=usage,
             finish_reason=chat.choices[0].finish_reason if chat.choices else None,
-            text="" if chat.usage is not None else openai_chat.generated_text(chat),
+            text="" if usage is not None else openai_chat.generated_text(chat),
         )
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:

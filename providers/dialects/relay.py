@@ -35,7 +35,7 @@ from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import DONE, BlockSplitter, parse_block, too_large
 from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
-from providers.types import ClientRequest, JsonObject, Operation, Usage
+from providers.types import ClientRequest, JsonObject, Operation, Usage, told
 
 Repair = Callable[[JsonObject], bool]
 """Corrects a parsed chunk in place; True when it changed something."""
@@ -48,7 +48,6 @@ _PROBE = b"~probe~"
 _LESSONS = 4
 """After so many templates in a row that no event fitted (each event has, say, its own padding), no more are made."""
 
-_NOTHING = Usage()
 _IDENTITY = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -206,8 +205,7 @@ class RelayStream:
             self._learn(frame, chunk, text)
 
     def _note_usage(self, usage: JsonObject, counted: Usage) -> None:
-        """Servers that have not counted say zeros (LocalAI with tools). No answer uses nothing: it is counted here then."""
-        if counted != _NOTHING:
+        if told(counted) is not None:
             self.usage = counted
             self._last_usage = client_usage(usage, counted)
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any, ClassVar
 
 import pytest
@@ -26,6 +27,8 @@ from providers.errors import (
 from providers.types import Operation, Usage
 from tests.contract.asking import MODELS, SECRET, WEATHER, asked, deployed, fold, served, values
 from tests.contract.exchanges import CALLS, EXCHANGES, INPUT, OUTPUT, TEXT
+
+ZEROED = re.compile(rb'"((?:input|output|prompt|completion|total)_tokens)": ?[\d.]+')
 
 
 def test_every_kind_has_an_exchange_to_be_tested_with() -> None:
@@ -285,6 +288,24 @@ class TestFunctions:
         both = {"functions": [WEATHER["function"]]}
         delivered = adapter.read_answer(asked(**both), deployed(adapter), {}, EXCHANGES[adapter.kind].answer)
         assert json.loads(delivered.body)["choices"][0]["message"]["tool_calls"]
+
+
+class TestZeros:
+    """Of servers that did not count. No answer uses nothing: there is text to be counted from, and no usage."""
+
+    def test_are_no_usage_of_an_answer(self, adapter: Adapter) -> None:
+        answer = ZEROED.sub(rb'"\1": 0', EXCHANGES[adapter.kind].answer)
+        delivered = adapter.read_answer(asked(), deployed(adapter), {}, answer)
+        assert delivered.usage is None
+        assert "".join(TEXT) in delivered.text
+
+    def test_are_no_usage_of_a_stream(self, adapter: Adapter) -> None:
+        stream = adapter.open_stream(asked(stream=True, include_usage=True), deployed(adapter))
+        chunks = values(stream.feed(ZEROED.sub(rb'"\1": 0', EXCHANGES[adapter.kind].stream)) + stream.close())
+        assert stream.ended
+        assert stream.usage is None
+        assert not any(chunk.get("usage") for chunk in chunks[:-1])
+        assert "".join(TEXT) in stream.delivered_text()
 
 
 class TestErrors:

@@ -4,7 +4,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,17 @@ CATALOGUE_IDS = {
     "cohere": "cohere",
     "azure": "azure",
 }
+# Where the vendor itself answers: these hosts, and those below them (regions, resources).
+VENDOR_HOSTS = {
+    "openai": ("api.openai.com",),
+    "openai_responses": ("api.openai.com",),
+    "anthropic": ("api.anthropic.com",),
+    "grok": ("api.x.ai",),
+    "perplexity": ("api.perplexity.ai",),
+    "openrouter": ("openrouter.ai",),
+    "cohere": ("api.cohere.com", "api.cohere.ai"),
+    "azure": ("azure.com", "azure.us", "azure.cn", "azure-api.net"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +50,15 @@ class ModelFacts:
 UNKNOWN = ModelFacts()
 
 
-def is_listed(kind: str, base_url: str, default_base_url: str | None) -> bool:
-    """Whether list prices hold for a provider: its kind is a vendor's, and it is the vendor's own address."""
+def is_listed(kind: str, host: str, options: Mapping[str, object]) -> bool:
+    """Whether list prices hold for a provider: its kind is a vendor's, and it is the vendor's own address. An operator's
+    option `list_prices` knows better: true for a proxy in front of the vendor, false for prices of one's own."""
     if kind not in CATALOGUE_IDS:
         return False
-    return kind == "azure" or (default_base_url is not None and _host(base_url) == _host(default_base_url))
+    said = options.get("list_prices")
+    if isinstance(said, bool):
+        return said
+    return any(host == own or host.endswith(f".{own}") for own in VENDOR_HOSTS[kind])
 
 
 def known_capabilities(model: str) -> list[str]:
@@ -72,7 +87,3 @@ def _ask(pairs: list[tuple[str, str]]) -> list[ModelFacts]:
         logger.exception("the model catalogue cannot be read: prices and context windows stay empty")
         return [UNKNOWN] * len(pairs)
     return [UNKNOWN if row is None else ModelFacts(**row) for row in rows]
-
-
-def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0].lower()

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
+from providers.addresses import parse_base_url
 from providers.bounds import is_model_name
 from providers.catalog import UNKNOWN, ModelFacts, is_listed, known_capabilities, model_facts
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
@@ -149,7 +150,7 @@ def _adopt(row: Provider, info: ModelInfo, facts: ModelFacts) -> Deployment:
 
 
 def _facts(row: Provider, names: Sequence[str]) -> dict[str, ModelFacts]:
-    if not is_listed(row.kind, row.base_url, adapter_for(row.kind).default_base_url):
+    if not is_listed(row.kind, parse_base_url(row.base_url).host, row.options):
         return dict.fromkeys(names, UNKNOWN)
     return model_facts(row.kind, names)
 

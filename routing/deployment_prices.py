@@ -6,6 +6,7 @@ from datetime import datetime
 
 from accounts.price_book import PriceBook, catalogue_size, known_prices
 from accounts.records import PriceCard, Rates
+from providers.catalog import is_listed
 from providers.specs import DeploymentSpec, Prices
 from routing.table import RoutingTable
 
@@ -14,7 +15,7 @@ def priced(deployments: Iterable[DeploymentSpec], book: PriceBook, now: datetime
     """A deployment's own prices hold before our price rows, and those before the catalogue. Unknown stays unknown."""
     found = list(deployments)
     # All at once: the catalogue is asked in one process, not in one for each model.
-    known_prices(_pair(item) for item in found if _unpriced(item.prices) and not item.provider.demo)
+    known_prices(_pair(item) for item in found if _unpriced(item.prices))
     return [_priced(item, book, now) if _unpriced(item.prices) else item for item in found]
 
 
@@ -33,13 +34,15 @@ def _unpriced(prices: Prices) -> bool:
 
 
 def _pair(deployment: DeploymentSpec) -> tuple[str, str]:
-    return deployment.provider.kind, deployment.upstream_model
+    """What the catalogue is asked for. It has nothing for no kind, which a model of somebody else's server is of."""
+    provider = deployment.provider
+    listed = not provider.demo and is_listed(provider.kind, provider.endpoint.host, provider.options)
+    return provider.kind if listed else "", deployment.upstream_model
 
 
 def _priced(deployment: DeploymentSpec, book: PriceBook, now: datetime) -> DeploymentSpec:
-    provider = deployment.provider
-    kind = "" if provider.demo else provider.kind
-    card = book.card(provider=provider.name, kind=kind, model=deployment.upstream_model, at=now)
+    kind, model = _pair(deployment)
+    card = book.card(provider=deployment.provider.name, kind=kind, model=model, at=now)
     return deployment if card is None else replace(deployment, prices=_prices(card))
 
 

@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _
 
 from providers.adapters import REGISTRY
 from providers.adapters.base import ModelInfo
+from providers.addresses import parse_base_url
 from providers.admin import live_test
 from providers.admin.forms import kind_choices
 from providers.admin.rows import in_file
 from providers.admin.wizard_forms import ConnectionForm, ModelsForm
+from providers.catalog import is_listed
 from providers.models import Provider
 from providers.specs import Prices
 
@@ -118,6 +120,8 @@ class Wizard:
 
     def _suggested(self, request: HttpRequest, provider: Provider, listed: list[ModelInfo]) -> dict[str, Prices]:
         if request.method == "POST":
+            return {}
+        if not is_listed(provider.kind, parse_base_url(provider.base_url).host, provider.options):
             return {}
         return self.model_admin.suggested_prices(provider.kind, [model.id for model in listed])
 

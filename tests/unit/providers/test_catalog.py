@@ -1,7 +1,11 @@
 from decimal import Decimal
 from types import SimpleNamespace
 
-from providers.catalog import UNKNOWN, is_listed, model_facts
+import pytest
+
+from providers.adapters import REGISTRY
+from providers.addresses import parse_base_url
+from providers.catalog import CATALOGUE_IDS, UNKNOWN, is_listed, model_facts
 from providers.catalog_program import nano_usd
 
 
@@ -21,12 +25,26 @@ def test_asks_nobody_for_kinds_without_list_prices() -> None:
 
 
 def test_list_prices_hold_at_the_vendors_own_address_only() -> None:
-    own = "https://api.openai.com"
-    assert is_listed("openai", "https://api.openai.com/v1", own)
-    assert not is_listed("openai", "http://10.0.0.5:8000/v1", own)
-    assert not is_listed("openai", "https://api.openai.com.example/v1", own)
-    assert is_listed("azure", "https://mine.openai.azure.com", None)
-    assert not is_listed("blackbox", "https://api.blackbox.ai", "https://api.blackbox.ai")
+    assert is_listed("openai", "api.openai.com", {})
+    assert is_listed("openai", "eu.api.openai.com", {})
+    assert is_listed("azure", "mine.openai.azure.com", {})
+    assert not is_listed("openai", "10.0.0.5", {})
+    assert not is_listed("openai", "api.openai.com.example", {})
+    assert not is_listed("openai", "notapi.openai.com", {})
+    assert not is_listed("blackbox", "api.blackbox.ai", {"list_prices": True})
+
+
+def test_an_operator_knows_whose_prices_hold_behind_an_address() -> None:
+    assert is_listed("openai", "egress.internal", {"list_prices": True})
+    assert not is_listed("openai", "api.openai.com", {"list_prices": False})
+    assert not is_listed("openai", "egress.internal", {"list_prices": "yes"})
+
+
+@pytest.mark.parametrize("kind", sorted(set(CATALOGUE_IDS) - {"azure"}))
+def test_each_vendors_address_that_is_filled_in_is_its_own(kind: str) -> None:
+    address = REGISTRY[kind].default_base_url
+    assert address is not None
+    assert is_listed(kind, parse_base_url(address).host, {})
 
 
 def test_prices_are_whole_nano_dollars_rounded_up() -> None:

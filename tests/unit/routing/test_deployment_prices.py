@@ -1,10 +1,16 @@
 """Where a deployment's price comes from, and when a table's prices have to be read again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from accounts import price_book
 from accounts.models import Price
 from accounts.price_book import PriceBook, catalogue_size
+from accounts.records import PriceCard, Rates
 from providers.specs import Prices
+from providers.transport import Endpoint
 from routing.deployment_prices import outdated, priced, until
 from routing.table import build_table
 from tests.unit.routing.pools import deployment, provider
@@ -51,6 +57,21 @@ def test_a_row_comes_into_force_at_its_date():
 def test_an_answer_of_the_catalogue_makes_a_table_outdated():
     table = build_table(revision=1, deployments=(), catalogue_size=catalogue_size() - 1)
     assert outdated(table, NOW.timestamp())
+
+
+def test_a_catalogues_price_is_for_the_vendors_own_address(monkeypatch: pytest.MonkeyPatch):
+    pair, card = ("openai", "u1"), PriceCard(tiers=((0, Rates(input=5, output=6)),))
+    monkeypatch.setitem(price_book._known, pair, card)
+    vendor = Endpoint(scheme="https", host="api.openai.com", port=443)
+    ours = Endpoint(scheme="http", host="10.0.0.5", port=8000)
+
+    def at(endpoint: Endpoint, **options: bool) -> int | None:
+        return input_price(PriceBook(), of=replace(provider(1), endpoint=endpoint, options=options))
+
+    assert at(vendor) == 5
+    assert at(ours) is None
+    assert at(ours, list_prices=True) == 5
+    assert at(vendor, list_prices=False) is None
 
 
 def test_long_prompts_cost_the_price_of_their_tier():

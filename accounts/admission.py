@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from accounts import idempotency
 from accounts.authentication import KeyTable
 from accounts.background import Background
-from accounts.budgets import BudgetBook, LeaseSource, Slice
+from accounts.budgets import BudgetBook, LeaseSource
 from accounts.errors import AccountsUnavailable, RateLimitExceeded
 from accounts.header_lines import HeaderLines
 from accounts.idempotency import Claim, StoredAnswer
@@ -35,6 +35,7 @@ from accounts.ledger import SqlLedger
 from accounts.limit_headers import rate_lines, refusal_headers, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable
 from accounts.records import CEILING, AccountsSettings, AttemptIntent, CallRecord, LimitRule, Principal
+from accounts.slices import Slice
 from accounts.sql_door import SqlDoor, SqlUnavailable
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Accounts:
         source = key_source or SqlKeySource()
         self._keys = KeyTable(pepper=pepper.encode(), source=source, door=self._lookups, clock=clock)
         ledger = lease_source or SqlLedger()
-        self._budgets = BudgetBook(worker=self.worker, source=ledger, door=self._leases, clock=clock)
+        self._budgets = BudgetBook(worker=self.worker, source=ledger, door=self._leases, book=self.drain, clock=clock)
         self._journal = Journal(data_dir / "journal", self.worker)
         self._memory = MemoryLimitStore(_steady_us)
         self._redis = _shared_limits(redis_url, redis_prefix) if redis_url else None
@@ -221,8 +222,9 @@ class Accounts:
         if not admission.open:
             return
         admission.open = False
-        self._journal.settled(admission.owner or _owner(admission), records)
+        owner = admission.owner or _owner(admission)
         if not admission.slices and admission.hold is None:
+            self._journal.settled(owner, records)
             return
         cost = tokens = 0
         for record in records:
@@ -231,7 +233,10 @@ class Accounts:
                 tokens += record.input_tokens + record.output_tokens
         cost, tokens = min(cost, CEILING), min(tokens, CEILING)
         if admission.slices:
-            self._budgets.settle(admission.slices, admission.held, (cost, tokens))
+            paid = self._budgets.settle(admission.slices, admission.held, (cost, tokens))
+            if paid is not None:
+                owner = (*owner[:-1], tuple([(*lease, *part) for lease, part in zip(owner[-1], paid, strict=True)]))
+        self._journal.settled(owner, records)
         if admission.hold is not None:
             admission.hold.store.settle(admission.hold, tokens)
 

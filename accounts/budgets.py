@@ -7,15 +7,16 @@ nobody used it for a minute.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic, time
-from typing import Protocol
+from typing import Any, Protocol
 
 from accounts.errors import AccountsUnavailable, InsufficientQuota
 from accounts.periods import period_of
 from accounts.records import AccountsSettings, BudgetRule
+from accounts.slices import Grant, Slice
 from accounts.sql_door import SqlDoor, SqlUnavailable
 from accounts.task_ending import no_news
 
@@ -23,18 +24,6 @@ from accounts.task_ending import no_news
 FRESH_FOR_S = 0.25
 IDLE_AFTER_S = 60.0
 ATTEMPTS_AT_MOST = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """Answer to a request for a slice. `left_…` is what remains for anybody after it; None where not limited."""
-
-    lease_id: int
-    period_id: int
-    nano_usd: int
-    tokens: int
-    left_nano_usd: int | None
-    left_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,96 +48,6 @@ class LeaseSource(Protocol):
         succeeded, in the order of their numbers, and count once."""
 
 
-class Slice:
-    """This worker's share of one budget period."""
-
-    __slots__ = (
-        "ends_at", "fresh_until", "granted_nano", "granted_tokens", "held_nano", "held_tokens", "lease_id", "left_nano",
-        "left_tokens", "low_nano", "low_tokens", "period", "period_id", "rule", "spent_nano", "spent_tokens", "used_at",
-        "valid_until",
-    )  # fmt: skip
-
-    def __init__(self, rule: BudgetRule, period: str, ends_at: float) -> None:
-        self.rule = rule
-        self.period = period
-        self.ends_at = ends_at
-        self.lease_id = 0
-        self.period_id = 0
-        self.granted_nano = self.granted_tokens = 0
-        self.held_nano = self.held_tokens = 0
-        self.spent_nano = self.spent_tokens = 0
-        self.left_nano: int | None = None
-        self.left_tokens: int | None = None
-        self.low_nano = self.low_tokens = 0
-        self.valid_until = 0.0
-        self.used_at = 0.0
-        self.fresh_until = 0.0
-
-    @property
-    def free_nano(self) -> int:
-        return self.granted_nano - self.held_nano - self.spent_nano
-
-    @property
-    def free_tokens(self) -> int:
-        return self.granted_tokens - self.held_tokens - self.spent_tokens
-
-    def covers(self, cost: int, tokens: int) -> bool:
-        # Every call asks this: the sums are written out, because a property costs more than what it adds up.
-        rule = self.rule
-        return (rule.amount_nano_usd is None or self.granted_nano - self.held_nano - self.spent_nano >= cost) and (
-            rule.tokens is None or self.granted_tokens - self.held_tokens - self.spent_tokens >= tokens
-        )
-
-    def is_beyond(self, cost: int, tokens: int) -> bool:
-        """More than is free here and left in SQL, as far as known."""
-        rule = self.rule
-        return (rule.amount_nano_usd is not None and self.free_nano + (self.left_nano or 0) < cost) or (
-            rule.tokens is not None and self.free_tokens + (self.left_tokens or 0) < tokens
-        )
-
-    def hold(self, cost: int, tokens: int, now: float) -> None:
-        self.held_nano += cost
-        self.held_tokens += tokens
-        self.used_at = now
-
-    def settle(self, held_cost: int, held_tokens: int, cost: int, tokens: int) -> None:
-        """The hold is replaced by what was really spent. What the slice cannot cover, because the estimate was too
-        low, is booked straight to the period by the drain; it must not be asked for a second time here."""
-        self.held_nano -= held_cost
-        self.held_tokens -= held_tokens
-        self.spent_nano += cost
-        self.spent_tokens += tokens
-        nano, count = self.held_nano + self.spent_nano, self.held_tokens + self.spent_tokens
-        if nano > self.granted_nano:
-            self.granted_nano = nano
-        if count > self.granted_tokens:
-            self.granted_tokens = count
-
-    def runs_low(self) -> bool:
-        return not self.covers(self.low_nano, self.low_tokens)
-
-    def receive(self, grant: Grant, asked_nano: int, asked_tokens: int) -> None:
-        if self.lease_id not in {0, grant.lease_id}:
-            # The old lease was taken back while this worker could not renew it: what was free of it is void.
-            self.granted_nano = self.held_nano + self.spent_nano
-            self.granted_tokens = self.held_tokens + self.spent_tokens
-        self.lease_id, self.period_id = grant.lease_id, grant.period_id
-        self.granted_nano += grant.nano_usd
-        self.granted_tokens += grant.tokens
-        self.left_nano, self.left_tokens = grant.left_nano_usd, grant.left_tokens
-        self.low_nano = max(0, grant.nano_usd - asked_nano) // 2
-        self.low_tokens = max(0, grant.tokens - asked_tokens) // 2
-
-    def take_free(self) -> tuple[int, int]:
-        """Removes what is free from the slice, to be given back: nano-USD and tokens."""
-        nano = max(0, self.free_nano) if self.rule.amount_nano_usd is not None else 0
-        tokens = max(0, self.free_tokens) if self.rule.tokens is not None else 0
-        self.granted_nano -= nano
-        self.granted_tokens -= tokens
-        self.low_nano = self.low_tokens = 0
-        return nano, tokens
-
-
 class Refill:
     """One request to SQL for one slice, shared by all calls that wait for it."""
 
@@ -162,10 +61,21 @@ class Refill:
 
 
 class BudgetBook:
-    def __init__(self, *, worker: str, source: LeaseSource, door: SqlDoor, clock: Callable[[], float] = time) -> None:
+    """`book` books all that was settled until now. It raises SqlUnavailable."""
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        source: LeaseSource,
+        door: SqlDoor,
+        book: Callable[[], Coroutine[Any, Any, None]],
+        clock: Callable[[], float] = time,
+    ) -> None:
         self._worker = worker
         self._source = source
         self._door = door
+        self._book = book
         self._clock = clock
         self._settings = AccountsSettings()
         self._slices: dict[int, Slice] = {}
@@ -216,11 +126,29 @@ class BudgetBook:
                     await self._wait_for(found, cost, tokens)
         raise AccountsUnavailable("The budget could not be reserved in time.")
 
-    def settle(self, slices: Sequence[Slice], held: tuple[int, int], spent: tuple[int, int]) -> None:
+    def settle(
+        self, slices: Sequence[Slice], held: tuple[int, int], spent: tuple[int, int]
+    ) -> tuple[tuple[int, int], ...] | None:
+        """None where each slice pays what was spent, else what each pays."""
         held_cost, held_tokens = held
         cost, tokens = spent
+        paid = [found.settle(held_cost, held_tokens, cost, tokens) for found in slices]
+        if not any(paid):
+            return None
         for found in slices:
-            found.settle(held_cost, held_tokens, cost, tokens)
+            if found.debts:
+                self._is_indebted(found)
+        return tuple([part or spent for part in paid])
+
+    def _is_indebted(self, found: Slice) -> None:
+        """Has it booked at once, so that the other workers, too, hear of it."""
+        present = self._slices.get(found.rule.id) or self._slice(found.rule)
+        if present.period != found.period:
+            return
+        if present is not found:
+            present.take_over(found)
+        if found.rule.id not in self._refills:
+            self._start(Refill(present))
 
     async def tick(self, *, give_all_back: bool = False) -> None:
         """Once a second: gives back what is unused, renews what is used. Raises SqlUnavailable."""
@@ -237,15 +165,15 @@ class BudgetBook:
         del self._owed[: len(returns)]
         self._renewed_at = steady
         for lease_id, found in renewed.items():
-            if lease_id in alive:
+            if lease_id in alive and not found.debts and not found.is_exceeded:
                 found.valid_until = max(found.valid_until, steady + self._settings.lease_s)
-            elif self._slices.get(found.rule.id) is found:
+            elif lease_id not in alive and self._slices.get(found.rule.id) is found:
                 del self._slices[found.rule.id]
 
     def _collect_unused(self, *, give_all_back: bool) -> None:
         steady, now = monotonic(), self._clock()
         for found in list(self._slices.values()):
-            idle = steady - found.used_at > IDLE_AFTER_S
+            idle = steady - found.used_at > IDLE_AFTER_S and not found.debts
             if (now >= found.ends_at or idle or give_all_back) and found.rule.id not in self._refills:
                 del self._slices[found.rule.id]
                 self._leaving.append(found)
@@ -261,7 +189,7 @@ class BudgetBook:
         if found is not None and self._clock() < found.ends_at and found.rule.period == rule.period:
             if found.rule != rule:
                 # The budget was edited: what was leased under the old amount goes back before more is asked for.
-                self._leaving_part(found)
+                self._leaving_part(found, *found.take_free())
                 found.rule = rule
                 found.fresh_until = 0.0
             return found
@@ -269,12 +197,15 @@ class BudgetBook:
             self._leaving.append(found)
         period, ends_at = period_of(rule.period, self._clock())
         fresh = self._slices[rule.id] = Slice(rule, period, ends_at)
+        for former in self._leaving:
+            if former.rule.id == rule.id and former.period == period:
+                fresh.take_over(former)
         return fresh
 
-    def _leaving_part(self, found: Slice) -> None:
+    def _leaving_part(self, found: Slice, nano: int, tokens: int) -> None:
         part = Slice(found.rule, found.period, found.ends_at)
         part.lease_id = found.lease_id
-        part.granted_nano, part.granted_tokens = found.take_free()
+        part.granted_nano, part.granted_tokens = nano, tokens
         self._leaving.append(part)
 
     async def _wait_for(self, found: Slice, cost: int, tokens: int) -> None:
@@ -315,6 +246,8 @@ class BudgetBook:
         try:
             await asyncio.sleep(0)  # lets the other calls of this moment join
             refill.sent = True
+            if found.debts:
+                await self._booked(found)
             started = monotonic()
             rule = found.rule
             nano = max(0, refill.need_nano - found.free_nano) if rule.amount_nano_usd is not None else 0
@@ -322,8 +255,12 @@ class BudgetBook:
 
             def receive(grant: Grant) -> None:
                 found.receive(grant, nano, tokens)
-                found.valid_until = started + self._settings.lease_s
-                found.fresh_until = monotonic() + FRESH_FOR_S
+                if found.is_exceeded:
+                    self._leaving_part(found, *found.take_exceeding())
+                if not found.debts:
+                    # Of an exceeded budget calls that end for less than they held leave nothing to others.
+                    found.valid_until = 0.0 if found.is_exceeded else started + self._settings.lease_s
+                    found.fresh_until = monotonic() + FRESH_FOR_S
                 if self._slices.get(rule.id) is not found and found not in self._leaving:
                     # It was dropped while SQL was silent: nobody admits from it, so all of it goes back.
                     self._leaving.append(found)
@@ -342,6 +279,18 @@ class BudgetBook:
         finally:
             if self._refills.get(found.rule.id) is refill:
                 del self._refills[found.rule.id]
+
+    async def _booked(self, found: Slice) -> None:
+        """Waits until what the slice could not pay is booked. Raises SqlUnavailable."""
+        debts = found.debts
+        # It goes on when it is not waited for any longer.
+        booking = asyncio.ensure_future(self._book())
+        booking.add_done_callback(no_news)
+        await asyncio.wait([booking], timeout=self._settings.sql_timeout_s)
+        if not booking.done():
+            raise SqlUnavailable("not in time")
+        booking.result()
+        found.debts -= debts
 
     def _insufficient(self, found: Slice) -> InsufficientQuota:
         rule = found.rule

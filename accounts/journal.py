@@ -11,8 +11,9 @@ is complete once its first byte, which is written last, is no longer zero. Lines
     r  released: nothing is to be paid: [call_id]
 
 `owner` is [call_id, request_id, created_at, key_id, team_id, bookings], `bookings` are (lease id, budget period id)
-pairs. Files are `<worker>.<sequence>.journal`; `<worker>.lock` is locked for as long as the worker lives, so that nobody
-else replays a live journal.
+pairs; where a call cost more than its lease can pay, what that does pay follows, in nano-USD and tokens. Files are
+`<worker>.<sequence>.journal`; `<worker>.lock` is locked for as long as the worker lives, so that nobody else replays a
+live journal.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ SEGMENT_BYTES = 1024 * 1024
 READ_BYTES = 512 * 1024
 ATTEMPT, PROGRESS, SETTLED, RELEASED = b"apsr"
 
-Bookings = tuple[tuple[int, int], ...]
+Bookings = tuple[tuple[int, ...], ...]
 Position = tuple[int, int]
 """A file's sequence number and an offset in it."""
 Owner = tuple[str, str, float, int, int | None, Bookings]

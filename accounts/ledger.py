@@ -13,10 +13,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts import direct_sql
-from accounts.budgets import Grant, Return
+from accounts.budgets import Return
 from accounts.models import Budget, BudgetLease, BudgetPeriod, UsageRecord
 from accounts.records import BudgetRule, CallRecord
 from accounts.settlements import Settlement
+from accounts.slices import Grant
 from accounts.usage_rows import insert_rows
 from accounts.usage_sums import add_to_sums
 
@@ -112,13 +113,14 @@ class SqlLedger:
 
 
 def _left(limit: int | None, used: int) -> int | None:
-    return None if limit is None else max(0, limit - used)
+    """Below 0 where calls cost more than was reserved for them, or the limit was lowered."""
+    return None if limit is None else limit - used
 
 
 def _granted(left: int | None, wanted: int) -> int:
     if left is None:
         return 0
-    return left if left <= wanted else wanted + (left - wanted) // AHEAD
+    return max(0, left) if left <= wanted else wanted + (left - wanted) // AHEAD
 
 
 def _put_right(lease: BudgetLease, nano_usd: int, tokens: int) -> bool:
@@ -204,23 +206,22 @@ def _unknown(rows: Iterable[tuple[Settlement, CallRecord]]) -> list[tuple[Settle
     return list(fresh.values())
 
 
-def _charges(rows: Iterable[tuple[Settlement, CallRecord]]) -> dict[tuple[int, int], list[int]]:
-    """(lease id, period id) → [nano-USD, tokens]."""
-    spent: dict[tuple[int, int], list[int]] = {}
+def _charges(rows: Iterable[tuple[Settlement, CallRecord]]) -> dict[tuple[int, ...], list[int]]:
+    """(lease id, period id) → [nano-USD, tokens, nano-USD and tokens of these that the lease pays]."""
+    spent: dict[tuple[int, ...], list[int]] = {}
     for item, record in rows:
         if item.bookings and record.final:
             cost, tokens = record.cost_nano_usd or 0, record.input_tokens + record.output_tokens
             for booking in item.bookings:
-                sums = spent.get(booking)
-                if sums is None:
-                    sums = spent[booking] = [0, 0]
-                sums[0] += cost
-                sums[1] += tokens
+                paid = booking[2:] or (cost, tokens)
+                sums = spent.setdefault(booking[:2], [0, 0, 0, 0])
+                for index, amount in enumerate((cost, tokens, *paid)):
+                    sums[index] += amount
     return spent
 
 
-def _spend(spent: dict[tuple[int, int], list[int]]) -> None:
-    """reserved → spent. What exceeds the lease (the estimate was too low, or the lease is gone) is only spent."""
+def _spend(spent: dict[tuple[int, ...], list[int]]) -> None:
+    """reserved → spent. What the lease does not pay (the estimate was too low, or the lease is gone) is only spent."""
     if not spent:
         return
     with direct_sql.cursor() as cursor:
@@ -229,9 +230,9 @@ def _spend(spent: dict[tuple[int, int], list[int]]) -> None:
         cursor.fetchall()
         cursor.execute(_select(LEASES, OPEN, len(spent)), sorted(lease_id for lease_id, _ in spent))
         open_of = {lease_id: (nano_usd, tokens) for lease_id, nano_usd, tokens in cursor.fetchall()}
-        for (lease_id, period_id), (nano_usd, tokens) in sorted(spent.items()):
+        for (lease_id, period_id), (nano_usd, tokens, paid_nano, paid_tokens) in sorted(spent.items()):
             open_nano, open_tokens = open_of.get(lease_id, (0, 0))
-            from_nano, from_tokens = min(nano_usd, open_nano), min(tokens, open_tokens)
+            from_nano, from_tokens = min(paid_nano, open_nano), min(paid_tokens, open_tokens)
             cursor.execute(_added(LEASES, SETTLED), (from_nano, from_tokens, lease_id))
             cursor.execute(_added(PERIODS, SPENT), (nano_usd, tokens, -from_nano, -from_tokens, period_id))
 

@@ -13,14 +13,15 @@ STATUS_UNKNOWN = 499
 
 
 class Settlement(NamedTuple):
-    """All attempts of one ended call, and the leases (lease id, budget period id) that pay for it."""
+    """All attempts of one ended call, and the leases that pay for it: (lease id, budget period id), and for a call that
+    cost more than its lease can pay also the nano-USD and tokens that it pays."""
 
     call_id: str
     request_id: str
     created_at: float
     key_id: int
     team_id: int | None
-    bookings: tuple[tuple[int, int], ...]
+    bookings: tuple[tuple[int, ...], ...]
     records: tuple[CallRecord, ...]
 
 
@@ -116,7 +117,7 @@ def _answered(attempts: dict[int, _Open]) -> int:
 
 def _settlement(owner: list[Any], records: list[CallRecord]) -> Settlement:
     call_id, request_id, created_at, key_id, team_id, bookings = owner
-    leases = tuple([(lease, period) for lease, period in bookings]) if bookings else ()
+    leases = tuple(map(tuple, bookings)) if bookings else ()
     return Settlement(call_id, request_id, created_at, key_id, team_id, leases, tuple(records))
 
 

@@ -11,11 +11,12 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.budgets import Grant, Return
+from accounts.budgets import Return
 from accounts.ledger import SqlLedger, book, end_leases, sweep_leases
 from accounts.models import Budget, BudgetLease, BudgetPeriod, UsageRecord
 from accounts.records import BudgetRule
 from accounts.settlements import Settlement
+from accounts.slices import Grant
 from tests.unit.accounts.builders import record
 
 pytestmark = pytest.mark.django_db

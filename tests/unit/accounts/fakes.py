@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from accounts.budgets import Grant, Return
+from accounts.budgets import Return
 from accounts.key_source import ChangeNote, KeyRow
 from accounts.records import BudgetRule
+from accounts.slices import Grant
 from accounts.sql_door import SqlUnavailable
 
 
@@ -56,8 +57,8 @@ class FakeLedger:
         reserved, spent = self.reserved.setdefault(row, [0, 0]), self.spent.setdefault(row, [0, 0])
         grants, lefts = [], []
         for index, (limit, wanted) in enumerate(zip(self.budgets[rule.id], (nano_usd, tokens), strict=True)):
-            left = None if limit is None else max(0, limit - spent[index] - reserved[index])
-            granted = 0 if left is None else (left if left <= wanted else wanted + (left - wanted) // 100)
+            left = None if limit is None else limit - spent[index] - reserved[index]
+            granted = 0 if left is None else (max(0, left) if left <= wanted else wanted + (left - wanted) // 100)
             reserved[index] += granted
             grants.append(granted)
             lefts.append(None if left is None else left - granted)
@@ -86,11 +87,11 @@ class FakeLedger:
                 self.reserved[rows[item.lease_id]][index] -= amount
         return set(leases)
 
-    def book(self, lease_id: int, cost: int, tokens: int) -> None:
-        """What the drain does: reserved → spent."""
+    def book(self, lease_id: int, spent: tuple[int, int], paid: tuple[int, int]) -> None:
+        """What the drain does: reserved → spent. The lease pays `paid` of it."""
         row = next(row for (row, _), number in self.leases.items() if number == lease_id)
-        for index, amount in enumerate((cost, tokens)):
-            part = min(amount, self.outstanding[lease_id][index])
+        for index, amount in enumerate(spent):
+            part = min(paid[index], self.outstanding[lease_id][index])
             self.outstanding[lease_id][index] -= part
             self.reserved[row][index] -= part
             self.spent[row][index] += amount

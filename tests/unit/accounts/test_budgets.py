@@ -22,16 +22,36 @@ def rule(identity: int = 1, nano: int | None = 1_000_000, tokens: int | None = N
 
 
 class Bench:
-    def __init__(self, *rules: BudgetRule, worker: str = "w1", ledger: FakeLedger | None = None) -> None:
+    """A worker. `late`: what is settled is booked when the worker asks for it, or at the latest by `drain`."""
+
+    def __init__(
+        self, *rules: BudgetRule, worker: str = "w1", ledger: FakeLedger | None = None, late: bool = False
+    ) -> None:
         self.now = NOW
         self.door = FakeDoor()
         self.ledger = ledger or FakeLedger({item.id: (item.amount_nano_usd, item.tokens) for item in rules})
-        self.book = BudgetBook(worker=worker, source=self.ledger, door=self.door, clock=lambda: self.now)
+        self.book = BudgetBook(
+            worker=worker, source=self.ledger, door=self.door, book=self.drain, clock=lambda: self.now
+        )
+        self.late = late
+        self.unbooked: list = []
 
     def settle(self, slices, held, spent) -> None:
-        self.book.settle(slices, held, spent)
-        for found in slices:
-            self.ledger.book(found.lease_id, *spent)
+        paid = self.book.settle(slices, held, spent)
+        leases = [found.lease_id for found in slices]
+        self.unbooked += zip(leases, [spent] * len(leases), paid or [spent] * len(leases), strict=True)
+        if not self.late:
+            self.book_all()
+
+    def book_all(self) -> None:
+        unbooked, self.unbooked = self.unbooked, []
+        for booking in unbooked:
+            self.ledger.book(*booking)
+
+    async def drain(self) -> None:
+        if self.door.down:
+            raise SqlUnavailable("down")
+        self.book_all()
 
 
 async def test_after_the_first_lease_calls_ask_nobody():
@@ -247,14 +267,61 @@ async def test_what_was_underestimated_is_made_up_for():
     assert await bench.book.hold([budget], 100, 0)
 
 
+async def test_a_call_that_costs_too_much_leaves_others_what_they_hold():
+    budget = rule(nano=1_000)
+    bench = Bench(budget, late=True)
+    both = await asyncio.gather(bench.book.hold([budget], 100, 0), bench.book.hold([budget], 50, 0))
+    bench.settle(both[0], (100, 0), (900, 0))
+    with pytest.raises(InsufficientQuota, match=r"\$0\.000000 of"):
+        await bench.book.hold([budget], 51, 0)
+    assert await bench.book.hold([budget], 50, 0)
+    bench.settle(both[1], (50, 0), (50, 0))
+    bench.book_all()
+    ((reserved, _),) = bench.ledger.reserved.values()
+    ((spent, _),) = bench.ledger.spent.values()
+    assert (spent, reserved) == (950, 50)
+
+
+async def test_a_budget_that_was_exceeded_gets_back_what_is_free():
+    budget = rule(nano=100_000)
+    first = Bench(budget, worker="w1")
+    other = Bench(budget, worker="w2", ledger=first.ledger)
+    slices = await first.book.hold([budget], 1_000, 0)
+    held = await other.book.hold([budget], 50_000, 0)
+    first.settle(slices, (1_000, 0), (99_000, 0))
+    other.settle(held, (50_000, 0), (0, 0))
+    with pytest.raises(InsufficientQuota):
+        await other.book.hold([budget], 50_600, 0)
+    await other.book.tick()
+    ((reserved, _),) = other.ledger.reserved.values()
+    assert reserved <= 1_000
+
+
+async def test_a_slice_in_debt_admits_nobody_until_it_is_booked():
+    budget = rule(nano=1_000)
+    bench = Bench(budget, late=True)
+    slices = await bench.book.hold([budget], 100, 0)
+    bench.settle(slices, (100, 0), (2_000, 0))
+    bench.door.down = True
+    with pytest.raises(AccountsUnavailable):
+        await bench.book.hold([budget], 1, 0)
+    bench.door.down = False
+    with pytest.raises(InsufficientQuota):
+        await bench.book.hold([budget], 1, 0)
+
+
 class Traffic:
     """Random calls through several workers that share two budgets; `check` holds after every step."""
 
-    def __init__(self, *, nano: int, tokens: int, workers: int, seed: int) -> None:
+    def __init__(self, *, nano: int, tokens: int, workers: int, seed: int, dearer: int = 1) -> None:
+        self.dearer = dearer
+        self.beyond = [0, 0]
         self.chance = random.Random(seed)
         self.rules = [rule(1, nano * 3, None), rule(2, nano, tokens)]
         self.ledger = FakeLedger({1: (nano * 3, None), 2: (nano, tokens)})
-        self.benches = [Bench(*self.rules, worker=f"w{number}", ledger=self.ledger) for number in range(workers)]
+        self.benches = [
+            Bench(*self.rules, worker=f"w{number}", ledger=self.ledger, late=dearer > 1) for number in range(workers)
+        ]
         self.running: list = []
         self.spent = [0, 0]
 
@@ -262,30 +329,48 @@ class Traffic:
         action, bench = self.chance.random(), self.chance.choice(self.benches)
         if action < 0.55:
             held = (self.chance.randint(0, 40), self.chance.randint(0, 40))
-            with contextlib.suppress(InsufficientQuota):
+            with contextlib.suppress(InsufficientQuota, AccountsUnavailable):
                 self.running.append((bench, await bench.book.hold(self.rules, *held), held))
+                self.admitted(held)
         elif action < 0.9 and self.running:
             bench, slices, held = self.running.pop(self.chance.randrange(len(self.running)))
-            real = (self.chance.randint(0, held[0]), self.chance.randint(0, held[1]))
+            most = self.dearer if self.chance.random() < 0.1 else 1
+            real = (self.chance.randint(0, most * held[0]), self.chance.randint(0, most * held[1]))
+            self.beyond = [self.beyond[at] + max(0, real[at] - held[at]) for at in (0, 1)]
             bench.settle(slices, held, real)
             self.spent = [self.spent[0] + real[0], self.spent[1] + real[1]]
         else:
             bench.door.down, bench.door.frozen = self.chance.random() < 0.2, self.chance.random() < 0.2
             with contextlib.suppress(SqlUnavailable):
-                await bench.book.tick(give_all_back=self.chance.random() < 0.3)
+                ends = self.chance.random() < 0.3
+                if ends:
+                    await bench.drain()
+                await bench.book.tick(give_all_back=ends)
             bench.door.down = False
             bench.door.thaw()
+
+    def admitted(self, asked: tuple[int, int]) -> None:
+        """One worker knows of everything that was spent: it admits what fits, and nothing when a call took too much."""
+        held = [sum(each[index] for _, _, each in self.running) for index in (0, 1)]
+        for identity, limits in self.ledger.budgets.items() if len(self.benches) == 1 else ():
+            for index, limit in enumerate(limits):
+                if limit is not None and asked[index]:
+                    assert self.spent[index] + held[index] <= limit, identity
 
     def check(self) -> None:
         for (identity, _), reserved in self.ledger.reserved.items():
             for index, limit in enumerate(self.ledger.budgets[identity]):
                 if limit is not None:
-                    assert self.spent[index] + reserved[index] <= limit
+                    assert (
+                        self.ledger.spent[identity, "2026-07-31"][index] + reserved[index] <= limit + self.beyond[index]
+                    )
                     assert reserved[index] >= sum(held[index] for _, _, held in self.running)
 
     async def finish(self) -> None:
         for bench, slices, held in self.running:
             bench.settle(slices, held, (0, 0))
+        for bench in self.benches:
+            bench.book_all()
         for _ in range(2):
             for bench in self.benches:
                 await asyncio.sleep(0)
@@ -304,3 +389,9 @@ class Traffic:
 @given(st.integers(50, 5_000), st.integers(50, 5_000), st.integers(2, 3), st.integers(0, 2**32))
 def test_spent_and_reserved_are_always_the_sum_of_what_happened(nano, tokens, workers, seed):
     asyncio.run(Traffic(nano=nano, tokens=tokens, workers=workers, seed=seed).run(250))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(50, 5_000), st.integers(50, 5_000), st.integers(1, 3), st.integers(0, 2**32))
+def test_what_running_calls_hold_is_never_used_up_by_dearer_ones(nano, tokens, workers, seed):
+    asyncio.run(Traffic(nano=nano, tokens=tokens, workers=workers, seed=seed, dearer=6).run(120))

@@ -53,7 +53,9 @@ def _load(path: str, *, again: bool = False) -> None:
         return
     for warning in applied.warnings:
         logger.warning("%s: %s", path, warning)
-    logger.info("configuration file %s loaded: revision %s, %d changes", path, applied.revision, len(applied.sentences))
+    logger.info(
+        "configuration file %s loaded: revision %s, changes: %d", path, applied.revision, len(applied.sentences)
+    )
 
 
 @borrowed_connection()

@@ -24,6 +24,7 @@ from routing.configuration.columns import (
 from routing.configuration.difference import Change, difference
 from routing.configuration.document import Configuration
 from routing.configuration.dump import read_configuration
+from routing.configuration.findings import leading_nowhere
 from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.provider_entry import ProviderEntry, ResolvedProvider
 from routing.configuration.rendering import plain
@@ -70,7 +71,9 @@ def apply_configuration(
         with one_revision(source=source, reason=f"loaded {file}", author=author) as collected, transaction.atomic():
             before = read_configuration()
             warnings, names = _write(wanted, file=file, secret_of=secret_of, prune=prune, gone=gone or {})
-            found = difference(plain(before), plain(read_configuration()))
+            after = read_configuration()
+            warnings += _cut_off(before, after)
+            found = difference(plain(before), plain(after))
             changes = tuple(change for change in found if not change.path.startswith("file_managed_settings"))
             applied = Applied(
                 revision=None,
@@ -150,6 +153,16 @@ def _removed(present: Names, prune: bool, gone: Mapping[str, Collection[str]]) -
         for section, names in managed.items():
             found[section] |= set(names) - set(present[section])
     return found
+
+
+def _cut_off(before: Configuration, after: Configuration) -> list[str]:
+    """What this loading left without a model, whoever manages it: a name that leads nowhere is no error."""
+    known = leading_nowhere(before)
+    return [
+        f"{key}: nothing serves {', '.join(names)}"
+        for key, names in leading_nowhere(after).items()
+        if not set(names) <= set(known.get(key, ()))
+    ]
 
 
 def _delete(rows: "models.QuerySet[Any]") -> None:

@@ -1,6 +1,6 @@
 """What `validate_env` says: each finding names the key, what is the matter with it, and the remedy. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,19 +66,22 @@ def _of_providers(wanted: Configuration, secret_of: Callable[[str], str]) -> Ite
             yield warning(f"{key}.base_url", "its key travels unencrypted", "Use https unless the network is your own")
 
 
-def _of_names(wanted: Configuration) -> Iterator[Finding]:
+def leading_nowhere(wanted: Configuration) -> Mapping[str, Collection[str]]:
+    """Of each key that lists models: the names that no provider of the document serves."""
     known = {model.name for entry in wanted.providers for model in entry.models}
     known |= {f"{entry.name}/{model.name}" for entry in wanted.providers for model in entry.models}
-    aliases = set(wanted.model_aliases)
+    known_or_alias = known | set(wanted.model_aliases)
+    named: dict[str, tuple[Collection[str], set[str]]] = {}
     for name, alias in wanted.model_aliases.items():
-        yield from _unknown(f"model_aliases.{name}.targets", alias.targets, known)
-        yield from _unknown(f"model_aliases.{name}.fallbacks", alias.fallbacks, known | aliases)
+        named[f"model_aliases.{name}.targets"] = (alias.targets, known)
+        named[f"model_aliases.{name}.fallbacks"] = (alias.fallbacks, known_or_alias)
     for policy in wanted.route_policies:
         names = (*policy.fallbacks, *policy.context_fallbacks)
-        yield from _unknown(f"route_policies.{policy.name}.fallbacks", names, known | aliases)
+        named[f"route_policies.{policy.name}.fallbacks"] = (names, known_or_alias)
+    missing = {key: [name for name in names if name not in served] for key, (names, served) in named.items()}
+    return {key: names for key, names in missing.items() if names}
 
 
-def _unknown(key: str, names: Iterable[str], known: set[str]) -> Iterator[Finding]:
-    missing = [name for name in names if name not in known]
-    if missing:
-        yield warning(key, f"no provider of this file serves {', '.join(missing)}", "Check the spelling")
+def _of_names(wanted: Configuration) -> Iterator[Finding]:
+    for key, names in leading_nowhere(wanted).items():
+        yield warning(key, f"no provider of this file serves {', '.join(names)}", "Check the spelling")

@@ -51,7 +51,8 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """`check` returns what is wrong, or None. A `secret` never appears in a message."""
+    """`check` returns what is wrong, or None. A `secret` never appears in a message, and neither does what does not fit the
+    pattern of a `name_of_secret`: it is often the secret itself."""
 
     label: str = "a text"
     at_least: int = 1
@@ -59,6 +60,7 @@ class Text:
     pattern: re.Pattern[str] | None = None
     check: Callable[[str], str | None] | None = None
     secret: bool = False
+    name_of_secret: bool = False
 
     def read(self, node: Node, key: str, reading: Reading) -> Any:
         if not isinstance(node, ScalarNode) or node.type != "text":
@@ -74,7 +76,13 @@ class Text:
         return node.text
 
     def _found(self, node: Node) -> str:
-        return "a value that is not shown here" if self.secret and isinstance(node, ScalarNode) else describe(node)
+        return (
+            "a value that is not shown here" if isinstance(node, ScalarNode) and self._hides(node) else describe(node)
+        )
+
+    def _hides(self, node: ScalarNode) -> bool:
+        fits = self.pattern is not None and self.pattern.fullmatch(node.text) is not None
+        return self.secret or (self.name_of_secret and node.type != "null" and not fits)
 
     def plain(self, value: Any) -> Any:
         return value

@@ -2,21 +2,22 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
-from routing.configuration.apply import Applied, apply_configuration
+from routing.configuration.apply import Applied, apply_configuration, names_in
 from routing.configuration.apply_accounts import key_ids
 from routing.configuration.document import Configuration
 from routing.configuration.parse import MAX_BYTES
 from routing.configuration.problems import START, ConfigurationRefused, Problem
+from routing.configuration.rows import Names
 from routing.configuration.schema import read
 from routing.models import ConfigurationFile
-from routing.revisions import one_revision
+from routing.revisions import collected_revision, one_revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | N
     removed. A refused content is remembered and raised once, or `again`: the variables that it names may be set now, or
     hold other keys. Returns None when there was nothing to do."""
     try:
-        with one_revision(source="file", reason=f"loaded {content.path}"):
+        with one_revision(source="file", reason=f"loaded {content.path}") as collected:
             # Inside the transaction, whose turn is taken: the second worker sees what the first has written.
             row = ConfigurationFile.objects.filter(path=content.path).first()
             if row is not None and content.digest == row.digest:
@@ -69,13 +70,30 @@ def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | N
             if row is not None and content.digest == row.refused_digest and not again:
                 return None
             wanted = read(content.data, file=content.path)
-            gone = row.names if row is not None else {}
+            gone, warnings = _gone(row, wanted) if row is not None else ({}, [])
             applied = apply_configuration(wanted, file=content.path, secret_of=_secret_of, gone=gone)
             _remember(content, applied)
     except ConfigurationRefused as refusal:
         _remember_refusal(content, refusal)
         raise
-    return applied
+    return replace(applied, revision=collected_revision(collected), warnings=(*applied.warnings, *warnings))
+
+
+def _gone(row: ConfigurationFile, wanted: Configuration) -> tuple[Names, list[str]]:
+    """What left the file, and warnings. An entry belongs to the file that was loaded with it last; a key is withdrawn by
+    any."""
+    present = names_in(wanted)
+    gone = {section: set(names) - set(present.get(section, ())) for section, names in row.names.items()}
+    warnings = []
+    others = ConfigurationFile.objects.exclude(pk=row.pk).filter(loaded_at__gt=row.loaded_at) if row.loaded_at else ()
+    for other in others:
+        for section in gone.keys() - {"api_keys"}:
+            shared = gone[section] & set(other.names.get(section, ()))
+            gone[section] -= shared
+            warnings += [
+                f"{section}: {name} stays, as {other.path} was loaded with it since" for name in sorted(shared)
+            ]
+    return {section: sorted(names) for section, names in gone.items()}, warnings
 
 
 def _load_other_keys(content: FileContent, row: ConfigurationFile) -> Applied | None:

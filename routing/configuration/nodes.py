@@ -1,7 +1,8 @@
 """Parsed values with their positions. Pure."""
 
+import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from routing.configuration.problems import Position
 
@@ -32,10 +33,13 @@ class MappingNode:
 
 Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
+_USER_INFORMATION: Final = re.compile(r"//[^/?#\s]*@")
+
 
 def excerpt(text: str) -> str:
-    """What may be shown of a value in a message."""
-    short = text if len(text) <= 60 else text[:57] + "…"
+    """What may be shown of a value in a message: of an address no user and password."""
+    shown = _USER_INFORMATION.sub("//…@", text)
+    short = shown if len(shown) <= 60 else shown[:57] + "…"
     return f'"{short}"'
 
 

@@ -79,7 +79,8 @@ def _parse_yaml(text: str, file: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = START if mark is None else Position(line=mark.line + 1, column=mark.column + 1)
-        raise _refused(file, at, str(error.problem or error.context), _advice(text, at)) from None
+        problem = str(error.problem or error.context).removeprefix("found ")
+        raise _refused(file, at, problem, _advice(text, at)) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise _refused(file, START, f"unreadable YAML ({type(error).__name__})", "YAML nested less deeply") from None
     if len(documents) != 1:

@@ -116,7 +116,9 @@ class ProviderEntry:
     priority: int = key(values.PRIORITY, "The smallest is tried first; equal priorities share by weight.", default=1)
     weight: int = key(values.COUNT, "Share among equals.", default=1)
     tags: tuple[str, ...] = key(values.WORDS, "For `x-llm-proxy-tags`.", default=())
-    headers: Mapping[str, str] = key(values.HEADERS, "Sent with every call to it.", default=EMPTY)
+    headers: Mapping[str, str] = key(
+        values.HEADERS, "Sent with every call to it. A dump shows them: secrets belong into credentials.", default=EMPTY
+    )
     api_version: str | None = key(
         OrNull(kind=Text(label="a version", at_most=64)), "For Azure and Anthropic.", default=None
     )

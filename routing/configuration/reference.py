@@ -40,9 +40,10 @@ document is loaded into it, as a whole or not at all.
 | `manage.py discover_providers` | looks for providers in the sources of `discovery` |
 
 **Hot reload.** The file that `PROXY_API_CONFIG` names is loaded when the gateway starts and again within two seconds of
-a change. Entries that left the file are removed. A broken file is refused with line and remedy, and what is in force
-stays. Replace the file (write another, rename it), as editors and Kubernetes do. Variables are read at the start: an
-unchanged file's `api_keys` with an `env` follow them then.
+a change. Entries that left the file are removed, unless another file was loaded with them since: an entry belongs to the
+file that was loaded last. Names that are left without a model are warned of. A broken file is refused with line and
+remedy, and what is in force stays. Replace the file (write another, rename it), as editors and Kubernetes do. Variables
+are read at the start: an unchanged file's `api_keys` with an `env` follow them then.
 
 **Absent keys.** A top-level key that a document does not give stays as it is. Inside an entry (a provider, an alias …)
 an absent key has its default. Loading the same document twice changes nothing the second time.

@@ -100,9 +100,15 @@ SOME_MODELS = ListOf(kind=MODEL, thing="model", at_least=1)
 PATTERN = Text(label="a model name or pattern without spaces", at_most=200, pattern=re.compile(r"\S+"), check=_pattern)
 PATTERNS = ListOf(kind=PATTERN)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-VARIABLE = Text(label="the name of an environment variable", at_most=128, pattern=_VARIABLE, check=_own_secret)
+VARIABLE = Text(
+    label="the name of an environment variable",
+    at_most=128,
+    pattern=_VARIABLE,
+    check=_own_secret,
+    name_of_secret=True,
+)
 """Its value is sent to an address."""
-OWN_VARIABLE = Text(label="the name of an environment variable", at_most=128, pattern=_VARIABLE)
+OWN_VARIABLE = Text(label="the name of an environment variable", at_most=128, pattern=_VARIABLE, name_of_secret=True)
 """Its value stays here."""
 KIND = Choice(options=tuple(sorted(REGISTRY)))
 STRATEGY = Choice(options=tuple(sorted(STRATEGIES)))

@@ -1,8 +1,11 @@
 """uvicorn's server, which closes connections that are idle, too slow or stalled, and drains without cutting streams."""
 
 import asyncio
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -20,8 +23,8 @@ DRAIN_GRACE_S = 5.0
 
 
 class GatewayServer(uvicorn.Server):
-    """Serves until SIGTERM or SIGINT, or until it is an orphan, then drains: running answers finish, connections close,
-    the process ends with 0.
+    """Serves until SIGTERM, SIGINT or a SIGHUP that nobody else handles, or until it is an orphan, then drains: running
+    answers finish, connections close, the process ends with 0.
 
     `on_drain` is called once when draining begins (readiness turns to 503 and the gateway's own deadline,
     `drain_timeout_s`, starts). A server with a listener of its own goes on accepting for a moment, so that probes see it
@@ -48,6 +51,20 @@ class GatewayServer(uvicorn.Server):
         self._sweeper: asyncio.Task[None] | None = None
         self._on_drain = on_drain
         self._on_started = on_started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGHUP would end it within a stream. Under nohup, and in a worker, it is ignored and stays so."""
+        with super().capture_signals():
+            in_main = threading.current_thread() is threading.main_thread()
+            unhandled = in_main and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+            if unhandled:
+                signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                if unhandled:
+                    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets=sockets)

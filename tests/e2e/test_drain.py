@@ -38,21 +38,24 @@ def server(migrated_data_dir: Path, tmp_path: Path, upstream: FaultUpstream) -> 
     process.kill()
 
 
-async def stopped(server: GatewayProcess, timeout_s: float = 20) -> int:
-    return await asyncio.to_thread(server.stop, signal.SIGTERM, timeout_s)
+async def stopped(server: GatewayProcess, timeout_s: float = 20, number: int = signal.SIGTERM) -> int:
+    return await asyncio.to_thread(server.stop, number, timeout_s)
 
 
 async def ready(server: GatewayProcess) -> int:
     return (await asyncio.to_thread(server.get, "/readyz"))[0]
 
 
-async def test_running_streams_finish_while_readiness_is_gone(server: GatewayProcess, upstream: FaultUpstream) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_running_streams_finish_while_readiness_is_gone(
+    server: GatewayProcess, upstream: FaultUpstream, number: int
+) -> None:
     server.start()
     async with Caller(server) as caller:
         assert await ready(server) == 200
         running = [asyncio.create_task(caller.ask("long")) for _ in range(5)]
         await upstream.until(lambda seen: len(seen.hits) == 5)
-        exit_code = asyncio.create_task(stopped(server))
+        exit_code = asyncio.create_task(stopped(server, number=number))
         await asyncio.sleep(0.3)
         assert await ready(server) == 503
         found = await asyncio.gather(*running)

@@ -14,7 +14,7 @@ from typing import Any
 
 from providers.adapters.base import ModelInfo, Quirks
 from providers.adapters.model_quirks import openai_quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, join_headers, read_model_list
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter, join_headers, read_model_list, shape_history
 from providers.errors import ClientFault, Misconfigured, ServerFailed, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
@@ -88,6 +88,7 @@ class AzureAdapter(OpenAICompatibleAdapter):
         messages = body.get("messages")
         if isinstance(messages, list):
             body["messages"] = [_plain_message(message) for message in messages]
+            shape_history(body, has_developer=True)
         return body
 
     def repair(self, answer: JsonObject) -> bool:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from providers.adapters.base import Quirks
 from providers.adapters.model_quirks import openai_quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter, shape_history
 from providers.dialects import mistral_body
 from providers.specs import DeploymentSpec, ProviderSpec
+from providers.types import ClientRequest, JsonObject
 
 MISTRAL = Quirks(
     dropped=mistral_body.DROPPED,
@@ -16,6 +17,9 @@ MISTRAL = Quirks(
     is_mistral=True,
 )
 """It tells usage in every stream, and answers 422 to whoever asks for it."""
+
+OWN_HOSTS = (".openai.com", ".azure.com")
+"""Where a role is named `developer`."""
 
 
 class OpenAIAdapter(OpenAICompatibleAdapter):
@@ -39,6 +43,10 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
             max_tokens_field=options.get("max_tokens_field", quirks.max_tokens_field),
             accepts_stream_options=options.get("accepts_stream_options", quirks.accepts_stream_options),
         )
+
+    def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
+        shape_history(body, has_developer=deployment.provider.endpoint.host.endswith(OWN_HOSTS))
+        return body
 
 
 def speaks_as_mistral(provider: ProviderSpec) -> bool:

@@ -13,6 +13,7 @@ from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo,
 from providers.adapters.request_quirks import apply_quirks
 from providers.dialects import embeddings, model_choice, upstream_errors
 from providers.dialects.call_repair import mend_calls
+from providers.dialects.chat_history import is_plain, written_plainly
 from providers.dialects.content_parts import mend_choices
 from providers.dialects.finish_reasons import mend_reasons
 from providers.dialects.openai_chat.usage import read_usage
@@ -172,6 +173,13 @@ def join_headers(auth: tuple[tuple[str, str], ...], extra: tuple[tuple[str, str]
     joined = {name.lower(): value for name, value in (*BASE_HEADERS, *auth, *extra)}
     joined["accept-encoding"] = "identity"
     return tuple(joined.items())
+
+
+def shape_history(body: JsonObject, *, has_developer: bool) -> None:
+    """For servers that may be OpenAI's: most conversations have nothing that has to be changed."""
+    messages = body.get("messages")
+    if type(messages) is list and not is_plain(messages, has_developer=has_developer):
+        body["messages"] = written_plainly(messages, has_developer=has_developer)
 
 
 def load_answer(body: bytes) -> JsonObject:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from providers.adapters.base import Quirks
-from providers.adapters.openai_compatible import SUMMARY, OpenAICompatibleAdapter
+from providers.adapters.openai_compatible import SUMMARY, OpenAICompatibleAdapter, shape_history
 from providers.dialects import model_choice, upstream_errors
 from providers.dialects.retry_after import retry_after_s
 from providers.errors import ModelNotFound, QuotaExhausted, RateLimited, Unsupported, UpstreamError
@@ -67,6 +67,7 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         refuse_other_models(body, deployment.provider.name)
         _ask_for_summary(body, request.body.get(SUMMARY))
+        shape_history(body, has_developer=True)
         if request.operation is not Operation.CHAT or "transforms" in body:
             return body
         # OpenRouter compresses the middle of long conversations for small models by itself, which would hide overflows

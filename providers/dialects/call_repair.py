@@ -112,7 +112,7 @@ def mend_calls(choices: list[JsonObject]) -> bool:
         calls = message.get("tool_calls") if isinstance(message, dict) else None
         for number, call in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(call, dict):
-                is_changed = _write_arguments(call) or is_changed
+                is_changed = _write_arguments(call) | _write_none(call) or is_changed
                 is_changed = is_changed or not call.get("id")
                 call["id"] = call.get("id") or f"call_{number}"
     return is_changed
@@ -124,6 +124,15 @@ def _write_arguments(call: JsonObject) -> bool:
     if not isinstance(called.get("arguments"), dict):
         return False
     called["arguments"] = orjson.dumps(called["arguments"]).decode()
+    return True
+
+
+def _write_none(call: JsonObject) -> bool:
+    """Of a whole call, no arguments are an empty object: nobody can parse null, or an empty text."""
+    function = call.get("function")
+    if not isinstance(function, dict) or function.get("arguments"):
+        return False
+    function["arguments"] = "{}"
     return True
 
 

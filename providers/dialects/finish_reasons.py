@@ -17,9 +17,17 @@ _MEANT = {
     "model_context_window_exceeded": "length",  # Z.ai
     "tool_use": "tool_calls",
     "sensitive": "content_filter",  # Z.ai
+    "repetition": "stop",  # vLLM
+    "STOP": "stop",  # Gemini, at its OpenAI-compatible address
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
 }
-_FAILED = frozenset({"error", "network_error", "insufficient_system_resource"})
-"""OpenRouter and Mistral; Z.ai; DeepSeek, when its machines were needed elsewhere."""
+_FAILED = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
+"""OpenRouter and Mistral; Z.ai; DeepSeek, when its machines were needed elsewhere; vLLM and SGLang."""
 
 
 def openai_reason(reason: str) -> str:

@@ -27,9 +27,10 @@ class SseEvent(NamedTuple):
 class BlockSplitter:
     """Cuts a byte stream at blank lines. Blocks come out with LF line ends and without their blank line."""
 
-    __slots__ = ("_after_cr", "_pending", "_scanned", "overflowed")
+    __slots__ = ("_after_cr", "_most", "_pending", "_scanned", "overflowed")
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._most = most_bytes
         self._pending = bytearray()
         self._scanned = 0
         self._after_cr = False
@@ -47,15 +48,15 @@ class BlockSplitter:
         # `in` would first try the bytes as a number, and take twice as long.
         if self._after_cr or data.find(b"\r") >= 0:
             data = self._unify_line_ends(data)
-        if not self._pending and len(data) <= MAX_EVENT_BYTES and data.endswith(b"\n\n"):
+        if not self._pending and len(data) <= self._most and data.endswith(b"\n\n"):
             blocks = data[:-2].split(b"\n\n")
             return blocks if all(blocks) else [block for block in blocks if block]
         blocks = self._cut(data)
         for position, block in enumerate(blocks):
-            if len(block) > MAX_EVENT_BYTES:
+            if len(block) > self._most:
                 self.overflowed = True
                 return blocks[:position]
-        self.overflowed = len(self._pending) > MAX_EVENT_BYTES
+        self.overflowed = len(self._pending) > self._most
         return blocks
 
     def rest(self) -> bytes:
@@ -108,10 +109,11 @@ class SseDecoder:
     Most events of a stream have the same name, so what stood before the data of the last one is looked for first.
     """
 
-    __slots__ = ("_name", "_prefix", "_splitter")
+    __slots__ = ("_most", "_name", "_prefix", "_splitter")
 
-    def __init__(self) -> None:
-        self._splitter = BlockSplitter()
+    def __init__(self, most_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._most = most_bytes
+        self._splitter = BlockSplitter(most_bytes)
         self._prefix, self._name = b"data: ", ""
 
     def feed(self, data: bytes) -> list[SseEvent]:
@@ -124,7 +126,7 @@ class SseDecoder:
                 events.append(event)
                 self._remember(block, event)
         if self._splitter.overflowed and not events:
-            raise too_large()
+            raise too_large(self._most)
         return events
 
     def _remember(self, block: bytes, event: SseEvent) -> None:
@@ -135,9 +137,9 @@ class SseDecoder:
     def close(self) -> SseEvent | None:
         """The event that was cut off by the end of the body, if any: its data may be incomplete."""
         if self._splitter.overflowed:
-            raise too_large()
+            raise too_large(self._most)
         return parse_block(self._splitter.rest())
 
 
-def too_large() -> BadAnswer:
-    return BadAnswer(f"The provider sent a stream event of more than {MAX_EVENT_BYTES >> 20} MiB.")
+def too_large(most_bytes: int = MAX_EVENT_BYTES) -> BadAnswer:
+    return BadAnswer(f"The provider sent a stream event of more than {most_bytes >> 20} MiB.")

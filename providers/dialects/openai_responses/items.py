@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from providers.dialects.call_ids import fitting
 from providers.dialects.openai_responses.carried_reasoning import REASONING_FORMAT, unpack
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
@@ -25,6 +26,7 @@ from providers.types import (
     ToolCall,
 )
 
+MOST_OF_ID = 64
 _REPLAYED = (None, REASONING_FORMAT, "xai-responses-v1")
 
 
@@ -42,7 +44,7 @@ def encode_items(messages: Iterable[Message], *, provider: str) -> list[JsonObje
         for call in message.tool_calls:
             if call.custom:
                 custom_calls.add(call.id)
-            items.append(encode_call(call))
+            items.append({**encode_call(call), "call_id": fitting(call.id, MOST_OF_ID)})
     return items
 
 
@@ -73,7 +75,7 @@ def _encode_output(message: Message, *, custom: bool, provider: str) -> JsonObje
         raise ClientFault("A tool message needs 'tool_call_id'.", param="messages")
     kind = "custom_tool_call_output" if custom else "function_call_output"
     output = _encode_content(message.parts, role="tool", provider=provider)
-    return {"type": kind, "call_id": message.tool_call_id, "output": output}
+    return {"type": kind, "call_id": fitting(message.tool_call_id, MOST_OF_ID), "output": output}
 
 
 def _encode_content(parts: tuple[Part, ...], *, role: str, provider: str) -> str | list[JsonObject]:

@@ -28,12 +28,15 @@ from providers.dialects.sse import SseDecoder, SseEvent
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.types import JsonObject, StreamEvent, StreamFailed
 
+MOST_OF_EVENT = 16 << 20
+"""The first events say again what was asked, instructions and tools, and the last one all that was answered."""
+
 
 class StreamDecoder:
     """One answer. `feed` and `close` never raise; a failure is the last event."""
 
     def __init__(self) -> None:
-        self._sse = SseDecoder()
+        self._sse = SseDecoder(MOST_OF_EVENT)
         self._last: tuple[int, bytes] | None = None
         self._failed = False
         self._progress = Progress()

@@ -23,8 +23,9 @@ ASKED = ClientRequest(operation=Operation.CHAT, model="m", body={"model": "m"})
 MEANT = [
     ("eos", "stop"), ("eos_token", "stop"), ("stop_sequence", "stop"), ("end_turn", "stop"), ("model_length", "length"),
     ("max_tokens", "length"), ("model_context_window_exceeded", "length"), ("sensitive", "content_filter"),
+    ("SAFETY", "content_filter"), ("MAX_TOKENS", "length"), ("STOP", "stop"), ("repetition", "stop"),
 ]  # fmt: skip
-FAILED = ["error", "network_error", "insufficient_system_resource"]
+FAILED = ["error", "network_error", "insufficient_system_resource", "abort"]
 
 
 def answer(*reasons: object) -> bytes:

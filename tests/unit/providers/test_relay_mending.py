@@ -283,3 +283,15 @@ def test_arguments_that_are_an_object_become_text() -> None:
     assert mend_calls(choices)
     assert message["tool_calls"][0]["function"]["arguments"] == '{"x":[1,"é"]}'
     assert not mend_calls(choices)
+
+
+@pytest.mark.parametrize("function", [{"name": "f"}, {"name": "f", "arguments": None}, {"name": "f", "arguments": ""}])
+def test_a_whole_call_without_arguments_has_an_empty_object(function: JsonObject) -> None:
+    choices: list[JsonObject] = [{"message": {"tool_calls": [{"id": "a", "type": "function", "function": function}]}}]
+    assert mend_calls(choices)
+    assert function == {"name": "f", "arguments": "{}"}
+
+
+def test_a_custom_call_without_input_is_left_as_it_is() -> None:
+    choices: list[JsonObject] = [{"message": {"tool_calls": [{"id": "a", "custom": {"name": "f", "input": ""}}]}}]
+    assert not mend_calls(choices)

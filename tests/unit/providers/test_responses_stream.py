@@ -315,3 +315,12 @@ def test_a_decoder_is_silent_after_a_failure():
     assert isinstance(decoder.feed(b"data: oops\n\n")[-1], StreamFailed)
     assert decoder.feed(created()) == []
     assert decoder.close() == []
+
+
+def test_instructions_said_again_may_be_as_long_as_a_request():
+    """The service says them in `response.created`, `response.in_progress` and at the end."""
+    long = "x" * (3 << 20)
+    events = decode_in_pieces(
+        created(instructions=long) + delta("Hi") + completed([message("Hi")], instructions=long), 1 << 16
+    )
+    assert [event for event in events if isinstance(event, TextDelta | StreamFailed)] == [TextDelta("Hi")]

@@ -1,0 +1,50 @@
+"""Messages as OpenAI's own API takes them and other servers do not, and ids that came from elsewhere."""
+
+from typing import Any
+
+import pytest
+
+from providers.dialects.call_ids import fitting
+from providers.dialects.chat_history import is_plain, written_plainly
+
+LONG = "functions.get_the_weather_of_a_city_at_a_date:0"
+
+
+def test_a_short_id_stays_and_a_long_one_becomes_the_same_each_time() -> None:
+    assert fitting("call_1", 40) == "call_1"
+    assert fitting("c" * 40, 40) == "c" * 40
+    assert len(fitting("c" * 41, 40)) == 40
+    assert fitting("c" * 41, 40) == fitting("c" * 41, 40)
+
+
+def test_long_ids_stay_different() -> None:
+    assert len({fitting("c" * 60 + str(number), 40) for number in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize(
+    ("message", "at_openai", "elsewhere"),
+    [
+        ({"role": "user", "content": "x"}, True, True),
+        ({"role": "developer", "content": "x"}, True, False),
+        ({"role": "tool", "tool_call_id": "call_1", "content": "x"}, True, True),
+        ({"role": "tool", "tool_call_id": LONG, "content": "x"}, False, False),
+        ({"role": "tool", "tool_call_id": 5, "content": "x"}, True, True),
+        ("no message", True, True),
+    ],
+)
+def test_only_what_has_to_be_changed_is_looked_into(message: Any, at_openai: bool, elsewhere: bool) -> None:
+    assert is_plain([message], has_developer=True) is at_openai
+    assert is_plain([message], has_developer=False) is elsewhere
+
+
+def test_a_call_and_its_result_find_each_other_and_the_clients_messages_are_left_alone() -> None:
+    messages: list[Any] = [
+        {"role": "developer", "content": "d"},
+        {"role": "assistant", "tool_calls": [{"id": LONG, "function": {}}, {"id": "call_1"}, None, {"id": 5}]},
+        {"role": "tool", "tool_call_id": LONG, "content": "x"},
+        None,
+    ]
+    written = written_plainly(messages, has_developer=False)
+    assert [call and call["id"] for call in written[1]["tool_calls"]] == [fitting(LONG, 40), "call_1", None, 5]
+    assert (written[0]["role"], written[2]["tool_call_id"], written[3]) == ("system", fitting(LONG, 40), None)
+    assert messages[1]["tool_calls"][0]["id"] == messages[2]["tool_call_id"] == LONG

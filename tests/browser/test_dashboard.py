@@ -67,6 +67,8 @@ def test_a_dead_server_is_a_stale_banner_and_its_return_is_noticed(
     site.process.stop()
     expect(page.locator("#stale")).to_contain_text("Stale since")
     expect(page.locator("#link")).to_have_text("polling")
+    page.get_by_role("button", name="Check now").click()
+    expect(page.locator(".provider-card .result")).to_contain_text("the gateway cannot be reached")
     site.process.start()
     expect(page.locator("#link")).to_have_text("live", timeout=30_000)
     expect(page.locator("#stale")).to_be_hidden()
@@ -98,7 +100,7 @@ def test_buttons_of_a_card_check_and_the_provider_page_holds_and_releases(open_p
 
     # A page can be clicked before its scripts listen.
     with page.expect_navigation():
-        card.get_by_role("link", name="first").click()
+        card.get_by_role("link", name="first", exact=True).click()
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Hold").click()
     expect(page.locator("#result")).to_contain_text("held open")
@@ -255,6 +257,7 @@ def test_times_that_the_server_writes_name_their_zone(open_page: Open, site: Sit
     expect(page.locator("dl.facts")).to_contain_text("Time (UTC)")
     page.goto(f"{site.url}/dashboard/providers/1/")
     expect(page.get_by_role("columnheader", name="Time (UTC)")).to_have_count(2)
+    expect(page.locator("#zone")).to_have_text("times in GMT-3")
 
 
 def test_the_language_button_is_called_what_it_shows(open_page: Open) -> None:

@@ -14,6 +14,13 @@ const SHOWS = {
 };
 const table = find("recent");
 
+// What was refused at the door has no model yet, but a reason.
+function wentTo(call) {
+  if (call.provider === "none" && call.model === "other") return [element("span", { class: "muted" }, `${words.refused}: ${call.error}`)];
+  const cut = (name) => element("span", { class: "cut", title: name }, name);
+  return [cut(call.model), " → ", call.provider === "none" ? missing : cut(call.provider)];
+}
+
 function makeRow(call) {
   const kind = call.status < 400 ? "ok" : call.status === 499 ? "idle" : "bad";
   const cell = (text, number = true) => element("td", number ? { class: "number" } : {}, text);
@@ -22,7 +29,7 @@ function makeRow(call) {
     {},
     element("td", {}, element("a", { href: `requests/${encodeURIComponent(call.id)}/` }, timeOfDay(call.at))),
     element("td", {}, element("span", { class: "cut", title: call.team ? `${call.key} · ${call.team}` : call.key }, call.key || missing)),
-    element("td", {}, element("span", { class: "cut", title: call.model }, call.model), " → ", call.provider === "none" ? missing : element("span", { class: "cut", title: call.provider }, call.provider)),
+    element("td", {}, ...wentTo(call)),
     cell(call.provider === "none" ? missing : count(call.attempts)),
     cell(duration(call.first)),
     cell(duration(call.total)),

@@ -8,6 +8,7 @@ from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay, TruncHour
 from django.utils import timezone
 
+from accounts.retention import delete_in_portions
 from monitoring.models import (
     BreakerEvent,
     HealthRollup,
@@ -21,7 +22,6 @@ from monitoring.models import (
 SETTLED = timedelta(minutes=2)
 """An hour is summed up so long after its end: late results of the last checks are in by then."""
 HOURS_BACK = 48
-DELETE_BATCH = 5000
 
 
 def roll_up(now: datetime | None = None) -> int:
@@ -78,7 +78,7 @@ def _roll_up(span: str, start: Any, *, until: datetime, now: datetime) -> int:
 
 
 def forget_old(now: datetime | None = None) -> dict[str, int]:
-    """Deletes what is past its time, in batches, so that no transaction holds the database for long."""
+    """Deletes what is past its time."""
     now = now or timezone.now()
     options = MonitoringSettings.load()
     # Samples stay until their day is summed up, whatever the setting says.
@@ -91,13 +91,4 @@ def forget_old(now: datetime | None = None) -> dict[str, int]:
         "requests": OperatorRequest.objects.filter(created_at__lt=now - timedelta(hours=1)),
         "spend": ProbeSpend.objects.filter(day__lt=(now - timedelta(days=options.event_days)).date()),
     }
-    return {name: _delete(rows) for name, rows in old.items()}
-
-
-def _delete(rows: QuerySet[Any]) -> int:
-    total = 0
-    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:DELETE_BATCH]):
-        total += rows.model._default_manager.filter(pk__in=ids).delete()[0]
-        if len(ids) < DELETE_BATCH:
-            break
-    return total
+    return {name: delete_in_portions(rows) for name, rows in old.items()}

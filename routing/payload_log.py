@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from accounts.borrowed_connection import borrowed_connection
 from accounts.header_lines import HeaderLines
 from accounts.records import CEILING
+from accounts.retention import delete_in_portions
 from accounts.task_ending import end
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.types import JsonObject, Operation
@@ -218,11 +219,5 @@ def _text(value: Any) -> str:
 
 
 def delete_old_payloads(*, days: int, now: datetime) -> int:
-    """In small portions, so that nobody waits behind it; returns how many went. Idempotent."""
-    before, deleted = now - timedelta(days=days), 0
-    while True:
-        old = PayloadRecord.objects.filter(created_at__lt=before).order_by("pk").values_list("pk", flat=True)[:2000]
-        ids = list(old)
-        if not ids:
-            return deleted
-        deleted += PayloadRecord.objects.filter(pk__in=ids).delete()[0]
+    """How many went."""
+    return delete_in_portions(PayloadRecord.objects.filter(created_at__lt=now - timedelta(days=days)))

@@ -74,13 +74,8 @@ PROVIDER_KEYS_IN_ENVIRONMENT = {
 }
 AZURE_BASE_URL = env.str("PROXY_API_AZURE_BASE_URL", default="")
 
-
-def _environment_secret(name: str) -> str:
-    """The secret that a credential names (`api_key_env`), from NAME or NAME_FILE; empty when it is not set."""
-    return from_file_or_environment(name)
-
-
-PROVIDER_SECRET = _environment_secret
+# Finds the secret that a credential names (`api_key_env`), in NAME or NAME_FILE; empty when it is not set.
+PROVIDER_SECRET = from_file_or_environment
 
 # The environment wins over the same keys of a configuration file, but only where it says something.
 SET_IN_ENVIRONMENT = frozenset(

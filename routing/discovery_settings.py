@@ -66,8 +66,4 @@ def _secret(variable: str | None) -> str:
 
 
 def surroundings() -> Surroundings:
-    return Surroundings(settings=read_discovery_settings, one_change=_one_change)
-
-
-def _one_change(**fields: Any) -> Any:
-    return one_revision(**fields)
+    return Surroundings(settings=read_discovery_settings, one_change=one_revision)

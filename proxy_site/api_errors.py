@@ -40,6 +40,7 @@ WORDS = {
     405: ("{method} is not allowed here; use {allow}.", "invalid_request_error", "method_not_allowed"),
     406: ("Only JSON is served here.", "invalid_request_error", "not_acceptable"),
     409: ("Something else still refers to this, or it exists already.", "invalid_request_error", "conflict"),
+    412: ("This has been changed since you read it.", "invalid_request_error", "precondition_failed"),
     413: ("The request body is too large.", "invalid_request_error", "request_too_large"),
     415: ("Send application/json.", "invalid_request_error", "unsupported_media_type"),
     429: ("Too many requests.", "rate_limit_error", "rate_limit_exceeded"),

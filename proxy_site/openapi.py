@@ -30,6 +30,13 @@ class KeyAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[n
 
 ERROR = "Error"
 WRITING = ("post", "put", "patch", "delete")
+OF_ONE_ROW = ("/{id}/", "/settings/", "/rotate/", "/revoke/")
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "schema": {"type": "string"},
+    "description": "The `ETag` of the row as it was read: nothing is changed when it is no longer that.",
+}
 WRITE_ERROR_STATUSES = {
     "409": "It exists already, something else refers to it, or the configuration file manages it.",
     "413": "The body is larger than 2.5 MiB.",
@@ -103,8 +110,11 @@ def _management() -> dict[str, Any]:
     patterns = [path("api/", include(build_urls()))]
     generator: Any = SchemaGenerator  # the library is not typed
     document = _plain(generator(patterns=patterns).get_schema(request=None, public=True))
-    for methods in document["paths"].values():
+    for place, methods in document["paths"].items():
         for method, operation in _operations(methods).items():
+            if method in WRITING and place.endswith(OF_ONE_ROW):
+                operation.setdefault("parameters", []).append(IF_MATCH)
+                _can_fail(operation, {"412": "`If-Match` was sent, and somebody else has changed the row."})
             operation["tags"] = ["management"]
             operation["security"] = [{"bearer": []}, {"key_header": []}, {"session": []}]
             if method in WRITING:

@@ -17,7 +17,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from providers.admin.form_fields import WordsField
+from providers.admin.form_fields import JsonField, WordsField
 from providers.models import Deployment
 from providers.validation import checked_object
 from routing.configuration.columns import managed_columns
@@ -106,6 +106,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
+        field_classes = {"options": JsonField}
 
     def clean_fallbacks(self) -> list[str]:
         return self._known("fallbacks")
@@ -227,6 +228,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "log_file": gettext_lazy("A path on the server; empty: standard output only."),
         }  # fmt: skip
         widgets = {"discovery": UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": "code"})}
+        field_classes = {"discovery": JsonField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

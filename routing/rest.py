@@ -6,6 +6,7 @@ from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, viewsets
 from rest_framework.decorators import action
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -78,11 +79,16 @@ class SettingsView(APIView):
     serializer_class = GatewaySettingsSerializer
     queryset = GatewaySettings.objects.all()
 
+    def get_object(self) -> GatewaySettings:
+        if self.request.method not in SAFE_METHODS:
+            # Every column is written: what others changed since the row was read must not be undone.
+            row: GatewaySettings = locked(GatewaySettings).get(pk=GatewaySettings.load().pk)
+            return row
+        return GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+
     @extend_schema(responses=GatewaySettingsSerializer)
     def get(self, request: Request) -> Response:
-        return Response(
-            GatewaySettingsSerializer(GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()).data
-        )
+        return Response(GatewaySettingsSerializer(self.get_object()).data)
 
     @extend_schema(request=GatewaySettingsSerializer(partial=True), responses=GatewaySettingsSerializer)
     def patch(self, request: Request) -> Response:
@@ -92,12 +98,9 @@ class SettingsView(APIView):
     def put(self, request: Request) -> Response:
         return self._write(request, partial=False)
 
-    @staticmethod
-    def _write(request: Request, **options: Any) -> Response:
+    def _write(self, request: Request, **options: Any) -> Response:
         with transaction.atomic():
-            # Every column is written: what others changed since the row was read must not be undone.
-            row = locked(GatewaySettings).get(pk=GatewaySettings.load().pk)
-            serializer = GatewaySettingsSerializer(row, data=request.data, **options)
+            serializer = GatewaySettingsSerializer(self.get_object(), data=request.data, **options)
             serializer.is_valid(raise_exception=True)
             serializer.save()
         return Response(serializer.data)

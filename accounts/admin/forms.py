@@ -15,7 +15,7 @@ from unfold.widgets import (
 )
 
 from accounts import bounds
-from accounts.admin.form_fields import NANO_PER_USD, UsdField, WordsField
+from accounts.admin.form_fields import NANO_PER_USD, JsonField, UsdField, WordsField
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from accounts.models.budget import Period
 from accounts.rules import check_names, check_networks
@@ -60,6 +60,7 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
             "payload_logging": FollowOrSay(),
             "cache_enabled": FollowOrSay(),
         }
+        field_classes = {"metadata": JsonField}
 
     def clean_metadata(self) -> dict[str, Any]:
         return checked_object(self.cleaned_data["metadata"])

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from providers.adapters import REGISTRY
-from providers.admin.form_fields import HeadersField, SecretField, UsdField, WordsField
+from providers.admin.form_fields import HeadersField, JsonField, SecretField, UsdField, WordsField
 from providers.models import Credential, Deployment, Provider
 from providers.validation import checked_object
 
@@ -62,6 +62,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
+        field_classes = {"options": JsonField}
 
     def clean_options(self) -> dict[str, Any]:
         return checked_object(self.cleaned_data["options"])
@@ -137,6 +138,7 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
             "context_window": _("Tokens of input and output together; longer conversations go elsewhere."),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
+        field_classes = {"options": JsonField}
 
     def clean_options(self) -> dict[str, Any]:
         return checked_object(self.cleaned_data["options"])

@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
-from providers.admin.form_fields import HeadersField, SecretField, UsdField, WordsField, usd_text
+from providers.admin.form_fields import HeadersField, JsonField, SecretField, UsdField, WordsField, usd_text
 from providers.catalog import known_capabilities
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
@@ -41,6 +41,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             "base_url": UnfoldAdminTextInputWidget(attrs={"placeholder": "https://…"}),
             "options": UnfoldAdminTextareaWidget(attrs={"rows": 2, "class": "code"}),
         }
+        field_classes = {"options": JsonField}
         help_texts = {
             "name": _("How logs, metrics and headers call it, such as openai-eu."),
             "base_url": _("The address of its API, with or without the version segment."),

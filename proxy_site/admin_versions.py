@@ -1,0 +1,188 @@
+"""Of two people with one page open, the second to save is told what the first has changed; until now it was undone.
+
+A page carries a hash of the row as it was shown, its inline rows included. When what is stored is something else by the time
+the form is sent, nothing is saved: what was typed stays in the form, beside what is stored now, and may be saved then. In
+lists with fields to edit each field carries what it held. A form without either is saved as it is: revisions are restored so.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django import forms
+from django.contrib.admin.utils import display_for_value
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.utils.choices import flatten_choices
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+SEEN = "seen_version"
+CHANGED = "changed_meanwhile"
+WITHOUT_PEOPLE = frozenset(
+    {
+        "updated_at", "last_used_at", "last_worked_at", "last_login", "last_run_at", "total_run_count", "date_changed",
+    }
+)  # fmt: skip
+"""Columns that change while nobody changes anything."""
+LONGEST_SHOWN = 200
+
+
+def version(rows: Iterable[Model]) -> str:
+    """The same for the same content; nothing can be guessed from it, as rows may hold secrets."""
+    text = json.dumps([_content(row) for row in rows], default=str, sort_keys=True)
+    return salted_hmac("proxy_site.admin_versions", text).hexdigest()
+
+
+def _content(row: Model) -> dict[str, Any]:
+    found = {
+        field.attname: getattr(row, field.attname)
+        for field in row._meta.concrete_fields
+        if field.name not in WITHOUT_PEOPLE
+    }
+    several = {
+        field.name: sorted(each.pk for each in getattr(row, field.name).all()) for field in row._meta.many_to_many
+    }
+    return {**found, **several}
+
+
+class FirstCome:
+    """For the admin page of any model."""
+
+    change_form_before_template = "admin/seen_version.html"
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **options)  # type: ignore[misc]
+        form = type(form.__name__, (_ShownAgain, form), {})
+        if obj is None or not change:
+            return form
+        return type(form.__name__, (_Seen, form), {"present": version([obj, *self._inline_rows(request, obj)])})
+
+    def _inline_rows(self, request: HttpRequest, obj: Any) -> Iterator[Model]:
+        for inline in self.get_inline_instances(request, obj):  # type: ignore[attr-defined]
+            formset = inline.get_formset(request, obj)
+            yield from inline.model._default_manager.filter(**{formset.fk.name: obj}).order_by("pk")
+
+    def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
+        form = super().get_changelist_form(request, **options)  # type: ignore[misc]
+        return type(form.__name__, (_Listed, form), {})
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        form = context["adminform"].form
+        if form.has_error(NON_FIELD_ERRORS, CHANGED):
+            formsets = [each.formset for each in context["inline_admin_formsets"]]
+            context = {
+                **context,
+                "differences": list(_differences(form, formsets)),
+                "last_change": _last(form.instance),
+            }
+        answer: HttpResponse = super().render_change_form(request, context, *args, **options)  # type: ignore[misc]
+        return answer
+
+
+class _ShownAgain(forms.ModelForm):  # type: ignore[type-arg]
+    """Django's select with a search asks the database for what was sent, also when it is no number or too large a one."""
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        refused = [
+            self.add_prefix(name)
+            for name, field in self.fields.items()
+            if name in self.errors and isinstance(field, forms.ModelChoiceField)
+        ]
+        if refused:
+            data: Any = self.data
+            self.data = data = data.copy()
+            for name in refused:
+                data.pop(name, None)
+
+
+class _Seen(forms.ModelForm):  # type: ignore[type-arg]
+    present = ""
+    """The version of what is stored now, behind the row's lock where a form was sent."""
+
+    def clean(self) -> Any:
+        if self.data.get(SEEN, self.present) != self.present:
+            words = _("Somebody else has changed this since you opened the page, so that nothing was saved.")
+            self.add_error(None, ValidationError(words, code=CHANGED))
+        return super().clean()
+
+
+class _Listed(forms.ModelForm):  # type: ignore[type-arg]
+    """Only what was changed in the list as it was shown is a change: other rows are as others have left them."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, field in self.fields.items():
+            field.show_hidden_initial = not self.is_bound or self.add_initial_prefix(name) in self.data
+
+    def clean(self) -> Any:
+        data = super().clean()
+        for name in self.changed_data:
+            present, shown = getattr(self.instance, name, None), self.add_initial_prefix(name)
+            if shown not in self.data or self._as_shown(name, shown) == present:
+                continue
+            words = _("Somebody else has changed this to %(value)s since you opened the list.") % {"value": present}
+            self.add_error(name, words)
+            sent: Any = self.data
+            self.data = sent = sent.copy()
+            sent[shown] = str(present)
+        return data
+
+    def _as_shown(self, name: str, shown: str) -> Any:
+        try:
+            return self.fields[name].to_python(self.data[shown])
+        except ValidationError:
+            return None
+
+
+def _differences(form: Any, formsets: Iterable[Any]) -> Iterator[tuple[str, str, str]]:
+    """(field, what is stored, what is in the form) wherever the two differ."""
+    yield from _changed(form, "")
+    for formset in formsets:
+        for inner in formset.initial_forms:
+            yield from _changed(inner, f"{formset.model._meta.verbose_name} {inner.instance}: ")
+
+
+def _changed(form: Any, of: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in form.fields.items():
+        bound = form[name]
+        # Of what is stored, not of what was shown: a field may carry that as well.
+        if (
+            field.disabled
+            or isinstance(field.widget, forms.HiddenInput)
+            or not field.has_changed(bound.initial, bound.data)
+        ):
+            continue
+        stored, typed = bound.initial, form.cleaned_data.get(name, bound.data)
+        secret = isinstance(field.widget, forms.PasswordInput)
+        shown = ("●●●", "●●●") if secret else (_shown(field, stored), _shown(field, typed))
+        yield f"{of}{field.label or name}", *shown
+
+
+def _shown(field: Any, value: Any) -> str:
+    if isinstance(field, forms.ModelMultipleChoiceField):
+        value = [str(each) for each in value or ()]
+    elif isinstance(field, forms.ModelChoiceField):
+        rows: Any = field.queryset
+        value = value if isinstance(value, Model) else rows.filter(pk=value).first() or value
+    elif isinstance(field, forms.ChoiceField) and not isinstance(value, list):
+        choices: Any = field.choices
+        value = dict(flatten_choices(choices)).get(value, value)
+    elif not isinstance(value, bool | str | list):
+        value = field.prepare_value(value)
+    if value in (None, "", []):
+        return "–"
+    if isinstance(value, bool):
+        value = _("yes") if value else _("no")
+    text = str(display_for_value(value, "–"))
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _last(row: Any) -> Any:
+    """The newest entry of a row's history, where its kind has one."""
+    history = getattr(row, "history", None)
+    return None if history is None else history.order_by("-history_date", "-history_id").first()

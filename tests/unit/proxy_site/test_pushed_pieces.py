@@ -146,3 +146,14 @@ async def test_a_piece_after_the_end_is_not_taken_for_the_next_answer() -> None:
     assert second.push(b"hello")
     assert socket.written == b"5\r\nhello\r\n"
     await streaming.over()
+
+
+async def test_a_request_reads_nothing_of_its_class_and_its_connection_is_small_enough() -> None:
+    """Python 3.11 reads both ten times as slowly: what a class holds for its objects, and anything of an object that was
+    given more than thirty attributes, or others than its siblings."""
+    streaming = Streaming(GET)
+    cycle, _ = await streaming.begun()
+    assert not vars(cycle).keys() & vars(RequestCycle).keys()
+    assert vars(cycle).keys() == vars(RequestCycle(streaming.protocol, {}, True)).keys()
+    assert len(vars(streaming.protocol)) <= 30
+    await streaming.over()

@@ -4,7 +4,7 @@ A record holds the plans a request was given (one per alias it fell back to), ea
 recorded inputs, and the attempts made. `recomputes` proves it.
 """
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -121,7 +121,8 @@ BUSY_S = 10.0
 
 
 class DecisionRing:
-    """The newest decisions by request id and tenant: at most `size`, and no more than `busy_size` of the last `BUSY_S` seconds.
+    """The newest decisions: at most `size`, and no more than `busy_size` of the last `BUSY_S` seconds. Whoever asks for one
+    looks through all: that is seldom, and a place by request id would cost each call more than all else here.
 
     Under load a long ring is no use, as it turns over in a second, and it is dear: what is kept for long scatters the
     memory of all that is made between, which costs each call a tenth of its CPU.
@@ -132,12 +133,11 @@ class DecisionRing:
     def __init__(self, size: int = 2000, busy_size: int = 200) -> None:
         self.size = size
         self.busy_size = min(busy_size, size)
-        self._decisions: OrderedDict[tuple[str, str], Decision] = OrderedDict()
+        self._decisions: deque[Decision] = deque()
 
     def add(self, decision: Decision) -> None:
         decisions = self._decisions
-        # Clients choose ids: one that repeats another tenant's must not take the place of its decision.
-        decisions[decision.request_id, decision.tenant] = decision
+        decisions.append(decision)
         # Two at most, so that a ring that was filled slowly shrinks when it turns busy, and not all at once.
         if len(decisions) > self.busy_size:
             self._shrink(decision.started_at)
@@ -146,23 +146,22 @@ class DecisionRing:
 
     def _shrink(self, now: float) -> None:
         decisions = self._decisions
-        oldest = next(iter(decisions.values()))
-        if len(decisions) <= self.size and now - oldest.started_at > BUSY_S:
-            return
-        decisions.popitem(last=False)
+        if len(decisions) > self.size or now - decisions[0].started_at <= BUSY_S:
+            decisions.popleft()
 
     def get(self, request_id: str, tenant: str | None = None) -> Decision | None:
-        """Of any tenant when none is named: the newest."""
-        if tenant is not None:
-            return self._decisions.get((request_id, tenant))
-        return next((each for each in self if each.request_id == request_id), None)
+        """The newest with this id, which clients choose: of this tenant, or of any when none is named."""
+        for decision in self:
+            if decision.request_id == request_id and tenant in (None, decision.tenant):
+                return decision
+        return None
 
     def __len__(self) -> int:
         return len(self._decisions)
 
     def __iter__(self) -> Iterator[Decision]:
         """Newest first."""
-        return iter(tuple(reversed(self._decisions.values())))
+        return iter(tuple(reversed(self._decisions)))
 
 
 def _terms(plan: RoutePlan) -> dict[int, dict[str, float | int | None]]:

@@ -47,7 +47,7 @@ def settlements(lines: Sequence[bytes]) -> list[Settlement]:
 def _record(values: Sequence[Any]) -> CallRecord:
     """Bounded: no call has more than the ceiling, whatever its upstream said."""
     # A line of an older version may lack the last fields.
-    record = CallRecord._make(values) if len(values) == FIELDS else CallRecord(*values)
+    record = tuple.__new__(CallRecord, values) if len(values) == FIELDS else CallRecord(*values)
     told: Sequence[Any] = record[TOLD]  # type: ignore[assignment]
     given, made, cached, written, thought, cost, paid = told
     if (
@@ -118,7 +118,7 @@ def _answered(attempts: dict[int, _Open]) -> int:
 def _settlement(owner: list[Any], records: list[CallRecord]) -> Settlement:
     call_id, request_id, created_at, key_id, team_id, bookings = owner
     leases = tuple(map(tuple, bookings)) if bookings else ()
-    return Settlement(call_id, request_id, created_at, key_id, team_id, leases, tuple(records))
+    return tuple.__new__(Settlement, (call_id, request_id, created_at, key_id, team_id, leases, tuple(records)))
 
 
 def _estimated(attempt: _Open, *, final: bool) -> CallRecord:

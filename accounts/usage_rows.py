@@ -73,7 +73,9 @@ def _storable(rows: Sequence[Row]) -> Sequence[Row]:
     """A name must never keep a call out of the ledger: too long ones are cut, and PostgreSQL stores no NUL."""
     columns = list(zip(*rows, strict=True))
     for index, length in LENGTH_OF.items():
-        if max(map(len, columns[index])) > length or "\0" in "".join(columns[index]):
+        # Most texts are the same in all rows, and looked at once.
+        texts = set(columns[index])
+        if max(map(len, texts)) > length or "\0" in "".join(texts):
             return [_cut(row) for row in rows]
     return rows
 

@@ -1,6 +1,7 @@
 """Where limits are counted. This is the store in memory: exact in one process, and the fallback of the shared one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from accounts.limits import RuleState, SlidingWindow, divided
@@ -10,7 +11,8 @@ REMEMBERED_AT_MOST = 20_000
 """Keys whose rules have been looked up."""
 
 
-class Taken(NamedTuple):
+@dataclass(slots=True)
+class Taken:
     """Let through. `states` and `buckets` are in the order of the rules."""
 
     states: tuple[RuleState, ...]
@@ -30,7 +32,8 @@ class StoreUnavailable(Exception):
     """The shared store does not answer."""
 
 
-class Hold(NamedTuple):
+@dataclass(slots=True)
+class Hold:
     """What a call holds in a store, to be corrected and released there."""
 
     store: "LimitStore"
@@ -76,45 +79,41 @@ class MemoryLimitStore:
 
     def take_now(self, rules: Sequence[LimitRule], *, tokens: int, call_id: str) -> Taken | Refused:
         now = self._clock_us()
-        known = self._counters.get(id(rules))
-        counters = known[1] if known is not None else self._remember(rules)
+        counters = self._counters_of(rules)
         buckets: list[int] = []
+        states: list[RuleState] = []
         for scope, window, limit, of_tokens in counters:
             if window is None:
-                bucket = 0 if len(self._running.get(scope, ())) < limit else None
+                running = self._running.setdefault(scope, set())
+                bucket = 0 if len(running) < limit else None
+                if bucket is not None:
+                    running.add(call_id)
+                    states.append((limit, limit - len(running), 0.0))
             else:
-                bucket = window.step_for(tokens if of_tokens else 1, limit, now)
+                bucket = window.take(tokens if of_tokens else 1, limit, now)
+                if bucket is not None:
+                    states.append((limit, limit - window.total, (window.leaves_us(bucket) - now) / 1e6))
             if bucket is None:
+                self._put_back(counters[: len(buckets)], tokens, call_id)
                 return self._refusal(rules, tokens, now)
             buckets.append(bucket)
-        states: list[RuleState] = []
-        for (scope, window, limit, of_tokens), bucket in zip(counters, buckets, strict=True):
+        return Taken(tuple(states), tuple(buckets))
+
+    def _put_back(self, counters: "Sequence[Counter]", tokens: int, call_id: str) -> None:
+        """What a call that is refused has just been counted in."""
+        for scope, window, _, of_tokens in counters:
             if window is None:
-                running = self._running.setdefault(scope, set())
-                running.add(call_id)
-                states.append(RuleState(limit, limit - len(running), 0.0))
+                self._end(scope, call_id)
             else:
-                window.count(bucket, tokens if of_tokens else 1)
-                reset_us = window.leaves_us(bucket) - now
-                # Here and below: the class's own constructor costs twice as much.
-                states.append(tuple.__new__(RuleState, (limit, limit - window.total, reset_us / 1e6)))
-        return tuple.__new__(Taken, (tuple(states), tuple(buckets)))
+                window.put_back(tokens if of_tokens else 1)
 
     def settle(self, hold: Hold, tokens: int) -> None:
-        _, call_id, rules, buckets, estimated = hold
-        difference = tokens - estimated
-        for rule, bucket in zip(rules, buckets, strict=True):
-            kind = rule.kind
-            if kind == "concurrency":
-                running = self._running.get(rule.scope)
-                if running is not None:
-                    running.discard(call_id)
-                    if not running:
-                        del self._running[rule.scope]
-            elif difference and kind == "tokens":
-                window = self._windows.get((rule.scope, kind, rule.window_s))
-                if window is not None:
-                    window.correct(bucket, difference)
+        difference = tokens - hold.tokens
+        for (scope, window, _, of_tokens), bucket in zip(self._counters_of(hold.rules), hold.buckets, strict=True):
+            if window is None:
+                self._end(scope, hold.call_id)
+            elif of_tokens and difference:
+                window.correct(bucket, difference)
 
     def cancel(self, hold: Hold) -> None:
         self.settle(hold, 0)
@@ -128,6 +127,18 @@ class MemoryLimitStore:
                 del self._windows[name]
                 # Where it is remembered, calls would be counted where nobody else looks.
                 self._counters.clear()
+
+    def _end(self, scope: str, call_id: str) -> None:
+        """Of a call's concurrency."""
+        running = self._running.get(scope)
+        if running is not None:
+            running.discard(call_id)
+            if not running:
+                del self._running[scope]
+
+    def _counters_of(self, rules: Sequence[LimitRule]) -> "tuple[Counter, ...]":
+        known = self._counters.get(id(rules))
+        return known[1] if known is not None else self._remember(rules)
 
     def _remember(self, rules: Sequence[LimitRule]) -> "tuple[Counter, ...]":
         if len(self._counters) >= REMEMBERED_AT_MOST:
@@ -166,9 +177,9 @@ class MemoryLimitStore:
     def _state(self, rule: LimitRule, now: int) -> RuleState:
         limit = self._limit(rule)
         if rule.kind == "concurrency":
-            return RuleState(limit, max(0, limit - len(self._running.get(rule.scope, ()))), 0.0)
+            return limit, max(0, limit - len(self._running.get(rule.scope, ()))), 0.0
         window = self._window(rule)
-        return RuleState(limit, max(0, limit - window.total), window.reset_us(now) / 1e6)
+        return limit, max(0, limit - window.total), window.reset_us(now) / 1e6
 
     def _window(self, rule: LimitRule) -> SlidingWindow:
         name = (rule.scope, rule.kind, rule.window_s)

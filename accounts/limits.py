@@ -7,7 +7,7 @@ window later than with exact time stamps. The script in `redis_limit_store` does
 """
 
 from collections import deque
-from typing import NamedTuple
+from typing import TypeAlias
 
 STEPS = 60
 
@@ -44,22 +44,31 @@ class SlidingWindow:
             self.total -= counts.popleft()[1]
         return latest
 
-    def step_for(self, amount: int, limit: int, now_us: int) -> int | None:
-        """The step in which to `count` this amount now; None when it does not fit."""
+    def take(self, amount: int, limit: int, now_us: int) -> int | None:
+        """Counts this amount now, and says in which step; None, and nothing is counted, when it does not fit."""
         latest = now_us // self.step
         if latest != self._latest:
             # Within one step nothing leaves the window.
             latest = self.advance(now_us)
-        return latest if self.total + amount <= limit else None
-
-    def count(self, bucket: int, amount: int) -> None:
-        """In the step that `step_for` has just named."""
+        total = self.total + amount
+        if total > limit:
+            return None
+        self.total = total
         counts = self._counts
-        if counts and counts[-1][0] == bucket:
-            counts[-1][1] += amount
+        last = counts[-1] if counts else None
+        if last is not None and last[0] == latest:
+            last[1] += amount
         else:
-            counts.append([bucket, amount])
-        self.total += amount
+            counts.append([latest, amount])
+        return latest
+
+    def put_back(self, amount: int) -> None:
+        """What the last `take` has counted, in the same moment: as if it had not been."""
+        last = self._counts[-1]
+        last[1] -= amount
+        self.total -= amount
+        if not last[1]:
+            self._counts.pop()
 
     def correct(self, bucket: int, difference: int) -> None:
         """Changes what was counted in `bucket`, if that is still in the window."""
@@ -93,12 +102,8 @@ class SlidingWindow:
         return (bucket + STEPS + 1) * self.step
 
 
-class RuleState(NamedTuple):
-    """One rule after a decision."""
-
-    limit: int
-    remaining: int
-    reset_s: float
+RuleState: TypeAlias = tuple[int, int, float]
+"""One rule after a decision: its limit, what remains of it, and in how many seconds all of it is there again."""
 
 
 def divided(limit: int, parts: int) -> int:

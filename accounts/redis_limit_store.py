@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from accounts.limit_store import Hold, Refused, StoreUnavailable, Taken
-from accounts.limits import RuleState, step_us
+from accounts.limits import step_us
 from accounts.outages import PROBE_EVERY_S, Breaker
 from accounts.records import LimitRule
 from accounts.task_ending import end
@@ -226,10 +226,7 @@ def _tell(sent: Sequence[Sent], error: StoreUnavailable) -> None:
 
 def _verdict(rules: Sequence[LimitRule], answer: Sequence[int]) -> Taken | Refused:
     decided, wait = answer[0], answer[1]
-    states = tuple(
-        RuleState(limit=rule.limit, remaining=answer[2 + 3 * index], reset_s=answer[3 + 3 * index] / 1e6)
-        for index, rule in enumerate(rules)
-    )
+    states = tuple((rule.limit, answer[2 + 3 * index], answer[3 + 3 * index] / 1e6) for index, rule in enumerate(rules))
     if decided < 0:
         return Refused(rules[-decided - 1], None if wait in {NEVER, UNKNOWN} else wait / 1e6, states)
     return Taken(states, tuple(answer[4 + 3 * index] for index in range(len(rules))))

@@ -10,6 +10,9 @@ from typing import TypeVar, dataclass_transform
 
 Value = TypeVar("Value")
 
+quick_tuple = tuple.__new__
+"""Makes a named tuple of all its fields in order: `quick_tuple(Name, (…))`. Its own constructor takes twice as long."""
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def value(cls: type[Value]) -> type[Value]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from providers.types import ClientRequest, JsonObject, Operation
+from providers.values import quick_tuple
 
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 8
@@ -38,6 +39,8 @@ OPEN_ENDED = frozenset(
     }
 )  # fmt: skip
 
+MAYBE_OPEN_ENDED = OPEN_ENDED | {"prompt", "tools"}
+
 
 class Estimate(NamedTuple):
     """`likely_input` and `most_input` tokens; `output` is what the client allows one answer, None when it set no
@@ -59,8 +62,7 @@ def estimate(request: ClientRequest) -> Estimate:
     answers = 1 if SEVERAL.isdisjoint(body) else asked_answers(body)
     if size and not request.has_media:
         most = size + TOKENS_PER_MESSAGE * len(body["messages"])
-        # The class's own constructor costs twice as much.
-        return tuple.__new__(Estimate, (size // BYTES_PER_TOKEN, most, output, answers))
+        return quick_tuple(Estimate, (size // BYTES_PER_TOKEN, most, output, answers))
     return Estimate(prompt_tokens(request), _most_input(request), output, answers)
 
 
@@ -113,13 +115,15 @@ def may_fill_window(request: ClientRequest) -> bool:
     """Whether the upstream may read more than the request's bytes: a file (its text is packed, and each page counts as
     an image too), what is only named, what the provider looks up, a part of an unknown kind. The window is the bound."""
     body = request.body
-    if not OPEN_ENDED.isdisjoint(body) and any(body.get(name) is not None for name in OPEN_ENDED):
-        return True
-    if request.operation is not CHAT:
+    chat = request.operation is CHAT
+    if not MAYBE_OPEN_ENDED.isdisjoint(body):
+        if any(body.get(name) is not None for name in OPEN_ENDED):
+            return True
+        # A prompt that OpenAI keeps is named here; a tool that the provider runs adds what it found.
+        if chat and (type(body.get("prompt")) is dict or not all(map(_is_own_tool, body.get("tools") or ()))):
+            return True
+    if not chat:
         return False
-    # A prompt that OpenAI keeps is named here; a tool that the provider runs adds what it found.
-    if type(body.get("prompt")) is dict or not all(map(_is_own_tool, body.get("tools") or ())):
-        return True
     # A loop of its own: most messages are plain text, and a generator costs more than looking at them.
     for message in body["messages"]:
         content = message.get("content")

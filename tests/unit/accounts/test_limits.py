@@ -9,13 +9,6 @@ ANY = 1_000_000_000
 moves = st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(1, 7)), max_size=120)
 
 
-def taken(window: SlidingWindow, amount: int, limit: int, now: int) -> int | None:
-    step = window.step_for(amount, limit, now)
-    if step is not None:
-        window.count(step, amount)
-    return step
-
-
 class Model:
     """What the window must be, said without any cleverness: a list of what was let through and when."""
 
@@ -41,7 +34,7 @@ def test_the_window_agrees_with_the_model(steps, limit):
         now += pause
         wait = window.wait_us(amount, limit, now)
         assert wait == model.wait(amount, limit, now)
-        step = taken(window, amount, limit, now)
+        step = window.take(amount, limit, now)
         assert (step is not None) == (wait == 0)
         if step is not None:
             model.log.append((now, amount))
@@ -53,7 +46,7 @@ def test_no_stretch_of_a_window_lets_through_more_than_the_limit(steps, limit):
     window, now, let_through = SlidingWindow(WINDOW_S), 0, []
     for pause, amount in steps:
         now += pause
-        if taken(window, amount, limit, now) is not None:
+        if window.take(amount, limit, now) is not None:
             let_through.append((now, amount))
     for start, _ in let_through:
         assert sum(amount for at, amount in let_through if start <= at < start + WINDOW_US) <= limit
@@ -69,12 +62,12 @@ def test_the_wait_is_exact(steps, limit):
             assert window.wait_us(amount, limit, now + wait - 1) == 1
             now += wait
             assert window.wait_us(amount, limit, now) == 0
-        taken(window, amount, ANY, now)
+        window.take(amount, ANY, now)
 
 
 def test_all_of_it_comes_back_after_the_reset():
     window = SlidingWindow(60)
-    taken(window, 10, ANY, 5_000_000)
+    window.take(10, ANY, 5_000_000)
     reset = window.reset_us(5_000_000)
 
     assert 60_000_000 <= reset <= 61_000_000
@@ -86,8 +79,8 @@ def test_all_of_it_comes_back_after_the_reset():
 
 def test_a_correction_reaches_the_step_it_belongs_to():
     window = SlidingWindow(60)
-    bucket = taken(window, 100, ANY, 0)
-    taken(window, 5, ANY, 30_000_000)
+    bucket = window.take(100, ANY, 0)
+    window.take(5, ANY, 30_000_000)
     window.correct(bucket, -60)
 
     assert window.total == 45
@@ -97,9 +90,22 @@ def test_a_correction_reaches_the_step_it_belongs_to():
     assert window.total == 5
 
 
+def test_what_is_put_back_was_never_taken():
+    window = SlidingWindow(60)
+    window.take(10, ANY, 5_000_000)
+    window.put_back(10)
+
+    assert (window.total, window.empty) == (0, True)
+    bucket = window.take(10, ANY, 5_000_000)
+    window.take(7, ANY, 5_000_000)
+    window.put_back(7)
+    window.correct(bucket, -4)
+    assert window.total == 6
+
+
 def test_an_estimate_of_nothing_can_be_corrected_upwards():
     window = SlidingWindow(60)
-    bucket = taken(window, 0, ANY, 0)
+    bucket = window.take(0, ANY, 0)
     window.correct(bucket, 70)
 
     assert window.total == 70
@@ -107,7 +113,7 @@ def test_an_estimate_of_nothing_can_be_corrected_upwards():
 
 def test_a_clock_that_goes_back_gives_nothing_away():
     window = SlidingWindow(60)
-    taken(window, 10, ANY, 3_600_000_000)
+    window.take(10, ANY, 3_600_000_000)
 
     assert window.wait_us(1, 10, 0) > 0
 

@@ -6,7 +6,7 @@ from monitoring.breaker import Breaker, BreakerChange, BreakerState, Override
 from monitoring.credential_state import CredentialChange, CredentialPool
 from monitoring.slots import Slots
 from providers.specs import DeploymentSpec, ProviderSpec
-from providers.values import value
+from providers.values import quick_tuple, value
 
 Health: TypeAlias = Literal["unknown", "healthy", "degraded", "unhealthy"]
 
@@ -151,8 +151,7 @@ class DeploymentState:
         window = breaker.window
         error_rate = window.error_rate(now) if window.bad else 0.0
         ramp = 1.0 if now >= breaker.ramp_until else breaker.ramp(now)
-        # The class's own constructor costs twice as much.
-        return tuple.__new__(Candidate, (deployment, bar, yields, self.outstanding, ttft_s, error_rate, ramp))
+        return quick_tuple(Candidate, (deployment, bar, yields, self.outstanding, ttft_s, error_rate, ramp))
 
     def bar(self, now: float) -> tuple[str | None, bool]:
         """Why no call should be sent here now, and whether that gives way when too much of a pool is out."""

@@ -68,7 +68,7 @@ def json_line(call: FinishedCall, level: str) -> bytes:
     """Most of a line is the same as in others, so only its numbers are encoded anew: half of what all of it takes."""
     before, behind = _words(
         call.status, call.provider, call.model, call.endpoint, call.stream, call.key_id, call.key_name, call.team,
-        call.deployment,
+        call.deployment, len(call.attempts), call.cache, call.revision,
     )  # fmt: skip
     first, cost = call.first_token_s, call.cost_nano_usd
     fields: dict[str, Any] = {
@@ -81,9 +81,6 @@ def json_line(call: FinishedCall, level: str) -> bytes:
         "output_tokens": call.output_tokens,
         "cached_tokens": call.cached_tokens,
         "cost_usd": None if cost is None else cost / 1e9,
-        "attempts": len(call.attempts),
-        "cache": call.cache,
-        "revision": call.revision,
         "trace_id": call.trace_id,
     }
     if call.overhead_s is not None:
@@ -113,6 +110,9 @@ def _words(
     key_name: str,
     team: Any,
     deployment: str,
+    attempts: int,
+    cache: str | None,
+    revision: int,
 ) -> tuple[bytes, bytes]:
     """The two runs of words in a line, which are the same for all calls of one key for one model that end the same way."""
     before = {"logger": LOGGER_NAME, "message": message_of(status), "provider": provider, "model": model}
@@ -124,6 +124,9 @@ def _words(
         "key_name": key_name,
         "team": team,
         "deployment": deployment,
+        "attempts": attempts,
+        "cache": cache,
+        "revision": revision,
     }
     return orjson.dumps(before)[1:-1] + b",", b"," + orjson.dumps(behind)[1:] + b"\n"
 

@@ -99,10 +99,12 @@ class UpstreamStates:
         """The pool as it stands now; `stream` chooses which of the two times is compared."""
         now = self._clock()
         states = self._deployments
-        try:
-            return tuple([states[deployment.id].candidate(deployment, now, stream) for deployment in deployments])
-        except KeyError:
-            return tuple([self.state(deployment).candidate(deployment, now, stream) for deployment in deployments])
+        # A loop of its own: a comprehension would be a function that is made for each call.
+        found = []
+        for deployment in deployments:
+            state = states.get(deployment.id) or self._begin(deployment)
+            found.append(state.candidate(deployment, now, stream))
+        return tuple(found)
 
     def bar(self, deployment: DeploymentSpec) -> tuple[str | None, bool]:
         """Asked again just before an attempt: much may have happened since the plan was made."""

@@ -14,7 +14,9 @@ the upstream within milliseconds.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from providers.values import positional_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ class Endpoint:
         return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
 
 
-class UpstreamRequest(NamedTuple):
+@positional_value
+class UpstreamRequest:
     """`path` starts with `/` and may hold a query. `headers` are complete but for host and content-length."""
 
     path: str

@@ -122,7 +122,7 @@ class Gateway:
             self.kept.finished(call.decision)
 
     def _route(self, request: ClientRequest, principal: Principal) -> tuple[RoutingTable, Route]:
-        table = self.table
+        table = self._tables.current
         route = table.route(request.model)
         if route is None or not principal.allows_model(request.model):
             raise unknown_model(request.model)
@@ -177,11 +177,11 @@ class Gateway:
             if not won.over:
                 self._attempts.abandon(call, won)
 
-    async def _deliver(self, call: Call, won: Won, delivered: Delivered) -> None:
+    def _deliver(self, call: Call, won: Won, delivered: Delivered) -> Awaitable[None]:
         self._attempts.complete(call, won)
         # Booked before it is sent: a client that has its answer has paid for it, whatever happens to this process.
         self.settlement.delivered(call, won, delivered)
-        await call.sink.reply(200, delivered.body, self._head(call))
+        return call.sink.reply(200, delivered.body, self._head(call))
 
     async def _stream(self, call: Call, won: Won, stream: ClientStream) -> None:
         """From the first semantic event on: no retry; a failure becomes an error event."""

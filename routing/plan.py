@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from monitoring.upstream_state import Candidate
 from providers.specs import DeploymentSpec
+from providers.values import quick_tuple
 from routing.route_query import Draws, DrawSource, RouteQuery
 from routing.sticky import sticky_order
 from routing.strategies.base import Strategy
@@ -60,8 +61,7 @@ def make_plan(query: RouteQuery, candidates: Sequence[Candidate], strategy: Stra
         return _careful_plan(query, candidates, strategy, draws)
     order = candidates if len(candidates) < 2 else _arranged(query, candidates, strategy, draws)
     found = tuple([candidate[0] for candidate in order])
-    # The class's own constructor costs twice as much.
-    return tuple.__new__(RoutePlan, (query, candidates, strategy, draws, (None,) * len(candidates), found, 0))
+    return quick_tuple(RoutePlan, (query, candidates, strategy, draws, (None,) * len(candidates), found, 0))
 
 
 def _all_may_serve(candidates: Sequence[Candidate], tokens: int, ramp: float) -> bool:

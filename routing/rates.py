@@ -19,10 +19,10 @@ class RateBook:
 
     def cost(self, usage: Usage, prices: Prices) -> int | None:
         """In nano-USD: what the provider says, or else its tokens at our prices; of the tokens, those it charges."""
-        if usage.cost_nano_usd is not None:
-            return usage.cost_nano_usd
-        # The fields of a usage are those of tokens, and then what the provider says about the cost.
-        charged = tuple.__new__(Tokens, usage[:5]) if usage.billed is None else Tokens(*usage.billed)
+        given, made, cached, written, thought, told, billed = usage
+        if told is not None:
+            return told
+        charged = (given, made, cached, written, thought) if billed is None else Tokens(*billed)
         rates = self.at(prices, charged[0])
         return cost_nano_usd(charged, rates) if rates is not None else None
 

@@ -7,6 +7,7 @@ from accounts.errors import AccessDenied
 from accounts.records import Principal, UsageSource
 from monitoring.finished_call import NO_PROVIDER, FinishedAttempt, FinishedCall
 from providers.types import Usage
+from providers.values import quick_tuple
 from routing.call import Attempt, Call
 from routing.errors import ClientFacing
 
@@ -133,9 +134,8 @@ def _add_attempts(finished: FinishedCall, call: Call) -> None:
         # One that still runs is what the client is being answered from.
         running = attempt.outcome == "running"
         upstream += finished.duration_s - attempt.started_at if running else attempt.duration_s
-        # The class's own constructor costs twice as much.
         made.append(
-            tuple.__new__(
+            quick_tuple(
                 FinishedAttempt,
                 (
                     deployment.provider.name,

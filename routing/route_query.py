@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from providers.types import Operation
+from providers.values import quick_tuple
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -47,5 +48,4 @@ class DrawSource:
         turn = self._turns.get(model, 0)
         self._turns[model] = turn + 1
         random = self._random
-        # The class's own constructor costs twice as much.
-        return tuple.__new__(Draws, (random(), random(), turn))
+        return quick_tuple(Draws, (random(), random(), turn))

@@ -14,6 +14,7 @@ from providers.adapters.base import Delivered
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec
 from providers.types import Usage
+from providers.values import quick_tuple
 from routing.attempts import Won
 from routing.call import Attempt, Call
 from routing.errors import ClientFacing
@@ -51,10 +52,10 @@ class Settlement:
 
     def started(self, call: Call, attempt: Attempt) -> None:
         """Before anything is sent upstream: enough is written down to book the attempt should this process die."""
-        deployment = attempt.deployment
+        deployment, likely_input = attempt.deployment, call.estimate.likely_input
         self._accounts.attempt_started(
             call.admission,
-            tuple.__new__(
+            quick_tuple(
                 AttemptIntent,
                 (
                     attempt.number,
@@ -64,8 +65,8 @@ class Settlement:
                     deployment.upstream_model,
                     call.options.endpoint,
                     call.request.stream,
-                    call.estimate.likely_input,
-                    self._rates.at(deployment.prices, call.estimate.likely_input),
+                    likely_input,
+                    self._rates.at(deployment.prices, likely_input),
                     call.table.revision,
                 ),
             ),
@@ -204,9 +205,13 @@ def _counted(call: Call, text: str) -> Usage:
 
 def _records(call: Call, ended: FinishedCall, last: Attempt | None) -> tuple[CallRecord, ...]:
     """One record per attempt; the last one is final and carries usage and cost."""
-    attempts = call.attempts
-    if last is None or len(attempts) == 1:
+    if last is None or len(call.attempts) == 1:
         return (_final(call, ended, last),)
+    return _several(call, ended, last)
+
+
+def _several(call: Call, ended: FinishedCall, last: Attempt) -> tuple[CallRecord, ...]:
+    attempts = call.attempts
     return tuple([_final(call, ended, each) if each is last else _failed(call, ended, each) for each in attempts])
 
 
@@ -220,7 +225,7 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> CallReco
             first_token_ms = int(attempt.first_token_s * 1000)
     tags, cost = call.options.tags, ended.cost_nano_usd
     # By position: with keywords it would take three times as long.
-    return tuple.__new__(
+    return quick_tuple(
         CallRecord,
         (
             number,

@@ -10,6 +10,7 @@ from accounts.header_lines import HeaderLines
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
+from providers.values import quick_tuple
 from routing.attempts import Attempts, CandidateUnusable, Won
 from routing.call import Call
 from routing.errors import ClientFacing
@@ -24,6 +25,8 @@ from routing.table import Route
 FALLBACK_DEPTH = 8
 NO_CHANCE = Draws()
 """For a route with one deployment."""
+NO_FAILURES: Mapping[int, int] = MappingProxyType({})
+"""Most calls have none."""
 
 
 class AllFailed(Exception):
@@ -79,8 +82,7 @@ class Walk:
             likely_input = likely_context(request, likely_input)
         sticky = _sticky_key(call) if route.sticky else None
         deployments = route.deployments
-        # The class's own constructor costs twice as much.
-        query = tuple.__new__(
+        query = quick_tuple(
             RouteQuery,
             (route.name, request.operation, needs(request), likely_input, output, call.options.tags, sticky),
         )
@@ -104,14 +106,6 @@ class Walk:
 class _Leg:
     """One plan walked to its end."""
 
-    _position = 0
-    _same = False
-    _same_again = 0
-    _stale_retried = False
-    _made = 0
-    _failed_at: Mapping[int, int] = MappingProxyType({})
-    """By provider. Most calls need none."""
-
     def __init__(self, walk: Walk, call: Call, plan: RoutePlan, failures: Failures) -> None:
         self.make: Make = walk._attempts.make
         self._states = walk._states
@@ -119,6 +113,10 @@ class _Leg:
         self._call = call
         self._plan = plan
         self._failures = failures
+        self._position = self._made = 0
+        self._failed_at = NO_FAILURES
+        """By provider."""
+        self._begin()
 
     async def run(self) -> Won | None:
         """None when this plan is exhausted; `failures.final` is set when no other may be tried either."""

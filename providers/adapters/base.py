@@ -11,12 +11,13 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, JsonObject, Operation, Usage
+from providers.values import positional_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,8 @@ class Quirks:
     """The body is written as Mistral's schema has it, which knows no other field (`dialects/mistral_body`)."""
 
 
-class Delivered(NamedTuple):
+@positional_value
+class Delivered:
     """A complete answer for the client. `text` is what was generated, for counting when `usage` is absent."""
 
     body: bytes

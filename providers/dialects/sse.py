@@ -7,6 +7,7 @@ line ends, so a character split over reads stays whole. U+2028 and its kind are 
 from typing import NamedTuple
 
 from providers.errors import BadAnswer
+from providers.values import quick_tuple
 
 MAX_EVENT_BYTES = 1 << 20
 """A longer event is refused, so that an upstream cannot fill the memory."""
@@ -121,7 +122,7 @@ class SseDecoder:
         for block in self._splitter.feed(data):
             start = len(self._prefix)
             if block.startswith(self._prefix) and block.find(b"\n", start) < 0:
-                events.append(tuple.__new__(SseEvent, (self._name, block[start:])))
+                events.append(quick_tuple(SseEvent, (self._name, block[start:])))
             elif (event := parse_block(block)) is not None:
                 events.append(event)
                 self._remember(block, event)

@@ -5,12 +5,14 @@ costs one dictionary look-up, a miss costs a few microseconds.
 """
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 from providers.errors import ConnectFailed
 from providers.transport import UpstreamRequest
 
 REMEMBERED: Final = 256
+Known: TypeAlias = tuple[tuple[tuple[str, str], ...], str, str, bytes]
+"""Headers, path, method, and the head that they come to."""
 
 _HEAD = re.compile(
     r"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)+"
@@ -22,23 +24,23 @@ class RequestHeads:
 
     def __init__(self, *, authority: str, prefix: str = "", extra: tuple[tuple[str, str], ...] = ()) -> None:
         self._authority, self._prefix, self._extra = authority, prefix, extra
-        self._known: dict[int, tuple[UpstreamRequest, tuple[tuple[str, str], ...], bytes]] = {}
+        self._known: dict[int, Known] = {}
 
     def head(self, request: UpstreamRequest) -> bytes:
         """The whole head, with content-length and the empty line; `ConnectFailed` when it cannot be written safely."""
         headers = request.headers
         known = self._known.get(id(headers))
-        if known is None or known[1] is not headers or not _same_line(known[0], request):
+        if known is None or known[0] is not headers or known[1] != request.path or known[2] != request.method:
             known = self._remember(request)
         if request.body or request.method == "POST":
-            return b"%bcontent-length: %d\r\n\r\n" % (known[2], len(request.body))
-        return known[2] + b"\r\n"
+            return b"%bcontent-length: %d\r\n\r\n" % (known[3], len(request.body))
+        return known[3] + b"\r\n"
 
-    def _remember(self, request: UpstreamRequest) -> tuple[UpstreamRequest, tuple[tuple[str, str], ...], bytes]:
+    def _remember(self, request: UpstreamRequest) -> Known:
         if len(self._known) >= REMEMBERED:
             self._known.clear()
-        line = UpstreamRequest(path=request.path, headers=request.headers, method=request.method)
-        entry = self._known[id(request.headers)] = (line, request.headers, self._encode(request))
+        entry = (request.headers, request.path, request.method, self._encode(request))
+        self._known[id(request.headers)] = entry
         return entry
 
     def _encode(self, request: UpstreamRequest) -> bytes:
@@ -54,7 +56,3 @@ class RequestHeads:
             return text.encode()
         except UnicodeEncodeError as error:
             raise ConnectFailed("The request has a header that HTTP cannot carry.") from error
-
-
-def _same_line(known: UpstreamRequest, request: UpstreamRequest) -> bool:
-    return known.path == request.path and known.method == request.method

@@ -27,6 +27,7 @@ from routing.errors import (
     WrongMethod,
 )
 from routing.gateway import Gateway
+from routing.table import GatewayPolicy
 
 logger = logging.getLogger("llm_proxy.routing.endpoints")
 
@@ -53,10 +54,11 @@ class DataPlane:
     ) -> None:
         exchange = HttpExchange(head, connection, receive, send)
         current_request_id.set(exchange.request_id)
-        if origins := self._gateway.table.policy.cors_origins:
+        policy = self._gateway.table.policy
+        if origins := policy.cors_origins:
             exchange.extra_headers += cors_headers(head, origins)
         try:
-            await self._dispatch(exchange)
+            await self._dispatch(exchange, policy)
         except ClientGone:
             logger.debug("client left before its request was complete", extra={"request_id": exchange.request_id})
         except (AccessDenied, RequestError) as error:
@@ -68,8 +70,8 @@ class DataPlane:
             self._report(exchange, failure)
             await exchange.fail(failure)
 
-    async def _dispatch(self, exchange: HttpExchange) -> None:
-        head, policy = exchange.head, self._gateway.table.policy
+    async def _dispatch(self, exchange: HttpExchange, policy: GatewayPolicy) -> None:
+        head = exchange.head
         if head.method == "OPTIONS" and is_preflight(head):
             headers = preflight_headers(head, policy)
             await exchange.reply(204 if headers else 403, b"", headers)

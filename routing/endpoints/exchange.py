@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 import orjson
@@ -42,7 +42,7 @@ class ClientConnection(Protocol):
     def watch(self, gone: Callable[[], None]) -> None: ...
     def unwatch(self) -> None: ...
     def complete_body(self) -> bytes | None: ...
-    async def respond(self, status: int, headers: bytes, body: bytes) -> None: ...
+    def respond(self, status: int, headers: bytes, body: bytes) -> Coroutine[Any, Any, None]: ...
     async def begin(self, headers: bytes) -> None: ...
     def push(self, data: bytes) -> bool: ...
     async def write(self, data: bytes) -> None: ...
@@ -147,8 +147,8 @@ class HttpExchange:
 
     # ------------------------------------------------------------------------------------------------- writing
 
-    async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
-        """A complete JSON response."""
+    def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> Coroutine[Any, Any, None]:
+        """A complete JSON response. No coroutine of its own around the connection's."""
         self.started = True
         if status == 204:
             head = f"x-request-id: {self.request_id}\r\n"
@@ -161,10 +161,12 @@ class HttpExchange:
             # An unread rest of the body would be taken for the next request.
             lines += CLOSE
         if self._connection is not None:
-            await self._connection.respond(status, lines, body)
-        else:
-            await self._send({"type": "http.response.start", "status": status, "headers": header_pairs(lines)})
-            await self._send({"type": "http.response.body", "body": body})
+            return self._connection.respond(status, lines, body)
+        return self._respond(status, lines, body)
+
+    async def _respond(self, status: int, lines: HeaderLines, body: bytes) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": header_pairs(lines)})
+        await self._send({"type": "http.response.body", "body": body})
 
     def _body_arrived(self) -> bool:
         return self._connection is not None and self._connection.complete_body() is not None
@@ -208,7 +210,7 @@ class HttpExchange:
 
 def new_request_id() -> str:
     """Beginning with the time, so that the ledger's index of them grows at its end: twice as fast as anywhere."""
-    return f"req_{time.time_ns() >> 20 << 52 | random.getrandbits(52):024x}"
+    return "req_%024x" % (time.time_ns() >> 20 << 52 | random.getrandbits(52))
 
 
 def request_id_of(offered: bytes) -> str:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from providers.types import JsonObject, Usage
+from providers.values import quick_tuple
 
 _NANO = 1_000_000_000
 _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
@@ -21,7 +22,7 @@ def read_usage(raw: Any) -> Usage | None:
         return None
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
     if raw.keys() == _PLAIN and raw["total_tokens"] == prompt + completion:
-        return Usage(prompt, completion)
+        return quick_tuple(Usage, (prompt, completion, 0, 0, 0, None, None))
     input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
     cached = _cached(raw, input_details)
     reasoning = _count(output_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests, and the word about what this machine cannot test."""
 
 import fcntl
+import gc
 import os
 import random
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.db import connection
 from xdist.scheduler import LoadFileScheduling
 
 from tests.e2e import databases
@@ -35,6 +38,16 @@ def _reachable(address: tuple[str, int]) -> bool:
 _MISSING = pytest.StashKey[set[str]]()
 
 
+def pytest_sessionstart() -> None:
+    """Ten thousand tests are there to stay: the collector need not look through them while they are made, nor later."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     missing = {name for name, address in SERVICES.items() if not _reachable(address)}
     if CHROMIUM is None:
@@ -49,12 +62,55 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """PostgreSQL drops no database that a thread of some test still has a connection to."""
-    yield
-    from django.db import connection
+class Migrated:
+    """An SQLite database with every migration and nothing else, which the first who needs one leaves for all workers:
+    migrating takes six seconds of processor time, copying none. Who finds none holds up the others until it is there."""
 
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        directory = factory.getbasetemp()
+        self.directory = directory.parent if "PYTEST_XDIST_WORKER" in os.environ else directory
+        self.file = self.directory / "migrated.sqlite3"
+        self._lock = (self.directory / "migrated.lock").open("w")
+
+    def __enter__(self) -> "Migrated":
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        self._lock.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """A file of SQLite goes with its directory."""
+    return not databases.SERVER
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> Migrated | None:
+    """What is to be filled still."""
+    if databases.SERVER:
+        return None
+    migrated = Migrated(tmp_path_factory).__enter__()
+    if not migrated.file.exists():
+        return migrated
+    with migrated:
+        shutil.copy(migrated.file, settings.DATABASES["default"]["TEST"]["NAME"])
+    return None
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_modify_db_settings: Migrated | None, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[None]:
+    """PostgreSQL drops no database that a thread of some test still has a connection to."""
+    if django_db_modify_db_settings is not None:
+        with django_db_modify_db_settings as migrated, django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("VACUUM INTO %s", [str(migrated.file)])
+    yield
     if connection.vendor == "postgresql":
         others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         with django_db_blocker.unblock(), connection.cursor() as cursor:
@@ -117,17 +173,15 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  #
 @pytest.fixture(scope="session")
 def migrated_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data directory with every migration applied, an administrator, and nothing else in its database."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ and not databases.SERVER:
-        shared = shared.parent
-    directory = shared / "template" / "data"
-    # Whichever process comes first makes it for all; migrating takes seconds.
-    with (shared / "template.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with Migrated(tmp_path_factory) as migrated:
+        shared = tmp_path_factory.getbasetemp() if databases.SERVER else migrated.directory
+        directory = shared / "template" / "data"
         if not (made := directory.with_name("made")).exists():
             directory.mkdir(parents=True, exist_ok=True)
             databases.give_database(directory)
-            GatewayProcess(directory).run("-m", "tests.e2e.seed", "--template")
+            if migrated.file.exists():
+                shutil.copy(migrated.file, directory / "llm_proxy.sqlite3")
+            GatewayProcess(directory).run("-m", "tests.e2e.seed", "--template", str(migrated.file))
             made.touch()
     GatewayProcess.seeder = Seeder(directory)
     yield directory

@@ -1,7 +1,8 @@
 """Fills a gateway's database; run as a process of its own.
 
     python -m tests.e2e.seed             fills it from the JSON on standard input, and prints the API key
-    python -m tests.e2e.seed --template  migrates it and makes an administrator, nothing else
+    python -m tests.e2e.seed --template FILE
+                                         migrates it, leaves SQLite's as it is then in FILE, and makes an administrator
     python -m tests.e2e.seed --copies    fills copies of it: {"data_dir", "document"} a line, an answer a line
 
 The JSON: {"providers": [{"name", "base_url", "kind"?, "priority"?, …model fields, "models": [name or {…}]}],
@@ -22,7 +23,7 @@ import django
 django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
-from django.db import connections, transaction  # noqa: E402
+from django.db import connection, connections, transaction  # noqa: E402
 
 from accounts.models import ApiKey  # noqa: E402
 from providers.models import Credential, Deployment, Provider  # noqa: E402
@@ -82,8 +83,11 @@ def filled(document: dict) -> dict[str, str | None]:
     return answer
 
 
-def make_template() -> None:
+def make_template(migrated: Path) -> None:
     migrate_if_needed()
+    if connection.vendor == "sqlite" and not migrated.exists():
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM INTO %s", [str(migrated)])
     # Hashing a password takes half a second, which every copy would pay at its first start.
     get_user_model().objects.create_superuser("admin", password=os.urandom(12).hex())
 
@@ -113,8 +117,8 @@ def fill_one_copy(data_dir: Path, document: dict) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["--template"]:
-            make_template()
+        case ["--template", file]:
+            make_template(Path(file))
         case ["--copies"]:
             fill_copies()
         case _:

@@ -12,7 +12,7 @@ const withSpark = (data) => ({ ...data, spark: data.spark ?? [] });
 function makeCard(data) {
   const address = `providers/${data.id}/`;
   const state = element("span", { class: "state" });
-  const name = element("a", { class: "name", href: address }, data.name);
+  const name = element("a", { class: "name", href: address, title: data.name }, data.name);
   const breaker = element("span", { class: "breaker" });
   const rps = element("a", { class: "number", href: `requests/?provider=${encodeURIComponent(data.name)}` });
   const first = element("a", { class: "number", href: address });

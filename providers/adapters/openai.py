@@ -20,6 +20,8 @@ MISTRAL = Quirks(
 
 OWN_HOSTS = (".openai.com", ".azure.com")
 """Where a role is named `developer`."""
+THOUGHTLESS_HOSTS = (".groq.com",)
+"""Where a message with what was thought before is refused."""
 
 
 class OpenAIAdapter(OpenAICompatibleAdapter):
@@ -45,7 +47,8 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
         )
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
-        shape_history(body, has_developer=deployment.provider.endpoint.host.endswith(OWN_HOSTS))
+        host = deployment.provider.endpoint.host
+        shape_history(body, has_developer=host.endswith(OWN_HOSTS), takes_thought=not host.endswith(THOUGHTLESS_HOSTS))
         return body
 
 

@@ -177,11 +177,13 @@ def join_headers(auth: tuple[tuple[str, str], ...], extra: tuple[tuple[str, str]
     return tuple(joined.items())
 
 
-def shape_history(body: JsonObject, *, has_developer: bool) -> None:
+def shape_history(body: JsonObject, *, has_developer: bool, takes_thought: bool = True) -> None:
     """For servers that may be OpenAI's: most conversations have nothing that has to be changed."""
     messages = body.get("messages")
-    if type(messages) is list and not is_plain(messages, has_developer=has_developer):
-        body["messages"] = written_plainly(messages, has_developer=has_developer)
+    if type(messages) is not list:
+        return
+    if not is_plain(messages, has_developer=has_developer, takes_thought=takes_thought):
+        body["messages"] = written_plainly(messages, has_developer=has_developer, takes_thought=takes_thought)
 
 
 def load_answer(body: bytes) -> JsonObject:

@@ -2,7 +2,8 @@
 and OpenAI does not take. Pure.
 
 OpenAI takes ids of calls of at most 40 characters. `developer` is its own name of a role that every server knows as
-`system`, and that some refuse by that name (DeepSeek) or lose (templates of open models).
+`system`, and that some refuse by that name (DeepSeek) or lose (templates of open models). What was thought in earlier turns
+is what some servers want back (DeepSeek, Moonshot), most ignore, and Groq refuses.
 """
 
 from typing import Any
@@ -11,9 +12,10 @@ from providers.dialects.call_ids import fitting
 from providers.types import JsonObject
 
 MOST_OF_ID = 40
+THOUGHT = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
 
 
-def is_plain(messages: list[Any], *, has_developer: bool) -> bool:
+def is_plain(messages: list[Any], *, has_developer: bool, takes_thought: bool = True) -> bool:
     """Whether nothing is to be changed. A call's id is that of its result, which follows it."""
     for message in messages:
         if type(message) is not dict:
@@ -23,11 +25,18 @@ def is_plain(messages: list[Any], *, has_developer: bool) -> bool:
             return False
         if role == "tool" and type(name := message.get("tool_call_id")) is str and len(name) > MOST_OF_ID:
             return False
+        if not takes_thought and not THOUGHT.isdisjoint(message):
+            return False
     return True
 
 
-def written_plainly(messages: list[Any], *, has_developer: bool) -> list[Any]:
-    return [_written(each, has_developer) if type(each) is dict else each for each in messages]
+def written_plainly(messages: list[Any], *, has_developer: bool, takes_thought: bool = True) -> list[Any]:
+    written = [_written(each, has_developer) if type(each) is dict else each for each in messages]
+    return written if takes_thought else [_unthought(each) if type(each) is dict else each for each in written]
+
+
+def _unthought(message: JsonObject) -> JsonObject:
+    return {name: value for name, value in message.items() if name not in THOUGHT}
 
 
 def _written(message: JsonObject, has_developer: bool) -> JsonObject:

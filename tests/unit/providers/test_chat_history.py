@@ -48,3 +48,16 @@ def test_a_call_and_its_result_find_each_other_and_the_clients_messages_are_left
     assert [call and call["id"] for call in written[1]["tool_calls"]] == [fitting(LONG, 40), "call_1", None, 5]
     assert (written[0]["role"], written[2]["tool_call_id"], written[3]) == ("system", fitting(LONG, 40), None)
     assert messages[1]["tool_calls"][0]["id"] == messages[2]["tool_call_id"] == LONG
+
+
+def test_what_was_thought_is_left_out_where_it_is_refused() -> None:
+    messages: list[Any] = [
+        {"role": "assistant", "content": "x", "reasoning_content": "h", "reasoning_details": []},
+        None,
+    ]
+    assert is_plain(messages, has_developer=True)
+    assert not is_plain(messages, has_developer=True, takes_thought=False)
+    assert written_plainly(messages, has_developer=True, takes_thought=False) == [
+        {"role": "assistant", "content": "x"},
+        None,
+    ]

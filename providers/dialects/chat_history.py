@@ -12,11 +12,14 @@ from providers.dialects.call_ids import fitting
 from providers.types import JsonObject
 
 MOST_OF_ID = 40
+DEVELOPERS_AND_TOOLS = frozenset({"developer", "tool"})
 THOUGHT = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
 
 
 def is_plain(messages: list[Any], *, has_developer: bool, takes_thought: bool = True) -> bool:
     """Whether nothing is to be changed. A call's id is that of its result, which follows it."""
+    if takes_thought and not _has_role(messages, DEVELOPERS_AND_TOOLS):
+        return True
     for message in messages:
         if type(message) is not dict:
             continue
@@ -28,6 +31,14 @@ def is_plain(messages: list[Any], *, has_developer: bool, takes_thought: bool = 
         if not takes_thought and not THOUGHT.isdisjoint(message):
             return False
     return True
+
+
+def _has_role(messages: list[Any], roles: frozenset[str]) -> bool:
+    """Asked of every call, and so without looking at anything else."""
+    try:
+        return not roles.isdisjoint([message.get("role") for message in messages])
+    except (AttributeError, TypeError):
+        return True
 
 
 def written_plainly(messages: list[Any], *, has_developer: bool, takes_thought: bool = True) -> list[Any]:

@@ -88,8 +88,17 @@ def _find_out(missing: Sequence[Pair]) -> None:
 
 def card_of(rows: Sequence[Sequence[int | None]]) -> PriceCard:
     tiers = []
-    for above, price_in, price_out, cached, written in rows:
-        rates = Rates(input=price_in or 0, output=price_out or 0, cached_input=cached, cache_write=written)
+    for above, price_in, price_out, cached, written, *others in rows:
+        kept, heard, spoken = others or (None, None, None)
+        rates = Rates(
+            input=price_in or 0,
+            output=price_out or 0,
+            cached_input=cached,
+            cache_write=written,
+            cache_write_1h=kept,
+            audio_input=heard,
+            audio_output=spoken,
+        )
         tiers.append((above or 0, rates))
     return PriceCard(tiers=tuple(tiers))
 
@@ -150,6 +159,9 @@ def _is_usable(row: Price) -> bool:
         row.cached_input_nano_usd,
         row.cache_write_nano_usd,
         row.reasoning_nano_usd,
+        row.cache_write_1h_nano_usd,
+        row.audio_input_nano_usd,
+        row.audio_output_nano_usd,
     )
     if all(price is None or price >= 0 for price in prices):
         return True
@@ -164,5 +176,8 @@ def _own_card(row: Price) -> PriceCard:
         cached_input=row.cached_input_nano_usd,
         cache_write=row.cache_write_nano_usd,
         reasoning=row.reasoning_nano_usd,
+        cache_write_1h=row.cache_write_1h_nano_usd,
+        audio_input=row.audio_input_nano_usd,
+        audio_output=row.audio_output_nano_usd,
     )
     return PriceCard(tiers=((0, rates),))

@@ -4,7 +4,8 @@ The catalogue takes 100 MB and over a second to load, too much for every worker 
 so it is loaded in a short-lived process, and what it says about those models is kept. It imports nothing of ours.
 
 stdin: [[provider id or null, model], …]; stdout, in the same order: null, or
-[[above input tokens, input, output, cached input, cache write], …] in nano-USD per million tokens.
+[[above input tokens, input, output, cached input, cache write, the same for an hour, audio input, audio output], …] in nano-USD
+per million tokens.
 """
 
 import json
@@ -13,7 +14,10 @@ from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
-NAMES = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+NAMES = (
+    *("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"),
+    *("cache_write_1h_mtok", "input_audio_mtok", "output_audio_mtok"),
+)
 Rows = list[list[int | None]]
 
 

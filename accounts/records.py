@@ -62,13 +62,17 @@ class Principal:
 
 
 class Rates(NamedTuple):
-    """Nano-USD per million tokens. None: cached and cache-write cost the input price, reasoning the output price."""
+    """Nano-USD per million tokens. None: cached, cache-write and audio input cost the input price, what is kept for an hour
+    the cache-write price, reasoning and audio output the output price."""
 
     input: int
     output: int
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    cache_write_1h: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
 
 
 class PriceCard(NamedTuple):
@@ -86,14 +90,17 @@ class PriceCard(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Tokens of one attempt, in OpenAI's convention: cached and cache-write tokens are inside `input`, reasoning
-    tokens inside `output`."""
+    """Tokens of one attempt, in OpenAI's convention: cached, cache-write and audio input tokens are inside `input`, those
+    kept for an hour inside `cache_write`, reasoning and audio output tokens inside `output`."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    cache_write_1h: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
 
 
 class AttemptIntent(NamedTuple):

@@ -45,6 +45,9 @@ class ModelFacts:
     output: int | None = None
     cached_input: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
 
 
 UNKNOWN = ModelFacts()

@@ -3,7 +3,7 @@
 The catalogue takes 100 MB and over a second to load: too much for a server that asks once in a while.
 
 stdin: [[catalogue's provider id or null, model], …]; stdout, in the same order: null, or
-{"context_window", "input", "output", "cached_input", "cache_write"}: tokens, and nano-USD per million tokens.
+{"context_window", and the names of `PRICES`}: tokens, and nano-USD per million tokens.
 """
 
 import json
@@ -17,6 +17,9 @@ PRICES = {
     "output": "output_mtok",
     "cached_input": "cache_read_mtok",
     "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
+    "audio_input": "input_audio_mtok",
+    "audio_output": "output_audio_mtok",
 }
 
 

@@ -181,6 +181,15 @@ class Deployment(models.Model):
     cache_write_nano_usd_per_mtok = models.BigIntegerField(
         _("cache write price"), null=True, blank=True, validators=PRICE
     )
+    cache_write_1h_nano_usd_per_mtok = models.BigIntegerField(
+        _("cache write price for an hour"), null=True, blank=True, validators=PRICE
+    )
+    audio_input_nano_usd_per_mtok = models.BigIntegerField(
+        _("audio input price"), null=True, blank=True, validators=PRICE
+    )
+    audio_output_nano_usd_per_mtok = models.BigIntegerField(
+        _("audio output price"), null=True, blank=True, validators=PRICE
+    )
     options = models.JSONField(_("adapter options"), default=dict, blank=True, validators=[check_json_object])
     source = models.CharField(_("source"), max_length=16, choices=Source.choices, default=Source.ADMIN, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -144,6 +144,9 @@ def _adopt(row: Provider, info: ModelInfo, facts: ModelFacts) -> Deployment:
         output_nano_usd_per_mtok=facts.output,
         cached_input_nano_usd_per_mtok=facts.cached_input,
         cache_write_nano_usd_per_mtok=facts.cache_write,
+        cache_write_1h_nano_usd_per_mtok=facts.cache_write_1h,
+        audio_input_nano_usd_per_mtok=facts.audio_input,
+        audio_output_nano_usd_per_mtok=facts.audio_output,
         capabilities=known_capabilities(info.id),
         source=Source.ADMIN,
     )

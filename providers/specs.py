@@ -23,6 +23,9 @@ class Prices:
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    cache_write_1h: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
     tiers: "tuple[tuple[int, Prices], ...]" = ()
     """(more input tokens than this, the prices of the whole call from there on), ascending."""
 

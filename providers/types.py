@@ -27,9 +27,10 @@ class Operation(enum.StrEnum):
 
 
 class Usage(NamedTuple):
-    """Tokens of one call. `cached_tokens` and `cache_write_tokens` are inside `input_tokens`, `reasoning_tokens` inside
-    `output_tokens` (OpenAI's convention). `cost_nano_usd` is what the provider itself reported, if it did; `billed` the
-    input and output tokens it charges, where it says that these are others."""
+    """Tokens of one call. `cached_tokens`, `cache_write_tokens` and `audio_input_tokens` are inside `input_tokens`,
+    `reasoning_tokens` and `audio_output_tokens` inside `output_tokens` (OpenAI's convention). `cost_nano_usd` is what the
+    provider itself reported, if it did; `billed` the input and output tokens it charges, where it says that these are
+    others."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -38,6 +39,10 @@ class Usage(NamedTuple):
     reasoning_tokens: int = 0
     cost_nano_usd: int | None = None
     billed: tuple[int, int] | None = None
+    cache_write_1h_tokens: int = 0
+    """Inside `cache_write_tokens`: kept for an hour, which costs more than five minutes."""
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

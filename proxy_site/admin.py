@@ -86,7 +86,13 @@ class SiteProviderAdmin(ProviderAdmin):
         found = {model: card.rates(0) for (_kind, model), card in cards.items() if card is not None}
         return {
             model: Prices(
-                input=rates.input, output=rates.output, cached_input=rates.cached_input, cache_write=rates.cache_write
+                input=rates.input,
+                output=rates.output,
+                cached_input=rates.cached_input,
+                cache_write=rates.cache_write,
+                cache_write_1h=rates.cache_write_1h,
+                audio_input=rates.audio_input,
+                audio_output=rates.audio_output,
             )
             for model, rates in found.items()
         }

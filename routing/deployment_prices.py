@@ -58,4 +58,7 @@ def _flat(rates: Rates) -> Prices:
         cached_input=rates.cached_input,
         cache_write=rates.cache_write,
         reasoning=rates.reasoning,
+        cache_write_1h=rates.cache_write_1h,
+        audio_input=rates.audio_input,
+        audio_output=rates.audio_output,
     )

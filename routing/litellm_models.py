@@ -43,17 +43,21 @@ _SERVED: Final = (None, "chat", "completion", "embedding", "responses")
 _PARAMS: Final = frozenset(
     {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "weight", "order", "rpm",
      "tpm", "max_retries", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
-     "cache_creation_input_token_cost", "tags", "litellm_credential_name"}
+     "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr", "input_cost_per_audio_token",
+     "output_cost_per_audio_token", "tags", "litellm_credential_name"}
 )  # fmt: skip
 _INFO: Final = frozenset(
     {"id", "max_input_tokens", "max_output_tokens", "max_tokens", "input_cost_per_token", "output_cost_per_token",
-     "cache_read_input_token_cost", "cache_creation_input_token_cost", "mode", "base_model", "supports_function_calling",
+     "cache_read_input_token_cost", "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
+     "input_cost_per_audio_token", "output_cost_per_audio_token", "mode", "base_model", "supports_function_calling",
      "supports_vision"}
 )  # fmt: skip
 _PRICES: Final = {
     "input_cost_per_token": "input_usd_per_mtok", "output_cost_per_token": "output_usd_per_mtok",
     "cache_read_input_token_cost": "cached_input_usd_per_mtok",
     "cache_creation_input_token_cost": "cache_write_usd_per_mtok",
+    "cache_creation_input_token_cost_above_1hr": "cache_write_1h_usd_per_mtok",
+    "input_cost_per_audio_token": "audio_input_usd_per_mtok", "output_cost_per_audio_token": "audio_output_usd_per_mtok",
 }  # fmt: skip
 
 

@@ -19,10 +19,10 @@ class RateBook:
 
     def cost(self, usage: Usage, prices: Prices) -> int | None:
         """In nano-USD: what the provider says, or else its tokens at our prices; of the tokens, those it charges."""
-        given, made, cached, written, thought, told, billed = usage
+        given, made, cached, written, thought, told, billed, kept, heard, spoken = usage
         if told is not None:
             return told
-        charged = (given, made, cached, written, thought) if billed is None else Tokens(*billed)
+        charged = (given, made, cached, written, thought, kept, heard, spoken) if billed is None else Tokens(*billed)
         rates = self.at(prices, charged[0])
         return cost_nano_usd(charged, rates) if rates is not None else None
 
@@ -36,4 +36,7 @@ def _rates(prices: Prices) -> Rates | None:
         cached_input=prices.cached_input,
         cache_write=prices.cache_write,
         reasoning=prices.reasoning,
+        cache_write_1h=prices.cache_write_1h,
+        audio_input=prices.audio_input,
+        audio_output=prices.audio_output,
     )

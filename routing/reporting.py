@@ -89,7 +89,7 @@ def finished_call(
         provider, name, first_token_s = deployment.provider.name, deployment.name, last.first_token_s
     else:
         provider, name, first_token_s = NO_PROVIDER, "", None
-    given, made, cached, written, reasoning, _, _ = usage
+    given, made, cached, written, reasoning = usage[:5]
     trace_id, parent_span_id = call.options.trace
     # By position: with a keyword for each of 29 fields it would take three times as long.
     return FinishedCall(

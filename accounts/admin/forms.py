@@ -206,6 +206,15 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     cache_write_nano_usd = UsdField(
         label=_("cache write"), help_text=_("Empty: the input price."), max_value=DEAREST_USD
     )
+    cache_write_1h_nano_usd = UsdField(
+        label=_("cache write for an hour"), help_text=_("Empty: the cache write price."), max_value=DEAREST_USD
+    )
+    audio_input_nano_usd = UsdField(
+        label=_("audio input"), help_text=_("Empty: the input price."), max_value=DEAREST_USD
+    )
+    audio_output_nano_usd = UsdField(
+        label=_("audio output"), help_text=_("Empty: the output price."), max_value=DEAREST_USD
+    )
     reasoning_nano_usd = UsdField(label=_("reasoning"), help_text=_("Empty: the output price."), max_value=DEAREST_USD)
 
     class Meta:

@@ -27,7 +27,8 @@ class PriceAdmin(RowAdmin):
                 "fields": [
                     ("input_nano_usd", "output_nano_usd"),
                     ("cached_input_nano_usd", "cache_write_nano_usd"),
-                    "reasoning_nano_usd",
+                    ("cache_write_1h_nano_usd", "reasoning_nano_usd"),
+                    ("audio_input_nano_usd", "audio_output_nano_usd"),
                 ]
             },
         ),

@@ -13,8 +13,9 @@ PRICE = [MinValueValidator(0), MaxValueValidator(bounds.DEAREST_NANO_USD)]
 class Price(models.Model):
     """Our own price of a model from a moment on; it overrides the catalogue. Nano-USD per million tokens.
 
-    1 USD per million tokens is 1,000,000,000. Empty cached and cache-write prices mean the input price, an empty
-    reasoning price means the output price.
+    1 USD per million tokens is 1,000,000,000. Empty cached, cache-write and audio input prices mean the input
+    price, an empty one of what is kept for an hour the cache-write price, empty reasoning and audio output prices the output
+    price.
     """
 
     model = models.CharField(_("model"), max_length=200, help_text="The upstream model's name; * and ? are wildcards.")
@@ -24,6 +25,9 @@ class Price(models.Model):
     output_nano_usd = models.BigIntegerField(validators=PRICE)
     cached_input_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
     cache_write_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
+    cache_write_1h_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
+    audio_input_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
+    audio_output_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
     reasoning_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
     note = models.CharField(_("note"), max_length=200, blank=True, default="")
     managed_by = models.CharField(max_length=16, blank=True, default="")

@@ -36,6 +36,8 @@ class DeploymentAdmin(EnableActions):
                 "fields": [
                     ("input_nano_usd_per_mtok", "output_nano_usd_per_mtok"),
                     ("cached_input_nano_usd_per_mtok", "cache_write_nano_usd_per_mtok"),
+                    "cache_write_1h_nano_usd_per_mtok",
+                    ("audio_input_nano_usd_per_mtok", "audio_output_nano_usd_per_mtok"),
                 ],
             },
         ),

@@ -128,6 +128,16 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
     cache_write_nano_usd_per_mtok = UsdField(
         label=_("cache write price"), help_text=_("US dollars per million tokens; empty: the input price.")
     )
+    cache_write_1h_nano_usd_per_mtok = UsdField(
+        label=_("cache write price for an hour"),
+        help_text=_("US dollars per million tokens; empty: the cache write price."),
+    )
+    audio_input_nano_usd_per_mtok = UsdField(
+        label=_("audio input price"), help_text=_("US dollars per million tokens; empty: the input price.")
+    )
+    audio_output_nano_usd_per_mtok = UsdField(
+        label=_("audio output price"), help_text=_("US dollars per million tokens; empty: the output price.")
+    )
 
     class Meta:
         model = Deployment

@@ -31,6 +31,15 @@ class ModelEntry:
     cache_write_usd_per_mtok: int | None = key(
         values.MAYBE_PRICE, "Price of a million input tokens written to the provider's cache.", default=None
     )
+    cache_write_1h_usd_per_mtok: int | None = key(
+        values.MAYBE_PRICE, "The same where the cache keeps them for an hour; null: as above.", default=None
+    )
+    audio_input_usd_per_mtok: int | None = key(
+        values.MAYBE_PRICE, "Price of a million input tokens of audio; null: the input price.", default=None
+    )
+    audio_output_usd_per_mtok: int | None = key(
+        values.MAYBE_PRICE, "Price of a million output tokens of audio; null: the output price.", default=None
+    )
     capabilities: tuple[str, ...] = key(
         values.WORDS, "What it can do, such as tools, images, structured_output, embeddings.", default=()
     )

@@ -57,12 +57,14 @@ def usage_of(counts: Mapping[str, Any]) -> Usage:
     cached = _tokens(counts.get("cache_read_input_tokens"))
     written = _tokens(counts.get("cache_creation_input_tokens"))
     details = counts.get("output_tokens_details")
+    kept = counts.get("cache_creation")
     return Usage(
         input_tokens=_tokens(counts.get("input_tokens")) + cached + written,
         output_tokens=_tokens(counts.get("output_tokens")),
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=_tokens(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
+        cache_write_1h_tokens=_tokens(kept.get("ephemeral_1h_input_tokens")) if isinstance(kept, dict) else 0,
     )
 
 

@@ -22,7 +22,7 @@ def read_usage(raw: Any) -> Usage | None:
         return None
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
     if raw.keys() == _PLAIN and raw["total_tokens"] == prompt + completion:
-        return quick_tuple(Usage, (prompt, completion, 0, 0, 0, None, None))
+        return quick_tuple(Usage, (prompt, completion, 0, 0, 0, None, None, 0, 0, 0))
     input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
     cached = _cached(raw, input_details)
     reasoning = _count(output_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")
@@ -39,6 +39,8 @@ def read_usage(raw: Any) -> Usage | None:
         cache_write_tokens=_count(input_details, "cache_write_tokens"),
         reasoning_tokens=reasoning,
         cost_nano_usd=_cost(raw),
+        audio_input_tokens=_count(input_details, "audio_tokens"),
+        audio_output_tokens=_count(output_details, "audio_tokens"),
     )
 
 
@@ -50,11 +52,11 @@ def write_usage(usage: Usage) -> JsonObject:
         "prompt_tokens_details": {
             "cached_tokens": usage.cached_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
-            "audio_tokens": 0,
+            "audio_tokens": usage.audio_input_tokens,
         },
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning_tokens,
-            "audio_tokens": 0,
+            "audio_tokens": usage.audio_output_tokens,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },

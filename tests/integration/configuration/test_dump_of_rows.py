@@ -78,7 +78,8 @@ CREDENTIALS = {
 DEPLOYMENTS = {
     "model": MODELS, "upstream_model": st.just("") | MODELS, "enabled": FLAGS, "priority": st.none() | st.integers(0, 9),
     "tags": WORDS, "context_window": MAYBE, "capabilities": WORDS, "reasoning": FLAGS, "input_nano_usd_per_mtok": PRICES,
-    "cache_write_nano_usd_per_mtok": PRICES, "options": OBJECTS, "source": SOURCES,
+    "cache_write_nano_usd_per_mtok": PRICES, "cache_write_1h_nano_usd_per_mtok": PRICES,
+    "audio_input_nano_usd_per_mtok": PRICES, "audio_output_nano_usd_per_mtok": PRICES, "options": OBJECTS, "source": SOURCES,
 }  # fmt: skip
 ALIASES = {
     "name": MODELS, "targets": LISTS, "strategy": st.just("") | STRATEGY, "fallbacks": LISTS, "enabled": FLAGS,

@@ -371,6 +371,8 @@ class Traffic:
             bench.settle(slices, held, (0, 0))
         for bench in self.benches:
             bench.book_all()
+        for _ in range(20):
+            await asyncio.sleep(0)  # what was asked for in the background is answered
         for _ in range(2):
             for bench in self.benches:
                 await asyncio.sleep(0)

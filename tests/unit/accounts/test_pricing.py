@@ -23,6 +23,27 @@ def test_reasoning_has_its_own_price_where_there_is_one():
     assert cost_nano_usd(tokens, RATES._replace(reasoning=20 * USD)) == 9 * USD + 8 * USD
 
 
+def test_audio_has_its_own_prices_where_there_are_some():
+    tokens = Tokens(input=1_000, audio_input=400, output=100, audio_output=60)
+    loud = RATES._replace(audio_input=40 * USD, audio_output=80 * USD)
+
+    assert cost_nano_usd(tokens, RATES) * 10**6 == (1_000 * 3 + 100 * 15) * USD
+    assert cost_nano_usd(tokens, loud) * 10**6 == (600 * 3 + 400 * 40 + 40 * 15 + 60 * 80) * USD
+
+
+def test_audio_from_the_cache_is_paid_as_cached():
+    tokens = Tokens(input=1_000, cached=1_000, audio_input=400)
+
+    assert cost_nano_usd(tokens, RATES._replace(audio_input=40 * USD)) == cost_nano_usd(tokens, RATES)
+
+
+def test_what_is_kept_for_an_hour_costs_more_than_for_five_minutes():
+    tokens = Tokens(input=1_000, cache_write=1_000, cache_write_1h=300)
+
+    assert cost_nano_usd(tokens, RATES) == cost_nano_usd(tokens._replace(cache_write_1h=0), RATES)
+    assert cost_nano_usd(tokens, RATES._replace(cache_write_1h=6 * USD)) * 10**8 == (700 * 375 + 300 * 600) * USD
+
+
 def test_a_fraction_of_a_nano_dollar_is_rounded_up_once():
     assert cost_nano_usd(Tokens(input=1), Rates(input=1, output=1)) == 1
     assert cost_nano_usd(Tokens(input=1, output=1), Rates(input=1, output=1)) == 1
@@ -42,6 +63,9 @@ rates = st.builds(
     cached_input=st.none() | prices,
     cache_write=st.none() | prices,
     reasoning=st.none() | prices,
+    cache_write_1h=st.none() | prices,
+    audio_input=st.none() | prices,
+    audio_output=st.none() | prices,
 )
 
 
@@ -50,6 +74,15 @@ def test_the_dearest_is_never_below_the_real_cost(rates, total_in, total_out, da
     cached = data.draw(st.integers(0, total_in))
     written = data.draw(st.integers(0, total_in - cached))
     reasoning = data.draw(st.integers(0, total_out))
-    tokens = Tokens(input=total_in, output=total_out, cached=cached, cache_write=written, reasoning=reasoning)
+    tokens = Tokens(
+        input=total_in,
+        output=total_out,
+        cached=cached,
+        cache_write=written,
+        reasoning=reasoning,
+        cache_write_1h=data.draw(st.integers(0, written)),
+        audio_input=data.draw(st.integers(0, total_in)),
+        audio_output=data.draw(st.integers(0, total_out)),
+    )
 
     assert cost_nano_usd(tokens, rates) <= dearest(rates, total_in, total_out)

@@ -3,6 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from providers.dialects.anthropic_messages import StreamDecoder, decode_answer, encode_answer
+from providers.dialects.anthropic_messages.answer import usage_of
 from providers.dialects.anthropic_messages.arguments import arguments_from_object
 from providers.errors import BadAnswer, Overloaded
 from providers.types import (
@@ -75,6 +76,13 @@ def test_usage_counts_cached_tokens_inside_the_input():
 @pytest.mark.parametrize("counts", [{}, {"input_tokens": None, "output_tokens": "x"}, {"output_tokens_details": None}])
 def test_missing_and_strange_counts_are_zero(counts):
     assert decode_answer(message(text("x"), usage=counts)).usage == Usage()
+
+
+def test_usage_tells_what_the_cache_keeps_for_an_hour():
+    kept = {"ephemeral_5m_input_tokens": 1, "ephemeral_1h_input_tokens": 3}
+    usage = usage_of({**USAGE, "cache_creation": kept})
+    assert (usage.cache_write_tokens, usage.cache_write_1h_tokens) == (4, 3)
+    assert usage_of({**USAGE, "cache_creation": None}).cache_write_1h_tokens == 0
 
 
 def test_no_usage_is_no_usage():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from providers.dialects.openai_chat.usage import read_usage
+from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.types import Usage
 
 
@@ -13,6 +13,16 @@ def test_deepseeks_and_moonshots_cached_tokens_are_cached() -> None:
     deepseek |= {"prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20}
     moonshot = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "cached_tokens": 80}
     assert read_usage(deepseek) == read_usage(moonshot) == Usage(100, 5, cached_tokens=80)
+
+
+def test_audio_is_inside_what_was_heard_and_said() -> None:
+    raw = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
+    raw |= {"prompt_tokens_details": {"audio_tokens": 60}, "completion_tokens_details": {"audio_tokens": 40}}
+    usage = read_usage(raw)
+    assert usage == Usage(100, 50, audio_input_tokens=60, audio_output_tokens=40)
+    written = write_usage(usage)
+    assert written["prompt_tokens_details"]["audio_tokens"] == 60
+    assert written["completion_tokens_details"]["audio_tokens"] == 40
 
 
 def test_cached_tokens_said_twice_count_once() -> None:

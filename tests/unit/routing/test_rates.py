@@ -1,5 +1,7 @@
 """What a call cost, from what the provider says about it."""
 
+from dataclasses import replace
+
 import pytest
 
 from providers.specs import Prices
@@ -31,3 +33,12 @@ def test_a_price_for_long_prompts_goes_by_what_is_billed() -> None:
 
 def test_without_a_price_the_cost_is_unknown() -> None:
     assert RateBook().cost(USAGE, Prices()) is None
+
+
+def test_audio_and_what_is_kept_for_an_hour_cost_their_own_prices() -> None:
+    usage = Usage(
+        100, 50, cache_write_tokens=20, cache_write_1h_tokens=10, audio_input_tokens=30, audio_output_tokens=40
+    )
+    prices = replace(PRICES, cache_write_1h=5_000_000, audio_input=7_000_000, audio_output=11_000_000)
+    assert RateBook().cost(usage, PRICES) == 100 + 500
+    assert RateBook().cost(usage, prices) == (100 - 20 - 30) + 10 + 10 * 5 + 30 * 7 + 10 * 10 + 40 * 11

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminNullBooleanSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldBooleanSwitchWidget,
 )
 
+from accounts.admin.forms import FollowOrSay
 from providers.admin.form_fields import JsonField, WordsField
 from providers.models import Deployment
 from providers.validation import checked_object
@@ -47,15 +47,6 @@ def check_known(words: Iterable[str], known: set[str]) -> None:
     raise ValidationError(f"{text} {_('Did you mean %(names)s?') % {'names': ', '.join(near)}}" if near else text)
 
 
-class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):  # type: ignore[misc]
-    """Yes, no, or what the gateway settings say."""
-
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        super().__init__(attrs)
-        says = gettext_lazy("as the gateway settings say")
-        self.choices = [("unknown", says), ("true", gettext_lazy("yes")), ("false", gettext_lazy("no"))]
-
-
 class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
     targets = WordsField(label=gettext_lazy("targets"), required=True, help_text=NAMES_HELP)
     fallbacks = WordsField(
@@ -72,6 +63,7 @@ class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
             "cache_enabled": gettext_lazy("Answer repeated requests from memory."),
             "condensation_enabled": gettext_lazy("Shorten conversations that are too long."),
         }
+        widgets = {"cache_enabled": FollowOrSay(), "condensation_enabled": FollowOrSay()}
 
     def clean_targets(self) -> list[str]:
         targets: list[str] = self.cleaned_data["targets"]

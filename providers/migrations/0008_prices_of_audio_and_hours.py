@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("providers", "0006_list_prices"),
+        ("providers", "0007_list_prices"),
     ]
 
     operations = [

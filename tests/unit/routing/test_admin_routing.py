@@ -26,6 +26,11 @@ def test_an_aliass_targets_are_typed_as_words(admin_client: Client) -> None:
     assert ModelAlias.objects.get().targets == ["gpt-4o", "first/gpt-4o", "first/gpt-4o-2024"]
 
 
+def test_a_switch_of_an_alias_says_what_it_follows(admin_client: Client) -> None:
+    page = admin_client.get(reverse("admin:routing_modelalias_add")).content.decode()
+    assert page.count("as the gateway settings say") == 2
+
+
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [

@@ -3,9 +3,8 @@ so without this anybody could fill the disk."""
 
 from typing import Any
 
-import orjson
-
 from proxy_site.api_errors import WORDS, error_object
+from proxy_site.http_router import refuse
 
 LIMIT_BYTES = 2_621_440
 """Django's own DATA_UPLOAD_MAX_MEMORY_SIZE: more than this no view would read."""
@@ -44,13 +43,4 @@ class BodyLimit:
 
 
 async def _refuse(send: Any) -> None:
-    message, kind, code = WORDS[413]
-    body = orjson.dumps(error_object(message, kind, code))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        # The rest of the body is not read.
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await refuse(send, 413, error_object(*WORDS[413]))

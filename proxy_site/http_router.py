@@ -42,24 +42,27 @@ class ProbesOnly:
         return answers(scope, receive, send)
 
 
-NOT_SERVED = json.dumps(
-    {
-        "error": {
-            "message": "This process does not serve this path: see the role that it was started with.",
-            "type": "invalid_request_error",
-            "param": None,
-            "code": "not_found",
-        }
+NOT_SERVED = {
+    "error": {
+        "message": "This process does not serve this path: see the role that it was started with.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "not_found",
     }
-).encode()
+}
 
 
 async def not_served(scope: Any, receive: Any, send: Any) -> None:
+    await refuse(send, 404, NOT_SERVED)
+
+
+async def refuse(send: Any, status: int, error: dict[str, Any]) -> None:
+    """Answers a request whose body is not read, so that nothing more can follow it on its connection."""
+    body = json.dumps(error).encode()
     headers = [
         (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(NOT_SERVED)),
-        # The body of the request is not read, so nothing more can follow it.
+        (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": NOT_SERVED})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

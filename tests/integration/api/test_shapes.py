@@ -88,7 +88,8 @@ def test_a_health_worker_is_late_by_its_own_schedule(
         last_check_at=now - timedelta(minutes=50),
     )
     interval = IntervalSchedule.objects.create(every=every_s, period="seconds")
-    PeriodicTask.objects.filter(task=CHECK_ALL).update(interval=interval)
+    PeriodicTask.objects.all().delete()
+    PeriodicTask.objects.create(name="Check all providers", task=CHECK_ALL, interval=interval)
     for path in ("/health", "/status"):
         assert client_for("read").get(path).json()["components"]["health_worker"] == health_worker
 

@@ -1,4 +1,7 @@
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 import monitoring.tasks  # noqa: F401 - registers them
@@ -6,6 +9,13 @@ from monitoring.schedules import SEEDED, default_schedules, follow_settings, see
 from proxy_site.celery import app
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def migrated(db: None) -> None:
+    """As a new installation is. A test that committed its rows may have emptied the table."""
+    PeriodicTask.objects.all().delete()
+    import_module("monitoring.migrations.0002_schedules").forwards(apps, None)
 
 
 def test_a_new_installation_has_every_schedule_and_each_task_exists():

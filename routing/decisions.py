@@ -1,7 +1,7 @@
 """Why a request went where it went: kept raw in a bounded ring, rendered only when somebody reads it.
 
 A record holds the plans a request was given (one per alias it fell back to), each of which is a function of its own
-recorded inputs, and the attempts made. `recomputes` proves it.
+recorded inputs, and the attempts made.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from typing import Protocol
 from monitoring.upstream_state import Candidate
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.types import JsonObject
-from routing.plan import RoutePlan, recompute
+from routing.plan import RoutePlan
 
 
 class AttemptMade(Protocol):
@@ -55,10 +55,6 @@ class Decision:
         self.attempts: list[AttemptMade] = []
         self.condensed: JsonObject | None = None
         """What was done to a conversation that was too long: tokens before and after, and the steps."""
-
-    def recomputes(self) -> bool:
-        """Whether every plan, made once more from what was recorded, is the plan that was followed."""
-        return all(recompute(plan) == plan for plan in self.plans)
 
     def render(self) -> JsonObject:
         """The JSON of `GET /requests/{id}` and `GET /routes/explain`: the last plan, earlier ones under `before`. `model` is

@@ -16,7 +16,7 @@ from routing.route_query import Draws, DrawSource, RouteQuery
 from routing.sticky import sticky_order
 from routing.strategies.base import Strategy
 
-__all__ = ["Candidate", "DrawSource", "Draws", "RoutePlan", "RouteQuery", "make_plan", "recompute"]
+__all__ = ["Candidate", "DrawSource", "Draws", "RoutePlan", "RouteQuery", "make_plan"]
 
 
 class RoutePlan(NamedTuple):
@@ -98,11 +98,6 @@ def _careful_plan(query: RouteQuery, candidates: tuple[Candidate, ...], strategy
             reasons = [None if each in yielding else reason for each, reason in zip(candidates, reasons, strict=True)]
     order = tuple([candidate.deployment for candidate in sound])
     return RoutePlan(query, candidates, strategy, draws, tuple(reasons), order, panicked)
-
-
-def recompute(plan: RoutePlan) -> RoutePlan:
-    """The same plan once more from what it recorded; equal to it, always."""
-    return make_plan(plan.query, plan.candidates, plan.strategy, plan.draws)
 
 
 def could_have_served(plans: Iterable[RoutePlan]) -> list[DeploymentSpec]:

@@ -5,6 +5,7 @@ from typing import Any
 from monitoring.upstream_state import Candidate
 from providers.specs import CredentialSpec, DeploymentSpec, Prices, ProviderSpec
 from providers.transport import Endpoint
+from routing.plan import RoutePlan, make_plan
 
 ENDPOINT = Endpoint(scheme="http", host="127.0.0.1", port=80)
 
@@ -36,3 +37,8 @@ def candidate(
 def ids(order: Any) -> list[int]:
     """Of deployments or candidates."""
     return [each.deployment.id if isinstance(each, Candidate) else each.id for each in order]
+
+
+def recomputed(plan: RoutePlan) -> RoutePlan:
+    """Once more from what it recorded."""
+    return make_plan(plan.query, plan.candidates, plan.strategy, plan.draws)

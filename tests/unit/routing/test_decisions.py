@@ -77,7 +77,6 @@ def test_shows_the_last_plan_and_those_before_it():
     shown = decision.render()
     assert shown["order"] == ["p1/u1"]
     assert [before["order"] for before in shown["before"]] == [[]]
-    assert decision.recomputes()
 
 
 def test_the_name_asked_for_stays_on_top_when_a_fallback_was_planned():
@@ -95,13 +94,6 @@ def test_shows_who_was_admitted_against_better_knowledge():
     decision = Decision("req_1", "m", 7)
     decision.plans.append(plan(candidate(1, bar="breaker_open", yields=True)))
     assert decision.render()["panicked"] == ["p1/u1"]
-
-
-def test_a_tampered_record_does_not_recompute():
-    decision = Decision("req_1", "m", 7)
-    made = plan(CHEAP, UNPRICED)
-    decision.plans.append(made._replace(order=made.order[::-1]))
-    assert not decision.recomputes()
 
 
 def test_the_ring_forgets_the_oldest():

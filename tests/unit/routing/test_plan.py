@@ -1,8 +1,8 @@
 import pytest
 
-from routing.plan import Candidate, Draws, DrawSource, RoutePlan, RouteQuery, could_have_served, make_plan, recompute
+from routing.plan import Candidate, Draws, DrawSource, RoutePlan, RouteQuery, could_have_served, make_plan
 from routing.strategies import STRATEGIES
-from tests.unit.routing.pools import candidate, ids, provider
+from tests.unit.routing.pools import candidate, ids, provider, recomputed
 
 QUERY = RouteQuery(model="m")
 PRIORITY = STRATEGIES["priority"]
@@ -156,7 +156,7 @@ def test_sticky_callers_return_to_the_same_deployment_whatever_the_draw():
 
 def test_a_plan_is_made_again_from_its_own_record():
     made = plan(candidate(1), candidate(2), down(3), strategy="weighted", uniform=0.7)
-    assert recompute(made) == made
+    assert recomputed(made) == made
 
 
 def test_draws_are_fresh_and_turns_count_per_model():

@@ -1,6 +1,6 @@
 """Where limits are counted. This is the store in memory: exact in one process, and the fallback of the shared one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -57,7 +57,7 @@ class LimitStore(Protocol):
 class MemoryLimitStore:
     """`parts` is the number of workers that share the limits without knowing of each other."""
 
-    def __init__(self, clock_us: "Clock", *, parts: int = 1) -> None:
+    def __init__(self, clock_us: Callable[[], int], *, parts: int = 1) -> None:
         self._clock_us = clock_us
         self._parts = parts
         self._windows: dict[tuple[str, str, int], SlidingWindow] = {}
@@ -191,7 +191,3 @@ class MemoryLimitStore:
 
 Counter = tuple[str, SlidingWindow | None, int, bool]
 """What a rule comes to: its scope, its window (None: concurrency), its limit here, and whether tokens are counted."""
-
-
-class Clock(Protocol):
-    def __call__(self) -> int: ...

@@ -48,11 +48,6 @@ class ConversationMemory:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def clear(self) -> None:
-        self._entries.clear()
-        self._lengths.clear()
-        self._bytes = 0
-
     def keep(
         self, scope: Scope, messages: Sequence[JsonObject], short: Sequence[JsonObject], *, ttl_s: float, now: float
     ) -> None:

@@ -65,9 +65,6 @@ def test_the_oldest_leave_when_it_is_full() -> None:
         memory.keep(SCOPE, messages, messages[-1:], ttl_s=10, now=1)
     assert len(memory) == 3
     assert [memory.recall(SCOPE, messages, now=2) is not None for messages in made] == [False, False, True, True, True]
-    memory.clear()
-    assert not memory
-    assert memory.recall(SCOPE, made[-1], now=2) is None
 
 
 def test_no_more_bytes_are_held_than_allowed() -> None:

@@ -10,9 +10,8 @@ from monitoring.passive import Recent
 from monitoring.probes import Target
 from providers.adapters import REGISTRY
 from providers.conformance import chats
-from providers.loading import UNREADABLE, provider_spec, usable_deployments
+from providers.loading import UNREADABLE, provider_spec, usable_credentials, usable_deployments
 from providers.models import Credential, Deployment, Provider
-from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
 
 logger = logging.getLogger("llm_proxy.monitoring.targets")
@@ -46,7 +45,7 @@ def load_targets(
         rows = rows.filter(name__in=names)
     if ids is not None:
         rows = rows.filter(pk__in=ids)
-    credentials = _credentials(rows)
+    credentials = usable_credentials(Credential.objects.filter(enabled=True, provider__in=rows).order_by("pk"))
     deployments = _deployments(rows)
     found: list[Known] = []
     for row in rows.prefetch_related("credentials"):
@@ -61,20 +60,6 @@ def load_targets(
         )
         known = tuple(DeploymentName(each.pk, f"{row.name}/{each.model}", ledger_name(row.name, each)) for each in own)
         found.append(Known(target, known))
-    return found
-
-
-def _credentials(providers: QuerySet[Provider]) -> dict[int, tuple[CredentialSpec, ...]]:
-    found: dict[int, tuple[CredentialSpec, ...]] = {}
-    for row in Credential.objects.filter(enabled=True, provider__in=providers).order_by("pk"):
-        try:
-            secret = row.reveal()
-        except UndecipherableSecret:
-            logger.error("credential %s cannot be decrypted and is not used", row.pk)
-            continue
-        if secret:
-            spec = CredentialSpec(id=row.pk, name=row.name, secret=secret, weight=row.weight)
-            found[row.provider_id] = (*found.get(row.provider_id, ()), spec)
     return found
 
 

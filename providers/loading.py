@@ -56,17 +56,15 @@ def load_providers(
     leave_out: LeaveOut = say_left_out,
 ) -> dict[int, ProviderSpec]:
     """Every enabled provider by its id, also those that serve nothing yet; as `load_deployments`."""
-    credentials: dict[int, list[CredentialSpec]] = {}
-    for credential in Credential.objects.filter(enabled=True, provider__enabled=True).order_by("id"):
-        spec = _credential(credential, leave_out)
-        if spec is not None:
-            credentials.setdefault(credential.provider_id, []).append(spec)
+    credentials = usable_credentials(
+        Credential.objects.filter(enabled=True, provider__enabled=True).order_by("id"), leave_out
+    )
     providers: dict[int, ProviderSpec] = {}
     for row in Provider.objects.filter(enabled=True).prefetch_related("credentials"):
         try:
             providers[row.pk] = provider_spec(
                 row,
-                tuple(credentials.get(row.pk, ())),
+                credentials.get(row.pk, ()),
                 breaker_threshold=breaker_threshold,
                 breaker_timeout_s=breaker_timeout_s,
                 request_timeout_s=request_timeout_s,
@@ -94,6 +92,18 @@ def usable_deployments(
             yield _deployment_spec(row, provider)
         except UNREADABLE as error:
             leave_out(f"deployment {provider.name}/{row.model}", error)
+
+
+def usable_credentials(
+    rows: Iterable[Credential], leave_out: LeaveOut = say_left_out
+) -> dict[int, tuple[CredentialSpec, ...]]:
+    """By provider id, in the order of the rows: those that hold a secret."""
+    found: dict[int, tuple[CredentialSpec, ...]] = {}
+    for row in rows:
+        spec = _credential(row, leave_out)
+        if spec is not None:
+            found[row.provider_id] = (*found.get(row.provider_id, ()), spec)
+    return found
 
 
 def _credential(row: Credential, leave_out: LeaveOut) -> CredentialSpec | None:

@@ -19,9 +19,8 @@ from providers.catalog import UNKNOWN, ModelFacts, is_listed, known_capabilities
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
 from providers.errors import UpstreamError
 from providers.http1 import Http1Transport
-from providers.loading import UNREADABLE, provider_spec, usable_deployments
+from providers.loading import UNREADABLE, provider_spec, usable_credentials, usable_deployments
 from providers.models import ConformanceReport, Deployment, Provider, Source
-from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
 from providers.transport import Transport
 
@@ -62,15 +61,7 @@ def spec_of(row: Provider) -> ProviderSpec:
 
 def _credentials(row: Provider) -> tuple[CredentialSpec, ...]:
     """Those that can be used. One that cannot be decrypted is as good as none: the test will say so."""
-    found = []
-    for credential in row.credentials.filter(enabled=True).order_by("pk"):
-        try:
-            secret = credential.reveal()
-        except UndecipherableSecret:
-            continue
-        if secret:
-            found.append(CredentialSpec(id=credential.pk, name=credential.name, secret=secret))
-    return tuple(found)
+    return usable_credentials(row.credentials.filter(enabled=True).order_by("pk")).get(row.pk, ())
 
 
 def deployments_of(row: Provider, spec: ProviderSpec) -> tuple[DeploymentSpec, ...]:

@@ -11,6 +11,7 @@ from accounts.callers import Caller
 from accounts.models import UsageRecord
 from monitoring import live
 from monitoring.refusals import NotFound, OperationRefused, WorkerStarting
+from monitoring.views.decision_drawing import booked_attempt
 from routing.models import RouteDecisionRecord
 
 
@@ -108,18 +109,6 @@ def _booked(request_id: str, caller: Caller) -> dict[str, Any] | None:
         "strategy": None,
         "candidates": [],
         "order": [],
-        "attempts": [_attempt(row) for row in attempts if row.attempt],
+        "attempts": [booked_attempt(row) for row in attempts if row.attempt],
         "source": "ledger",
-    }
-
-
-def _attempt(row: UsageRecord) -> dict[str, Any]:
-    first = row.time_to_first_token_ms
-    return {
-        "provider": row.provider,
-        "deployment": row.deployment,
-        "outcome": row.error_code or "success",
-        "status": row.status,
-        "duration": row.duration_ms / 1000,
-        "time_to_first_token": None if first is None else first / 1000,
     }

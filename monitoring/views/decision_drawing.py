@@ -12,7 +12,9 @@ NARROWEST_PERCENT = 0.6
 def draw(decision: Mapping[str, Any] | None, rows: Sequence[UsageRecord], causes: Mapping[str, str]) -> Drawing:
     """`attempts` have `left`, `width` and `first` in percent of the whole call; the ledger alone does not know when an
     attempt began, so there they follow each other."""
-    attempts = list(decision["attempts"]) if decision is not None else [_booked(row) for row in rows if row.attempt]
+    attempts = (
+        list(decision["attempts"]) if decision is not None else [booked_attempt(row) for row in rows if row.attempt]
+    )
     _fill_starts(attempts)
     final = next((row for row in rows if row.final), None)
     ends = [each["started"] + each["duration"] for each in attempts]
@@ -30,7 +32,8 @@ def draw(decision: Mapping[str, Any] | None, rows: Sequence[UsageRecord], causes
     }
 
 
-def _booked(row: UsageRecord) -> dict[str, Any]:
+def booked_attempt(row: UsageRecord) -> dict[str, Any]:
+    """What the ledger knows of an attempt, under the names of a decision record."""
     first = row.time_to_first_token_ms
     return {
         "provider": row.provider,
@@ -39,9 +42,6 @@ def _booked(row: UsageRecord) -> dict[str, Any]:
         "status": row.status,
         "duration": row.duration_ms / 1000,
         "time_to_first_token": None if first is None else first / 1000,
-        "then": None,
-        "message": None,
-        "credential": None,
     }
 
 

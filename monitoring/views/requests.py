@@ -1,5 +1,6 @@
 """`/dashboard/requests/`: the ledger, newest first, and one request with the record of why it went where it went."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
@@ -29,12 +30,17 @@ STATUSES: dict[str, Callable[[QuerySet[UsageRecord]], QuerySet[UsageRecord]]] = 
 }
 TEXT_FILTERS = ("provider", "model")
 LONGEST_FILTER = 300
+PERHAPS_AN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+MOST_WORDS = 50
 MOST_OFFERED = 500
 
 
 @staff_only
 @require_GET
 def requests(request: HttpRequest) -> HttpResponse:
+    pasted = request.GET.get("id", "").strip()[:LONGEST_FILTER]
+    if pasted and (meant := _meant(pasted)):
+        return redirect("dashboard_request", meant)
     filters = {
         name: request.GET.get(name, "").strip()[:LONGEST_FILTER] for name in ("provider", "model", "key", "team")
     }
@@ -54,6 +60,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": with_names(shown),
         "filters": filters,
+        "unknown_id": pasted,
         "next": last,
         "first_page": not before,
         "days": filters["span"] not in SPANS,
@@ -65,6 +72,14 @@ def requests(request: HttpRequest) -> HttpResponse:
         "filtered": any(filters[name] for name in ("provider", "model", "key", "team")) or filters["status"] != "all",
     }
     return render(request, "dashboard/requests.html", context)
+
+
+def _meant(pasted: str) -> str | None:
+    """The id of a request that is known, by itself or somewhere in what was pasted, such as a header or a line of the log."""
+    words = [word.strip(".:") for word in PERHAPS_AN_ID.findall(pasted)[:MOST_WORDS]]
+    booked = set(UsageRecord.objects.filter(request_id__in=words).values_list("request_id", flat=True))
+    state = live.current()
+    return next((word for word in words if word in booked or (state is not None and state.decision(word))), None)
 
 
 def _named(model: type[ApiKey | Team]) -> list[tuple[str, str]]:

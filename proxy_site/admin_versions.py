@@ -6,12 +6,13 @@ lists with fields to edit each field carries what it held. A form without either
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import forms
 from django.contrib.admin.utils import display_for_value
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, BadRequest, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.utils.choices import flatten_choices
@@ -27,6 +28,10 @@ WITHOUT_PEOPLE = frozenset(
 )  # fmt: skip
 """Columns that change while nobody changes anything."""
 LONGEST_SHOWN = 200
+MOST_DIGITS = 18
+NUMBER = re.compile(rf"[0-9]{{1,{MOST_DIGITS}}}")
+UNTYPED = ("_FORMS", "-id", "-page", "__year", "__month", "__day")
+NO_ROW = "0"
 
 
 def version(rows: Iterable[Model]) -> str:
@@ -54,10 +59,18 @@ class FirstCome:
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         form = super().get_form(request, obj, change=change, **options)  # type: ignore[misc]
-        form = type(form.__name__, (_ShownAgain, form), {})
+        form = type(form.__name__, (_NumberedChoices, form), {})
         if obj is None or not change:
             return form
         return type(form.__name__, (_Seen, form), {"present": version([obj, *self._inline_rows(request, obj)])})
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        _refuse_numbers(request)
+        return super().changeform_view(request, *args, **options)  # type: ignore[misc]
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        _refuse_numbers(request)
+        return super().changelist_view(request, *args, **options)  # type: ignore[misc]
 
     def _inline_rows(self, request: HttpRequest, obj: Any) -> Iterator[Model]:
         for inline in self.get_inline_instances(request, obj):  # type: ignore[attr-defined]
@@ -83,21 +96,39 @@ class FirstCome:
         return answer
 
 
-class _ShownAgain(forms.ModelForm):  # type: ignore[type-arg]
-    """Django's select with a search asks the database for what was sent, also when it is no number or too large a one."""
+def _refuse_numbers(request: HttpRequest) -> None:
+    """What nobody types, such as how many rows a page has, has no field to complain at; Django fails of large ones."""
+    for sent in (request.GET, request.POST):
+        for name in sent:
+            if name.endswith(UNTYPED) and any(
+                len(value) > MOST_DIGITS or not value.isascii() for value in sent.getlist(name)
+            ):
+                raise BadRequest(name)
+
+
+class _NumberedChoices(forms.ModelForm):  # type: ignore[type-arg]
+    """What is no number of a row is no choice. Django asks the database for it, which fails of a number that is too large,
+    and again when the form is shown with what was wrong."""
 
     def full_clean(self) -> None:
+        for name, field in self.fields.items() if self.is_bound else ():
+            if isinstance(field, forms.ModelChoiceField):
+                self._take_numbers(self.add_prefix(name), field)
         super().full_clean()
-        refused = [
-            self.add_prefix(name)
-            for name, field in self.fields.items()
-            if name in self.errors and isinstance(field, forms.ModelChoiceField)
+
+    def _take_numbers(self, name: str, field: Any) -> None:
+        sent = field.widget.value_from_datadict(self.data, self.files, name)
+        several = isinstance(sent, list)
+        numbers = [
+            NO_ROW if each and not NUMBER.fullmatch(str(each)) else each for each in (sent if several else [sent])
         ]
-        if refused:
+        if numbers != (sent if several else [sent]):
             data: Any = self.data
             self.data = data = data.copy()
-            for name in refused:
-                data.pop(name, None)
+            if several:
+                data.setlist(name, numbers)
+            else:
+                data[name] = numbers[0]
 
 
 class _Seen(forms.ModelForm):  # type: ignore[type-arg]

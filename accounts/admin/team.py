@@ -20,6 +20,8 @@ class TeamAdmin(EnableActions):
     list_display = ["name", "status", "key_count", "managed"]
     list_filter: ClassVar[Any] = [("enabled", BooleanRadioFilter)]
     search_fields = ["name"]
+    # The model's own does not hold where rows are counted, and pages of the search would overlap.
+    ordering = ["name"]
     fields = [("name", "enabled"), ("payload_logging", "cache_enabled"), "metadata"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:

@@ -1,5 +1,6 @@
 """Form fields for what people type differently from how it is stored: lists, headers, prices, secrets."""
 
+import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -68,19 +69,19 @@ class HeadersField(forms.Field):
 
 
 class JsonField(forms.JSONField):
-    """What is nested deeper than Python reads is a mistake of who typed it."""
+    """What Python cannot read (too deep, too many digits) or send (half of a pair) is a mistake of who typed it."""
 
     def to_python(self, value: Any) -> Any:
         try:
-            return super().to_python(value)
-        except RecursionError:
+            found = super().to_python(value)
+            json.dumps(found, ensure_ascii=False).encode()
+        except (RecursionError, ValueError):
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+        return found
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        try:
-            return super().bound_data(data, initial)
-        except RecursionError:
-            return InvalidJSONInput(data)
+        """As it was typed."""
+        return initial if self.disabled else None if data is None else InvalidJSONInput(data)
 
 
 class UsdField(forms.DecimalField):

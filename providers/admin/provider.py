@@ -89,6 +89,8 @@ class ProviderAdmin(EnableActions):
     list_editable = ["priority"]
     list_filter: ClassVar[Any] = [KindFilter, ("enabled", BooleanRadioFilter), ("source", ChoicesCheckboxFilter)]
     search_fields = ["name", "base_url", "deployments__model", "deployments__upstream_model"]
+    # The model's own does not hold where rows are counted, and pages of the search would overlap.
+    ordering = Provider._meta.ordering
     actions_list = ["add_with_wizard"]
     actions_detail = ["test"]
     fieldsets = [

@@ -3,9 +3,9 @@
 A subclass gives its address and, where it differs, authentication, paths, quirks and repairs of answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import orjson
 
@@ -32,6 +32,7 @@ BASE_HEADERS = (
 )
 
 
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 CHOOSING = model_choice.FIELDS
 SUMMARY = "reasoning_summary"
 """Of the Responses API, which a chat of OpenAI's cannot be asked for: whoever can say it looks into the request."""
@@ -50,7 +51,7 @@ class OpenAICompatibleAdapter(Adapter):
     """True when `repair` does something: answers and chunks are then written anew where it changed them."""
 
     def __init__(self) -> None:
-        self._remembered: dict[int, tuple[ProviderSpec, str, tuple[tuple[str, str], ...]]] = {}
+        self._headers = CredentialHeaders(self.auth_headers)
         self._quirks = IdentityCache(self.quirks_for)
         self._paths = {each: IdentityCache(partial(self.path, each)) for each in self.operations}
 
@@ -92,19 +93,7 @@ class OpenAICompatibleAdapter(Adapter):
         path = self._paths[request.operation].get(deployment)
         shaped = orjson.dumps(self.shape(body, request, deployment))
         # By position, here and below: with keywords it would take twice as long.
-        return UpstreamRequest(path, self._headers(provider, secret), shaped, "POST")
-
-    def _headers(self, provider: ProviderSpec, secret: str) -> tuple[tuple[str, str], ...]:
-        """The same tuple for every call with one credential, so that the transport encodes it once. Remembered by
-        identity: a new routing table has new specs, and what belonged to the old ones is dropped in time."""
-        known = self._remembered.get(id(secret))
-        if known is not None and known[0] is provider and known[1] is secret:
-            return known[2]
-        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
-        if len(self._remembered) >= REMEMBERED:
-            self._remembered.clear()
-        self._remembered[id(secret)] = (provider, secret, headers)
-        return headers
+        return UpstreamRequest(path, self._headers.of(provider, secret), shaped, "POST")
 
     def read_answer(
         self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
@@ -168,7 +157,26 @@ def operation_path(version_path: str, provider: ProviderSpec, operation: Operati
     return root_path(version_path, provider) + "/" + operation
 
 
-def join_headers(auth: tuple[tuple[str, str], ...], extra: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+class CredentialHeaders:
+    """The same tuple for every call with one credential, so that the transport encodes it once. Remembered by identity: a
+    new routing table has new specs, and what belonged to the old ones is dropped in time. `auth` takes (secret, provider)."""
+
+    def __init__(self, auth: Callable[[str, ProviderSpec], Headers]) -> None:
+        self._auth = auth
+        self._remembered: dict[int, tuple[ProviderSpec, str, Headers]] = {}
+
+    def of(self, provider: ProviderSpec, secret: str) -> Headers:
+        known = self._remembered.get(id(secret))
+        if known is not None and known[0] is provider and known[1] is secret:
+            return known[2]
+        headers = join_headers(self._auth(secret, provider), provider.headers)
+        if len(self._remembered) >= REMEMBERED:
+            self._remembered.clear()
+        self._remembered[id(secret)] = (provider, secret, headers)
+        return headers
+
+
+def join_headers(auth: Headers, extra: Headers) -> Headers:
     """The provider's own configured headers win over ours of the same name. Secrets are not kept in any cache here."""
     if not extra:
         return BASE_HEADERS + auth

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, TypeAlias
 import orjson
 
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
-from providers.adapters.openai_compatible import join_headers, read_model_list, root_path
+from providers.adapters.openai_compatible import CredentialHeaders, join_headers, read_model_list, root_path
 from providers.adapters.translated_stream import TranslatedStream
 from providers.dialects import embeddings, openai_chat, text_completions, upstream_errors
 from providers.errors import BadAnswer, Unsupported, UpstreamError
@@ -54,6 +54,9 @@ class TranslatingAdapter(Adapter):
 
     obeys_one_call: ClassVar[bool] = True
     """False where `parallel_tool_calls: false` cannot be said, so that further calls are left out of the answer."""
+
+    def __init__(self) -> None:
+        self._headers = CredentialHeaders(self.auth_headers)
 
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
@@ -104,11 +107,9 @@ class TranslatingAdapter(Adapter):
             call = self._call(request, provider)
             _refuse_what_others_keep(call, provider.name)
             default, body = self.chat_path(deployment), self.encode(call, deployment)
-        return UpstreamRequest(
-            path=configured_path(provider, request.operation) or default,
-            headers=join_headers(self.auth_headers(secret, provider), provider.headers),
-            body=orjson.dumps(body),
-        )
+        path = configured_path(provider, request.operation) or default
+        # By position, here and below: with keywords it would take twice as long.
+        return UpstreamRequest(path, self._headers.of(provider, secret), orjson.dumps(body))
 
     def read_answer(
         self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
@@ -124,12 +125,9 @@ class TranslatingAdapter(Adapter):
         encode, _ = self._written_as(request)
         encoded = encode(chat, created=request.received_at_s, model=deployment.upstream_model)
         usage = told(chat.usage)
-        return Delivered(
-            body=orjson.dumps(encoded),
-            usage=usage,
-            finish_reason=chat.choices[0].finish_reason if chat.choices else None,
-            text="" if usage is not None else openai_chat.generated_text(chat),
-        )
+        finish = chat.choices[0].finish_reason if chat.choices else None
+        text = "" if usage is not None else openai_chat.generated_text(chat)
+        return Delivered(orjson.dumps(encoded), usage, finish, text)
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
         _, frames = self._written_as(request)

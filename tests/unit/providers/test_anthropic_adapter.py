@@ -47,6 +47,14 @@ def sent(asked=None, target=None):
     return json.loads(prepared(asked, target).body)
 
 
+def test_the_headers_of_a_credential_are_made_once():
+    target = deployment()
+    first = prepared(target=target).headers
+    assert prepared(target=target).headers is first
+    assert prepared(target=deployment(provider=with_options(beta="b"))).headers != first
+    assert prepared(target=target, secret="sk-ant-y").headers != first
+
+
 class TestAddress:
     @pytest.mark.parametrize(
         ("base_path", "path"),

@@ -34,7 +34,7 @@ from accounts.keys import PresentedKey
 from accounts.ledger import SqlLedger
 from accounts.limit_headers import rate_lines, refusal_headers, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable, Taken
-from accounts.records import CEILING, AccountsSettings, AttemptIntent, CallRecord, Principal
+from accounts.records import CEILING, AccountsSettings, CallRecord, IntentFields, Principal
 from accounts.slices import Slice
 from accounts.sql_door import SqlDoor, SqlUnavailable
 
@@ -208,7 +208,7 @@ class Accounts:
             admission.slices = slices
             admission.held = (cost_nano_usd, tokens)
 
-    def attempt_started(self, admission: Admission, intent: AttemptIntent) -> None:
+    def attempt_started(self, admission: Admission, intent: IntentFields) -> None:
         """Call before the attempt's first byte is sent: after a `kill -9` the attempt is booked from this."""
         admission.sent = True
         self._journal.attempt(admission.owner or _owner(admission), intent)

@@ -27,7 +27,7 @@ from typing import Any
 
 import orjson
 
-from accounts.records import CEILING, AttemptIntent, CallRecord
+from accounts.records import CEILING, CallRecord, IntentFields
 
 # Filling a file takes 0.3 ms per MiB, which is the longest that an append can take.
 SEGMENT_BYTES = 1024 * 1024
@@ -87,7 +87,7 @@ class Journal:
         self._lock = _locked(self._directory / f"{self._worker}.lock")
         self._next_segment()
 
-    def attempt(self, owner: Owner, intent: AttemptIntent) -> None:
+    def attempt(self, owner: Owner, intent: IntentFields) -> None:
         self._open.setdefault(owner[0], self._sequence)
         self._append(ATTEMPT, (owner, intent))
 

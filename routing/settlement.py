@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Sequence
 
 from accounts.admission import Accounts
 from accounts.pricing import dearest
-from accounts.records import AttemptIntent, CallRecord, UsageSource
+from accounts.records import CallRecord, UsageSource
 from monitoring.finished_call import FinishedCall
 from providers.adapters.base import Delivered
 from providers.errors import UpstreamError
@@ -55,20 +55,17 @@ class Settlement:
         deployment, likely_input = attempt.deployment, call.estimate.likely_input
         self._accounts.attempt_started(
             call.admission,
-            quick_tuple(
-                AttemptIntent,
-                (
-                    attempt.number,
-                    deployment.provider.name,
-                    deployment.name,
-                    call.request.model,
-                    deployment.upstream_model,
-                    call.options.endpoint,
-                    call.request.stream,
-                    likely_input,
-                    self._rates.at(deployment.prices, likely_input),
-                    call.table.revision,
-                ),
+            (
+                attempt.number,
+                deployment.provider.name,
+                deployment.name,
+                call.request.model,
+                deployment.upstream_model,
+                call.options.endpoint,
+                call.request.stream,
+                likely_input,
+                self._rates.at(deployment.prices, likely_input),
+                call.table.revision,
             ),
         )
 

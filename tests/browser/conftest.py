@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from providers.demo import create_app
 from tests.conftest import CHROMIUM
@@ -86,6 +96,7 @@ def chromium() -> Iterator[Browser]:
             "--no-sandbox",
             "--disable-gpu",
             "--no-first-run",
+            "--renderer-process-limit=1",
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
         ]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
@@ -111,39 +122,90 @@ def session_state(chromium: Browser, site: Site) -> Any:
     return state
 
 
-@pytest.fixture
-def open_page(chromium: Browser, site: Site, session_state: Any, watched: Watched) -> Iterator[Any]:
-    """`open_page("/admin/", color_scheme="dark", …)`: a logged-in page in a context of its own."""
-    contexts: list[BrowserContext] = []
+class Contexts:
+    """One browser context for all tests of a module that open their pages in the same way, emptied after each. A page
+    stays open in it: with that, and one process for what is drawn, a test's page finds the scripts and styles compiled.
+    A context of its own costs a test two seconds of processor time."""
 
-    def open_one(path: str, *, logged_in: bool = True, **options: Any) -> Page:
-        context = chromium.new_context(storage_state=session_state if logged_in else None, **options)
-        contexts.append(context)
-        page = context.new_page()
+    def __init__(self, chromium: Browser, url: str) -> None:
+        self._chromium = chromium
+        self._url = url
+        self._kept: dict[str, tuple[BrowserContext, Page, CDPSession]] = {}
+        self._fresh: list[BrowserContext] = []
+
+    def page(self, state: Any, init_script: str, *, fresh: bool, options: dict[str, Any]) -> Page:
+        key = repr((init_script, sorted(options.items())))
+        if not fresh and key in self._kept:
+            context = self._kept[key][0]
+        else:
+            context = self._chromium.new_context(**options)
+            if init_script:
+                context.add_init_script(init_script)
+            if fresh:
+                self._fresh.append(context)
+            else:
+                kept = context.new_page()
+                kept.goto(f"{self._url}/livez")
+                self._kept[key] = context, kept, context.new_cdp_session(kept)
+        if state is not None:
+            context.add_cookies(state["cookies"])
+        return context.new_page()
+
+    def empty(self) -> None:
+        """No test finds what another left."""
+        while self._fresh:
+            self._fresh.pop().close()
+        for context, kept, devtools in self._kept.values():
+            for page in context.pages:
+                if page is not kept:
+                    # Not on its way to another: a page that is closed then may take long to end.
+                    page.wait_for_load_state("domcontentloaded")
+                    page.close()
+            devtools.send("Storage.clearDataForOrigin", {"origin": self._url, "storageTypes": "all"})
+
+    def close(self) -> None:
+        for context, *_ in self._kept.values():
+            context.close()
+
+
+@pytest.fixture(scope="module")
+def contexts(chromium: Browser, site: Site) -> Iterator[Contexts]:
+    contexts = Contexts(chromium, site.url)
+    yield contexts
+    contexts.close()
+
+
+@pytest.fixture
+def open_page(contexts: Contexts, site: Site, session_state: Any, watched: Watched) -> Iterator[Any]:
+    """`open_page("/admin/", color_scheme="dark", …)`: a page of somebody who is logged in. `fresh`: with an empty cache."""
+
+    def open_one(
+        path: str, *, logged_in: bool = True, init_script: str = "", fresh: bool = False, **options: Any
+    ) -> Page:
+        page = contexts.page(session_state if logged_in else None, init_script, fresh=fresh, options=options)
         watch(page, site, watched)
         page.goto(site.url + path)
         return page
 
     yield open_one
-    for context in contexts:
-        context.close()
+    contexts.empty()
 
 
 def watch(page: Page, site: Site, watched: Watched) -> None:
+    """Requests are looked at, not held: a browser whose requests are held keeps no cache, and every page costs twice."""
     own = (site.url, site.url.replace("http", "ws", 1), "data:", "blob:", "about:")
 
-    def route(request: Route) -> None:
-        if request.request.url.startswith(own):
-            request.continue_()
-        else:
-            watched.note(f"asked another host: {request.request.url}")
-            request.abort()
+    def asked(request: Request | WebSocket) -> None:
+        if not request.url.startswith(own):
+            watched.note(f"asked another host: {request.url}")
 
     def console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        # Chromium asks for the icon by itself where a page names none.
+        if message.type in ("error", "warning") and not message.location["url"].endswith("/favicon.ico"):
             watched.note(f"console: {message.text}")
 
-    page.context.route("**/*", route)
+    page.on("request", asked)
+    page.on("websocket", asked)
     page.on("console", console)
     page.on("pageerror", lambda error: watched.note(f"exception: {error}"))
 

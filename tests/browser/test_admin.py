@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, Watched, log_in, violations, watch
+from tests.browser.conftest import Site, Watched, log_in, violations
 
 Open = Callable[..., Page]
 TOKEN = re.compile(r"llmp-[0-9a-f]{16}-[A-Za-z0-9_-]{43}")
@@ -197,13 +197,12 @@ def test_login_and_error_pages_can_be_read_by_everybody(
     assert found + violations(page) == []
 
 
-def test_a_wrong_password_is_told_and_a_right_one_leads_on(open_page: Open, site: Site, watched: Watched) -> None:
+def test_a_wrong_password_is_told_and_a_right_one_leads_on(open_page: Open, site: Site) -> None:
     page = open_page("/admin/providers/provider/", logged_in=False)
     page.get_by_label("Username").fill("operator")
     page.get_by_label("Password", exact=False).first.fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Please enter the correct")).to_be_visible()
-    watch(page, site, watched)
     log_in(page, site)
     page.goto(f"{site.url}/admin/providers/provider/")
     expect(page.get_by_role("link", name="first", exact=True)).to_be_visible()

@@ -30,10 +30,7 @@ def open_told(open_page: Open) -> Open:
     """As `open_page`; what the policy refused becomes one of the test's problems, even before a page's own scripts run."""
 
     def open_one(path: str, **options: object) -> Page:
-        page = open_page("/admin/login/", **options)
-        page.context.add_init_script(TELL)
-        page.goto(page.url.split("/admin/")[0] + path)
-        return page
+        return open_page(path, init_script=TELL, **options)
 
     return open_one
 
@@ -131,6 +128,13 @@ def test_what_was_planted_in_a_page_neither_runs_nor_tells_another_host(
     page.evaluate("document.getElementById('planted').submit()")
     page.wait_for_timeout(300)
     assert page.evaluate("[ran, document.baseURI === location.href, location.origin]") == [["refused"], True, site.url]
+
+
+def test_a_page_that_asks_another_host_is_noticed_by_these_tests(open_page: Open, watched: Watched) -> None:
+    page = open_page("/livez")
+    page.set_content("<img src='http://elsewhere.invalid/picture.png'>")
+    assert "asked another host: http://elsewhere.invalid/picture.png" in watched.problems
+    watched.problems.clear()
 
 
 def test_no_page_can_be_put_into_another(open_page: Open, watched: Watched, site: Site) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import forms
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import display_for_value
 from django.core.exceptions import NON_FIELD_ERRORS, BadRequest, ValidationError
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.choices import flatten_choices
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
@@ -72,6 +73,11 @@ class FirstCome:
         _refuse_numbers(request)
         return super().changelist_view(request, *args, **options)  # type: ignore[misc]
 
+    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> Any:
+        if not NUMBER.fullmatch(object_id):
+            raise Http404
+        return super().history_view(request, object_id, *args, **options)  # type: ignore[misc]
+
     def _inline_rows(self, request: HttpRequest, obj: Any) -> Iterator[Model]:
         for inline in self.get_inline_instances(request, obj):  # type: ignore[attr-defined]
             formset = inline.get_formset(request, obj)
@@ -98,6 +104,8 @@ class FirstCome:
 
 def _refuse_numbers(request: HttpRequest) -> None:
     """What nobody types, such as how many rows a page has, has no field to complain at; Django fails of large ones."""
+    if not all(NUMBER.fullmatch(each) for each in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+        raise BadRequest(ACTION_CHECKBOX_NAME)
     for sent in (request.GET, request.POST):
         for name in sent:
             if name.endswith(UNTYPED) and any(

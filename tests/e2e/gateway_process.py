@@ -20,6 +20,8 @@ from tests.e2e.databases import give_database, url_of
 ROOT = Path(__file__).resolve().parents[2]
 # A start takes three seconds of one core. Tests that run beside each other, and other people's work, share the cores.
 START_TIMEOUT_S = 90.0
+NOTHING_TO_A_DATABASE = {"REDIS_URL", "LOG_LEVEL"}
+"""What is written there is the same with and without these settings."""
 
 
 def free_port() -> int:
@@ -107,7 +109,7 @@ class GatewayProcess:
             **(on_postgres(url) if (url := url_of(data_dir)) else {}),
             **(env or {}),
         }
-        self._own_settings = bool(env)
+        self._own_settings = bool(set(env or ()) - NOTHING_TO_A_DATABASE)
 
     @property
     def pid(self) -> int:

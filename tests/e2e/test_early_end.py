@@ -30,8 +30,9 @@ def children(server: GatewayProcess) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("worked_s", [0.2, 0.4, 0.6])
+@pytest.mark.parametrize(
+    ("number", "worked_s"), [(signal.SIGTERM, 0.2), (signal.SIGINT, 0.4), (signal.SIGTERM, 0.6), (signal.SIGINT, 0.6)]
+)
 def test_a_server_that_is_asked_to_end_while_it_starts_ends_well_and_without_a_word(
     gateway: GatewayProcess, number: int, worked_s: float
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
+from django import forms
 from django.contrib import admin
 from django.contrib.admin import display
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
@@ -175,9 +176,18 @@ class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = ["__str__", "every", "period"]
 
 
+class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Refuses by its fields what the library refuses by the row's, which the page then fails to name."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, field in self.fields.items():
+            field.validators += CrontabSchedule._meta.get_field(name).validators
+
+
 @admin.register(CrontabSchedule)
 class CrontabScheduleAdmin(BaseCrontabAdmin, ModelAdmin):  # type: ignore[misc]
-    pass
+    form = CrontabForm
 
 
 @admin.register(ClockedSchedule)

@@ -102,7 +102,7 @@ class ApiErrorsMiddleware:
         """What views let through. Pages keep Django's own handling."""
         if isinstance(exception, AccessDenied):
             return denied_response(exception)
-        if isinstance(exception, DataError):
+        if isinstance(exception, DataError) or (isinstance(exception, OverflowError) and "SQLite" in str(exception)):
             # The database does answer: something in the request is no value that it can hold.
             return _refused(request)
         if wants_page(request) or isinstance(exception, Http404):

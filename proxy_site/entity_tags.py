@@ -53,7 +53,8 @@ class Tagged:
         request = self.request  # type: ignore[attr-defined]
         if self._conditional(request):
             row = locked(type(row)).filter(pk=row.pk).first() or row
-            wanted = {each.strip() for each in request.headers["If-Match"].split(",")}
+            # A proxy that compresses makes tags weak (nginx).
+            wanted = {each.strip().removeprefix("W/") for each in request.headers["If-Match"].split(",")}
             if not wanted & {"*", tag_of(self.serializer_class(row).data)}:  # type: ignore[attr-defined]
                 raise Stale
         return row

@@ -36,7 +36,6 @@ TYPED = {
     "last moment": "9999-12-31 23:59:59",
     "first moment": "0001-01-01",
 }
-WORST = ("NUL", "deep list", "huge")
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def addresses(model: type[Model], row: Model | None) -> Iterator[str]:
 
 @pytest.mark.parametrize("model", PAGES, ids=lambda model: model._meta.label)
 def test_what_is_sent_as_a_field(admin_client: Client, rows: dict[type[Model], Model], model: type[Model]) -> None:
-    """Each field by itself, where the others are right, and all of them at once."""
+    """As all of them at once."""
     for address in addresses(model, rows.get(model)):
         page = admin_client.get(address)
         if page.status_code != 200:
@@ -91,12 +90,27 @@ def test_what_is_sent_as_a_field(admin_client: Client, rows: dict[type[Model], M
             continue
         sent = controls(page.content.decode())
         fields = sent.keys() - {"csrfmiddlewaretoken", SEEN}
-        tries = [{**sent, field: TYPED[WORST[at % len(WORST)]]} for at, field in enumerate(sorted(fields))]
         typed = [field for field in fields if not field.endswith(UNTYPED)]
-        tries += [{**sent, **dict.fromkeys(typed, value)} for value in TYPED.values()]
-        for each in tries:
+        for value in TYPED.values():
             with saved_for_nothing():
-                assert admin_client.post(address, each).status_code in (200, 302, 400)
+                assert admin_client.post(address, {**sent, **dict.fromkeys(typed, value)}).status_code in (200, 400)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", TYPED.values(), ids=TYPED)
+@pytest.mark.parametrize("model", PAGES, ids=lambda model: model._meta.label)
+def test_what_is_sent_as_one_field(
+    admin_client: Client, rows: dict[type[Model], Model], model: type[Model], value: str
+) -> None:
+    """Where the others are right, so that it may come as far as being saved."""
+    for address in addresses(model, rows.get(model)):
+        page = admin_client.get(address)
+        if page.status_code != 200:
+            continue
+        sent = controls(page.content.decode())
+        for field in sent.keys() - {"csrfmiddlewaretoken", SEEN}:
+            with saved_for_nothing():
+                assert admin_client.post(address, {**sent, field: value}).status_code in (200, 302, 400), field
 
 
 ASKED = ("x", "9" * 30, "9" * 5000, "-1", "\u00b2", "a\x00b", "9999-12-31", "[" * 2000, "1,x", "")
@@ -111,9 +125,8 @@ def test_what_a_list_is_asked_for(admin_client: Client, rows: dict[type[Model], 
     names = {name for spec in shown.filter_specs for name in spec.expected_parameters()} if shown else set()
     if shown and shown.date_hierarchy:
         names |= {f"{shown.date_hierarchy}__{part}" for part in ("year", "month", "day", "gte")}
-    tries = [{name: value} for at, name in enumerate(sorted(names)) for value in ASKED]
-    tries += [{name: ASKED[at % len(ASKED)]} for at, name in enumerate(ALWAYS)]
-    tries += [dict.fromkeys((*names, "q", "p", "o"), value) for value in ASKED]
+    tries = [dict.fromkeys((*names, "q", "p", "o"), value) for value in ASKED]
+    tries += [{name: ASKED[at % len(ASKED)]} for at, name in enumerate((*sorted(names), *ALWAYS))]
     for query in tries:
         assert admin_client.get(address, query).status_code in (200, 302, 400, 403), query
 

@@ -20,7 +20,7 @@ class BodyLimit:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
-            await _refuse(send)
+            await _refuse(scope, send)
             return
         size = 0
         refused = False
@@ -31,7 +31,7 @@ class BodyLimit:
             size += len(message.get("body", b""))
             if size > self._limit and not refused:
                 refused = True
-                await _refuse(send)
+                await _refuse(scope, send)
             # Django stops reading when its client is gone.
             return {"type": "http.disconnect"} if refused else message
 
@@ -42,5 +42,5 @@ class BodyLimit:
         await self._app(scope, bounded_receive, quiet_send)
 
 
-async def _refuse(send: Any) -> None:
-    await refuse(send, 413, error_object(*WORDS[413]))
+async def _refuse(scope: Any, send: Any) -> None:
+    await refuse(scope, send, 413, error_object(*WORDS[413]))

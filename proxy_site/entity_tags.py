@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from django.db import transaction
+from django.http import Http404
 from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import SAFE_METHODS
@@ -41,8 +42,14 @@ def tag_of(told: dict[str, Any]) -> str:
 class Tagged:
     """For a view of rows, in front of its own class."""
 
+    _wanted: str | None = None
+    """What stood in `If-Match`, where the request changes the row itself. Asked of the request that came: REST framework
+    makes another of `OPTIONS`, to see what may be put."""
+
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self._conditional(request):
+        if request.method not in SAFE_METHODS and not getattr(self, "runs_only", False):
+            self._wanted = request.headers.get("If-Match")
+        if self._wanted is None:
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
         # From the comparison to the change the row stays locked.
         with transaction.atomic():
@@ -50,22 +57,19 @@ class Tagged:
 
     def get_object(self) -> Any:
         row = super().get_object()  # type: ignore[misc]
-        request = self.request  # type: ignore[attr-defined]
-        if self._conditional(request):
-            row = locked(type(row)).filter(pk=row.pk).first() or row
-            # A proxy that compresses makes tags weak (nginx).
-            wanted = {each.strip().removeprefix("W/") for each in request.headers["If-Match"].split(",")}
+        if self._wanted is not None:
+            row = locked(type(row)).filter(pk=row.pk).first()
+            if row is None:
+                raise Http404
+            # A proxy that compresses answers marks their tags as weak.
+            wanted = {each.strip().removeprefix("W/") for each in self._wanted.split(",")}
             if not wanted & {"*", tag_of(self.serializer_class(row).data)}:  # type: ignore[attr-defined]
                 raise Stale
         return row
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer: Response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
-        if answer.status_code < 300 and getattr(self, "action", "retrieve") in OF_ONE_ROW and answer.data:
+        told = answer.status_code < 300 and request.method != "OPTIONS" and answer.data
+        if told and getattr(self, "action", "retrieve") in OF_ONE_ROW:
             answer["ETag"] = tag_of(answer.data)
         return answer
-
-    def _conditional(self, request: Any) -> bool:
-        """What leaves the row itself as it is asks for no state of it."""
-        changes = request.method not in SAFE_METHODS and not getattr(self, "runs_only", False)
-        return changes and "If-Match" in request.headers

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from proxy_site.roles import ON_EVERY_ROLE, Role
+from routing.endpoints.exchange import request_id_of
 
 
 class ProtocolRouter:
@@ -53,16 +54,18 @@ NOT_SERVED = {
 
 
 async def not_served(scope: Any, receive: Any, send: Any) -> None:
-    await refuse(send, 404, NOT_SERVED)
+    await refuse(scope, send, 404, NOT_SERVED)
 
 
-async def refuse(send: Any, status: int, error: dict[str, Any]) -> None:
+async def refuse(scope: Any, send: Any, status: int, error: dict[str, Any]) -> None:
     """Answers a request whose body is not read, so that nothing more can follow it on its connection."""
     body = json.dumps(error).encode()
+    request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b""))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
+        (b"x-request-id", request_id.encode()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

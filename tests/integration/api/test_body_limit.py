@@ -25,9 +25,9 @@ async def exchange(app: Any, chunks: list[bytes], headers: list[tuple[bytes, byt
 
     scope = {"type": "http", "method": "POST", "path": "/check", "headers": headers, "query_string": b""}
     await app(scope, receive, send)
-    starts = [message["status"] for message in sent if message["type"] == "http.response.start"]
-    assert len(starts) == 1
-    return starts[0], b"".join(message.get("body", b"") for message in sent), read
+    (start,) = [message for message in sent if message["type"] == "http.response.start"]
+    assert dict((name.lower(), value) for name, value in start["headers"])[b"x-request-id"].startswith(b"req_")
+    return start["status"], b"".join(message.get("body", b"") for message in sent), read
 
 
 async def test_a_body_that_says_it_is_too_long_is_not_read() -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Team
 from accounts.provisioning import KeyOrder, create_key
+from accounts.row_locks import about_to_lock
 from providers.models import Credential, Provider
 from routing.models import GatewaySettings
 from tests.integration.api.conftest import ClientFor
@@ -92,6 +93,32 @@ def test_what_the_gateway_notes_by_itself_is_nobodys_change(admin: Client) -> No
 def test_who_may_not_change_a_row_learns_nothing_of_its_state(client_for: ClientFor, team: Team) -> None:
     assert send(client_for("read"), "patch", f"teams/{team.pk}", {"name": "x"}, '"wrong"').status_code == 403
     assert send(client_for("nobody"), "delete", f"teams/{team.pk}", tag='"wrong"').status_code == 401
+
+
+def test_a_tag_that_a_compressing_proxy_has_marked_as_weak_still_fits(admin: Client, team: Team) -> None:
+    tag = admin.get(f"/api/teams/{team.pk}/")["ETag"]
+    assert send(admin, "patch", f"teams/{team.pk}", {"enabled": False}, f"W/{tag}").status_code == 200
+    assert is_stale(send(admin, "patch", f"teams/{team.pk}", {"enabled": True}, f"W/{tag}"))
+
+
+def test_a_row_that_goes_while_it_is_waited_for_does_not_come_back(admin: Client, team: Team) -> None:
+    place, tag = f"teams/{team.pk}", admin.get(f"/api/teams/{team.pk}/")["ETag"]
+
+    def leave(**_: Any) -> None:
+        Team.objects.filter(pk=team.pk).delete()
+
+    about_to_lock.connect(leave)
+    try:
+        assert send(admin, "patch", place, {"enabled": False}, tag).status_code == 404
+    finally:
+        about_to_lock.disconnect(leave)
+    assert not Team.objects.filter(pk=team.pk).exists()
+
+
+def test_asking_what_may_be_sent_is_no_change(admin: Client, team: Team) -> None:
+    answer = send(admin, "options", f"teams/{team.pk}", tag='"other"')
+    assert (answer.status_code, "PUT" in json.loads(answer.content)["actions"]) == (200, True)
+    assert "ETag" not in admin.options("/api/settings/")
 
 
 def test_the_document_tells_of_it(document: dict[str, Any]) -> None:

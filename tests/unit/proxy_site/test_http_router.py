@@ -24,7 +24,7 @@ async def asked(role: Role, path: str) -> list[dict[str, Any]]:
         sent.append(message)
 
     router = HttpRouter(data_plane=Recorder("data plane"), django=Recorder("django"), role=role)
-    await router({"type": "http", "path": path}, None, send)
+    await router({"type": "http", "path": path, "headers": [(b"x-request-id", b"mine")]}, None, send)
     return sent
 
 
@@ -59,4 +59,5 @@ async def test_a_path_goes_where_its_role_sends_it(
             assert sent == [{"type": "here", "name": wanted}], role
         else:
             assert sent[0]["status"] == 404, role
+            assert (b"x-request-id", b"mine") in sent[0]["headers"]
             assert set(json.loads(sent[1]["body"])["error"]) == {"message", "type", "param", "code"}

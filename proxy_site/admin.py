@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
-from django import forms
+from celery.schedules import ParseException
 from django.contrib import admin
 from django.contrib.admin import display
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
@@ -176,18 +176,15 @@ class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = ["__str__", "every", "period"]
 
 
-class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Refuses by its fields what the library refuses by the row's, which the page then fails to name."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        for name, field in self.fields.items():
-            field.validators += CrontabSchedule._meta.get_field(name).validators
-
-
 @admin.register(CrontabSchedule)
 class CrontabScheduleAdmin(BaseCrontabAdmin, ModelAdmin):  # type: ignore[misc]
-    form = CrontabForm
+    @display(description=_("human readable"))
+    def human_readable(self, row: CrontabSchedule) -> str:
+        """Also of a form that was refused, whose schedule cannot be read."""
+        try:
+            return str(row.human_readable)
+        except (ParseException, ValueError):
+            return "–"
 
 
 @admin.register(ClockedSchedule)

@@ -65,6 +65,12 @@ class FirstCome:
             return form
         return type(form.__name__, (_Seen, form), {"present": version([obj, *self._inline_rows(request, obj)])})
 
+    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> Any:
+        """The library asks the database for what is no number of a row."""
+        if not NUMBER.fullmatch(object_id):
+            raise Http404
+        return super().history_view(request, object_id, *args, **options)  # type: ignore[misc]
+
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
         _refuse_numbers(request)
         return super().changeform_view(request, *args, **options)  # type: ignore[misc]

@@ -13,10 +13,16 @@ from accounts.admin.rows import RowAdmin
 from accounts.models import Price
 
 
+class ProviderFilter(FieldTextFilter):  # type: ignore[misc]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = _("provider")
+
+
 class PriceAdmin(RowAdmin):
     form = PriceForm
     list_display = ["model", "of_provider", "price", "effective_from", "note", "managed"]
-    list_filter: ClassVar[Any] = [("provider", FieldTextFilter)]
+    list_filter: ClassVar[Any] = [("provider", ProviderFilter)]
     search_fields = ["model", "provider", "note"]
     date_hierarchy = "effective_from"
     fieldsets = [

@@ -15,10 +15,16 @@ from accounts.admin.rows import EnableActions, state
 from accounts.models import Team
 
 
+class EnabledFilter(BooleanRadioFilter):  # type: ignore[misc]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = _("enabled")
+
+
 class TeamAdmin(EnableActions):
     form = TeamForm
     list_display = ["name", "status", "key_count", "managed"]
-    list_filter: ClassVar[Any] = [("enabled", BooleanRadioFilter)]
+    list_filter: ClassVar[Any] = [("enabled", EnabledFilter)]
     search_fields = ["name"]
     # The model's own does not hold where rows are counted, and pages of the search would overlap.
     ordering = ["name"]

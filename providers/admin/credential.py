@@ -11,17 +11,17 @@ from django.utils.html import format_html
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import BooleanRadioFilter, RelatedCheckboxFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from providers.admin.forms import CredentialForm
-from providers.admin.rows import EnableActions, state
+from providers.admin.rows import EnableActions, ProviderFilter, state
 from providers.models import Credential
 
 
 class CredentialAdmin(EnableActions):
     form = CredentialForm
     list_display = ["__str__", "present", "weight", "enabled", "last_worked"]
-    list_filter: ClassVar[Any] = [("provider", RelatedCheckboxFilter), ("enabled", BooleanRadioFilter)]
+    list_filter: ClassVar[Any] = [("provider", ProviderFilter), ("enabled", BooleanRadioFilter)]
     list_select_related = ["provider"]
     search_fields = ["name", "provider__name", "environment_variable"]
     autocomplete_fields = ["provider"]

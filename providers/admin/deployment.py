@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin import display
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RelatedCheckboxFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 
 from providers.admin.form_fields import usd_text
 from providers.admin.forms import DeploymentForm
-from providers.admin.rows import EnableActions
+from providers.admin.rows import EnableActions, ProviderFilter
 from providers.models import Deployment
 
 
@@ -17,7 +17,7 @@ class DeploymentAdmin(EnableActions):
     form = DeploymentForm
     list_display = ["model", "of_provider", "upstream", "price", "context_window", "enabled", "source"]
     list_filter: ClassVar[Any] = [
-        ("provider", RelatedCheckboxFilter),
+        ("provider", ProviderFilter),
         ("enabled", BooleanRadioFilter),
         ("source", ChoicesCheckboxFilter),
     ]

@@ -93,6 +93,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Credential
         fields = "__all__"
+        labels = {"provider": _("provider")}
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -142,6 +143,7 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Deployment
         fields = "__all__"
+        labels = {"provider": _("provider")}
         help_texts = {
             "priority": _("Empty: the provider's."),
             "weight": _("Its share among deployments of the same priority."),

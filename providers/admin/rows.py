@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RelatedCheckboxFilter
 
 from providers.row_locks import locked
 
@@ -29,6 +30,12 @@ def in_file(row: Any) -> bool:
     """Whether a configuration file manages `row`, or the provider it belongs to."""
     owner = getattr(row, "provider", None)
     return FILE in (getattr(row, "source", ""), getattr(owner, "source", ""))
+
+
+class ProviderFilter(RelatedCheckboxFilter):  # type: ignore[misc]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = _("provider")
 
 
 class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]

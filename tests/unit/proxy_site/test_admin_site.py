@@ -12,6 +12,7 @@ from django.contrib.admin.templatetags.admin_list import result_headers
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.translation.trans_real import translation
 
 from accounts.models import Budget, BudgetPeriod, UsageHourly, UsageRecord
 from accounts.periods import period_of
@@ -146,6 +147,25 @@ def test_headings_of_lists_speak_portuguese(
     headings = {str(each["text"]).lower() for each in result_headers(list_page.context["cl"])}
     assert portuguese <= {each.replace("utc", "UTC") for each in headings}
     assert not english & headings
+
+
+@pytest.mark.django_db
+def test_labels_and_filters_speak_portuguese_where_the_catalogue_does(admin_client: Client) -> None:
+    for name in ("first", "second"):
+        Credential.objects.create(provider=provider(name), environment_variable="OWN_KEY")
+    catalogue = translation("pt-br")
+    left_in_english = []
+    ours = [model for model in MODELS if model._meta.app_label in ("accounts", "monitoring", "providers", "routing")]
+    for model in ours:
+        for page in ("changelist", "add"):
+            address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}")
+            context = admin_client.get(address, **PORTUGUESE).context or {}
+            shown = [each.title for each in context["cl"].filter_specs] if "cl" in context else []
+            if "adminform" in context:
+                shown += [field.label for field in context["adminform"].form.fields.values() if field.label]
+            words = [str(each)[:1].lower() + str(each)[1:] for each in shown]
+            left_in_english += [(address, word) for word in words if catalogue.gettext(word) != word]
+    assert left_in_english == []
 
 
 @pytest.mark.django_db

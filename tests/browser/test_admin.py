@@ -111,11 +111,11 @@ def test_a_new_key_is_shown_once_and_works(open_page: Open, site: Site) -> None:
 def test_a_priority_is_changed_in_the_list(open_page: Open) -> None:
     page = open_page("/admin/providers/provider/")
     row = page.locator("tr", has=page.get_by_role("link", name="first", exact=True))
-    row.locator("input[name$=priority]").fill("3")
+    row.get_by_role("spinbutton").fill("3")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("was changed successfully")).to_be_visible()
-    expect(row.locator("input[name$=priority]")).to_have_value("3")
-    row.locator("input[name$=priority]").fill("1")
+    expect(row.get_by_role("spinbutton")).to_have_value("3")
+    row.get_by_role("spinbutton").fill("1")
     page.get_by_role("button", name="Save").click()
 
 

@@ -46,8 +46,8 @@ class ResponsesSink(PassingSink):
         self._begun = begun
         self._logprobs = logprobs
         self._stream = ServedStream(begun, logprobs=logprobs)
-        self._held = b""
-        """Translated, but not taken by a client that is slow: the same frames come again by `write`."""
+        self._held = (b"", b"")
+        """Frames that a client that is slow did not take, and what they are told as: they come again by `write`."""
 
     @property
     def push(self) -> Callable[[bytes], bool] | None:
@@ -57,7 +57,7 @@ class ResponsesSink(PassingSink):
         told, push = self._stream.feed(frames), self._inner.push
         if not told or (push is not None and push(told)):
             return True
-        self._held = told
+        self._held = (frames, told)
         return False
 
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
@@ -72,7 +72,8 @@ class ResponsesSink(PassingSink):
             await self._inner.reply(status, orjson.dumps(response), headers)
 
     async def write(self, frames: bytes) -> None:
-        told = self._take_held() or self._stream.feed(frames)
+        # These very frames: a comment that keeps the connection alive may come between.
+        told = self._take_held() if frames is self._held[0] else self._stream.feed(frames)
         if told:
             await self._inner.write(told)
 
@@ -87,7 +88,7 @@ class ResponsesSink(PassingSink):
             await self._inner.fail(named, headers)
 
     def _take_held(self) -> bytes:
-        held, self._held = self._held, b""
+        (_, held), self._held = self._held, (b"", b"")
         return held
 
 

@@ -13,6 +13,7 @@ from providers.dialects.served_responses import ServedStream
 from providers.dialects.served_responses.request import CHECKS, MOVED
 from providers.errors import ClientFault, ServerFailed
 from providers.types import Operation
+from routing.active_calls import KEEP_ALIVE
 from routing.endpoints.responses import ResponsesSink, read_response_request
 from routing.errors import ClientFacing, InvalidRequest
 from tests.unit.providers.served_frames import DONE, begun, chunk, kinds, read
@@ -177,10 +178,12 @@ async def test_what_a_slow_client_did_not_take_is_told_once(client: Client, sink
     assert sink.push is not None
     assert sink.push(chunk({"content": "a"}))
     client.is_slow = True
-    assert not sink.push(chunk({"content": "b"}))
+    untaken = chunk({"content": "b"})
+    assert not sink.push(untaken)
     client.is_slow = False
+    await sink.write(KEEP_ALIVE)
     if then == "write":
-        await sink.write(chunk({"content": "b"}))
+        await sink.write(untaken)
         assert sink.push(chunk({"content": "c"}))
     if then == "fail":
         await sink.fail(ServerFailed("It broke."), b"")

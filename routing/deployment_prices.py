@@ -10,9 +10,17 @@ from providers.catalog import is_listed
 from providers.specs import DeploymentSpec, Prices
 from routing.table import RoutingTable
 
+SIDES = (
+    ("input", "cached_input", "cache_write", "cache_write_1h", "audio_input"),
+    ("output", "reasoning", "audio_output"),
+)
+ONLY_EMBEDDINGS = frozenset({"embeddings"})
+"""These have no output, which needs no price."""
+
 
 def priced(deployments: Iterable[DeploymentSpec], book: PriceBook, now: datetime) -> list[DeploymentSpec]:
-    """A deployment's own prices hold before our price rows, and those before the catalogue. Unknown stays unknown."""
+    """A deployment's own prices hold before our price rows, and those before the catalogue, which say what it does not:
+    the price of its output, say, where only its input has one. Unknown stays unknown."""
     found = list(deployments)
     # All at once: the catalogue is asked in one process, not in one for each model.
     known_prices(_pair(item) for item in found if _unpriced(item.prices))
@@ -43,7 +51,23 @@ def _pair(deployment: DeploymentSpec) -> tuple[str, str]:
 def _priced(deployment: DeploymentSpec, book: PriceBook, now: datetime) -> DeploymentSpec:
     kind, model = _pair(deployment)
     card = book.card(provider=deployment.provider.name, kind=kind, model=model, at=now)
-    return deployment if card is None else replace(deployment, prices=_prices(card))
+    if card is not None:
+        return replace(deployment, prices=_completed(deployment.prices, _prices(card)))
+    if deployment.prices.input is not None and deployment.capabilities == ONLY_EMBEDDINGS:
+        return replace(deployment, prices=replace(deployment.prices, output=0))
+    return deployment
+
+
+def _completed(own: Prices, others: Prices) -> Prices:
+    """What `own` does not say, as `others` do. An input price is the default of all input, an output price of all output:
+    beside one of those nothing of that side is taken from others."""
+    kept = {
+        name: price
+        for side in SIDES
+        for name in side
+        if (price := getattr(own, name)) is not None or getattr(own, side[0]) is not None
+    }
+    return replace(others, **kept, tiers=tuple((above, _completed(own, higher)) for above, higher in others.tiers))
 
 
 def _prices(card: PriceCard) -> Prices:

@@ -35,8 +35,31 @@ def test_a_deployments_own_price_holds_before_price_rows():
     assert input_price(book) == 7
 
 
-def test_half_a_price_is_none():
-    assert input_price(PriceBook([row(7)]), prices=Prices(input=3)) == 7
+def test_one_price_of_its_own_holds_and_the_others_are_looked_up():
+    of = provider(1, demo=True)
+    (own_input, own_output) = priced(
+        [deployment(1, of=of, prices=Prices(input=3)), deployment(2, of=of, prices=Prices(output=4, cache_write=8))],
+        PriceBook([row(7, model="u*", cached_input_nano_usd=5, audio_output_nano_usd=6)]), NOW,
+    )  # fmt: skip
+    # Cached input costs the deployment's own input price, not another's.
+    assert own_input.prices == Prices(input=3, output=7, audio_output=6)
+    assert own_output.prices == Prices(input=7, output=4, cached_input=5, cache_write=8)
+    assert input_price(PriceBook([row(7)]), prices=Prices(input=0)) == 0
+
+
+def test_one_price_of_its_own_holds_in_each_tier_of_the_catalogue(monkeypatch: pytest.MonkeyPatch):
+    tiers = ((0, Rates(input=5, output=6)), (200, Rates(input=9, output=8)))
+    monkeypatch.setitem(price_book._known, ("openai", "u1"), PriceCard(tiers=tiers))
+    of = replace(provider(1), endpoint=Endpoint(scheme="https", host="api.openai.com", port=443))
+    (found,) = priced([deployment(1, of=of, prices=Prices(input=3))], PriceBook(), NOW)
+    assert found.prices == Prices(input=3, output=6, tiers=((200, Prices(input=3, output=8)),))
+
+
+def test_embeddings_need_no_output_price():
+    of, prices = provider(1, demo=True), Prices(input=3)
+    embeds, chats = (deployment(1, of=of, prices=prices, capabilities=frozenset(can)) for can in (["embeddings"], []))
+    found = priced([embeds, chats], PriceBook(), NOW)
+    assert [each.prices for each in found] == [Prices(input=3, output=0), prices]
 
 
 def test_an_unknown_price_stays_unknown():

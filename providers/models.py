@@ -256,7 +256,9 @@ class Discovered(models.Model):
     last_seen_at = models.DateTimeField()
     draining_since = models.DateTimeField(null=True, blank=True)
     kept_off = models.BooleanField(
-        default=False, help_text=_("Switched off by somebody before it drained: it stays off when it comes back.")
+        default=False,
+        db_default=False,
+        help_text=_("Switched off by somebody before it drained: it stays off when it comes back."),
     )
 
     class Meta:

@@ -20,6 +20,8 @@ class Migration(migrations.Migration):
             name="kept_off",
             field=models.BooleanField(
                 default=False,
+                # Workers of the version before, which may still run, do not name the column.
+                db_default=False,
                 help_text="Switched off by somebody before it drained: it stays off when it comes back.",
             ),
         ),

@@ -34,8 +34,9 @@ def is_vendors(kind, base_url):
 
 
 def forget(apps, schema_editor):
+    """Not what keeps the catalogue out: that is an operator's word, and would not come back."""
     for row in apps.get_model("providers", "Provider").objects.filter(kind__in=VENDORS):
-        if isinstance(row.options, dict) and "list_prices" in row.options:
+        if isinstance(row.options, dict) and row.options.get("list_prices") is True:
             row.options = {name: value for name, value in row.options.items() if name != "list_prices"}
             row.save(update_fields=["options"])
 

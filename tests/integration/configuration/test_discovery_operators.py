@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from providers.discovery.adoption import approve, reject
@@ -271,3 +272,13 @@ def test_a_decision_that_is_made_while_sources_are_asked_is_not_undone(load: Loa
     switch(Provider, name="eu")
     looks(source, [{**EU, "priority": 9}, US])
     assert (load_table().providers.get("eu"), Provider.objects.get(name="eu").priority) == (None, 9)
+
+
+def test_a_worker_of_the_version_before_writes_what_it_finds_while_it_is_replaced():
+    row = Discovered(source="registry", external_id="a", name="a", last_seen_at=timezone.now())
+    fields = [each for each in Discovered._meta.local_concrete_fields if each.column not in ("id", "kept_off")]
+    values = [each.get_db_prep_save(each.pre_save(row, True), connection) for each in fields]
+    with connection.cursor() as cursor:
+        columns, marks = ", ".join(each.column for each in fields), ", ".join(["%s"] * len(fields))
+        cursor.execute(f"INSERT INTO providers_discovered ({columns}) VALUES ({marks})", values)
+    assert not Discovered.objects.get().kept_off

@@ -33,3 +33,4 @@ def test_providers_keep_the_prices_they_had() -> None:
 
     migration.forget(apps, None)
     assert options_of("proxy") == {"accepts_stream_options": False}
+    assert options_of("decided") == {"list_prices": False}

@@ -233,6 +233,8 @@ class ClientRequest:
     """Of the JSON it came as; 0 when unknown."""
     has_media: bool = False
     """May hold images, audio or files, whose bytes are no text."""
+    may_keep_for_an_hour: bool = True
+    """Whether it may ask a provider's cache for an hour (`cache_control` with a `ttl`), which has a price of its own."""
 
 
 # -------------------------------------------------------------------------------------------------- what is answered

@@ -35,7 +35,7 @@ class Settlement:
     def reserve(self, call: Call) -> Awaitable[None]:
         """Holds the most this call can cost at its dearest candidate, in each budget of its key."""
         _, most_bytes, output, answers = call.estimate
-        open_ended = may_fill_window(call.request)
+        open_ended, for_an_hour = may_fill_window(call.request), call.request.may_keep_for_an_hour
         most, tokens = 0, 0
         known = True
         for deployment in _reachable(call):
@@ -46,7 +46,7 @@ class Settlement:
             rates = self._rates.at(deployment.prices, most_input)
             if rates is None:
                 known = False
-            elif (cost := dearest(rates, most_input, most_output)) > most:
+            elif (cost := dearest(rates, most_input, most_output, for_an_hour=for_an_hour)) > most:
                 most = cost
         return self._accounts.reserve(call.admission, cost_nano_usd=most, tokens=tokens, unpriced=not known)
 

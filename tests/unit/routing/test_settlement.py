@@ -3,11 +3,15 @@
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 
 from accounts.records import CallRecord
-from providers.types import Usage
+from providers.specs import Prices
+from providers.types import Operation, Usage
 from routing.call import Attempt, CallOptions
+from routing.endpoints.decoding import decode
+from routing.estimation import estimate
 from routing.settlement import Settlement
 from tests.unit.routing.pools import deployment
 
@@ -51,3 +55,29 @@ def test_an_attempt_that_we_ended_is_booked_as_no_failure_of_its_upstream(
     other, answered = booked(attempt(1, outcome, status), attempt(2, "success", 200))
     assert (other.status, other.error_code, other.final, other.cost_nano_usd) == (expected, outcome, False, 0)
     assert (answered.status, answered.final, answered.output_tokens) == (200, True, 2)
+
+
+@pytest.mark.parametrize(
+    ("raw", "per_token"),
+    [
+        (b'{"model": "m", "max_tokens": 0, "messages": [{"role": "user", "content": "h\\u00e9"}]}', 2),
+        (b'{"model": "m", "messages": [{"role": "user", "content": "h", "cache_control": {"ttl": "1h"}}]}', 6),
+        (
+            b'{"model": "m", "messages": [{"role": "user", "content": "h", "cache_control": {"\\u0074t\\u006C": "1h"}}]}',
+            6,
+        ),
+    ],
+)
+def test_a_cache_for_an_hour_is_reserved_for_who_asks_for_it(raw: bytes, per_token: int) -> None:
+    held: list[int] = []
+    accounts: Any = SimpleNamespace(
+        reserve=lambda admission, *, cost_nano_usd, tokens, unpriced: held.append(cost_nano_usd)
+    )
+    request = decode(Operation.CHAT, orjson.loads(raw), raw=raw, received_at_s=0)
+    route = SimpleNamespace(
+        fallbacks=(), context_fallbacks=(),
+        deployments=[deployment(prices=Prices(input=2 * 10**6, output=0, cache_write_1h=6 * 10**6))],
+    )  # fmt: skip
+    found = estimate(request)
+    Settlement(accounts).reserve(SimpleNamespace(admission=None, request=request, route=route, estimate=found))  # type: ignore[arg-type]
+    assert held == [found.most_input * per_token]

@@ -88,7 +88,8 @@ class AzureAdapter(OpenAICompatibleAdapter):
         messages = body.get("messages")
         if isinstance(messages, list):
             body["messages"] = [_plain_message(message) for message in messages]
-            shape_history(body, has_developer=True)
+            if not request.has_plain_roles:
+                shape_history(body, has_developer=True)
         return body
 
     def repair(self, answer: JsonObject) -> bool:

@@ -39,6 +39,8 @@ class Quirks:
     accepts_forced_tool: bool = True
     flattens_text_parts: bool = False
     temperature_max: float | None = None
+    takes_thought: bool = True
+    """False where a message with what was thought before is refused."""
     is_mistral: bool = False
     """The body is written as Mistral's schema has it, which knows no other field (`dialects/mistral_body`)."""
 

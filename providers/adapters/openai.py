@@ -20,8 +20,7 @@ MISTRAL = Quirks(
 
 OWN_HOSTS = (".openai.com", ".azure.com")
 """Where a role is named `developer`."""
-THOUGHTLESS_HOSTS = (".groq.com",)
-"""Where a message with what was thought before is refused."""
+THOUGHTLESS_HOST = ".groq.com"
 
 
 class OpenAIAdapter(OpenAICompatibleAdapter):
@@ -36,19 +35,23 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         is_mistral = speaks_as_mistral(deployment.provider)
         quirks = MISTRAL if is_mistral else openai_quirks(self.quirks, deployment.upstream_model)
+        if deployment.provider.endpoint.host.endswith(THOUGHTLESS_HOST):
+            quirks = replace(quirks, takes_thought=False)
         options = deployment.options or deployment.provider.options
         if not options:
             return quirks
         options = {**deployment.provider.options, **deployment.options}
-        return replace(
+        set_here = replace(
             quirks,
             max_tokens_field=options.get("max_tokens_field", quirks.max_tokens_field),
             accepts_stream_options=options.get("accepts_stream_options", quirks.accepts_stream_options),
         )
+        # The same object where other options were set: nothing has to be applied to each call then.
+        return quirks if set_here == quirks else set_here
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
-        host = deployment.provider.endpoint.host
-        shape_history(body, has_developer=host.endswith(OWN_HOSTS), takes_thought=not host.endswith(THOUGHTLESS_HOSTS))
+        if not request.has_plain_roles:
+            shape_history(body, has_developer=deployment.provider.endpoint.host.endswith(OWN_HOSTS))
         return body
 
 

@@ -185,13 +185,11 @@ def join_headers(auth: Headers, extra: Headers) -> Headers:
     return tuple(joined.items())
 
 
-def shape_history(body: JsonObject, *, has_developer: bool, takes_thought: bool = True) -> None:
-    """For servers that may be OpenAI's: most conversations have nothing that has to be changed."""
+def shape_history(body: JsonObject, *, has_developer: bool) -> None:
+    """For servers that may be OpenAI's. Most conversations `has_plain_roles`, and need not be looked at."""
     messages = body.get("messages")
-    if type(messages) is not list:
-        return
-    if not is_plain(messages, has_developer=has_developer, takes_thought=takes_thought):
-        body["messages"] = written_plainly(messages, has_developer=has_developer, takes_thought=takes_thought)
+    if type(messages) is list and not is_plain(messages, has_developer=has_developer):
+        body["messages"] = written_plainly(messages, has_developer=has_developer)
 
 
 def load_answer(body: bytes) -> JsonObject:

@@ -67,7 +67,8 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         refuse_other_models(body, deployment.provider.name)
         _ask_for_summary(body, request.body.get(SUMMARY))
-        shape_history(body, has_developer=True)
+        if not request.has_plain_roles:
+            shape_history(body, has_developer=True)
         if request.operation is not Operation.CHAT or "transforms" in body:
             return body
         # OpenRouter compresses the middle of long conversations for small models by itself, which would hide overflows

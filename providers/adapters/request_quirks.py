@@ -3,6 +3,7 @@
 from typing import Any
 
 from providers.adapters.base import Quirks
+from providers.dialects.chat_history import without_thought
 from providers.dialects.mistral_body import write_as_mistral
 from providers.errors import Unsupported
 from providers.types import JsonObject
@@ -23,6 +24,8 @@ def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
     messages = body.get("messages")
     if isinstance(messages, list) and (quirks.flattens_text_parts or not quirks.accepts_name_in_messages):
         body["messages"] = [_plain_message(message, quirks) for message in messages]
+    if isinstance(messages, list) and not quirks.takes_thought:
+        body["messages"] = [without_thought(message) for message in body["messages"]]
     tools = body.get("tools")
     if isinstance(tools, list) and not quirks.accepts_strict_tools:
         body["tools"] = [_unstrict(tool) for tool in tools]

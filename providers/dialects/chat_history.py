@@ -12,14 +12,11 @@ from providers.dialects.call_ids import fitting
 from providers.types import JsonObject
 
 MOST_OF_ID = 40
-DEVELOPERS_AND_TOOLS = frozenset({"developer", "tool"})
 THOUGHT = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
 
 
-def is_plain(messages: list[Any], *, has_developer: bool, takes_thought: bool = True) -> bool:
+def is_plain(messages: list[Any], *, has_developer: bool) -> bool:
     """Whether nothing is to be changed. A call's id is that of its result, which follows it."""
-    if takes_thought and not _has_role(messages, DEVELOPERS_AND_TOOLS):
-        return True
     for message in messages:
         if type(message) is not dict:
             continue
@@ -28,25 +25,16 @@ def is_plain(messages: list[Any], *, has_developer: bool, takes_thought: bool = 
             return False
         if role == "tool" and type(name := message.get("tool_call_id")) is str and len(name) > MOST_OF_ID:
             return False
-        if not takes_thought and not THOUGHT.isdisjoint(message):
-            return False
     return True
 
 
-def _has_role(messages: list[Any], roles: frozenset[str]) -> bool:
-    """Asked of every call, and so without looking at anything else."""
-    try:
-        return not roles.isdisjoint([message.get("role") for message in messages])
-    except (AttributeError, TypeError):
-        return True
+def written_plainly(messages: list[Any], *, has_developer: bool) -> list[Any]:
+    return [_written(each, has_developer) if type(each) is dict else each for each in messages]
 
 
-def written_plainly(messages: list[Any], *, has_developer: bool, takes_thought: bool = True) -> list[Any]:
-    written = [_written(each, has_developer) if type(each) is dict else each for each in messages]
-    return written if takes_thought else [_unthought(each) if type(each) is dict else each for each in written]
-
-
-def _unthought(message: JsonObject) -> JsonObject:
+def without_thought(message: Any) -> Any:
+    if type(message) is not dict or THOUGHT.isdisjoint(message):
+        return message
     return {name: value for name, value in message.items() if name not in THOUGHT}
 
 

@@ -24,8 +24,13 @@ def mend_parts(said: JsonObject) -> bool:
 
 def mend_choices(choices: list[JsonObject]) -> bool:
     """The same for the choices of a whole answer."""
-    mended = [mend_parts(message) for choice in choices if type(message := choice.get("message")) is dict]
-    return any(mended)
+    is_changed = False
+    for choice in choices:
+        message = choice.get("message")
+        # Looked at here, since most content is a string: a call for each would take longer than all the rest.
+        if type(message) is dict and type(message.get("content")) is list:
+            is_changed = mend_parts(message)
+    return is_changed
 
 
 def _texts(value: Any) -> str:

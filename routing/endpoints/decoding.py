@@ -12,7 +12,9 @@ Fields: TypeAlias = dict[str, Check]
 
 MAX_MODEL_NAME = 256
 TEXT_PARTS = ("text", "refusal")
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+PLAIN_ROLES = frozenset({"system", "user", "assistant"})
+RARER_ROLES = frozenset({"developer", "tool", "function"})
+ROLES = PLAIN_ROLES | RARER_ROLES
 MAX_EMBEDDING_INPUTS = 2048
 MOST = 2**53
 """Beyond it, languages whose numbers are floats no longer count in ones, and encoders refuse."""
@@ -27,7 +29,7 @@ def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s:
         raise InvalidRequest("'model' is required and must be a string.", param="model")
     if len(model) > MAX_MODEL_NAME:
         raise InvalidRequest(f"'model' is longer than {MAX_MODEL_NAME} characters.", param="model")
-    has_media = CHECKS[operation](body)
+    has_media, has_plain_roles = CHECKS[operation](body)
     fields = FIELDS[operation]
     for name in body:
         if name in fields:
@@ -39,7 +41,16 @@ def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s:
     )
     # By position: with keywords it would take twice as long.
     return ClientRequest(
-        operation, model, body, stream, include_usage, received_at_s, len(raw), has_media, _has_ttl(raw)
+        operation,
+        model,
+        body,
+        stream,
+        include_usage,
+        received_at_s,
+        len(raw),
+        has_media,
+        _has_ttl(raw),
+        has_plain_roles,
     )
 
 
@@ -114,14 +125,19 @@ def _number(low: float, high: float) -> Check:
     return check
 
 
-def _chat(body: JsonObject) -> bool:
-    """Whether a message holds more than text."""
+def _chat(body: JsonObject) -> tuple[bool, bool]:
+    """Whether a message holds more than text, and whether all roles are plain."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest("'messages' is required and must be a non-empty array.", param="messages")
-    has_parts = False
+    has_parts, has_rarer = False, False
     for message in messages:
-        if type(message) is dict and type(role := message.get("role")) is str and role in ROLES:
+        if (
+            type(message) is dict
+            and type(role := message.get("role")) is str
+            # Set only where a role is not plain, and to False only before the refusal.
+            and (role in PLAIN_ROLES or (has_rarer := role in RARER_ROLES))
+        ):
             content = message.get("content")
             if type(content) is str or content is None:
                 continue
@@ -129,7 +145,7 @@ def _chat(body: JsonObject) -> bool:
                 has_parts = True
                 continue
         raise _wrong_message(messages)
-    return has_parts and _holds_media(messages)
+    return has_parts and _holds_media(messages), not has_rarer
 
 
 def _holds_media(messages: list[JsonObject]) -> bool:
@@ -157,14 +173,14 @@ def _wrong_message(messages: list[Any]) -> InvalidRequest:
     raise AssertionError("no message is wrong")
 
 
-def _completions(body: JsonObject) -> bool:
+def _completions(body: JsonObject) -> tuple[bool, bool]:
     prompt = body.get("prompt", "")
     if prompt is None or not isinstance(prompt, str | list):
         raise InvalidRequest("'prompt' must be a string or an array.", param="prompt")
-    return False
+    return False, True
 
 
-def _embeddings(body: JsonObject) -> bool:
+def _embeddings(body: JsonObject) -> tuple[bool, bool]:
     inputs = body.get("input")
     if not isinstance(inputs, str | list) or not inputs:
         raise InvalidRequest("'input' is required: a non-empty string or array.", param="input")
@@ -172,10 +188,10 @@ def _embeddings(body: JsonObject) -> bool:
         raise InvalidRequest(f"'input' has more than {MAX_EMBEDDING_INPUTS} entries.", param="input")
     if body.get("encoding_format") not in (None, "float", "base64"):
         raise InvalidRequest("'encoding_format' must be 'float' or 'base64'.", param="encoding_format")
-    return False
+    return False, True
 
 
-CHECKS: dict[Operation, Callable[[JsonObject], bool]] = {
+CHECKS: dict[Operation, Callable[[JsonObject], tuple[bool, bool]]] = {
     Operation.CHAT: _chat,
     Operation.COMPLETIONS: _completions,
     Operation.EMBEDDINGS: _embeddings,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from providers.dialects.call_ids import fitting
-from providers.dialects.chat_history import is_plain, written_plainly
+from providers.dialects.chat_history import is_plain, without_thought, written_plainly
 
 LONG = "functions.get_the_weather_of_a_city_at_a_date:0"
 
@@ -51,13 +51,7 @@ def test_a_call_and_its_result_find_each_other_and_the_clients_messages_are_left
 
 
 def test_what_was_thought_is_left_out_where_it_is_refused() -> None:
-    messages: list[Any] = [
-        {"role": "assistant", "content": "x", "reasoning_content": "h", "reasoning_details": []},
-        None,
-    ]
-    assert is_plain(messages, has_developer=True)
-    assert not is_plain(messages, has_developer=True, takes_thought=False)
-    assert written_plainly(messages, has_developer=True, takes_thought=False) == [
-        {"role": "assistant", "content": "x"},
-        None,
-    ]
+    said = {"role": "assistant", "content": "x"}
+    assert without_thought({**said, "reasoning_content": "h", "reasoning_details": []}) == said
+    assert without_thought(said) is said
+    assert without_thought(None) is None

@@ -48,6 +48,10 @@ class TestPrepare:
         assert b"sk-secret" not in sent.body
         assert "sk-secret" not in repr(sent)
 
+    def test_options_that_are_no_quirks_apply_nothing_to_each_call(self) -> None:
+        priced = replace(DEPLOYMENT, provider=replace(PROVIDER, options={"list_prices": True}))
+        assert OpenAIAdapter().quirks_for(priced) is OpenAIAdapter().quirks_for(DEPLOYMENT)
+
     def test_sends_no_authorization_without_a_secret(self) -> None:
         assert "authorization" not in dict(OpenAIAdapter().prepare(request(messages=[]), DEPLOYMENT, "").headers)
 

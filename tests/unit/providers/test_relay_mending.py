@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from providers.dialects.call_repair import mend_calls
+from providers.dialects.content_parts import mend_choices
 from providers.dialects.relay import RelayStream
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -295,3 +296,11 @@ def test_a_whole_call_without_arguments_has_an_empty_object(function: JsonObject
 def test_a_custom_call_without_input_is_left_as_it_is() -> None:
     choices: list[JsonObject] = [{"message": {"tool_calls": [{"id": "a", "custom": {"name": "f", "input": ""}}]}}]
     assert not mend_calls(choices)
+
+
+def test_content_in_parts_becomes_text_in_whichever_choice_it_is() -> None:
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "h"}]}, {"type": "text", "text": "x"}]
+    choices: list[JsonObject] = [{"message": {"content": parts}}, {"message": {"content": "y"}}, {"message": None}]
+    assert mend_choices(choices)
+    assert choices[0]["message"] == {"content": "x", "reasoning_content": "h"}
+    assert not mend_choices(choices)

@@ -18,7 +18,8 @@ def mend_parts(said: JsonObject) -> bool:
     thought = "".join(_texts(part.get("thinking")) for part in _objects(content))
     said["content"] = _texts(content) or None
     if thought:
-        said["reasoning_content"] = (said.get("reasoning_content") or "") + thought
+        before = said.get("reasoning_content")
+        said["reasoning_content"] = before + thought if isinstance(before, str) else thought
     return True
 
 

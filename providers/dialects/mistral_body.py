@@ -40,9 +40,9 @@ def write_as_mistral(body: JsonObject) -> None:
         if (value := body.pop(name, None)) is not None:
             body[wanted] = value
     tier, effort = body.pop("service_tier", None), body.get("reasoning_effort")
-    if tier in _TIERS:
+    if isinstance(tier, str) and tier in _TIERS:
         body["service_tier"] = _TIERS[tier]
-    if effort is not None:
+    if isinstance(effort, str):
         body["reasoning_effort"] = _EFFORTS.get(effort, "high")
     if isinstance(body.get("messages"), list):
         body["messages"] = [_message(each) if isinstance(each, dict) else each for each in body["messages"]]

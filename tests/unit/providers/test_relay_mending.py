@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from providers.dialects.call_repair import mend_calls
-from providers.dialects.content_parts import mend_choices
+from providers.dialects.content_parts import mend_choices, mend_parts
 from providers.dialects.relay import RelayStream
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -304,3 +304,10 @@ def test_content_in_parts_becomes_text_in_whichever_choice_it_is() -> None:
     assert mend_choices(choices)
     assert choices[0]["message"] == {"content": "x", "reasoning_content": "h"}
     assert not mend_choices(choices)
+
+
+@pytest.mark.parametrize(("before", "after"), [("a", "ah"), (None, "h"), (5, "h")])
+def test_what_was_thought_in_parts_follows_what_was_thought_before_them(before: object, after: str) -> None:
+    said: JsonObject = {"content": [{"type": "thinking", "thinking": "h"}], "reasoning_content": before}
+    assert mend_parts(said)
+    assert said == {"content": None, "reasoning_content": after}

@@ -19,7 +19,7 @@ from providers.types import Operation
 from routing.endpoints.decoding import decode
 from routing.errors import RequestError
 from routing.estimation import estimate, likely_context, may_fill_window, needs, prompt_tokens
-from tests.unit.routing.pools import deployment, provider
+from tests.unit.routing.pools import ENDPOINT, deployment, provider
 
 # The last two are what JSON readers make of integers of more than 64 bits, which no JSON writer takes back as integers.
 OTHERS = [None, True, -1, 1.5, "", [], [[]], {}, {"x": None}, [None], {"type": []}, 2**64 - 1, float(2**64), 1e300]
@@ -102,6 +102,8 @@ DEPLOYMENTS = [
     replace(at("anthropic"), upstream_model="claude-sonnet-4-5"),
     replace(at("anthropic"), upstream_model="claude-sonnet-4-20250514"),
     at("perplexity", options={"dialect": "sonar"}),
+    at("openai", options={"dialect": "mistral"}),
+    at("openai", endpoint=replace(ENDPOINT, host="api.groq.com")),
 ]
 
 

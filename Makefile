@@ -27,7 +27,7 @@ test: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy proxy_site routing monitoring providers accounts
+	$(BIN)/mypy proxy_site routing monitoring providers accounts rows
 	$(BIN)/lint-imports --no-cache
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	$(MAKE) test

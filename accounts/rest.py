@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import transaction
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
@@ -24,25 +23,7 @@ from accounts.rest_serializers import (
     RotationSerializer,
     TeamSerializer,
 )
-from accounts.row_locks import locked
-
-
-class AtomicWrites:
-    """A change, its history and the notes that tell the workers of it are one transaction."""
-
-    def perform_create(self, serializer: Any) -> None:
-        with transaction.atomic():
-            serializer.save()
-
-    def perform_update(self, serializer: Any) -> None:
-        with transaction.atomic():
-            # Every column is written: what others changed since the row was read, such as a revocation, must not be undone.
-            serializer.instance = get_object_or_404(locked(type(serializer.instance)), pk=serializer.instance.pk)
-            serializer.save()
-
-    def perform_destroy(self, instance: Any) -> None:
-        with transaction.atomic():
-            instance.delete()
+from rows.rest import AtomicWrites
 
 
 class TeamViewSet(AtomicWrites, viewsets.ModelViewSet[Team]):

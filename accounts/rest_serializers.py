@@ -7,7 +7,7 @@ from django.db import models
 from rest_framework import serializers
 
 from accounts.models import ApiKey, Budget, Limit, Price, Team
-from accounts.rest_fields import OwnFieldsOnly
+from rows.rest import OwnFieldsOnly
 
 READ_ONLY = ["managed_by", "created_at", "updated_at"]
 

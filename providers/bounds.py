@@ -1,12 +1,8 @@
-"""What the values of providers, credentials and deployments may be: the rows and the configuration document keep to the
-same bounds, because what one door lets in, every other has to be able to let out. Pure."""
+"""What providers, credentials and deployments may hold beside what `rows.bounds` says of every row. Pure."""
 
-import math
 import re
 from typing import Final
 
-MOST_WHOLE: Final = 2**31 - 1
-"""What a column of whole numbers holds in both databases."""
 SHORTEST_S: Final = 0.001
 LONGEST_S: Final = 86_400.0
 LONGEST_RETRY_DELAY_S: Final = 60.0
@@ -14,12 +10,6 @@ MOST_ATTEMPTS: Final = 20
 MOST_CONNECTIONS: Final = 100_000
 LONGEST_HEADER_NAME: Final = 100
 LONGEST_HEADER: Final = 4000
-LONGEST_WORD: Final = 200
-DEEPEST: Final = 16
-"""Levels of nested options. A document around them has a few levels of its own."""
-DEAREST_NANO_USD: Final = 10**15
-"""For a million tokens: a million dollars."""
-LEAST_INT64, MOST_INT64 = -(2**63), 2**63 - 1
 
 OWN_SECRETS: Final = frozenset(
     {"DATABASE_URL", "REDIS_URL", "PROXY_API_SECRET_KEY", "PROXY_API_ENCRYPTION_KEYS", "PROXY_API_METRICS_TOKEN"}
@@ -27,47 +17,11 @@ OWN_SECRETS: Final = frozenset(
 """Variables that nothing may name whose value is sent somewhere: whoever names them also chooses the address."""
 
 MODEL_NAME: Final = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
-UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
-"""What PostgreSQL keeps in no text and no JSON."""
 
 
 def is_own_secret(variable: str) -> bool:
     return variable.upper().removesuffix("_FILE") in OWN_SECRETS
 
 
-def is_line(text: object, *, at_most: int) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= at_most and UNPRINTABLE.search(text) is None
-
-
 def is_model_name(text: object) -> bool:
     return isinstance(text, str) and MODEL_NAME.fullmatch(text) is not None
-
-
-def are_words(value: object) -> bool:
-    """A list of words, each once."""
-    if not isinstance(value, list) or not all(is_line(word, at_most=LONGEST_WORD) for word in value):
-        return False
-    return len(set(value)) == len(value)
-
-
-def is_json_object(value: object) -> bool:
-    """One that both databases store and both formats of the document can say."""
-    return isinstance(value, dict) and _is_json(value, DEEPEST)
-
-
-def _is_json(value: object, levels: int) -> bool:
-    if isinstance(value, dict):
-        names = all(isinstance(name, str) and not UNSTORABLE.search(name) for name in value)
-        return levels > 0 and names and all(_is_json(each, levels - 1) for each in value.values())
-    if isinstance(value, list):
-        return levels > 0 and all(_is_json(each, levels - 1) for each in value)
-    return _is_scalar(value)
-
-
-def _is_scalar(value: object) -> bool:
-    if isinstance(value, str):
-        return UNSTORABLE.search(value) is None
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or (isinstance(value, int) and LEAST_INT64 <= value <= MOST_INT64)

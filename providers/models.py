@@ -12,22 +12,22 @@ from providers import bounds, secrets
 from providers.validation import (
     check_base_url,
     check_headers,
-    check_json_object,
     check_kind,
     check_model_name,
     check_tags,
     check_variable,
-    check_words,
     seconds_from,
     whole_from,
 )
+from rows.bounds import DEAREST_NANO_USD
+from rows.validation import check_json_object, check_words
 
 NAME_VALIDATOR = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z", _("Letters, digits, dots, dashes and underscores; at most 63 characters.")
 )
 SECONDS = seconds_from(bounds.SHORTEST_S)
 COUNT = whole_from(1)
-PRICE = [MinValueValidator(0), MaxValueValidator(bounds.DEAREST_NANO_USD)]
+PRICE = [MinValueValidator(0), MaxValueValidator(DEAREST_NANO_USD)]
 
 
 class Source(models.TextChoices):

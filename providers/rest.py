@@ -2,8 +2,6 @@
 
 from typing import Any, ClassVar
 
-from django.db import transaction
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
@@ -25,30 +23,12 @@ from providers.rest_serializers import (
     ProviderSerializer,
     TestOrderSerializer,
 )
-from providers.row_locks import locked
+from rows.rest import AtomicWrites
 
 
 class ProviderFailed(APIException):
     status_code = 502
     default_code = "upstream_error"
-
-
-class AtomicWrites:
-    """A change, its history and its configuration revision are one transaction."""
-
-    def perform_create(self, serializer: Any) -> None:
-        with transaction.atomic():
-            serializer.save()
-
-    def perform_update(self, serializer: Any) -> None:
-        with transaction.atomic():
-            # Every column is written: what others changed since the row was read, such as a revocation, must not be undone.
-            serializer.instance = get_object_or_404(locked(type(serializer.instance)), pk=serializer.instance.pk)
-            serializer.save()
-
-    def perform_destroy(self, instance: Any) -> None:
-        with transaction.atomic():
-            instance.delete()
 
 
 class ProviderViewSet(AtomicWrites, viewsets.ModelViewSet[Provider]):

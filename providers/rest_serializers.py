@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from providers.models import ConformanceReport, Credential, Deployment, Provider
-from providers.rest_fields import OwnFieldsOnly
+from rows.rest import OwnFieldsOnly
 
 
 class ProviderSerializer(OwnFieldsOnly, serializers.ModelSerializer[Provider]):

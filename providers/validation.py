@@ -13,6 +13,8 @@ from providers import bounds
 from providers.adapters import REGISTRY
 from providers.addresses import base_url_fault
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
+from rows.bounds import MOST_WHOLE, are_words, is_line
+from rows.validation import check_json_object, check_line, check_words  # noqa: F401 migrations find them here
 
 
 def check_kind(kind: str) -> None:
@@ -49,18 +51,13 @@ def check_model_name(name: str) -> None:
         raise ValidationError(_("A model name has no spaces or control characters."))
 
 
-def check_line(text: str) -> None:
-    if bounds.UNPRINTABLE.search(text):
-        raise ValidationError(_("This is one line of text without control characters."))
-
-
 def check_finite(number: float) -> None:
     """Neither bound stops what is no number."""
     if not math.isfinite(number):
         raise ValidationError(_("This is no finite number."))
 
 
-def whole_from(least: int, most: int = bounds.MOST_WHOLE) -> list[Any]:
+def whole_from(least: int, most: int = MOST_WHOLE) -> list[Any]:
     return [MinValueValidator(least), MaxValueValidator(most)]
 
 
@@ -81,29 +78,9 @@ def check_headers(headers: object) -> None:
 def _is_header(name: str, value: object) -> bool:
     if len(name) > bounds.LONGEST_HEADER_NAME or not HEADER_NAME.fullmatch(name):
         return False
-    return value == "" or bounds.is_line(value, at_most=bounds.LONGEST_HEADER)
+    return value == "" or is_line(value, at_most=bounds.LONGEST_HEADER)
 
 
 def check_tags(tags: object) -> None:
-    if not bounds.are_words(tags):
+    if not are_words(tags):
         raise ValidationError(_("Tags are a JSON list of words, each once."))
-
-
-def check_words(words: object) -> None:
-    if not bounds.are_words(words):
-        raise ValidationError(_("This is a JSON list of words, each once."))
-
-
-def check_json_object(value: object) -> None:
-    if not bounds.is_json_object(value):
-        raise ValidationError(
-            _("This is a JSON object such as {}, with finite numbers and at most %(levels)d levels.")
-            % {"levels": bounds.DEEPEST}
-        )
-
-
-def checked_object(value: Any) -> dict[str, Any]:
-    """For forms: nothing typed is an empty object. Rows do not check what is empty, which an empty list is, too."""
-    found: dict[str, Any] = {} if value is None else value
-    check_json_object(found)
-    return found

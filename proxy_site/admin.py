@@ -34,10 +34,10 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from accounts.price_book import catalogue_prices
 from monitoring.models import HealthState
 from providers.admin.provider import ProviderAdmin
-from providers.admin.rows import state
 from providers.models import Provider
 from providers.specs import Prices
 from proxy_site.admin_versions import FirstCome
+from rows.admin_pages import state
 
 SHAPES = {"healthy": "ok", "degraded": "warn", "unhealthy": "bad", "unknown": "idle"}
 

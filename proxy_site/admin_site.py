@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from accounts.admin.allowance import almost_spent, spent_percent
-from accounts.admin.form_fields import grouped, usd
+from accounts.admin.columns import grouped, usd
 from accounts.admin.key import EXPIRES_SOON
 from accounts.models import ApiKey, Budget, UsageHourly
 from monitoring.models import HealthState

@@ -79,11 +79,6 @@ class FirstCome:
         _refuse_numbers(request)
         return super().changelist_view(request, *args, **options)  # type: ignore[misc]
 
-    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> Any:
-        if not NUMBER.fullmatch(object_id):
-            raise Http404
-        return super().history_view(request, object_id, *args, **options)  # type: ignore[misc]
-
     def _inline_rows(self, request: HttpRequest, obj: Any) -> Iterator[Model]:
         for inline in self.get_inline_instances(request, obj):  # type: ignore[attr-defined]
             formset = inline.get_formset(request, obj)

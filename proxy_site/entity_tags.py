@@ -15,7 +15,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.row_locks import locked
+from rows.locks import locked
 
 WITHOUT_PEOPLE = frozenset({"updated_at", "last_used_at", "last_worked_at"})
 """Fields that change while nobody changes anything."""

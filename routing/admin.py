@@ -9,11 +9,11 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 
-from providers.admin.rows import EnableActions, RowAdmin, state
 from routing.admin_forms import AliasForm, PolicyForm, PositionForm, SettingsForm
 from routing.admin_history import ConfigurationFileAdmin, ConfigurationRevisionAdmin
 from routing.admin_payloads import PayloadRecordAdmin
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
+from rows.admin_pages import EnableActions, RowAdmin, state
 
 __all__ = [
     "ConfigurationFileAdmin",

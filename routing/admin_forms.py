@@ -17,12 +17,12 @@ from unfold.widgets import (
 )
 
 from accounts.admin.forms import FollowOrSay
-from providers.admin.form_fields import JsonField, WordsField
 from providers.models import Deployment
-from providers.validation import checked_object
 from routing.configuration.columns import managed_columns
 from routing.configuration.stored import readable_section, section_fault
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
+from rows.form_fields import JsonField, WordsField
+from rows.validation import checked_object
 
 NAMES_HELP = gettext_lazy(
     "Model names, or provider/model for one provider's. With commas or one a line; the order counts."

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 
-from providers.admin.rows import ReadOnlyAdmin, state
 from routing.models import ConfigurationFile, ConfigurationRevision
 from routing.rollback import RollbackRefused, roll_back
+from rows.admin_pages import ReadOnlyAdmin, state
 
 LONGEST_VALUE = 300
 

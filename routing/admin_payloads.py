@@ -28,12 +28,12 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from accounts.admin.form_fields import grouped
-from providers.admin.rows import ReadOnlyAdmin, state
+from accounts.admin.columns import grouped
 from routing.configuration.stored import readable_section
 from routing.export import ExportQuery, archive
 from routing.models import GatewaySettings, PayloadRecord
 from routing.table_loader import current_revision
+from rows.admin_pages import ReadOnlyAdmin, state
 
 FORMATS = (
     ("openai", gettext_lazy("OpenAI fine-tuning: conversations that a model can be trained with")),

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from providers.bounds import MOST_ATTEMPTS, SHORTEST_S
-from providers.validation import check_json_object, check_line, check_model_name, seconds_from, whole_from
+from providers.validation import check_model_name, seconds_from, whole_from
 from routing.configuration.values import LONGEST_WINDOW_S
 from routing.payload_records import PayloadRecord as PayloadRecord
 from routing.value_checks import (
@@ -19,6 +19,7 @@ from routing.value_checks import (
     check_policy_options,
     check_response_cache,
 )
+from rows.validation import check_json_object, check_line
 
 SECONDS = seconds_from(SHORTEST_S)
 

@@ -11,8 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.rest import AtomicWrites
-from accounts.row_locks import locked
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.rest_serializers import (
     GatewaySettingsSerializer,
@@ -23,6 +21,8 @@ from routing.rest_serializers import (
     RoutePolicySerializer,
 )
 from routing.rollback import RollbackRefused, roll_back
+from rows.locks import locked
+from rows.rest import AtomicWrites
 
 
 class CannotRollBack(exceptions.APIException):

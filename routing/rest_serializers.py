@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from providers.rest_fields import OwnFieldsOnly
 from routing.configuration.columns import managed_columns
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
+from rows.rest import OwnFieldsOnly
 
 
 class ModelAliasSerializer(OwnFieldsOnly, serializers.ModelSerializer[ModelAlias]):

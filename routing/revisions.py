@@ -20,11 +20,10 @@ from simple_history.models import HistoricalRecords
 
 from accounts.callers import Caller
 from accounts.models import Budget, Limit, Price, Team
-from accounts.row_locks import about_to_lock as accounts_about_to_lock
 from providers.models import Credential, Deployment, Provider
-from providers.row_locks import about_to_lock as providers_about_to_lock
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.row_images import Image, fields_changed, image_of, label_of, stored_image
+from rows.locks import about_to_lock
 
 CONFIGURATION_MODELS: tuple[type[models.Model], ...] = (
     GatewaySettings,
@@ -229,8 +228,7 @@ def _note(
 
 
 def connect_signals() -> None:
-    for signal in (accounts_about_to_lock, providers_about_to_lock):
-        signal.connect(_take_turn, dispatch_uid="revision-turn")
+    about_to_lock.connect(_take_turn, dispatch_uid="revision-turn")
     for model in CONFIGURATION_MODELS:
         name = model.__name__
         pre_save.connect(_about_to_save, sender=model, dispatch_uid=f"revision-before-{name}")

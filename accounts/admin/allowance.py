@@ -12,19 +12,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RadioFilter
 
-from accounts.admin.form_fields import grouped, usd
+from accounts.admin.columns import grouped, managed, usd
 from accounts.admin.forms import BudgetForm, LimitForm
-from accounts.admin.rows import EnableActions, RowAdmin, state
 from accounts.models import Budget, BudgetPeriod, Limit
 from accounts.models.budget import Period
 from accounts.periods import period_of
+from rows.admin_pages import EnableActions, RowAdmin, state
 
 ALARM_PERCENT = 80
 
 
 class LimitAdmin(RowAdmin):
     form = LimitForm
-    list_display = ["__str__", "scope", "request_rate", "token_rate", "concurrency", "when_unsure", "managed"]
+    list_display = ["__str__", "scope", "request_rate", "token_rate", "concurrency", "when_unsure", managed]
     list_filter: ClassVar[Any] = [("scope", ChoicesCheckboxFilter)]
     list_select_related = ["key", "team"]
     search_fields = ["key__name", "team__name"]
@@ -88,7 +88,7 @@ def almost_spent(queryset: QuerySet[Budget]) -> QuerySet[Budget]:
 
 class BudgetAdmin(EnableActions):
     form = BudgetForm
-    list_display = ["__str__", "scope", "allowance", "period", "spending", "status", "managed"]
+    list_display = ["__str__", "scope", "allowance", "period", "spending", "status", managed]
     list_filter: ClassVar[Any] = [
         ("scope", ChoicesCheckboxFilter),
         ("period", ChoicesCheckboxFilter),

@@ -15,11 +15,11 @@ from unfold.widgets import (
 )
 
 from accounts import bounds
-from accounts.admin.form_fields import NANO_PER_USD, JsonField, UsdField, WordsField
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from accounts.models.budget import Period
-from accounts.rules import check_names, check_networks
-from accounts.validation import checked_object
+from rows.bounds import MOST_WHOLE
+from rows.form_fields import NANO_PER_USD, JsonField, UsdField, WordsField
+from rows.validation import checked_object
 
 SCOPE_CHOICES = (
     ("completions", _("completions: call models")),
@@ -27,7 +27,7 @@ SCOPE_CHOICES = (
     ("admin", _("admin: change the configuration by API")),
 )
 PER_MTOK = _("US dollars per million tokens.")
-DEAREST_USD = Decimal(bounds.DEAREST_NANO_USD) / NANO_PER_USD
+MOST_USD = Decimal(bounds.MOST_NANO_USD) / NANO_PER_USD
 
 
 class FollowOrSay(UnfoldAdminNullBooleanSelectWidget):  # type: ignore[misc]
@@ -76,12 +76,10 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     allowed_models = WordsField(
         label=_("allowed models"),
-        check=check_names,
         help_text=_("Names or patterns such as gpt-4o*, with commas or one a line. Empty allows all."),
     )
     allowed_networks = WordsField(
         label=_("allowed networks"),
-        check=check_networks,
         help_text=_("Addresses or CIDR ranges the key may come from, such as 10.0.0.0/8. Empty allows all."),
     )
     tags = WordsField(label=_("tags"), help_text=_("Words that the usage rows of this key carry."))
@@ -109,7 +107,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"cache_enabled": FollowOrSay(), "condensation": FollowOrSay(), "payload_logging": FollowOrSay()}
 
 
-def number(label: Any, help_text: Any, *, most: int = bounds.MOST_WHOLE) -> forms.IntegerField:
+def number(label: Any, help_text: Any, *, most: int = MOST_WHOLE) -> forms.IntegerField:
     widget = UnfoldAdminIntegerFieldWidget()
     return forms.IntegerField(
         label=label, help_text=help_text, required=False, min_value=1, max_value=most, widget=widget
@@ -124,7 +122,9 @@ class NewApiKeyForm(ApiKeyForm):
         _("tokens per minute"), _("Input and output together. Empty: no limit."), most=bounds.MOST_TOKENS
     )
     concurrency = number(_("calls at the same time"), _("Empty: no limit."))
-    budget_usd = UsdField(label=_("budget in US dollars"), help_text=_("Calls that would exceed it are refused."))
+    budget_usd = UsdField(
+        label=_("budget in US dollars"), max_value=MOST_USD, help_text=_("Calls that would exceed it are refused.")
+    )
     period = forms.ChoiceField(
         label=_("budget period"), choices=Period.choices, initial=Period.MONTH, widget=UnfoldAdminSelectWidget()
     )
@@ -168,7 +168,9 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
     amount_nano_usd = UsdField(
-        label=_("US dollars"), help_text=_("Empty: money is not limited. Calls that would exceed it are refused.")
+        label=_("US dollars"),
+        max_value=MOST_USD,
+        help_text=_("Empty: money is not limited. Calls that would exceed it are refused."),
     )
 
     class Meta:
@@ -198,24 +200,14 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
-    input_nano_usd = UsdField(label=_("input"), required=True, help_text=PER_MTOK, max_value=DEAREST_USD)
-    output_nano_usd = UsdField(label=_("output"), required=True, help_text=PER_MTOK, max_value=DEAREST_USD)
-    cached_input_nano_usd = UsdField(
-        label=_("cached input"), help_text=_("Empty: the input price."), max_value=DEAREST_USD
-    )
-    cache_write_nano_usd = UsdField(
-        label=_("cache write"), help_text=_("Empty: the input price."), max_value=DEAREST_USD
-    )
-    cache_write_1h_nano_usd = UsdField(
-        label=_("cache write for an hour"), help_text=_("Empty: the cache write price."), max_value=DEAREST_USD
-    )
-    audio_input_nano_usd = UsdField(
-        label=_("audio input"), help_text=_("Empty: the input price."), max_value=DEAREST_USD
-    )
-    audio_output_nano_usd = UsdField(
-        label=_("audio output"), help_text=_("Empty: the output price."), max_value=DEAREST_USD
-    )
-    reasoning_nano_usd = UsdField(label=_("reasoning"), help_text=_("Empty: the output price."), max_value=DEAREST_USD)
+    input_nano_usd = UsdField(label=_("input"), required=True, help_text=PER_MTOK)
+    output_nano_usd = UsdField(label=_("output"), required=True, help_text=PER_MTOK)
+    cached_input_nano_usd = UsdField(label=_("cached input"), help_text=_("Empty: the input price."))
+    cache_write_nano_usd = UsdField(label=_("cache write"), help_text=_("Empty: the input price."))
+    cache_write_1h_nano_usd = UsdField(label=_("cache write for an hour"), help_text=_("Empty: the cache write price."))
+    audio_input_nano_usd = UsdField(label=_("audio input"), help_text=_("Empty: the input price."))
+    audio_output_nano_usd = UsdField(label=_("audio output"), help_text=_("Empty: the output price."))
+    reasoning_nano_usd = UsdField(label=_("reasoning"), help_text=_("Empty: the output price."))
 
     class Meta:
         model = Price

@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import RadioFilter, RelatedDropdownFilter
 from unfold.decorators import action
 
+from accounts.admin.columns import managed
 from accounts.admin.forms import ApiKeyForm, NewApiKeyForm
-from accounts.admin.rows import EnableActions, in_file, state
 from accounts.models import ApiKey
 from accounts.provisioning import IssuedKey, KeyOrder, NotRotatable, issue_key, revoke_key, rotate_key
+from rows.admin_pages import EnableActions, in_file, state
 
 EXPIRES_SOON = timedelta(days=14)
 OVERLAPS = (
@@ -58,7 +59,7 @@ class StateFilter(RadioFilter):  # type: ignore[misc]
 
 class ApiKeyAdmin(EnableActions):
     form = ApiKeyForm
-    list_display = ["name", "shown", "team", "status", "scope_words", "last_used", "managed"]
+    list_display = ["name", "shown", "team", "status", "scope_words", "last_used", managed]
     list_filter: ClassVar[Any] = [StateFilter, ("team", RelatedDropdownFilter)]
     list_select_related = ["team"]
     search_fields = ["name", "=public_id", "hint", "team__name"]

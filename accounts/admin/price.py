@@ -7,10 +7,11 @@ from django.contrib.admin import display
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import FieldTextFilter
 
-from accounts.admin.form_fields import usd_text
+from accounts.admin.columns import managed
 from accounts.admin.forms import PriceForm
-from accounts.admin.rows import RowAdmin
 from accounts.models import Price
+from rows.admin_pages import RowAdmin
+from rows.form_fields import usd_text
 
 
 class ProviderFilter(FieldTextFilter):  # type: ignore[misc]
@@ -21,7 +22,7 @@ class ProviderFilter(FieldTextFilter):  # type: ignore[misc]
 
 class PriceAdmin(RowAdmin):
     form = PriceForm
-    list_display = ["model", "of_provider", "price", "effective_from", "note", "managed"]
+    list_display = ["model", "of_provider", "price", "effective_from", "note", managed]
     list_filter: ClassVar[Any] = [("provider", ProviderFilter)]
     search_fields = ["model", "provider", "note"]
     date_hierarchy = "effective_from"

@@ -10,9 +10,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
+from accounts.admin.columns import managed
 from accounts.admin.forms import TeamForm
-from accounts.admin.rows import EnableActions, state
 from accounts.models import Team
+from rows.admin_pages import EnableActions, state
 
 
 class EnabledFilter(BooleanRadioFilter):  # type: ignore[misc]
@@ -23,7 +24,7 @@ class EnabledFilter(BooleanRadioFilter):  # type: ignore[misc]
 
 class TeamAdmin(EnableActions):
     form = TeamForm
-    list_display = ["name", "status", "key_count", "managed"]
+    list_display = ["name", "status", "key_count", managed]
     list_filter: ClassVar[Any] = [("enabled", EnabledFilter)]
     search_fields = ["name"]
     # The model's own does not hold where rows are counted, and pages of the search would overlap.

@@ -12,12 +12,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold import paginator
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RadioFilter
 
-from accounts.admin.form_fields import grouped, usd
-from accounts.admin.rows import state
+from accounts.admin.columns import grouped, usd
 from accounts.models import ApiKey, Team, UsageRecord
+from rows.admin_pages import ReadOnlyAdmin, state
 
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 
@@ -72,7 +71,7 @@ class InfinitePaginator(paginator.InfinitePaginator):  # type: ignore[misc]
         return self._get_page(self.object_list.filter(pk__in=ids), number, self)
 
 
-class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
+class UsageRecordAdmin(ReadOnlyAdmin):
     list_display = ["moment", "identifier", "owner", "went_to", "outcome", "token_counts", "cost", "times"]
     list_display_links = ["identifier"]
     list_filter: ClassVar[Any] = [SpanFilter, OutcomeFilter]
@@ -81,19 +80,8 @@ class UsageRecordAdmin(ModelAdmin):  # type: ignore[misc]
     search_help_text = gettext_lazy("A whole request id (req_…), key:NAME, team:NAME, model:NAME or provider:NAME")
     paginator = InfinitePaginator
     show_full_result_count = False
-    list_per_page = 50
     ordering = ["-id"]
     sortable_by: ClassVar[Any] = ()
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[UsageRecord], search_term: str

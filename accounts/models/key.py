@@ -7,7 +7,7 @@ from simple_history.models import HistoricalRecords
 from accounts import bounds
 from accounts.models.change import WatchedQuerySet
 from accounts.rules import InvalidRuleError, check_names, check_networks, check_scopes
-from accounts.validation import check_json_object, check_line, check_words
+from rows.validation import check_json_object, check_line, check_words
 
 
 class Team(models.Model):

@@ -8,8 +8,9 @@ from simple_history.models import HistoricalRecords
 from accounts import bounds
 from accounts.models.change import WatchedQuerySet
 from accounts.models.key import ApiKey, Team
+from rows.bounds import MOST_WHOLE
 
-COUNT = [MinValueValidator(1), MaxValueValidator(bounds.MOST_WHOLE)]
+COUNT = [MinValueValidator(1), MaxValueValidator(MOST_WHOLE)]
 
 
 class Scope(models.TextChoices):

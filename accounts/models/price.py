@@ -4,10 +4,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from accounts import bounds
 from accounts.models.change import WatchedQuerySet
+from rows.bounds import DEAREST_NANO_USD
 
-PRICE = [MinValueValidator(0), MaxValueValidator(bounds.DEAREST_NANO_USD)]
+PRICE = [MinValueValidator(0), MaxValueValidator(DEAREST_NANO_USD)]
 
 
 class Price(models.Model):

@@ -18,7 +18,8 @@ import zipapp
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("manage.py", "accounts", "locale", "monitoring", "providers", "proxy_site", "routing", "static", "templates")
+PARTS = ("manage.py", "accounts", "locale", "monitoring", "providers", "proxy_site", "routing", "rows", "static",
+         "templates")  # fmt: skip
 TARGET = ROOT / "dist" / "llm-proxy-api"
 START_WITHIN_S = 120.0
 

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from providers.admin.forms import CredentialForm
-from providers.admin.rows import EnableActions, ProviderFilter, state
 from providers.models import Credential
+from rows.admin_pages import EnableActions, ProviderFilter, state
 
 
 class CredentialAdmin(EnableActions):

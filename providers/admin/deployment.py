@@ -7,10 +7,10 @@ from django.contrib.admin import display
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 
-from providers.admin.form_fields import usd_text
 from providers.admin.forms import DeploymentForm
-from providers.admin.rows import EnableActions, ProviderFilter
 from providers.models import Deployment
+from rows.admin_pages import EnableActions, ProviderFilter
+from rows.form_fields import usd_text
 
 
 class DeploymentAdmin(EnableActions):

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 
-from providers.admin.rows import ReadOnlyAdmin, state
 from providers.discovery.adoption import approve, reject
 from providers.discovery.settings import surroundings
 from providers.models import Discovered, DiscoverySource, DiscoveryState
+from rows.admin_pages import ReadOnlyAdmin, state
 
 SHAPES = {
     DiscoveryState.PROPOSED: "warn",

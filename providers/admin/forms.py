@@ -7,9 +7,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from providers.adapters import REGISTRY
-from providers.admin.form_fields import HeadersField, JsonField, SecretField, UsdField, WordsField
+from providers.admin.form_fields import HeadersField, SecretField
 from providers.models import Credential, Deployment, Provider
-from providers.validation import checked_object
+from rows.form_fields import JsonField, UsdField, WordsField
+from rows.validation import checked_object
 
 TAGS_HELP = _("Words, separated by commas or lines; a request asks for them with x-llm-proxy-tags.")
 PER_MTOK = _("US dollars per million tokens; empty means unknown, 0 means free.")

@@ -24,10 +24,10 @@ from providers.admin.forms import (
     kind_choices,
     kind_label,
 )
-from providers.admin.rows import EnableActions, in_file, state
 from providers.admin.wizard import WRITES, wizard_urls
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
+from rows.admin_pages import EnableActions, in_file, state
 
 ADVANCED = ("tab",)
 

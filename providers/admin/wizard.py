@@ -18,11 +18,11 @@ from providers.adapters.base import ModelInfo
 from providers.addresses import parse_base_url
 from providers.admin import live_test
 from providers.admin.forms import kind_choices
-from providers.admin.rows import in_file
 from providers.admin.wizard_forms import ConnectionForm, ModelsForm
 from providers.catalog import is_listed
 from providers.models import Provider
 from providers.specs import Prices
+from rows.admin_pages import in_file
 
 if TYPE_CHECKING:
     from providers.admin.provider import ProviderAdmin

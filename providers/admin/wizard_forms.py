@@ -11,11 +11,12 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
-from providers.admin.form_fields import HeadersField, JsonField, SecretField, UsdField, WordsField, usd_text
+from providers.admin.form_fields import HeadersField, SecretField
 from providers.catalog import known_capabilities
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
-from providers.validation import checked_object
+from rows.form_fields import JsonField, UsdField, WordsField, usd_text
+from rows.validation import checked_object
 
 
 class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]

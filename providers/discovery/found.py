@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from providers.adapters import REGISTRY
 from providers.addresses import UrlError, literal, parse_base_url, refusal
-from providers.bounds import UNPRINTABLE, is_own_secret
+from providers.bounds import is_own_secret
 from providers.types import JsonObject
+from rows.bounds import UNPRINTABLE
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MODEL: Final = re.compile(r"[^\s\x00-\x20\x7f]{1,200}")

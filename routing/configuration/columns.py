@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from providers.bounds import is_line
 from routing import policy_options
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
 from routing.configuration.kinds import Free
 from routing.configuration.provider_entry import ModelEntry, ProviderEntry, ResolvedProvider, Timeouts
+from rows.bounds import is_line
 
 SETTINGS_COLUMNS = {
     "app_name": "app_name",

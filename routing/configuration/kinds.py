@@ -8,9 +8,9 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from providers.bounds import LEAST_INT64, MOST_INT64, UNPRINTABLE, UNSTORABLE
 from routing.configuration.nodes import MappingNode, Node, ScalarNode, SequenceNode, describe
 from routing.configuration.problems import Position, Problem
+from rows.bounds import LEAST_INT64, MOST_INT64, UNPRINTABLE, UNSTORABLE
 
 NANO_USD: Final = 1_000_000_000
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)\Z")

@@ -26,6 +26,7 @@ from routing.configuration.kinds import (
     Whole,
 )
 from routing.strategies import STRATEGIES
+from rows.bounds import DEAREST_NANO_USD, LONGEST_WORD, MOST_WHOLE
 
 
 def _web_url(url: str) -> str | None:
@@ -72,22 +73,22 @@ def _pattern(text: str) -> str | None:
 
 FLAG = Flag()
 MAYBE_FLAG = OrNull(kind=FLAG)
-WORD = Text(label="a word", at_most=bounds.LONGEST_WORD)
+WORD = Text(label="a word", at_most=LONGEST_WORD)
 WORDS = ListOf(kind=WORD)
 LINE = Text(label="a text", at_least=0)
 FREE = Free()
-MAYBE_PRICE = OrNull(kind=Usd(most_nano_usd=bounds.DEAREST_NANO_USD))
+MAYBE_PRICE = OrNull(kind=Usd(most_nano_usd=DEAREST_NANO_USD))
 MAYBE_USD = OrNull(kind=Usd(most_nano_usd=client_bounds.MOST_NANO_USD))
 SECONDS = Number(least=bounds.SHORTEST_S, most=bounds.LONGEST_S)
 MAYBE_SECONDS = OrNull(kind=SECONDS)
 FRACTION = Number(least=0.0, most=1.0, open_below=True, unit="")
-COUNT = Whole(least=1, most=bounds.MOST_WHOLE)
-PRIORITY = Whole(most=bounds.MOST_WHOLE)
+COUNT = Whole(least=1, most=MOST_WHOLE)
+PRIORITY = Whole(most=MOST_WHOLE)
 LONGEST_WINDOW_S = 86_400
 MAYBE_COUNT = OrNull(kind=COUNT)
 BIG_COUNT = OrNull(kind=Whole(least=1, most=client_bounds.MOST_TOKENS))
 ALLOWANCE = OrNull(kind=Whole(most=client_bounds.MOST_TOKENS))
-WINDOW = Whole(least=1, most=bounds.MOST_WHOLE, unit="seconds")
+WINDOW = Whole(least=1, most=MOST_WHOLE, unit="seconds")
 NAME = Text(
     label="a name of letters, digits, dots, dashes and underscores (at most 63)",
     pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"),

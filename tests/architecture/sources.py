@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("proxy_site", "routing", "monitoring", "providers", "accounts")
+APPS = ("proxy_site", "routing", "monitoring", "providers", "accounts", "rows")
 NOT_OURS = {".venv", "var", "dist", "staticfiles", "__pycache__", ".git"}
 
 

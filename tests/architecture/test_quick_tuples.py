@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("accounts", "monitoring", "providers", "routing", "proxy_site")
+APPS = ("accounts", "monitoring", "providers", "routing", "proxy_site", "rows")
 QUICK = ("quick_tuple", "tuple.__new__")
 """`accounts` has none of `providers`' own."""
 COUNTED = ("tuple.__new__(CallRecord, values)",)

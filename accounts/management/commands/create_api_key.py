@@ -10,8 +10,9 @@ from django.utils import timezone
 from accounts import bounds
 from accounts.management.arguments import moment, whole
 from accounts.provisioning import KeyOrder, create_key
+from rows.bounds import MOST_WHOLE
 
-COUNT = whole(most=bounds.MOST_WHOLE)
+COUNT = whole(most=MOST_WHOLE)
 TOKENS = whole(most=bounds.MOST_TOKENS)
 NANO_USD = 1_000_000_000
 OPTIONS = {

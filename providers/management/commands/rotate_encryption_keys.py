@@ -7,7 +7,7 @@ from django.db import transaction
 
 from providers import secrets
 from providers.models import Credential
-from providers.row_locks import locked
+from rows.locks import locked
 
 
 class Command(BaseCommand):

@@ -134,6 +134,7 @@ def test_the_image_holds_every_part_of_the_program() -> None:
         "monitoring",
         "providers",
         "accounts",
+        "rows",
         "templates",
         "static",
         "locale",

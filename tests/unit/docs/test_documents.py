@@ -23,7 +23,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PICTURE = re.compile(r'\b(?:src|srcset)="([^"]+)"')
 FAMILIES = ("x-llm-proxy-", "x-ratelimit-")
 """Headers that the document names together."""
-PART = re.compile(r"(?<![\w/.-])(?:tests|docker|docs|routing|monitoring|providers|accounts|proxy_site)/[\w./-]*\w")
+PART = re.compile(
+    r"(?<![\w/.-])(?:tests|docker|docs|routing|monitoring|providers|accounts|proxy_site|rows(?!/s\b))/[\w./-]*\w"
+)
 
 
 def name(path: Path) -> str:

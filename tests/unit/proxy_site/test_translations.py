@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.translation import template
 from django.utils.translation.trans_real import translation
 
-APPS = ("accounts", "monitoring", "providers", "proxy_site", "routing")
+APPS = ("accounts", "monitoring", "providers", "proxy_site", "routing", "rows")
 PLAIN = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 COUNTED = {"ngettext", "ngettext_lazy"}
 IN_CONTEXT = {"pgettext", "pgettext_lazy"}

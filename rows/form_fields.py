@@ -1,22 +1,20 @@
-"""Form fields for lists and money. The admin of providers has its own: neither app imports the other."""
+"""Form fields for what people type differently from how it is stored: words, JSON, money."""
 
 import json
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
-from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from accounts.rules import InvalidRuleError
+from rows.bounds import DEAREST_NANO_USD
 
 NANO_PER_USD = 1_000_000_000
-MOST_USD = Decimal(1_000_000_000)
+DEAREST_USD = Decimal(DEAREST_NANO_USD) / NANO_PER_USD
 TWO_AMOUNTS = re.compile(r"[1-9]\d{0,2}(?:,\d{3}|\.\d\d0)")
 WITH_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,}|(?:\.\d{3})+,\d+|(?:\.\d{3}){2,})")
 
@@ -24,8 +22,7 @@ WITH_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,}|(?:
 class WordsField(forms.Field):
     """A list of words, stored as a JSON list, typed with commas or one a line."""
 
-    def __init__(self, *, check: Callable[[Any], None] | None = None, **options: Any) -> None:
-        self.check = check
+    def __init__(self, **options: Any) -> None:
         options.setdefault("required", False)
         options.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 2, "class": "words"}))
         super().__init__(**options)
@@ -34,14 +31,6 @@ class WordsField(forms.Field):
         if isinstance(value, list):
             return value
         return list(dict.fromkeys(word for part in re.split(r"[,\n]", value or "") if (word := part.strip())))
-
-    def validate(self, value: Any) -> None:
-        super().validate(value)
-        if self.check is not None:
-            try:
-                self.check(value)
-            except InvalidRuleError as fault:
-                raise ValidationError(str(fault)) from None
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(str(word) for word in value) if isinstance(value, list) else value
@@ -67,10 +56,11 @@ class JsonField(forms.JSONField):
 
 
 class UsdField(forms.DecimalField):
-    """US dollars, stored as integer nano-USD."""
+    """US dollars, stored as integer nano-USD. Up to nine decimals, so that nothing is rounded; at most what a million
+    tokens may cost, unless told otherwise."""
 
     def __init__(self, **options: Any) -> None:
-        options = {"required": False, "min_value": Decimal(0), "max_value": MOST_USD, "decimal_places": 9, **options}
+        options = {"required": False, "min_value": Decimal(0), "max_value": DEAREST_USD, "decimal_places": 9, **options}
         options.setdefault("widget", UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "class": "usd"}))
         super().__init__(**options)
 
@@ -113,18 +103,3 @@ def usd_text(nano_usd: int) -> str:
     """2500000000 → 2.5; always with a point, never in exponents."""
     text = f"{Decimal(nano_usd) / NANO_PER_USD:.9f}".rstrip("0")
     return text.rstrip(".") if text.endswith(".") else text
-
-
-def usd(nano_usd: int | None, *, places: int = 2) -> str:
-    """For columns: $0.0123, with as many decimals as a small sum needs to be seen, in the reader's language."""
-    if nano_usd is None:
-        return "–"
-    amount = Decimal(nano_usd) / NANO_PER_USD
-    if amount and abs(amount) < Decimal("0.01"):
-        places = 6
-    return f"${formats.number_format(amount, places, force_grouping=True)}"
-
-
-def grouped(number: int) -> str:
-    """For columns: 1,585 in English and 1.585 in Portuguese, where 1,585 is one and a half."""
-    return str(formats.number_format(number, force_grouping=True))

@@ -1,4 +1,4 @@
-"""What the admin pages of providers and routing share: rows that a file manages are read-only and say so."""
+"""What all admin pages of rows share: rows that a file manages are read-only and say so."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RelatedCheckboxFilter
 
-from providers.row_locks import locked
+from rows.locks import locked
 
 FILE = "file"
 
@@ -27,9 +27,10 @@ def state(kind: str, word: object) -> SafeString:
 
 
 def in_file(row: Any) -> bool:
-    """Whether a configuration file manages `row`, or the provider it belongs to."""
+    """Whether a configuration file manages `row`, or the provider it belongs to. Two columns say so: clients' rows
+    have `managed_by`, the others `source`."""
     owner = getattr(row, "provider", None)
-    return FILE in (getattr(row, "source", ""), getattr(owner, "source", ""))
+    return FILE in (getattr(row, "managed_by", ""), getattr(row, "source", ""), getattr(owner, "source", ""))
 
 
 class ProviderFilter(RelatedCheckboxFilter):  # type: ignore[misc]
@@ -39,7 +40,7 @@ class ProviderFilter(RelatedCheckboxFilter):  # type: ignore[misc]
 
 
 class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
-    """`source` says who manages a row. What a file manages is changed in the file, as both cannot be right."""
+    """What a file manages is changed in the file, as both cannot be right."""
 
     compressed_fields = True
     warn_unsaved_form = True
@@ -55,7 +56,7 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """For a form that was sent, as it is behind a lock: every column will be written, and what others changed since the
-        row was read, also columns that the form does not show, must not be undone."""
+        row was read, such as a revocation, must not be undone, also in columns that the form does not show."""
         found = super().get_object(request, object_id, from_field)
         if found is not None and request.method == "POST" and transaction.get_connection().in_atomic_block:
             found = locked(self.model).filter(pk=found.pk).first()
@@ -72,7 +73,7 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
         return super().history_form_view(request, object_id, version_id, extra_context)
 
     def change_rows(self, request: HttpRequest, rows: models.QuerySet[Any], change: Callable[[Any], None]) -> None:
-        """Applies `change` to each row and saves it, so that history and workers learn of it; rows of files stay."""
+        """Applies `change` to each row, which saves it, so that history and workers learn of it; rows of files stay."""
         changed = kept = 0
         with transaction.atomic():
             # As they are behind a lock: every column is written, and what others changed meanwhile must not be undone.
@@ -82,7 +83,6 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
                     kept += 1
                     continue
                 change(row)
-                row.save()
                 changed += 1
         if changed:
             text = ngettext("%(count)d changed.", "%(count)d changed.", changed) % {"count": changed}
@@ -117,8 +117,13 @@ class EnableActions(RowAdmin):
 
     @action(description=_("Enable"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        self.change_rows(request, queryset, lambda row: setattr(row, "enabled", True))
+        self.change_rows(request, queryset, lambda row: _switch(row, True))
 
     @action(description=_("Disable"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        self.change_rows(request, queryset, lambda row: setattr(row, "enabled", False))
+        self.change_rows(request, queryset, lambda row: _switch(row, False))
+
+
+def _switch(row: Any, enabled: bool) -> None:
+    row.enabled = enabled
+    row.save()

@@ -1,15 +1,37 @@
-"""What the bodies of the management API have in common. `providers` has its own: neither app imports the other."""
+"""What every view and every body of the management API's rows has."""
 
 import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
+from django.shortcuts import get_object_or_404
 from rest_framework import serializers
+
+from rows.locks import locked
 
 OF_A_PAGE = "csrfmiddlewaretoken"
 """What the forms of the browsable pages send beside the fields."""
 MOST_NAMED = 8
 LONGEST_NAMED = 64
+
+
+class AtomicWrites:
+    """A change, its history and the notes that tell the workers of it are one transaction."""
+
+    def perform_create(self, serializer: Any) -> None:
+        with transaction.atomic():
+            serializer.save()
+
+    def perform_update(self, serializer: Any) -> None:
+        with transaction.atomic():
+            # Every column is written: what others changed since the row was read, such as a revocation, must not be undone.
+            serializer.instance = get_object_or_404(locked(type(serializer.instance)), pk=serializer.instance.pk)
+            serializer.save()
+
+    def perform_destroy(self, instance: Any) -> None:
+        with transaction.atomic():
+            instance.delete()
 
 
 class OwnFieldsOnly(serializers.Serializer[Any]):

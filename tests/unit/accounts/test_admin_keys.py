@@ -60,10 +60,12 @@ def test_a_new_key_is_shown_once_with_its_limits_and_budget(admin_client: Client
 @pytest.mark.parametrize(
     ("field", "value", "complaint"),
     [
+        ("allowed_models", "gpt-4o mini", "these have no spaces"),
         ("allowed_networks", "10.0.0.0/99", "is not an address or a CIDR range"),
         ("expires_at_0", "2001-01-01", "This moment has passed"),
         ("scopes", "everything", "Select a valid choice"),
         ("budget_usd", "a lot", "Enter a number"),
+        ("budget_usd", "1000000001", "less than or equal to 1000000000"),
         ("requests_per_minute", "9" * 20, "less than or equal to 2147483647"),
         ("tokens_per_minute", "9" * 20, "less than or equal to 9000000000000000"),
         ("concurrency", "9" * 20, "less than or equal to 2147483647"),

@@ -32,15 +32,14 @@ def cost_nano_usd(tokens: Tokens | tuple[int, int, int, int, int, int, int, int]
     return -(-total // PER)
 
 
-def dearest(rates: Rates, input_tokens: int, output_tokens: int, *, for_an_hour: bool = True) -> int:
-    """Upper bound of a call's cost: every input token at the dearest input price, every output token likewise.
-    `for_an_hour`: it may ask for a cache that keeps its input so long."""
+def dearest(rates: Rates, input_tokens: int, output_tokens: int) -> int:
+    """Upper bound of a call's cost: every input token at the dearest input price, every output token likewise."""
     price_in, price_out, cached, written, reasoning, kept, heard, spoken = rates
     if cached is not None and cached > price_in:
         price_in = cached
     if written is not None and written > price_in:
         price_in = written
-    if for_an_hour and kept is not None and kept > price_in:
+    if kept is not None and kept > price_in:
         price_in = kept
     if heard is not None and heard > price_in:
         price_in = heard

@@ -233,8 +233,6 @@ class ClientRequest:
     """Of the JSON it came as; 0 when unknown."""
     has_media: bool = False
     """May hold images, audio or files, whose bytes are no text."""
-    may_keep_for_an_hour: bool = True
-    """Whether it may ask a provider's cache for an hour (`cache_control` with a `ttl`), which has a price of its own."""
     has_plain_roles: bool = False
     """No message is a developer's or the result of a tool, which not all providers take as they are. False when unknown."""
 

@@ -111,6 +111,11 @@ def _most_input(request: ClientRequest) -> int:
     return size + TOKENS_PER_MESSAGE * len(request.body["messages"])
 
 
+def may_keep_for_an_hour(request: ClientRequest) -> bool:
+    """Whether it may ask a provider's cache for an hour (`cache_control` with a `ttl`, anywhere), which has its own price."""
+    return orjson.dumps(request.body).find(b'"ttl"') >= 0
+
+
 def may_fill_window(request: ClientRequest) -> bool:
     """Whether the upstream may read more than the request's bytes: a file (its text is packed, and each page counts as
     an image too), what is only named, what the provider looks up, a part of an unknown kind. The window is the bound."""

@@ -18,7 +18,14 @@ from providers.values import quick_tuple
 from routing.attempts import Won
 from routing.call import Attempt, Call
 from routing.errors import ClientFacing
-from routing.estimation import count_tokens, may_fill_window, most_input_at, most_output_at, prompt_tokens
+from routing.estimation import (
+    count_tokens,
+    may_fill_window,
+    may_keep_for_an_hour,
+    most_input_at,
+    most_output_at,
+    prompt_tokens,
+)
 from routing.rates import RateBook
 from routing.reporting import Reports, finished_call
 
@@ -35,7 +42,8 @@ class Settlement:
     def reserve(self, call: Call) -> Awaitable[None]:
         """Holds the most this call can cost at its dearest candidate, in each budget of its key."""
         _, most_bytes, output, answers = call.estimate
-        open_ended, for_an_hour = may_fill_window(call.request), call.request.may_keep_for_an_hour
+        open_ended = may_fill_window(call.request)
+        keeps: bool | None = None
         most, tokens = 0, 0
         known = True
         for deployment in _reachable(call):
@@ -46,7 +54,11 @@ class Settlement:
             rates = self._rates.at(deployment.prices, most_input)
             if rates is None:
                 known = False
-            elif (cost := dearest(rates, most_input, most_output, for_an_hour=for_an_hour)) > most:
+                continue
+            if rates.cache_write_1h is not None:
+                keeps = may_keep_for_an_hour(call.request) if keeps is None else keeps
+                rates = rates if keeps else rates._replace(cache_write_1h=None)
+            if (cost := dearest(rates, most_input, most_output)) > most:
                 most = cost
         return self._accounts.reserve(call.admission, cost_nano_usd=most, tokens=tokens, unpriced=not known)
 

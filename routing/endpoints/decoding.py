@@ -1,6 +1,5 @@
 """From a JSON body to a `ClientRequest`: what routing needs is checked here, the rest is the upstream's to judge. Pure."""
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -18,8 +17,6 @@ ROLES = PLAIN_ROLES | RARER_ROLES
 MAX_EMBEDDING_INPUTS = 2048
 MOST = 2**53
 """Beyond it, languages whose numbers are floats no longer count in ones, and encoders refuse."""
-
-ESCAPED_LETTERS = re.compile(rb"\\u00(?:74|6[cC])")
 
 
 def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s: int) -> ClientRequest:
@@ -41,22 +38,8 @@ def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s:
     )
     # By position: with keywords it would take twice as long.
     return ClientRequest(
-        operation,
-        model,
-        body,
-        stream,
-        include_usage,
-        received_at_s,
-        len(raw),
-        has_media,
-        _has_ttl(raw),
-        has_plain_roles,
+        operation, model, body, stream, include_usage, received_at_s, len(raw), has_media, has_plain_roles
     )
-
-
-def _has_ttl(raw: bytes) -> bool:
-    """Whether the word may stand in it, with letters written as escapes, too."""
-    return b"ttl" in raw or (b"\\u00" in raw and ESCAPED_LETTERS.search(raw) is not None)
 
 
 def _streaming(operation: Operation, body: JsonObject) -> tuple[bool, bool]:

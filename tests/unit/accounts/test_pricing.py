@@ -74,21 +74,15 @@ def test_the_dearest_is_never_below_the_real_cost(rates, total_in, total_out, da
     cached = data.draw(st.integers(0, total_in))
     written = data.draw(st.integers(0, total_in - cached))
     reasoning = data.draw(st.integers(0, total_out))
-    for_an_hour = data.draw(st.booleans())
     tokens = Tokens(
         input=total_in,
         output=total_out,
         cached=cached,
         cache_write=written,
         reasoning=reasoning,
-        cache_write_1h=data.draw(st.integers(0, written)) if for_an_hour else 0,
+        cache_write_1h=data.draw(st.integers(0, written)),
         audio_input=data.draw(st.integers(0, total_in)),
         audio_output=data.draw(st.integers(0, total_out)),
     )
 
-    assert cost_nano_usd(tokens, rates) <= dearest(rates, total_in, total_out, for_an_hour=for_an_hour)
-
-
-def test_the_price_of_an_hour_is_held_for_who_may_ask_for_it():
-    held = [dearest(RATES._replace(cache_write_1h=6 * USD), 10**6, 0, for_an_hour=asks) for asks in (True, False)]
-    assert held == [6 * USD, 375 * USD // 100]
+    assert cost_nano_usd(tokens, rates) <= dearest(rates, total_in, total_out)

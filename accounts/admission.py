@@ -34,7 +34,17 @@ from accounts.keys import PresentedKey
 from accounts.ledger import SqlLedger
 from accounts.limit_headers import rate_lines, refusal_headers, refusal_of
 from accounts.limit_store import Hold, MemoryLimitStore, Refused, StoreUnavailable, Taken
-from accounts.records import CEILING, AccountsSettings, CallRecord, IntentFields, Principal
+from accounts.records import (
+    CEILING,
+    COST,
+    FINAL,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    AccountsSettings,
+    IntentFields,
+    Principal,
+    RecordFields,
+)
 from accounts.slices import Slice
 from accounts.sql_door import SqlDoor, SqlUnavailable
 
@@ -220,7 +230,7 @@ class Accounts:
             admission.progress_at = now
             self._journal.progress(admission.id, attempt, output_tokens)
 
-    def settle(self, admission: Admission, records: Sequence[CallRecord]) -> None:
+    def settle(self, admission: Admission, records: Sequence[RecordFields]) -> None:
         """Ends the call with what it really used: one record per attempt, one of them `final`."""
         if not admission.open:
             return
@@ -231,9 +241,9 @@ class Accounts:
             return
         cost = tokens = 0
         for record in records:
-            if record.final:
-                cost += record.cost_nano_usd or 0
-                tokens += record.input_tokens + record.output_tokens
+            if record[FINAL]:
+                cost += record[COST] or 0
+                tokens += record[INPUT_TOKENS] + record[OUTPUT_TOKENS]
         # `min` would take ten times as long.
         cost, tokens = cost if cost < CEILING else CEILING, tokens if tokens < CEILING else CEILING
         if admission.slices:

@@ -27,7 +27,7 @@ from typing import Any
 
 import orjson
 
-from accounts.records import CEILING, CallRecord, IntentFields
+from accounts.records import CEILING, IntentFields, RecordFields
 
 # Filling a file takes 0.3 ms per MiB, which is the longest that an append can take.
 SEGMENT_BYTES = 1024 * 1024
@@ -94,7 +94,7 @@ class Journal:
     def progress(self, call_id: str, attempt: int, output_tokens: int) -> None:
         self._append(PROGRESS, (call_id, attempt, output_tokens))
 
-    def settled(self, owner: Owner, records: Sequence[CallRecord]) -> None:
+    def settled(self, owner: Owner, records: Sequence[RecordFields]) -> None:
         self.backlog += 1
         self._append(SETTLED, (owner, records))
         self._open.pop(owner[0], None)

@@ -1,11 +1,11 @@
 """What tokens cost. Pure: prices are arguments; where they come from is `price_book`."""
 
-from accounts.records import Rates, Tokens
+from accounts.records import RateFields, Tokens
 
 PER = 1_000_000
 
 
-def cost_nano_usd(tokens: Tokens | tuple[int, int, int, int, int, int, int, int], rates: Rates) -> int:
+def cost_nano_usd(tokens: Tokens | tuple[int, int, int, int, int, int, int, int], rates: RateFields) -> int:
     """Cost of one call, rounded up to whole nano-USD once, at the end.
 
     Cached, cache-write and audio tokens are taken out of the input and priced on their own, reasoning and audio tokens out
@@ -15,31 +15,33 @@ def cost_nano_usd(tokens: Tokens | tuple[int, int, int, int, int, int, int, int]
     given, made, cached, written, thought, kept, heard, spoken = tokens
     if not (cached or written or thought or heard or spoken):
         return -(-(given * rates[0] + made * rates[1]) // PER)
+    price_in, price_out, price_cached, price_written, price_thought, price_kept, price_heard, price_spoken = rates
     kept = min(kept, written)
     plain_input, plain_output = max(0, given - cached - written), max(0, made - thought)
     heard, spoken = min(heard, plain_input), min(spoken, plain_output)
-    write_rate = _or(rates.cache_write, rates.input)
+    price_written = _or(price_written, price_in)
     total = (
-        (plain_input - heard) * rates.input
-        + heard * _or(rates.audio_input, rates.input)
-        + cached * _or(rates.cached_input, rates.input)
-        + (written - kept) * write_rate
-        + kept * _or(rates.cache_write_1h, write_rate)
-        + (plain_output - spoken) * rates.output
-        + spoken * _or(rates.audio_output, rates.output)
-        + thought * _or(rates.reasoning, rates.output)
+        (plain_input - heard) * price_in
+        + heard * _or(price_heard, price_in)
+        + cached * _or(price_cached, price_in)
+        + (written - kept) * price_written
+        + kept * _or(price_kept, price_written)
+        + (plain_output - spoken) * price_out
+        + spoken * _or(price_spoken, price_out)
+        + thought * _or(price_thought, price_out)
     )
     return -(-total // PER)
 
 
-def dearest(rates: Rates, input_tokens: int, output_tokens: int) -> int:
-    """Upper bound of a call's cost: every input token at the dearest input price, every output token likewise."""
+def dearest(rates: RateFields, input_tokens: int, output_tokens: int, for_an_hour: bool = True) -> int:
+    """Upper bound of a call's cost: every input token at the dearest input price, every output token likewise.
+    `for_an_hour`: it may ask for a cache that keeps its input so long."""
     price_in, price_out, cached, written, reasoning, kept, heard, spoken = rates
     if cached is not None and cached > price_in:
         price_in = cached
     if written is not None and written > price_in:
         price_in = written
-    if kept is not None and kept > price_in:
+    if for_an_hour and kept is not None and kept > price_in:
         price_in = kept
     if heard is not None and heard > price_in:
         price_in = heard

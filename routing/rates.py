@@ -1,7 +1,7 @@
 """From a deployment's prices to the rates that accounting multiplies with, and to what a call cost."""
 
 from accounts.pricing import cost_nano_usd
-from accounts.records import Rates, Tokens
+from accounts.records import RateFields, Tokens
 from providers.identity_cache import IdentityCache
 from providers.specs import Prices
 from providers.types import Usage
@@ -13,7 +13,7 @@ class RateBook:
     def __init__(self) -> None:
         self._flat = IdentityCache(_rates)
 
-    def at(self, prices: Prices, input_tokens: int) -> Rates | None:
+    def at(self, prices: Prices, input_tokens: int) -> RateFields | None:
         """None while the input or the output price is unknown."""
         return _rates(prices.at(input_tokens)) if prices.tiers else self._flat.get(prices)
 
@@ -27,16 +27,16 @@ class RateBook:
         return cost_nano_usd(charged, rates) if rates is not None else None
 
 
-def _rates(prices: Prices) -> Rates | None:
+def _rates(prices: Prices) -> RateFields | None:
     if prices.input is None or prices.output is None:
         return None
-    return Rates(
-        input=prices.input,
-        output=prices.output,
-        cached_input=prices.cached_input,
-        cache_write=prices.cache_write,
-        reasoning=prices.reasoning,
-        cache_write_1h=prices.cache_write_1h,
-        audio_input=prices.audio_input,
-        audio_output=prices.audio_output,
+    return (
+        prices.input,
+        prices.output,
+        prices.cached_input,
+        prices.cache_write,
+        prices.reasoning,
+        prices.cache_write_1h,
+        prices.audio_input,
+        prices.audio_output,
     )

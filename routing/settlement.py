@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Sequence
 
 from accounts.admission import Accounts
 from accounts.pricing import dearest
-from accounts.records import CallRecord, UsageSource
+from accounts.records import AN_HOUR, CallRecord, RecordFields, UsageSource
 from monitoring.finished_call import FinishedCall
 from providers.adapters.base import Delivered
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec
 from providers.types import Usage
-from providers.values import quick_tuple
 from routing.attempts import Won
 from routing.call import Attempt, Call
 from routing.errors import ClientFacing
@@ -55,10 +54,9 @@ class Settlement:
             if rates is None:
                 known = False
                 continue
-            if rates.cache_write_1h is not None:
-                keeps = may_keep_for_an_hour(call.request) if keeps is None else keeps
-                rates = rates if keeps else rates._replace(cache_write_1h=None)
-            if (cost := dearest(rates, most_input, most_output)) > most:
+            if keeps is None and rates[AN_HOUR] is not None:
+                keeps = may_keep_for_an_hour(call.request)
+            if (cost := dearest(rates, most_input, most_output, keeps is not False)) > most:
                 most = cost
         return self._accounts.reserve(call.admission, cost_nano_usd=most, tokens=tokens, unpriced=not known)
 
@@ -212,19 +210,19 @@ def _counted(call: Call, text: str) -> Usage:
     return Usage(input_tokens=prompt_tokens(call.request), output_tokens=count_tokens(text))
 
 
-def _records(call: Call, ended: FinishedCall, last: Attempt | None) -> tuple[CallRecord, ...]:
+def _records(call: Call, ended: FinishedCall, last: Attempt | None) -> tuple[RecordFields, ...]:
     """One record per attempt; the last one is final and carries usage and cost."""
     if last is None or len(call.attempts) == 1:
         return (_final(call, ended, last),)
     return _several(call, ended, last)
 
 
-def _several(call: Call, ended: FinishedCall, last: Attempt) -> tuple[CallRecord, ...]:
+def _several(call: Call, ended: FinishedCall, last: Attempt) -> tuple[RecordFields, ...]:
     attempts = call.attempts
     return tuple([_final(call, ended, each) if each is last else _failed(call, ended, each) for each in attempts])
 
 
-def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> CallRecord:
+def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> RecordFields:
     number, provider, name, upstream_model, first_token_ms = 0, "", "", "", None
     if attempt is not None:
         deployment = attempt.deployment
@@ -233,34 +231,31 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> CallReco
         if attempt.first_token_s is not None:
             first_token_ms = int(attempt.first_token_s * 1000)
     tags, cost = call.options.tags, ended.cost_nano_usd
-    # By position: with keywords it would take three times as long.
-    return quick_tuple(
-        CallRecord,
-        (
-            number,
-            ended.status,
-            ended.usage_source,
-            provider,
-            name,
-            ended.model,
-            upstream_model,
-            ended.endpoint,
-            ended.stream,
-            True,
-            ended.input_tokens,
-            ended.output_tokens,
-            ended.cached_tokens,
-            ended.cache_write_tokens,
-            ended.reasoning_tokens,
-            cost,
-            cost,
-            ended.error_type or "",
-            int(ended.duration_s * 1000),
-            first_token_ms,
-            call.cache,
-            ",".join(sorted(tags)) if tags else "",
-            ended.revision,
-        ),
+    # A plain tuple, which is written without being asked for its fields.
+    return (
+        number,
+        ended.status,
+        ended.usage_source,
+        provider,
+        name,
+        ended.model,
+        upstream_model,
+        ended.endpoint,
+        ended.stream,
+        True,
+        ended.input_tokens,
+        ended.output_tokens,
+        ended.cached_tokens,
+        ended.cache_write_tokens,
+        ended.reasoning_tokens,
+        cost,
+        cost,
+        ended.error_type or "",
+        int(ended.duration_s * 1000),
+        first_token_ms,
+        call.cache,
+        ",".join(sorted(tags)) if tags else "",
+        ended.revision,
     )
 
 
@@ -268,7 +263,7 @@ def _failed(call: Call, ended: FinishedCall, attempt: Attempt) -> CallRecord:
     """An attempt that did not answer the client: on the record, and free of charge."""
     # One that we ended ourselves, such as the slower of two, is no failure of its upstream's.
     status = attempt.status or (499 if attempt.outcome in CLIENT_LEFT else 502)
-    return _final(call, ended, attempt)._replace(
+    return CallRecord._make(_final(call, ended, attempt))._replace(
         status=status,
         final=False,
         input_tokens=0,

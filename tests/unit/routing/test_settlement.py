@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from accounts.records import CallRecord
+from accounts.records import CallRecord, RecordFields
 from providers.specs import Prices
 from providers.types import Operation, Usage
 from routing.call import Attempt, CallOptions
@@ -22,8 +22,9 @@ class Booked:
     def __init__(self) -> None:
         self.records: tuple[CallRecord, ...] = ()
 
-    def settle(self, admission: Any, records: tuple[CallRecord, ...]) -> None:
-        self.records = records
+    def settle(self, admission: Any, records: tuple[RecordFields, ...]) -> None:
+        # As the journal's reader makes them: all fields, or an error.
+        self.records = tuple([CallRecord._make(record) for record in records])
 
 
 def attempt(number: int, outcome: str, status: int | None) -> Attempt:

@@ -9,11 +9,6 @@ from accounts.limit_store import Refused
 from accounts.limits import RuleState
 from accounts.records import LimitRule
 
-OF_REQUESTS, OF_TOKENS = [
-    b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%b\r\n" % (kind, kind, kind)
-    for kind in (b"requests", b"tokens")
-]
-
 
 def rate_lines(rules: Sequence[LimitRule], states: Sequence[RuleState]) -> HeaderLines:
     """Of the tightest rule of each kind; `reset` is the time until all of it is available again, as `12ms` or `4.2s`."""
@@ -25,14 +20,18 @@ def rate_lines(rules: Sequence[LimitRule], states: Sequence[RuleState]) -> Heade
                 requests = state
         elif rule.kind == "tokens" and (tokens is None or state[1] < tokens[1]):
             tokens = state
-    return _lines(OF_REQUESTS, requests) + _lines(OF_TOKENS, tokens)
+    return (_lines("requests", requests) + _lines("tokens", tokens)).encode()
 
 
-def _lines(form: bytes, state: RuleState | None) -> HeaderLines:
+def _lines(kind: str, state: RuleState | None) -> str:
     if state is None:
-        return b""
+        return ""
     limit, remaining, reset_s = state
-    return form % (limit, remaining, _duration(ceil(reset_s * 1000)))
+    # A text, because `%` of bytes takes twice as long.
+    return (
+        f"x-ratelimit-limit-{kind}: {limit}\r\nx-ratelimit-remaining-{kind}: {remaining}\r\n"
+        f"x-ratelimit-reset-{kind}: {_duration(ceil(reset_s * 1000))}\r\n"
+    )
 
 
 def refusal_headers(rules: Sequence[LimitRule], refused: Refused) -> HeaderPairs:
@@ -64,8 +63,8 @@ def refusal_of(refused: Refused) -> str:
 
 
 @lru_cache(maxsize=16)
-def _duration(milliseconds: int) -> bytes:
+def _duration(milliseconds: int) -> str:
     """Remembered because the windows of one call mostly end together."""
     if milliseconds < 1000:
-        return b"%dms" % milliseconds
-    return (b"%d.%03d" % divmod(milliseconds, 1000)).rstrip(b"0").rstrip(b".") + b"s"
+        return f"{milliseconds}ms"
+    return ("%d.%03d" % divmod(milliseconds, 1000)).rstrip("0").rstrip(".") + "s"

@@ -67,4 +67,5 @@ def _duration(milliseconds: int) -> str:
     """Remembered because the windows of one call mostly end together."""
     if milliseconds < 1000:
         return f"{milliseconds}ms"
-    return ("%d.%03d" % divmod(milliseconds, 1000)).rstrip("0").rstrip(".") + "s"
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds}.{rest:03d}".rstrip("0").rstrip(".") + "s"

@@ -60,7 +60,7 @@ def told(usage: Usage | None) -> Usage | None:
 # ---------------------------------------------------------------------------------------------------- what is asked
 
 
-@value
+@positional_value
 class TextPart:
     text: str
     cache_control: JsonObject | None = None
@@ -132,7 +132,7 @@ class ReasoningBlock:
     format: str | None = field(default=None, compare=False)
 
 
-@value
+@positional_value
 class Message:
     role: Role
     parts: tuple[Part, ...] = ()

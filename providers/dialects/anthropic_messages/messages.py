@@ -47,10 +47,15 @@ def encode_messages(
         leading += 1
     system = [block for message in messages[:leading] for block in _blocks(message, provider)]
     turns: list[_Turn] = []
+    speak_of_calls = False
     for message in messages[leading:]:
         _append(turns, _turn(message, turns, traits, keep_reasoning, provider))
-    _order_results(turns)
-    _tell_calls_apart(turns)
+        if message.tool_calls or message.role == "tool":
+            speak_of_calls = True
+    if speak_of_calls:
+        # Most do not, and need no pairs looked for.
+        _order_results(turns)
+        _tell_calls_apart(turns)
     _close_ends(turns, traits)
     return system, [{"role": turn.role, "content": _compact(turn.blocks)} for turn in turns]
 

@@ -67,8 +67,9 @@ def encode_request(
         body["system"] = system
     body["messages"] = messages
     body.update(encode_tools(call, quirks, provider))
-    body.update({name: call.extra[name] for name in sorted(_NATIVE_FIELDS & call.extra.keys()) if name != "top_k"})
-    body.pop("thinking", None)
+    if call.extra:
+        body.update({name: call.extra[name] for name in sorted(_NATIVE_FIELDS & call.extra.keys()) if name != "top_k"})
+        body.pop("thinking", None)
     if thinking is not None:
         body["thinking"] = thinking
     if config := _output_config(call, quirks, effort):
@@ -140,10 +141,9 @@ def _sampling(call: ChatCall, traits: ModelTraits, thinks: bool) -> JsonObject:
 
 def _small_fields(call: ChatCall, provider: str) -> JsonObject:
     fields: JsonObject = {}
-    stop = [text for text in call.stop if text]
-    if any(not text.strip() for text in stop):
-        raise Unsupported(field="stop", provider=provider, why="a stop sequence of white space only")
-    if stop:
+    if stop := [text for text in call.stop if text] if call.stop else []:
+        if any(not text.strip() for text in stop):
+            raise Unsupported(field="stop", provider=provider, why="a stop sequence of white space only")
         fields["stop_sequences"] = stop
     user = call.extra.get("safety_identifier") or call.user
     if (

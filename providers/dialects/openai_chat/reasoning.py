@@ -12,12 +12,10 @@ from providers.types import JsonObject, ReasoningBlock
 def decode_reasoning(message: JsonObject) -> tuple[ReasoningBlock, ...]:
     """Details win over text, because only they can be replayed; details of other types are left out."""
     details = message.get("reasoning_details")
-    blocks = (
-        [decode_block(detail) for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
-    )
-    found = tuple(block for block in blocks if block is not None)
-    if found:
-        return found
+    if isinstance(details, list):
+        blocks = [decode_block(detail) for detail in details if isinstance(detail, dict)]
+        if found := tuple([block for block in blocks if block is not None]):
+            return found
     text = message.get("reasoning_content") or message.get("reasoning")
     return (ReasoningBlock(text=text),) if isinstance(text, str) and text else ()
 
@@ -47,6 +45,8 @@ def encode_block(block: ReasoningBlock) -> JsonObject:
 def encode_reasoning(blocks: Sequence[ReasoningBlock]) -> JsonObject:
     """The fields to add to a message; details only where there is more to replay than text."""
     encoded: JsonObject = {}
+    if not blocks:
+        return encoded
     text = "".join(block.text for block in blocks)
     if text:
         encoded["reasoning_content"] = text

@@ -45,18 +45,16 @@ def read_usage(raw: Any) -> Usage | None:
 
 
 def write_usage(usage: Usage) -> JsonObject:
+    # Taken apart at once: a named tuple's field takes ten times as long to read as a variable.
+    prompt, completion, cached, written, reasoning, _, _, _, heard, spoken = usage
     return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-            "audio_tokens": usage.audio_input_tokens,
-        },
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": heard},
         "completion_tokens_details": {
-            "reasoning_tokens": usage.reasoning_tokens,
-            "audio_tokens": usage.audio_output_tokens,
+            "reasoning_tokens": reasoning,
+            "audio_tokens": spoken,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },

@@ -356,17 +356,13 @@ def _taken(admission: Admission, store: "MemoryLimitStore | RedisLimitStore", ve
 def _owner(admission: Admission) -> Owner:
     """The same for every line of a call: what its budgets hold is settled before its first attempt."""
     principal = admission.principal
-    leases: list[tuple[int, int]] = []
-    # A loop of its own: a comprehension would be a function that is made for each call.
-    for found in admission.slices:
-        leases.append((found.lease_id, found.period_id))
     owner = admission.owner = (
         admission.id,
         admission.request_id,
         admission.created_at,
         principal.key_id,
         principal.team_id,
-        tuple(leases),
+        tuple([(found.lease_id, found.period_id) for found in admission.slices]) if admission.slices else (),
     )
     return owner
 

@@ -132,19 +132,13 @@ class BudgetBook:
         """None where each slice pays what was spent, else what each pays."""
         held_cost, held_tokens = held
         cost, tokens = spent
-        partly = False
-        paid = []
-        # A loop of its own: a comprehension would be a function that is made for each call.
-        for found in slices:
-            part = found.settle(held_cost, held_tokens, cost, tokens)
-            paid.append(part or spent)
-            partly = partly or part is not None
-        if not partly:
+        paid = [found.settle(held_cost, held_tokens, cost, tokens) for found in slices]
+        if not any(paid):
             return None
         for found in slices:
             if found.debts:
                 self._is_indebted(found)
-        return tuple(paid)
+        return tuple([part or spent for part in paid])
 
     def _is_indebted(self, found: Slice) -> None:
         """Has it booked at once, so that the other workers, too, hear of it."""

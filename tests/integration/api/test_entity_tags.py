@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Team
 from accounts.provisioning import KeyOrder, create_key
-from accounts.row_locks import about_to_lock
 from providers.models import Credential, Provider
 from routing.models import GatewaySettings
+from rows.locks import about_to_lock
 from tests.integration.api.conftest import ClientFor
 from tests.integration.api.test_document import document as document
 from tests.integration.api.test_unknown_fields import BODIES

@@ -7,7 +7,7 @@ from providers.adapters.azure import AzureAdapter, check_api_version, check_depl
 from providers.errors import BadAnswer, ClientFault, Misconfigured, ServerFailed
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Endpoint
-from providers.types import Operation
+from providers.types import ClientRequest, Operation
 
 ADAPTER = AzureAdapter()
 
@@ -124,7 +124,8 @@ def test_long_waits_are_capped_and_short_ones_are_not():
 def test_messages_of_any_shape_pass():
     odd = [None, {"role": "user", "content": [None, {"type": "text"}, {"type": "image_url", "image_url": 3}]}]
     odd.append({"role": "assistant", "tool_calls": [None, {"function": {"arguments": "{}"}}]})
-    assert ADAPTER.shape({"messages": odd}, None, None) == {"messages": odd}
+    asked = ClientRequest(operation=Operation.CHAT, model="m", body={})
+    assert ADAPTER.shape({"messages": odd}, asked, None) == {"messages": odd}
 
 
 def test_a_configured_path_wins():

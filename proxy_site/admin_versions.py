@@ -20,13 +20,11 @@ from django.utils.choices import flatten_choices
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from proxy_site import entity_tags
+
 SEEN = "seen_version"
 CHANGED = "changed_meanwhile"
-WITHOUT_PEOPLE = frozenset(
-    {
-        "updated_at", "last_used_at", "last_worked_at", "last_login", "last_run_at", "total_run_count", "date_changed",
-    }
-)  # fmt: skip
+WITHOUT_PEOPLE = entity_tags.WITHOUT_PEOPLE | {"last_login", "last_run_at", "total_run_count", "date_changed"}
 """Columns that change while nobody changes anything."""
 LONGEST_SHOWN = 200
 MOST_DIGITS = 18

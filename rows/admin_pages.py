@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import RelatedCheckboxFilter
 
 from rows.locks import locked
 
@@ -31,12 +30,6 @@ def in_file(row: Any) -> bool:
     have `managed_by`, the others `source`."""
     owner = getattr(row, "provider", None)
     return FILE in (getattr(row, "managed_by", ""), getattr(row, "source", ""), getattr(owner, "source", ""))
-
-
-class ProviderFilter(RelatedCheckboxFilter):  # type: ignore[misc]
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.title = _("provider")
 
 
 class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]

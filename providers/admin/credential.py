@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
+from providers.admin.filters import ProviderFilter
 from providers.admin.forms import CredentialForm
 from providers.models import Credential
-from rows.admin_pages import EnableActions, ProviderFilter, state
+from rows.admin_pages import EnableActions, state
 
 
 class CredentialAdmin(EnableActions):

@@ -7,9 +7,10 @@ from django.contrib.admin import display
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 
+from providers.admin.filters import ProviderFilter
 from providers.admin.forms import DeploymentForm
 from providers.models import Deployment
-from rows.admin_pages import EnableActions, ProviderFilter
+from rows.admin_pages import EnableActions
 from rows.form_fields import usd_text
 
 

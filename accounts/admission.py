@@ -28,7 +28,8 @@ from accounts.budgets import BudgetBook, LeaseSource
 from accounts.errors import AccountsUnavailable, RateLimitExceeded
 from accounts.header_lines import HeaderLines
 from accounts.idempotency import Claim, StoredAnswer
-from accounts.journal import Journal, Owner
+from accounts.journal import Journal
+from accounts.journal_lines import Owner
 from accounts.key_source import KeySource, SqlKeySource
 from accounts.keys import PresentedKey
 from accounts.ledger import SqlLedger

@@ -16,7 +16,7 @@ from accounts.key_source import ChangeNote, Changes, KeySource
 from accounts.ledger import book, end_leases, sweep_leases
 from accounts.models import AccountChange, ApiKey
 from accounts.records import AccountsSettings
-from accounts.settlements import Settlement, replay, settlements
+from accounts.settlements import ledger_rows, replay
 from accounts.sql_door import SqlDoor, SqlUnavailable
 from accounts.task_ending import end
 
@@ -98,7 +98,7 @@ class Background:
 
     async def _book(self, lines: Sequence[bytes]) -> None:
         """Without a deadline: the outcome must be known before the position moves."""
-        await self._writer.run(lambda: book_or_set_aside(_parsed(lines), self._directory), timeout_s=None)
+        await self._writer.run(lambda: book_or_set_aside(lines, self._directory), timeout_s=None)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
         if not at_once:
@@ -153,25 +153,15 @@ class Background:
         self._last_used_written = now
 
 
-def _parsed(lines: Sequence[bytes]) -> list[Settlement]:
-    try:
-        return settlements(lines)
-    except (ValueError, TypeError):
-        if len(lines) > 1:
-            return [found for line in lines for found in _parsed((line,))]
-        log.exception("a journal line cannot be read and was left out")
-        return []
+def book_or_set_aside(lines: Sequence[bytes], directory: Path) -> int:
+    """Books `s` lines; those that are damaged, or that SQL cannot hold at all, go into `rejected.jsonl`."""
 
-
-def book_or_set_aside(calls: Sequence[Settlement], directory: Path) -> int:
-    """Books; what SQL cannot hold at all goes into `rejected.jsonl`."""
-
-    def set_aside(call: Settlement, error: Exception) -> None:
-        log.error("a call cannot be booked; it is kept in %s", directory / "rejected.jsonl")
+    def set_aside(line: bytes, error: Exception) -> None:
+        log.error("a call cannot be booked (%s); it is kept in %s", type(error).__name__, directory / "rejected.jsonl")
         with (directory / "rejected.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(call) + "\n")
+            file.write(json.dumps(line.decode("utf-8", "replace")) + "\n")
 
-    return write_by_halves(calls, book, set_aside)
+    return write_by_halves(lines, lambda some: book(ledger_rows(some)), set_aside)
 
 
 def replay_orphans(directory: Path) -> int:

@@ -3,15 +3,7 @@
 The file is mapped into memory, so a line costs a copy and no system call, and no other thread gets the interpreter in
 between. What was copied lies in the kernel's page cache, exactly as after a `write`, so it survives `kill -9` of the
 process. A file is filled with zeros before it is used: a full disk shows there, as an error and not as a signal. A line
-is complete once its first byte, which is written last, is no longer zero. Lines begin with a letter:
-
-    a  an attempt is about to be sent:  [owner, intent]
-    p  so many output tokens delivered: [call_id, attempt, output_tokens]
-    s  the call is settled:             [owner, [record …]]
-    r  released: nothing is to be paid: [call_id]
-
-`owner` is [call_id, request_id, created_at, key_id, team_id, bookings], `bookings` are (lease id, budget period id)
-pairs; where a call cost more than its lease can pay, what that does pay follows, in nano-USD and tokens. Files are
+is complete once its first byte, which is written last, is no longer zero; `journal_lines` says what it holds. Files are
 `<worker>.<sequence>.journal`; `<worker>.lock` is locked for as long as the worker lives, so that nobody else replays a
 live journal.
 """
@@ -25,20 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from accounts.records import CEILING, IntentFields, RecordFields
+from accounts import journal_lines
+from accounts.journal_lines import ATTEMPT, PROGRESS, RELEASED, SETTLED, Owner
+from accounts.records import IntentFields, RecordFields
 
 # Filling a file takes 0.3 ms per MiB, which is the longest that an append can take.
 SEGMENT_BYTES = 1024 * 1024
 # About a thousand calls: what is booked in one transaction.
 READ_BYTES = 512 * 1024
-ATTEMPT, PROGRESS, SETTLED, RELEASED = b"apsr"
 
-Bookings = tuple[tuple[int, ...], ...]
 Position = tuple[int, int]
 """A file's sequence number and an offset in it."""
-Owner = tuple[str, str, float, int, int | None, Bookings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +85,7 @@ class Journal:
 
     def settled(self, owner: Owner, records: Sequence[RecordFields]) -> None:
         self.backlog += 1
-        self._append(SETTLED, (owner, records))
+        self._append_line(SETTLED, journal_lines.settled(owner, records) + b"\n")
         self._open.pop(owner[0], None)
 
     def released(self, call_id: str) -> None:
@@ -164,11 +153,7 @@ class Journal:
         self._map, self._lock = None, -1
 
     def _append(self, kind: int, value: Any) -> None:
-        try:
-            line = orjson.dumps(value, tuple, orjson.OPT_APPEND_NEWLINE)
-        except TypeError:
-            line = orjson.dumps(_encodable(value), option=orjson.OPT_APPEND_NEWLINE)
-        self._append_line(kind, line)
+        self._append_line(kind, journal_lines.encoded(value) + b"\n")
 
     def _append_line(self, kind: int, line: bytes) -> None:
         start = self._size
@@ -215,17 +200,6 @@ class Journal:
 
     def _path(self, sequence: int) -> Path:
         return self._directory / f"{self._worker}.{sequence:06d}.journal"
-
-
-def _encodable(value: Any) -> Any:
-    """What an upstream made up (an integer beyond 64 bits, half a surrogate pair) must not keep a call unwritten."""
-    if isinstance(value, tuple | list):
-        return [_encodable(item) for item in value]
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool):
-        return max(0, min(value, CEILING))
-    return value
 
 
 def whole_lines(data: bytes) -> list[bytes]:

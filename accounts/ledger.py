@@ -15,10 +15,10 @@ from django.utils import timezone
 from accounts import direct_sql
 from accounts.budgets import Return
 from accounts.models import Budget, BudgetLease, BudgetPeriod, UsageRecord
-from accounts.records import BudgetRule, CallRecord
-from accounts.settlements import Settlement
+from accounts.records import FINAL, BudgetRule
+from accounts.settlements import BOOKINGS, COST, TOKENS, Rows
 from accounts.slices import Grant
-from accounts.usage_rows import insert_rows
+from accounts.usage_rows import insert_rows, storable
 from accounts.usage_sums import add_to_sums
 
 # The part of what remains that is leased ahead of need.
@@ -176,47 +176,56 @@ def _lock_periods(period_ids: Iterable[int]) -> None:
         list(BudgetPeriod.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
-def book(calls: Sequence[Settlement]) -> int:
+def book(found: Sequence[Rows]) -> int:
     """Ledger rows, roll-ups and budgets in one transaction. Idempotent by (call id, attempt); returns rows written."""
-    rows = [(item, record) for item in calls for record in item.records]
+    found = storable(found)
     try:
-        return _write(rows)
+        return _write(found)
     except IntegrityError:
         # Some are there already: a transaction whose commit was not heard of, or a worker that gave up waiting for SQL
         # was still booking what its replay books here. Now its rows are visible.
-        return _write(rows, some_known=True)
+        return _write(found, some_known=True)
 
 
-def _write(rows: list[tuple[Settlement, CallRecord]], *, some_known: bool = False) -> int:
+def _write(found: Sequence[Rows], *, some_known: bool = False) -> int:
     with transaction.atomic():
         if some_known:
-            rows = _unknown(rows)
-        insert_rows(rows)
-        add_to_sums(rows)
-        _spend(_charges(rows))
-    return len(rows)
+            found = _unknown(found)
+        insert_rows(found)
+        add_to_sums(found)
+        _spend(_charges(found))
+    return sum(len(rows.own) for rows in found)
 
 
-def _unknown(rows: Iterable[tuple[Settlement, CallRecord]]) -> list[tuple[Settlement, CallRecord]]:
+def _unknown(found: Sequence[Rows]) -> list[Rows]:
     """Each row that is not in the ledger yet, once."""
-    fresh = {(item.call_id, record.attempt): (item, record) for item, record in rows}
-    calls = {call_id for call_id, _ in fresh}
-    for found in UsageRecord.objects.filter(call_id__in=calls).values_list("call_id", "attempt"):
-        fresh.pop(found, None)
-    return list(fresh.values())
+    calls = {row[0] for rows in found for row in rows.own}
+    known = set(UsageRecord.objects.filter(call_id__in=calls).values_list("call_id", "attempt"))
+    fresh = []
+    for shared, own in found:
+        rows = []
+        for row in own:
+            attempt = (row[0], shared[0])
+            if attempt not in known:
+                known.add(attempt)
+                rows.append(row)
+        if rows:
+            fresh.append(Rows(shared, rows))
+    return fresh
 
 
-def _charges(rows: Iterable[tuple[Settlement, CallRecord]]) -> dict[tuple[int, ...], list[int]]:
+def _charges(found: Iterable[Rows]) -> dict[tuple[int, ...], list[int]]:
     """(lease id, period id) → [nano-USD, tokens, nano-USD and tokens of these that the lease pays]."""
     spent: dict[tuple[int, ...], list[int]] = {}
-    for item, record in rows:
-        if item.bookings and record.final:
-            cost, tokens = record.cost_nano_usd or 0, record.input_tokens + record.output_tokens
-            for booking in item.bookings:
-                paid = booking[2:] or (cost, tokens)
-                sums = spent.setdefault(booking[:2], [0, 0, 0, 0])
-                for index, amount in enumerate((cost, tokens, *paid)):
-                    sums[index] += amount
+    for shared, own in found:
+        if shared[FINAL]:
+            for row in own:
+                for booking in row[BOOKINGS]:
+                    cost, tokens = row[COST] or 0, sum(row[TOKENS][:2])
+                    paid = booking[2:] or (cost, tokens)
+                    sums = spent.setdefault(tuple(booking[:2]), [0, 0, 0, 0])
+                    for index, amount in enumerate((cost, tokens, *paid)):
+                        sums[index] += amount
     return spent
 
 

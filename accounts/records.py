@@ -128,7 +128,8 @@ IntentFields: TypeAlias = tuple[int, str, str, str, str, str, bool, int, RateFie
 
 class CallRecord(NamedTuple):
     """One attempt after its end. `final` marks the one that answered the client, and only that one is charged:
-    `cost_nano_usd` (None: price unknown). `provider_cost_nano_usd` is what it cost us."""
+    `cost_nano_usd` (None: price unknown). `provider_cost_nano_usd` is what it cost us. What many calls share stands first:
+    it is written to the journal apart from what each has of its own, and booked once for all of them."""
 
     attempt: int
     status: int
@@ -140,6 +141,10 @@ class CallRecord(NamedTuple):
     endpoint: str = ""
     stream: bool = False
     final: bool = True
+    error_code: str = ""
+    cache: str = ""
+    tags: str = ""
+    revision: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
@@ -147,23 +152,21 @@ class CallRecord(NamedTuple):
     reasoning_tokens: int = 0
     cost_nano_usd: int | None = None
     provider_cost_nano_usd: int | None = None
-    error_code: str = ""
     duration_ms: int = 0
     time_to_first_token_ms: int | None = None
-    cache: str = ""
-    tags: str = ""
-    revision: int = 0
 
 
 RecordFields: TypeAlias = tuple[
-    int, int, str | None, str, str, str, str, str, bool, bool, int, int, int, int, int,
-    int | None, int | None, str, int, int | None, str, str, int,
+    int, int, str | None, str, str, str, str, str, bool, bool, str, str, str, int,
+    int, int, int, int, int, int | None, int | None, int, int | None,
 ]  # fmt: skip
 """Those of `CallRecord`, for who makes one at each call's end."""
+SHARED: Final = 14
+"""So many of them stand first that many calls share."""
 FINAL: Final = 9
-INPUT_TOKENS: Final = 10
-OUTPUT_TOKENS: Final = 11
-COST: Final = 15
+INPUT_TOKENS: Final = 14
+OUTPUT_TOKENS: Final = 15
+COST: Final = 19
 """Where they are."""
 
 

@@ -1,55 +1,49 @@
 """Hourly and daily roll-ups, kept in the transaction that writes the ledger rows, so that they never disagree."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from accounts import direct_sql
 from accounts.models import UsageDaily, UsageHourly
 from accounts.models.usage import SUMS, UsageSum
 from accounts.records import CallRecord
-from accounts.settlements import Settlement
+from accounts.settlements import COST, CREATED_AT, KEY, PROVIDER_COST, TEAM, TOKENS, Row, Rows
 from accounts.usage_rows import stored_time
 
 HOUR_S, DAY_S = 3600, 86400
 Group = tuple[int, int, int, str, str]
 
 
-def add_to_sums(rows: Iterable[tuple[Settlement, CallRecord]]) -> None:
-    groups: defaultdict[Group, list[CallRecord]] = defaultdict(list)
-    for item, record in rows:
-        hour = int(item.created_at) // HOUR_S
-        groups[hour, item.key_id or 0, item.team_id or 0, record.provider, record.model].append(record)
+def add_to_sums(found: Sequence[Rows]) -> None:
     hours: dict[Group, list[int]] = {}
     days: dict[Group, list[int]] = {}
-    for (hour, key_id, team_id, provider, model), records in groups.items():
-        amounts = _sums(records)
-        owner = (key_id, team_id, _name(provider, 100), _name(model, 200))
-        _add(hours, (hour * HOUR_S, *owner), amounts)
-        _add(days, (hour * HOUR_S // DAY_S * DAY_S, *owner), amounts)
+    for shared, own in found:
+        said = dict(zip(CallRecord._fields, shared, strict=False))
+        rows: defaultdict[tuple[int, int, int], list[Row]] = defaultdict(list)
+        for row in own:
+            rows[int(row[CREATED_AT]) // HOUR_S, row[KEY] or 0, row[TEAM] or 0].append(row)
+        for (hour, key_id, team_id), some in rows.items():
+            amounts = _sums(some, final=said["final"], failed=said["status"] >= 400)
+            owner = (key_id, team_id, said["provider"], said["model"])
+            _add(hours, (hour * HOUR_S, *owner), amounts)
+            _add(days, (hour * HOUR_S // DAY_S * DAY_S, *owner), amounts)
     _upsert(UsageHourly, hours)
     _upsert(UsageDaily, days)
 
 
-def _name(text: str, length: int) -> str:
-    return text.replace("\0", "")[:length]
-
-
-def _sums(records: Sequence[CallRecord]) -> list[int]:
+def _sums(rows: Sequence[Row], *, final: bool, failed: bool) -> list[int]:
     """Requests, errors, tokens and cost are the client's, so only of the attempt that answered. In the order of SUMS."""
-    final = [record for record in records if record.final]
-    costs = [record.cost_nano_usd for record in final]
+    columns = list(zip(*rows, strict=True))
+    provider_cost = sum(filter(None, columns[PROVIDER_COST]))
+    if not final:
+        return [0, 0, 0, 0, 0, 0, 0, provider_cost, 0]
+    given, made, cached, _, thought = map(sum, columns[TOKENS])
+    costs = columns[COST]
+    count = len(rows)
     return [
-        len(final),
-        sum([record.status >= 400 for record in final]),
-        sum([record.input_tokens for record in final]),
-        sum([record.output_tokens for record in final]),
-        sum([record.cached_tokens for record in final]),
-        sum([record.reasoning_tokens for record in final]),
-        sum(filter(None, costs)),
-        sum([record.provider_cost_nano_usd or 0 for record in records]),
-        costs.count(None),
-    ]
+        count, count if failed else 0, given, made, cached, thought, sum(filter(None, costs)), provider_cost, costs.count(None),
+    ]  # fmt: skip
 
 
 def _add(sums: dict[Group, list[int]], group: Group, amounts: list[int]) -> None:

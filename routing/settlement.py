@@ -243,6 +243,10 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> RecordFi
         ended.endpoint,
         ended.stream,
         True,
+        ended.error_type or "",
+        call.cache,
+        ",".join(sorted(tags)) if tags else "",
+        ended.revision,
         ended.input_tokens,
         ended.output_tokens,
         ended.cached_tokens,
@@ -250,12 +254,8 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> RecordFi
         ended.reasoning_tokens,
         cost,
         cost,
-        ended.error_type or "",
         int(ended.duration_s * 1000),
         first_token_ms,
-        call.cache,
-        ",".join(sorted(tags)) if tags else "",
-        ended.revision,
     )
 
 

@@ -11,11 +11,12 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts import journal_lines
 from accounts.budgets import Return
 from accounts.ledger import SqlLedger, book, end_leases, sweep_leases
 from accounts.models import Budget, BudgetLease, BudgetPeriod, UsageRecord
 from accounts.records import BudgetRule
-from accounts.settlements import Settlement
+from accounts.settlements import ledger_rows
 from accounts.slices import Grant
 from tests.unit.accounts.builders import record
 
@@ -42,7 +43,7 @@ class Traffic:
     ledger: SqlLedger = field(default_factory=SqlLedger)
     holdings: dict[str, Holding] = field(default_factory=lambda: {worker: Holding() for worker in WORKERS})
     spent: list[int] = field(default_factory=lambda: [0, 0])
-    booked: list[Settlement] = field(default_factory=list)
+    booked: list[bytes] = field(default_factory=list)
 
     def lease(self, worker: str, nano: int, tokens: int) -> None:
         grant: Grant = self.ledger.lease(
@@ -63,15 +64,16 @@ class Traffic:
         held.tokens -= tokens
         bookings = ((held.lease_id, held.period_id),) if held.lease_id else ()
         paid = record(cost_nano_usd=nano, provider_cost_nano_usd=nano, input_tokens=tokens, output_tokens=0)
-        call = Settlement(f"c{next(numbers)}", "req", timezone.now().timestamp(), 1, None, bookings, (paid,))
-        assert book([call]) == 1
+        owner = (f"c{next(numbers)}", "req", timezone.now().timestamp(), 1, None, bookings)
+        call = b"s" + journal_lines.settled(owner, [paid])
+        assert book(ledger_rows([call])) == 1
         if bookings:
             self.booked.append(call)
             self.spent = [self.spent[0] + nano, self.spent[1] + tokens]
 
     def repeat(self, worker: str, nano: int, tokens: int) -> None:
         """A transaction whose commit nobody heard of is booked again."""
-        assert book(self.booked[-2:]) == 0
+        assert book(ledger_rows(self.booked[-2:])) == 0
 
     def give_back(self, worker: str, nano: int, tokens: int) -> Return:
         held = self.holdings[worker]

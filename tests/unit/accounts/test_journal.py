@@ -1,16 +1,42 @@
 import errno
 import os
 import signal
+from typing import NamedTuple
 
 import pytest
 
 from accounts.journal import Journal, orphans, whole_lines
-from accounts.settlements import replay, settlements
+from accounts.records import CallRecord
+from accounts.settlements import ledger_rows, replay
 from tests.unit.accounts.builders import intent, record
 
 
 def owner(call_id: str):
     return (call_id, "req_1", 1_700_000_000.5, 7, None, ((3, 4),))
+
+
+SHARED_TEXT = b'[1,200,"provider","a","a/m","m","u","chat/completions",false,true,"","","",0]'
+
+
+class Booked(NamedTuple):
+    """A row of the ledger to be."""
+
+    owner: tuple
+    record: CallRecord
+    bookings: list
+
+
+def booked(lines) -> list[Booked]:
+    return [
+        Booked(tuple(row[:5]), CallRecord(*shared, *row[5:-1]), row[-1])
+        for shared, own in ledger_rows(lines)
+        for row in own
+    ]
+
+
+def call_ids(lines) -> list[str]:
+    """In the order of the lines."""
+    return [booked([line])[0].owner[0] for line in lines]
 
 
 @pytest.fixture
@@ -25,7 +51,7 @@ def drain(journal: Journal) -> list[str]:
     ids = []
     while not journal.drained_up:
         batch = journal.read()
-        ids += [settlements((line,))[0].call_id for line in batch.lines]
+        ids += call_ids(batch.lines)
         journal.drained(batch)
     return ids
 
@@ -48,11 +74,22 @@ def test_every_settlement_is_read_once_and_in_order(journal):
 
 def test_a_settlement_comes_back_as_it_was(journal):
     journal.settled(owner("c"), [record(1, final=False, cost_nano_usd=0), record(2, tags="a,b", stream=True)])
-    found = settlements(journal.read().lines)[0]
+    first, last = booked(journal.read().lines)
 
-    assert found.records == (record(1, final=False, cost_nano_usd=0), record(2, tags="a,b", stream=True))
-    assert (found.call_id, found.request_id, found.created_at, found.key_id, found.team_id) == owner("c")[:5]
-    assert found.bookings == ((3, 4),)
+    assert (first.record, last.record) == (record(1, final=False, cost_nano_usd=0), record(2, tags="a,b", stream=True))
+    assert first.owner == last.owner == owner("c")[:5]
+    assert first.bookings == last.bookings == [[3, 4]]
+
+
+def test_what_calls_share_is_read_once_and_each_keeps_its_own(journal, tmp_path):
+    for number in range(50):
+        journal.settled(owner(f"c{number}"), [record(input_tokens=number, model="a" if number % 2 else "b")])
+    lines = [line for line in lines_on_disk(tmp_path) if line]
+
+    assert [shared[5] for shared, _ in ledger_rows(lines)] == ["b", "a"]
+    assert {(row.owner[0], row.record.input_tokens, row.record.model) for row in booked(lines)} == {
+        (f"c{number}", number, "a" if number % 2 else "b") for number in range(50)
+    }
 
 
 def test_files_vanish_when_drained_but_for_those_with_running_calls(journal, tmp_path):
@@ -163,7 +200,7 @@ def test_a_drain_has_an_end_although_calls_go_on(journal):
     while not journal.drained_to(end):
         journal.settled(owner(f"late{next(late)}"), [record()])
         batch = journal.read()
-        drained += [item.call_id for item in settlements(batch.lines)]
+        drained += call_ids(batch.lines)
         journal.drained(batch)
     assert drained[:3] == ["a", "b", "c"]
     assert drain(journal)
@@ -184,7 +221,7 @@ def test_a_drain_does_not_wait_for_a_disk_that_refuses(tmp_path):
         journal.settled(owner(call), [record()])
     end = journal.end()
     batch = journal.read()
-    assert [item.call_id for item in settlements(batch.lines)] == ["a"]
+    assert call_ids(batch.lines) == ["a"]
     journal.drained(batch)
     assert journal.drained_to(end)
     assert not journal.drained_up
@@ -195,7 +232,7 @@ def test_a_line_longer_than_a_file_gets_a_file_of_its_own(journal, tmp_path):
     journal.settled(owner("c" * 2_000), [record()])
     journal.settled(owner("d"), [record()])
 
-    assert [item.call_id for item in replay(lines_on_disk(tmp_path))[0]] == ["c" * 2_000, "d"]
+    assert call_ids(replay(lines_on_disk(tmp_path))[0]) == ["c" * 2_000, "d"]
     assert drain(journal) == ["c" * 2_000, "d"]
 
 
@@ -208,8 +245,8 @@ def test_a_line_that_was_being_copied_when_the_process_died_is_left_out(journal,
     data[len(size)] = 0
     path.write_bytes(data)
 
-    settlements, damaged = replay(lines_on_disk(tmp_path))
-    assert ([item.call_id for item in settlements], damaged) == (["whole"], 1)
+    calls, damaged = replay(lines_on_disk(tmp_path))
+    assert (call_ids(calls), damaged) == (["whole"], 1)
 
 
 def test_lines_survive_the_process_that_is_killed_with_kill_9(tmp_path):
@@ -223,8 +260,8 @@ def test_lines_survive_the_process_that_is_killed_with_kill_9(tmp_path):
     os.waitpid(child, 0)
 
     (orphan,) = orphans(tmp_path)
-    settlements, damaged = replay(lines_on_disk(tmp_path))
-    assert ([item.call_id for item in settlements], damaged) == ([f"c{number}" for number in range(50)], 0)
+    calls, damaged = replay(lines_on_disk(tmp_path))
+    assert (call_ids(calls), damaged) == ([f"c{number}" for number in range(50)], 0)
     orphan.delete()
 
 
@@ -238,15 +275,15 @@ def test_replay_books_settled_calls_as_they_were_and_open_ones_as_estimated(jour
     journal.progress("open", 2, 3)
     journal.progress("open", 2, 7)
 
-    settlements, damaged = replay(lines_on_disk(tmp_path))
+    calls, damaged = replay(lines_on_disk(tmp_path))
 
     assert damaged == 0
-    assert [item.call_id for item in settlements] == ["done", "open"]
-    first, last = settlements[1].records
+    assert call_ids(calls) == ["done", "open"]
+    (first, *_), (last, bookings) = [(row.record, row.bookings) for row in booked(calls[1:])]
     assert (first.provider, first.final, first.cost_nano_usd, first.provider_cost_nano_usd) == ("a", False, 0, 20)
     assert (last.provider, last.final, last.input_tokens, last.output_tokens) == ("b", True, 10, 7)
     assert (last.cost_nano_usd, last.usage_source, last.error_code) == (10 * 2 + 7 * 8, "estimated", "worker_lost")
-    assert settlements[1].bookings == ((3, 4),)
+    assert bookings == [[3, 4]]
 
 
 @pytest.mark.parametrize("winner", [1, 2])
@@ -256,16 +293,17 @@ def test_a_replay_charges_the_attempt_that_delivered_and_not_the_one_that_ran_be
     journal.progress("hedged", winner, 500)
     calls, _ = replay(lines_on_disk(tmp_path))
 
-    charged = [found for found in calls[0].records if found.final]
+    records = [row.record for row in booked(calls)]
+    charged = [found for found in records if found.final]
     assert [(found.attempt, found.output_tokens) for found in charged] == [(winner, 500)]
-    assert [found.cost_nano_usd for found in calls[0].records if not found.final] == [0]
+    assert [found.cost_nano_usd for found in records if not found.final] == [0]
 
 
 def test_an_unknown_price_stays_unknown_in_a_replay(journal, tmp_path):
     journal.attempt(owner("open"), intent(rates=None))
 
-    ((item,), _) = replay(lines_on_disk(tmp_path))
-    assert item.records[0].cost_nano_usd is None
+    (row,) = booked(replay(lines_on_disk(tmp_path))[0])
+    assert row.record.cost_nano_usd is None
 
 
 def test_a_journal_torn_at_any_byte_still_gives_what_was_whole(journal, tmp_path):
@@ -276,8 +314,51 @@ def test_a_journal_torn_at_any_byte_still_gives_what_was_whole(journal, tmp_path
     data = b"\n".join(lines_on_disk(tmp_path))
 
     for cut in range(len(data)):
-        settlements, damaged = replay(data[:cut].split(b"\n"))
+        calls, damaged = replay(data[:cut].split(b"\n"))
         assert damaged <= 1
-        assert len({item.call_id for item in settlements}) == len(settlements)
+        assert len(set(call_ids(calls))) == len(calls)
         whole = data[:cut].count(b"\n")
-        assert len(settlements) >= (whole + 1) // 2
+        assert len(calls) >= (whole + 1) // 2
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"s",
+        b"s[]\t[]",
+        b"snull\tnull",
+        b's["c","r",1.5,7,null,1,2,3,4,5,6,7,8,9,[]]\t[1,200,"provider"]',
+        b's["c","r",1.5,7,null,1,2,3,4,5,6,7,8,9,[]],[]\t%b' % SHARED_TEXT,
+        b's["c","r",1.5,7,null,"1",2,3,4,5,6,7,8,9,[]]\t%b' % SHARED_TEXT,
+        b's["c","r",1.5,7,null,1,2,3,4,5,6,7,8,9,[]]\t%b\t[]' % SHARED_TEXT,
+        b's["c","r",1.5,7,null,1,2,3,4,5,6,7,8,9,[]]\t%b' % SHARED_TEXT[:-1],
+    ],
+)  # fmt: skip
+def test_a_line_that_holds_anything_else_is_damaged(damaged):
+    whole = b's["c","r",1.5,7,null,1,2,3,4,5,6,7,8,9,[]]\t%b' % SHARED_TEXT
+    assert len(ledger_rows([whole])) == 1
+    with pytest.raises(ValueError):
+        ledger_rows([whole, damaged])
+    assert replay([damaged]) == ([], 1)
+
+
+def test_lines_of_a_worker_of_an_older_version_are_booked_as_they_were_meant():
+    old = (
+        b's[["c","req_1",1700000000.5,7,null,[[3,4]]],[[2,502,null,"a","a/m","m","u","chat/completions",true,false,0,0,0,0,0,0,'
+        b'null,"server_error",12,null,"miss","x"],[3,200,"provider","b","b/m","m","u","chat/completions",true,true,10,5,1,2,3,'
+        b'60,50,"",34,8,"miss","x",9]]]'
+    )
+    (settled,), damaged = replay([old])
+    assert (settled, damaged) == (old, 0)
+    first, last = booked([old])
+    assert first.owner == last.owner == owner("c")[:5]
+    assert last.bookings == [[3, 4]]
+    assert first.record == CallRecord(
+        2, 502, None, "a", "a/m", "m", "u", "chat/completions", stream=True, final=False, error_code="server_error",
+        cache="miss", tags="x", cost_nano_usd=0, duration_ms=12,
+    )  # fmt: skip
+    assert last.record == CallRecord(
+        3, 200, "provider", "b", "b/m", "m", "u", "chat/completions", stream=True, cache="miss", tags="x", revision=9,
+        input_tokens=10, output_tokens=5, cached_tokens=1, cache_write_tokens=2, reasoning_tokens=3, cost_nano_usd=60,
+        provider_cost_nano_usd=50, duration_ms=34, time_to_first_token_ms=8,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ Each attempt ends in exactly one of `complete`, `fail` and `abandon`, which give
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -14,13 +14,14 @@ from monitoring.slots import Slots
 from monitoring.upstream_state import Flight, UpstreamStates
 from providers.adapters import adapter_for
 from providers.adapters.base import Adapter, ClientStream, Delivered
-from providers.adapters.embedding_parts import join, parts_of
+from providers.adapters.embedding_parts import join, parts_of, sum_of
 from providers.errors import BadAnswer, UpstreamError, UpstreamTimeout
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
-from providers.types import ClientRequest, Operation
+from providers.types import ClientRequest, Operation, Usage
 from routing.call import Attempt, Call
 from routing.condensation import CondensationPolicy, overflow_by_keyword
+from routing.estimation import prompt_tokens
 from routing.quoting import conceal, fit_to_keep
 
 EMBEDDINGS = Operation.EMBEDDINGS
@@ -79,8 +80,12 @@ class Attempts:
         attempt = Attempt(len(attempts) + 1, deployment, credential, time.monotonic() - call.started_at)
         attempts.append(attempt)
         won = Won(attempt, self._states.on_start(deployment, credential), slots)
+        request = call.request
         try:
-            await self._send(call, won, credential)
+            if request.operation is EMBEDDINGS:
+                await self._embed(call, won, credential)
+            else:
+                await self._send(call, won, credential, request)
         except UpstreamError as raised:
             conceal(raised, credential.secret)
             error = overflow_by_keyword(raised, CondensationPolicy.read(call.table.policy.condensation).error_keywords)
@@ -95,18 +100,19 @@ class Attempts:
         except BaseException:
             self.abandon(call, won)
             raise
+        attempt.first_token_s = first = time.monotonic() - call.started_at
+        self._states.on_first_token(won.flight, first - attempt.started_at, stream=request.stream)
         return won
 
-    async def _send(self, call: Call, won: Won, credential: CredentialSpec) -> None:
+    async def _send(self, call: Call, won: Won, credential: CredentialSpec, request: ClientRequest) -> None:
         deployment = won.attempt.deployment
-        request = call.request
-        further: Sequence[ClientRequest] = ()
         adapter = adapter_for(deployment.provider.kind)
-        if request.operation is EMBEDDINGS:
-            request, *further = parts_of(request, adapter.most_inputs)
         prepared = adapter.prepare(request, deployment, credential.secret)
         timeout_s = _patience(call, deployment)
-        self._announce(call, won.attempt)
+        if won.response is None:
+            self._announce(call, won.attempt)
+        else:
+            won.response.close()
         response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)
         won.response = response
         won.attempt.status = response.status
@@ -118,31 +124,24 @@ class Attempts:
         else:
             body = await response.read(limit=ANSWER_LIMIT_BYTES, timeout_s=timeout_s)
             won.delivered = adapter.read_answer(request, deployment, response.headers, body)
-            if further:
-                won.delivered = await self._complete_embeddings(call, won, credential, further)
-        won.attempt.first_token_s = first = time.monotonic() - call.started_at
-        self._states.on_first_token(won.flight, first - won.attempt.started_at, stream=request.stream)
 
-    async def _complete_embeddings(
-        self, call: Call, won: Won, credential: CredentialSpec, further: Sequence[ClientRequest]
-    ) -> Delivered:
-        """Asks for the inputs that the first request could not hold, one request after the other, since the attempt has one
-        slot. Whichever fails, the whole attempt has failed."""
-        deployment = won.attempt.deployment
-        adapter = adapter_for(deployment.provider.kind)
-        parts = [won.delivered] if won.delivered is not None else []
-        for request in further:
-            if won.response is not None:
-                won.response.close()
-            prepared, timeout_s = adapter.prepare(request, deployment, credential.secret), _patience(call, deployment)
-            response = await self._transport.send(deployment.provider.endpoint, prepared, timeout_s=timeout_s)
-            won.response = response
-            won.attempt.status = response.status
-            if not 200 <= response.status < 300:
-                raise await _refusal(adapter, response, deployment, timeout_s)
-            body = await response.read(limit=ANSWER_LIMIT_BYTES, timeout_s=timeout_s)
-            parts.append(adapter.read_answer(request, deployment, response.headers, body))
-        return join(parts)
+    async def _embed(self, call: Call, won: Won, credential: CredentialSpec) -> None:
+        """Asks for as many inputs at a time as the provider takes, one request after the other, since the attempt has one
+        slot. Whichever fails, the whole attempt has failed; what the others cost is kept."""
+        adapter = adapter_for(won.attempt.deployment.provider.kind)
+        answers: list[Delivered] = []
+        spent: list[Usage] = []
+        try:
+            for request in parts_of(call.request, adapter.most_inputs):
+                await self._send(call, won, credential, request)
+                assert won.delivered is not None
+                answers.append(won.delivered)
+                spent.append(won.delivered.usage or Usage(input_tokens=prompt_tokens(request)))
+        except BaseException:
+            won.attempt.spent = sum_of(spent) if spent else None
+            raise
+        if len(answers) > 1:
+            won.delivered = join(answers)
 
     # -------------------------------------------------------------------------------------------------- endings
 

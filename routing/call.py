@@ -10,7 +10,7 @@ from accounts.admission import Admission
 from accounts.header_lines import HeaderLines
 from accounts.records import Principal
 from providers.specs import CredentialSpec, DeploymentSpec
-from providers.types import ClientRequest
+from providers.types import ClientRequest, Usage
 from providers.values import positional_value
 from routing.condensation import Receipt
 from routing.decisions import Decision
@@ -65,7 +65,7 @@ class CallOptions:
 @dataclass(slots=True)
 class Attempt:
     """One try at one deployment. `started_at` and `first_token_s` are seconds since the call began; `outcome` is
-    `success` or the error's reason; `then` what followed."""
+    `success` or the error's reason; `then` what followed; `spent` what it is known to have used although it failed."""
 
     number: int
     deployment: DeploymentSpec
@@ -77,6 +77,7 @@ class Attempt:
     first_token_s: float | None = None
     message: str = ""
     then: str | None = None
+    spent: Usage | None = None
 
 
 @dataclass(slots=True, eq=False)

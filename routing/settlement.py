@@ -134,7 +134,7 @@ class Settlement:
             call.concluded = True
             last = call.attempts[-1]
             ended = finished_call(call, last, 500, NOTHING, "estimated", 0, None, None)
-            self._accounts.settle(call.admission, _records(call, ended, last))
+            self._accounts.settle(call.admission, self._records(call, ended, last))
 
     # ------------------------------------------------------------------------------------------------- innards
 
@@ -157,8 +157,20 @@ class Settlement:
         cost = 0 if last is None or usage is NOTHING else self._rates.cost(usage, last.deployment.prices)
         error_type = None if status == 200 else _error_type(status, error)
         ended = finished_call(call, last, status, usage, source, cost, error_type, finish)
-        self._accounts.settle(call.admission, _records(call, ended, last))
+        self._accounts.settle(call.admission, self._records(call, ended, last))
         self.reports.finished(call, ended)
+
+    def _records(self, call: Call, ended: FinishedCall, last: Attempt | None) -> tuple[RecordFields, ...]:
+        """One record per attempt; the last one is final and carries usage and cost."""
+        if last is None or (len(call.attempts) == 1 and last.spent is None):
+            return (_final(call, ended, last),)
+        return tuple([self._one_of_several(call, ended, each, last) for each in call.attempts])
+
+    def _one_of_several(self, call: Call, ended: FinishedCall, attempt: Attempt, last: Attempt) -> RecordFields:
+        spent = None
+        if attempt.spent is not None:
+            spent = self._rates.cost(attempt.spent, attempt.deployment.prices)
+        return _final(call, ended, attempt, spent) if attempt is last else _failed(call, ended, attempt, spent)
 
 
 def _error_type(status: int, error: ClientFacing | UpstreamError | None) -> str | None:
@@ -210,19 +222,7 @@ def _counted(call: Call, text: str) -> Usage:
     return Usage(input_tokens=prompt_tokens(call.request), output_tokens=count_tokens(text))
 
 
-def _records(call: Call, ended: FinishedCall, last: Attempt | None) -> tuple[RecordFields, ...]:
-    """One record per attempt; the last one is final and carries usage and cost."""
-    if last is None or len(call.attempts) == 1:
-        return (_final(call, ended, last),)
-    return _several(call, ended, last)
-
-
-def _several(call: Call, ended: FinishedCall, last: Attempt) -> tuple[RecordFields, ...]:
-    attempts = call.attempts
-    return tuple([_final(call, ended, each) if each is last else _failed(call, ended, each) for each in attempts])
-
-
-def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> RecordFields:
+def _final(call: Call, ended: FinishedCall, attempt: Attempt | None, spent: int | None = None) -> RecordFields:
     number, provider, name, upstream_model, first_token_ms = 0, "", "", "", None
     if attempt is not None:
         deployment = attempt.deployment
@@ -253,14 +253,15 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None) -> RecordFi
         ended.cache_write_tokens,
         ended.reasoning_tokens,
         cost,
-        cost,
+        cost if spent is None or (cost is not None and cost > spent) else spent,
         int(ended.duration_s * 1000),
         first_token_ms,
     )
 
 
-def _failed(call: Call, ended: FinishedCall, attempt: Attempt) -> CallRecord:
-    """An attempt that did not answer the client: on the record, and free of charge."""
+def _failed(call: Call, ended: FinishedCall, attempt: Attempt, spent: int | None) -> CallRecord:
+    """An attempt that did not answer the client: on the record, and free of charge. `spent` nano-USD it cost us, where
+    anybody knows."""
     # One that we ended ourselves, such as the slower of two, is no failure of its upstream's.
     status = attempt.status or (499 if attempt.outcome in CLIENT_LEFT else 502)
     return CallRecord._make(_final(call, ended, attempt))._replace(
@@ -272,7 +273,7 @@ def _failed(call: Call, ended: FinishedCall, attempt: Attempt) -> CallRecord:
         cache_write_tokens=0,
         reasoning_tokens=0,
         cost_nano_usd=0,
-        provider_cost_nano_usd=None,
+        provider_cost_nano_usd=spent,
         error_code=attempt.outcome,
         duration_ms=int(attempt.duration_s * 1000),
     )

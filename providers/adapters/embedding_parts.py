@@ -25,13 +25,13 @@ def join(parts: Sequence[Delivered]) -> Delivered:
     rows = [row for answer in answers for row in answer["data"]]
     data = [{**row, "index": index} for index, row in enumerate(rows)]
     known = [part.usage for part in parts if part.usage is not None]
-    usage = _sum(known)
+    usage = sum_of(known)
     counts = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.total_tokens}
     body = orjson.dumps({**answers[0], "data": data, "usage": counts})
     return Delivered(body=body, usage=usage if len(known) == len(parts) else None)
 
 
-def _sum(usages: Sequence[Usage]) -> Usage:
+def sum_of(usages: Sequence[Usage]) -> Usage:
     costs = [usage.cost_nano_usd for usage in usages if usage.cost_nano_usd is not None]
     charged = [usage.billed or (usage.input_tokens, usage.output_tokens) for usage in usages]
     return Usage(

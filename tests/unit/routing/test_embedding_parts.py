@@ -18,7 +18,7 @@ from providers.types import ClientRequest, JsonObject, Operation, Usage
 from routing.attempts import Attempts, Won
 from routing.call import Call, CallOptions
 from routing.decisions import Decision
-from routing.estimation import Estimate
+from routing.estimation import Estimate, prompt_tokens
 from routing.table import GatewayPolicy, Route, RoutingTable
 from tests.unit.routing.pools import ENDPOINT, credential
 
@@ -113,6 +113,23 @@ async def test_a_part_that_fails_fails_the_attempt() -> None:
     assert cohere.texts == [96, 96]
     assert all(answer.closed for answer in cohere.answers)
     assert [(attempt.outcome, attempt.status) for attempt in call.attempts] == [("rate_limit", 429)]
+    assert call.attempts[0].spent == Usage(input_tokens=96)
+
+
+async def test_what_no_part_answered_is_not_known_to_have_cost_anything() -> None:
+    call = call_for(asked(300))
+    with pytest.raises(RateLimited):
+        await attempted(Cohere(lambda number: Answer(429, {"message": "slow down"})), call)
+    assert call.attempts[0].spent is None
+
+
+async def test_what_a_part_used_is_counted_where_its_provider_does_not_tell() -> None:
+    silent = {"embeddings": {"float": [[0.0]] * 96}}
+    answers = {1: Answer(200, silent), 2: Answer(429, {"message": "slow down"})}
+    call = call_for(asked(300))
+    with pytest.raises(RateLimited):
+        await attempted(Cohere(answers.get), call)
+    assert call.attempts[0].spent == Usage(input_tokens=prompt_tokens(asked(96)))
 
 
 async def test_all_parts_together_have_the_time_of_the_call() -> None:
@@ -138,8 +155,9 @@ async def test_a_cancelled_part_gives_its_answer_back() -> None:
 
     cohere = Cohere(lambda number: Silent(200, {}) if number == 2 else None)
     with pytest.raises(asyncio.CancelledError):
-        await attempted(cohere, call_for(asked(97)))
+        await attempted(cohere, call := call_for(asked(97)))
     assert all(answer.closed for answer in cohere.answers)
+    assert call.attempts[0].spent == Usage(input_tokens=96)
 
 
 async def test_what_is_refused_is_refused_before_anything_is_sent() -> None:

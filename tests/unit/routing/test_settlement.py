@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from accounts.records import CallRecord, RecordFields
+from providers.errors import RateLimited
 from providers.specs import Prices
 from providers.types import Operation, Usage
 from routing.call import Attempt, CallOptions
@@ -33,16 +34,26 @@ def attempt(number: int, outcome: str, status: int | None) -> Attempt:
     return made
 
 
-def booked(*attempts: Attempt) -> tuple[CallRecord, ...]:
-    """Of a stream that the last one answered."""
-    accounts: Any = Booked()
-    won: Any = SimpleNamespace(attempt=attempts[-1], stream=SimpleNamespace(usage=Usage(3, 2), finish_reason="stop"))
-    call: Any = SimpleNamespace(
+def ended(*attempts: Attempt) -> Any:
+    return SimpleNamespace(
         admission=None, attempts=[*attempts], cache="", concluded=False, condensed=None, request_id="req_1", started_at=0.0,
         options=CallOptions(endpoint="chat/completions"), principal=SimpleNamespace(key_id=1, name="k", team=""),
         request=SimpleNamespace(model="m", stream=True), table=SimpleNamespace(revision=1),
     )  # fmt: skip
-    Settlement(accounts).streamed(call, won)
+
+
+def booked(*attempts: Attempt) -> tuple[CallRecord, ...]:
+    """Of a stream that the last one answered."""
+    accounts: Any = Booked()
+    won: Any = SimpleNamespace(attempt=attempts[-1], stream=SimpleNamespace(usage=Usage(3, 2), finish_reason="stop"))
+    Settlement(accounts).streamed(ended(*attempts), won)
+    return accounts.records
+
+
+def failed_call(*attempts: Attempt) -> tuple[CallRecord, ...]:
+    """Of one that none of them answered."""
+    accounts: Any = Booked()
+    Settlement(accounts).failed(ended(*attempts), RateLimited("slow down"))
     return accounts.records
 
 
@@ -56,6 +67,26 @@ def test_an_attempt_that_we_ended_is_booked_as_no_failure_of_its_upstream(
     other, answered = booked(attempt(1, outcome, status), attempt(2, "success", 200))
     assert (other.status, other.error_code, other.final, other.cost_nano_usd) == (expected, outcome, False, 0)
     assert (answered.status, answered.final, answered.output_tokens) == (200, True, 2)
+
+
+def test_what_an_attempt_used_before_it_failed_is_its_providers_cost_and_nobodys_charge() -> None:
+    failed = attempt(1, "rate_limit", 429)
+    failed.deployment, failed.spent = deployment(1, prices=Prices(input=2 * 10**6, output=0)), Usage(96)
+    unpriced = attempt(2, "rate_limit", 429)
+    unpriced.spent = Usage(96)
+    records = booked(failed, unpriced, attempt(3, "success", 200))
+    assert [(each.cost_nano_usd, each.provider_cost_nano_usd, each.input_tokens) for each in records[:2]] == [
+        (0, 192, 0),
+        (0, None, 0),
+    ]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_it_is_also_where_no_attempt_answered(others: int) -> None:
+    last = attempt(others + 1, "rate_limit", 429)
+    last.deployment, last.spent = deployment(1, prices=Prices(input=2 * 10**6, output=0)), Usage(96)
+    record = failed_call(*[attempt(number, "server_error", 500) for number in range(1, others + 1)], last)[-1]
+    assert (record.final, record.cost_nano_usd, record.provider_cost_nano_usd) == (True, 0, 192)
 
 
 @pytest.mark.parametrize(

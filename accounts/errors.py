@@ -18,7 +18,8 @@ CHALLENGE: HeaderPairs = ((b"www-authenticate", b"Bearer"),)
 
 
 class AccessDenied(Exception):
-    """`headers` go into the response; `kind` is the label of the metric `llm_proxy_limited_total`."""
+    """`headers` go into the response; `kind` is the label of the metric `llm_proxy_limited_total`. `model` is the name that
+    was asked for, where it is known to be one."""
 
     status: ClassVar[int] = 403
     code: ClassVar[str] = "permission_denied"
@@ -30,6 +31,7 @@ class AccessDenied(Exception):
         self.message = message
         self.param = param
         self.headers = headers
+        self.model: str | None = None
 
     def body(self) -> dict[str, Any]:
         """OpenAI's error object."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable
 
 from accounts.admission import Accounts, Admission
+from accounts.errors import AccessDenied
 from accounts.header_lines import HeaderLines
 from accounts.records import Principal
 from monitoring.upstream_state import UpstreamStates
@@ -103,9 +104,13 @@ class Gateway:
         route = self._route(request, principal)
         size = estimate(request)
         likely_input, _, output, answers = size
-        admission = await self.accounts.admit(
-            principal, request_id=request_id, tokens=likely_input + (output or 0) * answers
-        )
+        try:
+            admission = await self.accounts.admit(
+                principal, request_id=request_id, tokens=likely_input + (output or 0) * answers
+            )
+        except AccessDenied as denied:
+            denied.model = request.model
+            raise
         call = self._begin(request, request_id, admission, route, size, options, sink)
         self.active.add(call)
         self.decisions.add(call.decision)
@@ -114,6 +119,9 @@ class Gateway:
             await self._way(call)
         except asyncio.CancelledError:
             await self._interrupted(call)
+        except AccessDenied as denied:
+            denied.model = request.model
+            raise
         finally:
             unwatch()
             self.active.discard(call)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from accounts.errors import AccessDenied
 from accounts.records import Principal, UsageSource
-from monitoring.finished_call import NO_PROVIDER, FinishedAttempt, FinishedCall
+from monitoring.finished_call import NO_PROVIDER, OTHER, FinishedAttempt, FinishedCall
 from providers.types import Usage
 from providers.values import quick_tuple
 from routing.call import Attempt, Call
@@ -56,14 +56,16 @@ class Reports:
         """A request that reached no provider because something was wrong with it, its key or its allowance."""
         if self.observe is None:
             return
-        if self.limited is not None and isinstance(error, AccessDenied) and error.status == 429:
-            self.limited(error.kind)
+        denied = error if isinstance(error, AccessDenied) else None
+        if self.limited is not None and denied is not None and denied.status == 429:
+            self.limited(denied.kind)
         finished = FinishedCall(
             request_id=request_id,
             endpoint=endpoint,
             status=error.status,
             ended_at=time.time(),
             duration_s=duration_s,
+            model=(denied.model if denied is not None else None) or OTHER,
             error_type=error.code or error.type,
             key_id=principal.key_id if principal is not None else None,
             key_name=principal.name if principal is not None else "",

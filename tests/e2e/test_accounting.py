@@ -176,6 +176,25 @@ async def test_a_call_that_failed_costs_nothing_also_where_nobody_knows_the_pric
     ]
 
 
+async def test_a_refused_call_is_told_of_under_its_model(server: GatewayProcess) -> None:
+    asked = {"poor": ("--budget-usd", "0.000001"), "slow": ("--tpm", "1")}
+    keys = {name: server.manage("create_api_key", name, *limits).split()[0] for name, limits in asked.items()}
+    async with Caller(server) as caller:
+        for key in keys.values():
+            for model in ("whole", "none of these"):
+                await caller.ask(model, stream=False, headers={"authorization": f"Bearer {key}"})
+    expected = [(name, *told) for name in asked for told in ((429, "whole"), (404, "other"))]
+    deadline = time.monotonic() + 10
+    while (told := lines_told(server)) != expected:
+        assert time.monotonic() < deadline, told
+        await asyncio.sleep(0.1)
+
+
+def lines_told(server: GatewayProcess) -> list[tuple[str, int, str]]:
+    lines = [json.loads(line) for line in server.log.read_text().splitlines() if '"status_code"' in line]
+    return [(line["key_name"], line["status_code"], line["model"]) for line in lines]
+
+
 async def test_a_stream_without_usage_is_counted_by_us(gateway: GatewayProcess, upstream: FaultUpstream) -> None:
     told = upto(len(EVENTS) - 2, "fault:cut?cut_with=clean&cut_at=0000")
     untold = {"model": "untold", "upstream_model": f"fault:cut?cut_with=clean&cut_at={told:04d}", **PRICES}

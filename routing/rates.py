@@ -1,7 +1,7 @@
 """From a deployment's prices to the rates that accounting multiplies with, and to what a call cost."""
 
 from accounts.pricing import cost_nano_usd
-from accounts.records import RateFields, Tokens
+from accounts.records import CEILING, RateFields, Tokens
 from providers.identity_cache import IdentityCache
 from providers.specs import Prices
 from providers.types import Usage
@@ -24,7 +24,10 @@ class RateBook:
             return told
         charged = (given, made, cached, written, thought, kept, heard, spoken) if billed is None else Tokens(*billed)
         rates = self.at(prices, charged[0])
-        return cost_nano_usd(charged, rates) if rates is not None else None
+        if rates is None:
+            return None
+        cost = cost_nano_usd(charged, rates)
+        return cost if cost < CEILING else CEILING
 
 
 def _rates(prices: Prices) -> RateFields | None:

@@ -5,13 +5,13 @@ answer's `extra`, so that nothing of an answer is lost.
 """
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
 from providers.dialects.anthropic_messages.errors import error_of_object
 from providers.dialects.anthropic_messages.messages import call_from_block, reasoning_from_block, safe_id
+from providers.dialects.counts import count
 from providers.errors import BadAnswer
 from providers.types import (
     ChatAnswer,
@@ -54,22 +54,18 @@ def finish_reason(stop_reason: Any, *, has_calls: bool) -> FinishReason:
 
 def usage_of(counts: Mapping[str, Any]) -> Usage:
     """Anthropic counts cached tokens beside the input tokens, we count them inside."""
-    cached = _tokens(counts.get("cache_read_input_tokens"))
-    written = _tokens(counts.get("cache_creation_input_tokens"))
+    cached = count(counts.get("cache_read_input_tokens"))
+    written = count(counts.get("cache_creation_input_tokens"))
     details = counts.get("output_tokens_details")
     kept = counts.get("cache_creation")
     return Usage(
-        input_tokens=_tokens(counts.get("input_tokens")) + cached + written,
-        output_tokens=_tokens(counts.get("output_tokens")),
+        input_tokens=count(counts.get("input_tokens")) + cached + written,
+        output_tokens=count(counts.get("output_tokens")),
         cached_tokens=cached,
         cache_write_tokens=written,
-        reasoning_tokens=_tokens(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
-        cache_write_1h_tokens=_tokens(kept.get("ephemeral_1h_input_tokens")) if isinstance(kept, dict) else 0,
+        reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
+        cache_write_1h_tokens=count(kept.get("ephemeral_1h_input_tokens")) if isinstance(kept, dict) else 0,
     )
-
-
-def _tokens(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else 0
 
 
 def citation_of(citation: Any, start: int, end: int) -> Citation | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.dialects.cohere_chat.errors import read_error_object, read_failure
+from providers.dialects.counts import count
 from providers.errors import BadAnswer
 from providers.types import (
     ChatAnswer,
@@ -118,20 +119,16 @@ def read_usage(usage: Any) -> Usage | None:
         return None
     read = _figures(figures)
     charged = _figures({**figures, **billed}) if isinstance(billed, dict) else read
-    return Usage(*read, cached_tokens=_count(usage.get("cached_tokens")), billed=charged if charged != read else None)
+    return Usage(*read, cached_tokens=count(usage.get("cached_tokens")), billed=charged if charged != read else None)
 
 
 def _figures(units: JsonObject) -> tuple[int, int]:
-    return _count(units.get("input_tokens")), _count(units.get("output_tokens"))
-
-
-def _count(value: Any) -> int:
-    return max(0, int(value)) if isinstance(value, int | float) else 0
+    return count(units.get("input_tokens")), count(units.get("output_tokens"))
 
 
 def read_citation(raw: JsonObject, text_starts: Mapping[int, int]) -> Citation | None:
     """OpenAI's citation needs an address: sources without one stay in the raw `citations` only."""
-    start_of_part = text_starts.get(_count(raw.get("content_index")))
+    start_of_part = text_starts.get(count(raw.get("content_index")))
     if start_of_part is None and len(text_starts) <= 1:
         start_of_part = 0
     if start_of_part is None or raw.get("type") not in (None, "TEXT_CONTENT"):
@@ -142,8 +139,8 @@ def read_citation(raw: JsonObject, text_starts: Mapping[int, int]) -> Citation |
             return Citation(
                 url=document["url"],
                 title=str(document.get("title") or ""),
-                start_index=start_of_part + _count(raw.get("start")),
-                end_index=start_of_part + _count(raw.get("end")),
+                start_index=start_of_part + count(raw.get("start")),
+                end_index=start_of_part + count(raw.get("end")),
             )
     return None
 

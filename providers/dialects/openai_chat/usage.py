@@ -1,8 +1,8 @@
 """Token usage in OpenAI's shape, with the deviations of servers that speak its dialect."""
 
-import math
 from typing import Any
 
+from providers.dialects.counts import MOST, count
 from providers.types import JsonObject, Usage
 from providers.values import quick_tuple
 
@@ -20,13 +20,13 @@ def read_usage(raw: Any) -> Usage | None:
     """
     if not isinstance(raw, dict) or not raw:
         return None
-    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
+    prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
     if raw.keys() == _PLAIN and raw["total_tokens"] == prompt + completion:
         return quick_tuple(Usage, (prompt, completion, 0, 0, 0, None, None, 0, 0, 0))
     input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
     cached = _cached(raw, input_details)
-    reasoning = _count(output_details, "reasoning_tokens") or _count(raw, "reasoning_tokens")
-    unsaid = _count(raw, "total_tokens") - prompt - completion
+    reasoning = count(output_details.get("reasoning_tokens")) or count(raw.get("reasoning_tokens"))
+    unsaid = count(raw.get("total_tokens")) - prompt - completion
     beside = cached if cached > prompt or unsaid == cached != reasoning else 0
     if unsaid > 0 and (unsaid == reasoning or (prompt and not reasoning and not beside)):
         completion += unsaid
@@ -36,11 +36,11 @@ def read_usage(raw: Any) -> Usage | None:
         input_tokens=prompt,
         output_tokens=completion,
         cached_tokens=cached,
-        cache_write_tokens=_count(input_details, "cache_write_tokens"),
+        cache_write_tokens=count(input_details.get("cache_write_tokens")),
         reasoning_tokens=reasoning,
         cost_nano_usd=_cost(raw),
-        audio_input_tokens=_count(input_details, "audio_tokens"),
-        audio_output_tokens=_count(output_details, "audio_tokens"),
+        audio_input_tokens=count(input_details.get("audio_tokens")),
+        audio_output_tokens=count(output_details.get("audio_tokens")),
     )
 
 
@@ -73,18 +73,13 @@ def client_usage(raw: JsonObject, usage: Usage) -> JsonObject:
     }
 
 
-def _count(source: JsonObject, key: str) -> int:
-    value = source.get(key, 0)
-    if type(value) is int and value >= 0:
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return max(round(value), 0)
-    return 0
-
-
 def _cached(raw: JsonObject, details: JsonObject) -> int:
     """OpenAI's place, DeepSeek's and Moonshot's."""
-    return _count(details, "cached_tokens") or _count(raw, "prompt_cache_hit_tokens") or _count(raw, "cached_tokens")
+    return (
+        count(details.get("cached_tokens"))
+        or count(raw.get("prompt_cache_hit_tokens"))
+        or count(raw.get("cached_tokens"))
+    )
 
 
 def _object(source: JsonObject, key: str) -> JsonObject:
@@ -97,10 +92,10 @@ def _cost(raw: JsonObject) -> int | None:
     `cost_in_usd_ticks` (10⁻¹⁰ USD)."""
     ticks = raw.get("cost_in_usd_ticks")
     if type(ticks) is int and ticks >= 0:
-        return (ticks + 5) // 10
+        return min((ticks + 5) // 10, MOST)
     cost = raw.get("cost")
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
-    if isinstance(cost, int | float) and math.isfinite(cost) and cost >= 0:
-        return round(cost * _NANO)
+    if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0:
+        return round(min(cost, MOST / _NANO) * _NANO)
     return None

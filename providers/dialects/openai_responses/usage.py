@@ -2,6 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 
+from providers.dialects.counts import MOST, count
 from providers.types import JsonObject, Usage
 
 NANO = Decimal(1_000_000_000)
@@ -13,16 +14,9 @@ def nano_usd(amount: object) -> int | None:
         return None
     try:
         nano = Decimal(str(amount)) * NANO
-        return int(nano.to_integral_value()) if nano >= 0 else None
+        return min(int(nano.to_integral_value()), MOST) if nano >= 0 else None
     except (InvalidOperation, ValueError, OverflowError):
         return None
-
-
-def whole(value: object) -> int:
-    """A count of tokens: some upstreams write it as a float, as null, or not at all."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0
-    return max(0, round(value)) if value == value and abs(value) != float("inf") else 0
 
 
 def _details(usage: JsonObject, name: str) -> JsonObject:
@@ -35,11 +29,11 @@ def decode_usage(usage: object) -> Usage | None:
         return None
     inputs, outputs = _details(usage, "input_tokens_details"), _details(usage, "output_tokens_details")
     return Usage(
-        input_tokens=whole(usage.get("input_tokens")),
-        output_tokens=whole(usage.get("output_tokens")),
-        cached_tokens=whole(inputs.get("cached_tokens")) or whole(inputs.get("cache_read_input_tokens")),
-        cache_write_tokens=whole(inputs.get("cache_write_tokens")) or whole(inputs.get("cache_creation_input_tokens")),
-        reasoning_tokens=whole(outputs.get("reasoning_tokens")),
+        input_tokens=count(usage.get("input_tokens")),
+        output_tokens=count(usage.get("output_tokens")),
+        cached_tokens=count(inputs.get("cached_tokens")) or count(inputs.get("cache_read_input_tokens")),
+        cache_write_tokens=count(inputs.get("cache_write_tokens")) or count(inputs.get("cache_creation_input_tokens")),
+        reasoning_tokens=count(outputs.get("reasoning_tokens")),
         cost_nano_usd=nano_usd(_details(usage, "cost").get("total_cost")),
     )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from providers.dialects.counts import MOST
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.types import Usage
 
@@ -62,3 +63,17 @@ def test_cached_tokens_that_only_the_total_holds_are_input() -> None:
     assert read_usage({**raw, "total_tokens": 210}) == Usage(200, 10, cached_tokens=100)
     thought = {**raw, "total_tokens": 310, "completion_tokens_details": {"reasoning_tokens": 100}}
     assert read_usage(thought) == Usage(200, 110, cached_tokens=100, reasoning_tokens=100)
+
+
+@pytest.mark.parametrize("lie", [10**30, 1e300, 10**19])
+def test_no_count_is_larger_than_can_be_added_up(lie: float) -> None:
+    details = {"cached_tokens": lie, "cache_write_tokens": lie, "audio_tokens": lie}
+    raw = {"prompt_tokens": lie, "completion_tokens": lie, "total_tokens": 5, "prompt_tokens_details": details}
+    raw |= {"completion_tokens_details": {"reasoning_tokens": lie, "audio_tokens": lie}, "cost": lie}
+    for usage in (read_usage(raw), read_usage({**raw, "cost": {"total_cost": lie}, "cost_in_usd_ticks": lie})):
+        assert usage == Usage(MOST, MOST, MOST, MOST, MOST, MOST, audio_input_tokens=MOST, audio_output_tokens=MOST)
+
+
+@pytest.mark.parametrize("cost", [True, "0.5", -1, None, [1], float("nan")])
+def test_a_cost_that_is_no_amount_is_none(cost: object) -> None:
+    assert read_usage({"prompt_tokens": 1, "cost": cost}) == Usage(1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from accounts.records import CEILING
 from providers.specs import Prices
 from providers.types import Usage
 from routing.rates import RateBook
@@ -29,6 +30,10 @@ def test_a_price_for_long_prompts_goes_by_what_is_billed() -> None:
     prices = Prices(input=1_000_000, output=0, tiers=((50, Prices(input=2_000_000, output=0)),))
     assert RateBook().cost(USAGE, prices) == 142
     assert RateBook().cost(USAGE._replace(billed=(5, 2)), prices) == 5
+
+
+def test_no_call_costs_more_than_can_be_added_up() -> None:
+    assert RateBook().cost(Usage(CEILING, CEILING), PRICES) == CEILING
 
 
 def test_without_a_price_the_cost_is_unknown() -> None:

@@ -9,6 +9,7 @@ from django.apps import apps
 from django.db import models
 
 from providers import secrets
+from routing.configuration.veiled import shown_variable
 
 Image: TypeAlias = dict[str, Any]
 
@@ -17,6 +18,7 @@ MASK: Final = "•••"
 # Values that may hold a secret in plain text; ciphertexts are safe to keep but nothing to show.
 _SEALED_FIELDS: Final = frozenset({("providers.provider", "headers")})
 _MASKED_FIELDS: Final = frozenset({("providers.credential", "ciphertext")})
+_NAMES_OF_SECRETS: Final = frozenset({("providers.credential", "environment_variable")})
 # What is written without being configuration.
 _IGNORED_FIELDS: Final = frozenset({"updated_at", "created_at", "last_worked_at"})
 
@@ -83,4 +85,6 @@ def _shown(label: str, name: str, value: Any) -> Any:
         return dict.fromkeys(value, MASK)
     if (label, name) in _MASKED_FIELDS and value:
         return MASK
+    if (label, name) in _NAMES_OF_SECRETS and value:
+        return shown_variable(value)
     return value

@@ -10,26 +10,24 @@ from typing import Any
 
 from django.db import models, transaction
 
-from providers.models import Credential, Deployment, Provider
-from routing.configuration import apply_accounts
+from providers.models import Provider
+from routing.configuration import apply_accounts, apply_providers
 from routing.configuration.columns import (
     PROCESS_KEYS,
     SECTION_COLUMNS,
     alias_columns,
-    model_columns,
     policy_columns,
-    provider_columns,
     settings_columns,
 )
 from routing.configuration.difference import Change, difference
 from routing.configuration.document import Configuration
 from routing.configuration.dump import read_configuration
-from routing.configuration.findings import leading_nowhere
+from routing.configuration.findings import aliases_of_aliases, leading_nowhere
+from routing.configuration.ownership import OTHERS, sparing
 from routing.configuration.problems import ConfigurationRefused, Problem, position_of
-from routing.configuration.provider_entry import ProviderEntry, ResolvedProvider
-from routing.configuration.rendering import plain
+from routing.configuration.rendering import plain, shown
 from routing.configuration.rows import Names, RowRefused, save_if_different, written_for
-from routing.configuration.schema import SETTINGS, resolve
+from routing.configuration.schema import SETTINGS
 from routing.configuration.stored import readable_section, section_value, stored_process
 from routing.intervals import follow_intervals
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -60,20 +58,25 @@ def apply_configuration(
     secret_of: Callable[[str], str],
     dry_run: bool = False,
     prune: bool = False,
+    others: OTHERS | None = None,
     gone: Mapping[str, Collection[str]] | None = None,
     author: Any = None,
     source: str = FILE,
 ) -> Applied:
-    """`secret_of` reads an environment variable. `prune` removes every file-managed row that the document does not name;
-    `gone` removes just these names, by section. Raises `ConfigurationRefused`; then nothing was changed."""
+    """`secret_of` reads an environment variable. `prune` removes every file-managed row that the document does not name,
+    `gone` just these names, by section; what belongs to `others` stays. Raises `ConfigurationRefused`; then nothing was
+    changed."""
     applied: Applied | None = None
     try:
         with one_revision(source=source, reason=f"loaded {file}", author=author) as collected, transaction.atomic():
             before = read_configuration()
-            warnings, names = _write(wanted, file=file, secret_of=secret_of, prune=prune, gone=gone or {})
+            warnings, names = _write(
+                wanted, file=file, secret_of=secret_of, prune=prune, others=others or {}, gone=gone or {}
+            )
             after = read_configuration()
+            _refuse_aliases_of_aliases(wanted, before, after, file)
             warnings += _cut_off(before, after)
-            found = difference(plain(before), plain(after))
+            found = difference(shown(before), shown(after))
             changes = tuple(change for change in found if not change.path.startswith("file_managed_settings"))
             applied = Applied(
                 revision=None,
@@ -94,15 +97,14 @@ def apply_configuration(
     return replace(applied, revision=collected_revision(collected))
 
 
-def names_in(wanted: Configuration) -> Names:
-    """What a document manages, by section: the next version of the file is compared with it."""
+def _names_in(wanted: Configuration) -> Names:
+    """What a document manages, by section, but for its keys: the next version of the file is compared with it."""
     return {
         "providers": sorted(entry.name for entry in wanted.providers),
         "model_aliases": sorted(wanted.model_aliases),
         "route_policies": sorted(entry.name for entry in wanted.route_policies),
         "teams": sorted(wanted.teams),
         "settings": sorted(set(wanted.given) & set(SETTINGS)),
-        "api_keys": [],
     }
 
 
@@ -112,34 +114,36 @@ def _write(
     file: str,
     secret_of: Callable[[str], str],
     prune: bool,
+    others: OTHERS,
     gone: Mapping[str, Collection[str]],
 ) -> tuple[list[str], Names]:
     """Returns warnings, and what the document manages."""
-    present = names_in(wanted)
-    removed = _removed(present, prune, gone)
-    with written_for(""):
-        _settings(wanted, removed["settings"])
     apply_accounts.teams(wanted.teams)
     warnings, key_ids = apply_accounts.keys(wanted, file=file, secret_of=secret_of)
-    apply_accounts.remove_keys(removed["api_keys"] - key_ids)
+    present = {**_names_in(wanted), "api_keys": sorted(key_ids)}
+    removed = _removed(present, prune, gone)
+    stay = sparing(removed, others)
+    apply_accounts.remove_keys(removed["api_keys"])
+    with written_for(""):
+        _settings(wanted, removed["settings"])
     for index, entry in enumerate(wanted.providers):
-        _provider(resolve(entry), f"providers[{index}]", prune=prune)
+        warnings += apply_providers.provider(entry, f"providers[{index}]", secret_of=secret_of, prune=prune)
     for name, alias in wanted.model_aliases.items():
         with written_for(f"model_aliases.{name}"):
             save_if_different(ModelAlias, {"name": name}, alias_columns(alias))
     for index, policy in enumerate(wanted.route_policies):
         with written_for(f"route_policies[{index}]"):
             save_if_different(RoutePolicy, {"name": policy.name}, policy_columns(policy))
-    _delete(Provider.objects.filter(source=FILE, name__in=removed["providers"]))
+    warnings += apply_providers.remove(removed["providers"])
     _delete(ModelAlias.objects.filter(source=FILE, name__in=removed["model_aliases"]))
     _delete(RoutePolicy.objects.filter(source=FILE, name__in=removed["route_policies"]))
-    warnings += apply_accounts.remove_teams(removed["teams"])
+    warnings += [*apply_accounts.remove_teams(removed["teams"]), *stay]
     follow_intervals()
-    return warnings, {**present, "api_keys": sorted(key_ids)}
+    return warnings, present
 
 
 def _removed(present: Names, prune: bool, gone: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
-    """Names to take away, by section: never one that the document itself holds (keys are known once they are read)."""
+    """Names to take away, by section: never one that the document itself holds."""
     found = {section: set(gone.get(section, ())) - set(names) for section, names in present.items()}
     if prune:
         managed: dict[str, Iterable[str]] = {
@@ -153,6 +157,23 @@ def _removed(present: Names, prune: bool, gone: Mapping[str, Collection[str]]) -
         for section, names in managed.items():
             found[section] |= set(names) - set(present[section])
     return found
+
+
+def _refuse_aliases_of_aliases(wanted: Configuration, before: Configuration, after: Configuration, file: str) -> None:
+    """Known only when all is written: a name may be served by a model of another document."""
+    known = aliases_of_aliases(before)
+    problems = [
+        Problem(
+            at=position_of(key := f"model_aliases.{name}.targets", wanted.positions),
+            key=key,
+            found=f"{', '.join(targets)}, which no provider serves and which leads to an alias",
+            expected="names of models; an alias can stand in `fallbacks`",
+        )
+        for name, targets in aliases_of_aliases(after).items()
+        if name in wanted.model_aliases and known.get(name) != targets
+    ]
+    if problems:
+        raise ConfigurationRefused(file, problems)
 
 
 def _cut_off(before: Configuration, after: Configuration) -> list[str]:
@@ -213,45 +234,3 @@ def _file_keys(wanted: Configuration, row: GatewaySettings, removed: Collection[
     if wanted.file_managed_settings is not None:
         return sorted((set(row.file_keys) - given - set(removed)) | set(wanted.file_managed_settings))
     return sorted((set(row.file_keys) - set(removed)) | given)
-
-
-# ---------------------------------------------------------------------------------------------------------- providers
-
-
-def _provider(resolved: ResolvedProvider, path: str, *, prune: bool) -> None:
-    entry = resolved.entry
-    with written_for(path):
-        row = save_if_different(Provider, {"name": entry.name}, provider_columns(resolved))
-        _credentials(row, resolved, prune=prune)
-    _models(row, entry, path)
-
-
-def _credentials(row: Provider, resolved: ResolvedProvider, *, prune: bool) -> None:
-    existing = {credential.name: credential for credential in row.credentials.all()}
-    for entry in resolved.credentials:
-        columns: dict[str, Any] = {"weight": entry.weight, "enabled": entry.enabled}
-        if entry.env is not None:
-            columns |= {"environment_variable": entry.env, "ciphertext": "", "hint": ""}
-        elif entry.name in existing:
-            columns["environment_variable"] = ""
-        save_if_different(Credential, {"provider": row, "name": entry.name}, columns)
-    if resolved.entry.managed_by != FILE:
-        return
-    named = {entry.name for entry in resolved.credentials}
-    for name, credential in existing.items():
-        # A secret typed into the admin exists nowhere else: only --prune takes it away.
-        if name not in named and (prune or not credential.ciphertext):
-            credential.delete()
-
-
-def _models(row: Provider, entry: ProviderEntry, path: str) -> None:
-    existing = {deployment.model: deployment for deployment in row.deployments.all()}
-    for index, model in enumerate(entry.models):
-        columns = model_columns(model, entry)
-        known = existing.pop(model.name, None)
-        with written_for(f"{path}.models[{index}]"):
-            save_if_different(Deployment, {"provider": row, "model": model.name}, columns, known=known)
-    if entry.managed_by == FILE:
-        for deployment in existing.values():
-            if deployment.source == FILE:
-                deployment.delete()

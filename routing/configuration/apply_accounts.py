@@ -12,6 +12,7 @@ from routing.configuration.document import BudgetEntry, Configuration, KeyEntry,
 from routing.configuration.placeholders import PLACEHOLDERS
 from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.rows import save_if_different, written_for
+from routing.configuration.veiled import shown_variable
 from routing.revisions import record
 
 FILE = "file"
@@ -93,8 +94,8 @@ def keys(wanted: Configuration, *, file: str, secret_of: Callable[[str], str]) -
     for index, entry in enumerate(wanted.api_keys):
         path = f"api_keys[{index}]"
         if entry.env is not None and not secret_of(entry.env):
-            expected = f"{entry.env} (or {entry.env}_FILE) to be set"
-            raise _refused(wanted, file, f"{path}.env", f"no variable {entry.env}", expected)
+            name = shown_variable(entry.env)
+            raise _refused(wanted, file, f"{path}.env", f"no variable {name}", f"{name} (or {name}_FILE) to be set")
         token = entry.token or secret_of(entry.env or "")
         if token in PLACEHOLDERS:
             warnings.append(f"api_keys[{index}] is the example's key, which everybody knows: replace it")

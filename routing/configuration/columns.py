@@ -7,6 +7,7 @@ from routing import policy_options
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
 from routing.configuration.kinds import Free
 from routing.configuration.provider_entry import ModelEntry, ProviderEntry, ResolvedProvider, Timeouts
+from routing.configuration.veiled import Veiled
 from rows.bounds import is_line
 
 SETTINGS_COLUMNS = {
@@ -125,8 +126,9 @@ def stored_words(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(word) for word in value if isinstance(word, str)))
 
 
-def _stored_headers(value: Any) -> dict[str, str]:
-    return {name: text for name, text in stored_mapping(value).items() if isinstance(text, str)}
+def stored_headers(value: Any) -> dict[str, Veiled]:
+    """Any of them may be a secret."""
+    return {name: Veiled(text) for name, text in stored_mapping(value).items() if isinstance(text, str)}
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
@@ -137,7 +139,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "context_fallbacks": stored_words,
     "cors_origins": stored_words,
     "options": stored_mapping,
-    "headers": _stored_headers,
+    "headers": stored_headers,
 }
 
 

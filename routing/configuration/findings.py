@@ -8,6 +8,7 @@ from routing.configuration.document import Configuration
 from routing.configuration.placeholders import PLACEHOLDERS
 from routing.configuration.problems import ConfigurationRefused
 from routing.configuration.schema import resolve
+from routing.configuration.veiled import shown_variable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ def of_document(wanted: Configuration, secret_of: Callable[[str], str]) -> Itera
                 'Replace it, for example with the output of: python -c "import secrets; print(secrets.token_urlsafe(32))"',
             )
         if entry.env is not None and not secret_of(entry.env):
-            yield error(f"api_keys[{index}].env", f"{entry.env} is not set", f"Set {entry.env} or {entry.env}_FILE")
+            name = shown_variable(entry.env)
+            yield error(f"api_keys[{index}].env", f"{name} is not set", f"Set {name} or {name}_FILE")
     yield from _of_providers(wanted, secret_of)
     yield from _of_names(wanted)
     if "*" in wanted.cors_origins:
@@ -58,7 +60,7 @@ def _of_providers(wanted: Configuration, secret_of: Callable[[str], str]) -> Ite
         if not entry.models:
             yield warning(f"{key}.models", "there are none, so it serves nothing", "List the models it shall serve")
         variables = [credential.env for credential in resolved.credentials if credential.env and credential.enabled]
-        unset = [variable for variable in variables if not secret_of(variable)]
+        unset = [shown_variable(variable) for variable in variables if not secret_of(variable)]
         if variables and len(unset) == len(variables):
             problem = f"{' and '.join(unset)} is not set, so it has no key and is passed over"
             yield warning(f"{key}.api_key_env", problem, f"Set {unset[0]} (or {unset[0]}_FILE), also in .env")
@@ -66,10 +68,23 @@ def _of_providers(wanted: Configuration, secret_of: Callable[[str], str]) -> Ite
             yield warning(f"{key}.base_url", "its key travels unencrypted", "Use https unless the network is your own")
 
 
+def _served(wanted: Configuration) -> set[str]:
+    known = {model.name for entry in wanted.providers for model in entry.models}
+    return known | {f"{entry.name}/{model.name}" for entry in wanted.providers for model in entry.models}
+
+
+def aliases_of_aliases(wanted: Configuration) -> Mapping[str, Collection[str]]:
+    """Of each alias: the targets that are aliases and no models. They lead nowhere, or in a circle."""
+    others = set(wanted.model_aliases) - _served(wanted)
+    found = {
+        name: [target for target in alias.targets if target in others] for name, alias in wanted.model_aliases.items()
+    }
+    return {name: targets for name, targets in found.items() if targets}
+
+
 def leading_nowhere(wanted: Configuration) -> Mapping[str, Collection[str]]:
     """Of each key that lists models: the names that no provider of the document serves."""
-    known = {model.name for entry in wanted.providers for model in entry.models}
-    known |= {f"{entry.name}/{model.name}" for entry in wanted.providers for model in entry.models}
+    known = _served(wanted)
     known_or_alias = known | set(wanted.model_aliases)
     named: dict[str, tuple[Collection[str], set[str]]] = {}
     for name, alias in wanted.model_aliases.items():

@@ -9,12 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from routing.configuration.apply import Applied, apply_configuration, names_in
+from routing.configuration.apply import Applied, apply_configuration
 from routing.configuration.apply_accounts import key_ids
 from routing.configuration.document import Configuration
+from routing.configuration.ownership import of_others
 from routing.configuration.parse import MAX_BYTES
 from routing.configuration.problems import START, ConfigurationRefused, Problem
-from routing.configuration.rows import Names
 from routing.configuration.schema import read
 from routing.models import ConfigurationFile
 from routing.revisions import collected_revision, one_revision
@@ -44,11 +44,22 @@ def read_file(path: str) -> FileContent:
     return FileContent(path=absolute, data=data)
 
 
-def load_file(path: str, *, dry_run: bool = False, prune: bool = False, author: Any = None) -> Applied:
-    """Loads the file whether or not it changed. Raises `ConfigurationRefused`."""
+def load_file(
+    path: str, *, dry_run: bool = False, prune: bool = False, prune_others: bool = False, author: Any = None
+) -> Applied:
+    """Loads the file whether or not it changed. `prune` spares what belongs to other files, `prune_others` does not.
+    Raises `ConfigurationRefused`."""
     content = read_file(path)
     wanted = read(content.data, file=path)
-    applied = apply_configuration(wanted, file=path, secret_of=_secret_of, dry_run=dry_run, prune=prune, author=author)
+    applied = apply_configuration(
+        wanted,
+        file=path,
+        secret_of=_secret_of,
+        dry_run=dry_run,
+        prune=prune or prune_others,
+        others={} if prune_others else of_others(content.path),
+        author=author,
+    )
     if not dry_run:
         _remember(content, applied)
     return applied
@@ -70,30 +81,18 @@ def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | N
             if row is not None and content.digest == row.refused_digest and not again:
                 return None
             wanted = read(content.data, file=content.path)
-            gone, warnings = _gone(row, wanted) if row is not None else ({}, [])
-            applied = apply_configuration(wanted, file=content.path, secret_of=_secret_of, gone=gone)
+            applied = apply_configuration(
+                wanted,
+                file=content.path,
+                secret_of=_secret_of,
+                others=of_others(content.path),
+                gone={} if row is None else row.names,
+            )
             _remember(content, applied)
     except ConfigurationRefused as refusal:
         _remember_refusal(content, refusal)
         raise
-    return replace(applied, revision=collected_revision(collected), warnings=(*applied.warnings, *warnings))
-
-
-def _gone(row: ConfigurationFile, wanted: Configuration) -> tuple[Names, list[str]]:
-    """What left the file, and warnings. An entry belongs to the file that was loaded with it last; a key is withdrawn by
-    any."""
-    present = names_in(wanted)
-    gone = {section: set(names) - set(present.get(section, ())) for section, names in row.names.items()}
-    warnings = []
-    others = ConfigurationFile.objects.exclude(pk=row.pk).filter(loaded_at__gt=row.loaded_at) if row.loaded_at else ()
-    for other in others:
-        for section in gone.keys() - {"api_keys"}:
-            shared = gone[section] & set(other.names.get(section, ()))
-            gone[section] -= shared
-            warnings += [
-                f"{section}: {name} stays, as {other.path} was loaded with it since" for name in sorted(shared)
-            ]
-    return {section: sorted(names) for section, names in gone.items()}, warnings
+    return replace(applied, revision=collected_revision(collected))
 
 
 def _load_other_keys(content: FileContent, row: ConfigurationFile) -> Applied | None:

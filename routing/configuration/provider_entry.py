@@ -10,6 +10,7 @@ from providers import bounds
 from routing.configuration import values
 from routing.configuration.kinds import ListOf, Number, OrNull, Text, Whole
 from routing.configuration.sections import Section, key
+from routing.configuration.veiled import Veiled
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -89,6 +90,11 @@ def _credential_name(entry: Any) -> object:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEntry:
     name: str = key(values.NAME, "Unique; appears in metrics, logs and headers.")
+    renamed_from: str | None = key(
+        OrNull(kind=values.NAME),
+        "Its name until now: secrets that were typed in, prices and history stay its own. No longer needed once loaded.",
+        default=None,
+    )
     kind: str | None = key(
         OrNull(kind=values.KIND),
         "Whose API it speaks; null: told by the name (`openai`, `openai_default`), else openai.",
@@ -125,8 +131,10 @@ class ProviderEntry:
     priority: int = key(values.PRIORITY, "The smallest is tried first; equal priorities share by weight.", default=1)
     weight: int = key(values.COUNT, "Share among equals.", default=1)
     tags: tuple[str, ...] = key(values.WORDS, "For `x-llm-proxy-tags`.", default=())
-    headers: Mapping[str, str] = key(
-        values.HEADERS, "Sent with every call to it. A dump shows them: secrets belong into credentials.", default=EMPTY
+    headers: Mapping[str, str | Veiled | None] = key(
+        values.HEADERS,
+        "Sent with every call to it. null: the value that is stored already, as a dump has it, which shows none.",
+        default=EMPTY,
     )
     api_version: str | None = key(
         OrNull(kind=Text(label="a version", at_most=64)), "For Azure and Anthropic.", default=None

@@ -32,7 +32,7 @@ document is loaded into it, as a whole or not at all.
 
 | command | does |
 |---|---|
-| `manage.py load_config FILE` | loads a document; `--dry-run` shows the difference, `--prune` removes what else files brought |
+| `manage.py load_config FILE` | loads a document; `--dry-run` shows the difference, `--prune` removes what it brought before |
 | `manage.py dump_config` | prints what is in force as a document; secrets appear as references, API keys are left out |
 | `manage.py validate_env --config FILE` | checks environment, document and connections, with a remedy for each finding |
 | `manage.py rollback_config N` | puts revision N in force again |
@@ -42,14 +42,23 @@ document is loaded into it, as a whole or not at all.
 **Hot reload.** The file that `PROXY_API_CONFIG` names is loaded when the gateway starts and again within two seconds of
 a change. Entries that left the file are removed, unless another file was loaded with them since: an entry belongs to the
 file that was loaded last. Names that are left without a model are warned of. A broken file is refused with line and
-remedy, and what is in force stays. Replace the file (write another, rename it), as editors and Kubernetes do. Variables
+remedy, and what is in force stays. `--prune` leaves alone what belongs to another file in the same way; `--prune-others`
+does not, for files that are lost. Replace the file (write another, rename it), as editors and Kubernetes do. Variables
 are read at the start: an unchanged file's `api_keys` with an `env` follow them then.
 
 **Absent keys.** A top-level key that a document does not give stays as it is. Inside an entry (a provider, an alias …)
 an absent key has its default. Loading the same document twice changes nothing the second time.
 
 **Who manages what.** Entries from a file are read-only in the admin. `managed_by: admin` leaves an entry editable;
-loading the document again overwrites what was edited.
+loading the document again overwrites what was edited. A provider under a new name is a new one, and the secret that was
+stored for the old one leaves with it (which is warned of), unless `renamed_from` says what it was called.
+
+**Secrets.** No dump and no difference shows the value of a header: `null` in its place is the value that is stored, as
+`credentials` without `env` are the stored secrets. Elsewhere than where they are stored, such a document is loaded without
+them, and each is warned of. A variable that is not set is warned of, too.
+
+**Aliases** lead to models and to `provider/model`. A target that is another alias is refused, as it led nowhere or in a
+circle; in `fallbacks` aliases can name each other, since each is tried once.
 
 **History.** Each change, whoever makes it, is a numbered revision with author, time, reason and difference; answers name
 the revision they were made under (`x-llm-proxy-revision`). Rolling back never brings a withdrawn API key back, and money

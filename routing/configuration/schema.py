@@ -49,6 +49,7 @@ def _across(found: Configuration, reading: Reading) -> Iterator[Problem]:
     """What no single key can know."""
     for index, entry in enumerate(found.providers):
         yield from _provider_problems(entry, f"providers[{index}]", reading)
+    yield from _name_problems(found, reading)
     for index, key in enumerate(found.api_keys):
         yield from _key_problems(key, f"api_keys[{index}]", reading)
     yield from _team_problems(found, reading)
@@ -59,6 +60,16 @@ def _across(found: Configuration, reading: Reading) -> Iterator[Problem]:
     for name in found.file_managed_settings or ():
         if name not in SETTINGS:
             yield _problem(reading, "file_managed_settings", f'"{name}"', "names of top-level settings")
+
+
+def _name_problems(found: Configuration, reading: Reading) -> Iterator[Problem]:
+    names = {entry.name for entry in found.providers}
+    for index, entry in enumerate(found.providers):
+        if entry.renamed_from in names:
+            where = f"providers[{index}].renamed_from"
+            yield _problem(reading, where, f"{entry.renamed_from}, which this document has", "a name that is given up")
+        elif entry.renamed_from is not None:
+            names.add(entry.renamed_from)
 
 
 def _team_problems(found: Configuration, reading: Reading) -> Iterator[Problem]:

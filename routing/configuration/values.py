@@ -124,7 +124,7 @@ _TAKEN = frozenset({"authorization", "connection", "content-length", "content-ty
 KEY_HEADER = Text(label="a header name", at_most=64, check=_key_header)
 HEADERS: Kind = MapOf(
     key=Text(label="a header name", at_most=bounds.LONGEST_HEADER_NAME, check=_extra_header),
-    value=Text(label="a header value", at_least=0, at_most=bounds.LONGEST_HEADER, secret=True),
+    value=OrNull(kind=Text(label="a header value", at_least=0, at_most=bounds.LONGEST_HEADER, secret=True)),
 )
 SCOPE_LIST = ListOf(kind=Choice(options=SCOPES))
 TOKEN = Text(

@@ -19,13 +19,20 @@ class Command(BaseCommand):
         parser.add_argument("file", metavar="FILE", help="such as config.yaml or health_worker_providers.json")
         parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
         parser.add_argument(
-            "--prune", action="store_true", help="also remove what files brought and this file does not name"
+            "--prune",
+            action="store_true",
+            help="also remove what files brought and this file does not name, but for "
+            "what belongs to another file, which is the one that was loaded with it last",
+        )
+        parser.add_argument(
+            "--prune-others", action="store_true", help="also remove what belongs to other files, such as lost ones"
         )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            applied = load_file(options["file"], dry_run=options["dry_run"], prune=options["prune"])
+            how = {name: options[name] for name in ("dry_run", "prune", "prune_others")}
+            applied = load_file(options["file"], **how)
         except ConfigurationRefused as refusal:
             if options["json"]:
                 self.stdout.write(json.dumps({"refused": [_problem(refusal.file, item) for item in refusal.problems]}))

@@ -9,8 +9,9 @@ from accounts.models import ApiKey, Team
 from providers.models import Provider
 from routing.configuration.apply import Applied
 from routing.configuration.loading import load_if_changed, read_file
+from routing.configuration.problems import ConfigurationRefused
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
-from tests.integration.configuration.conftest import Load
+from tests.integration.configuration.conftest import Load, dumped
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,3 +60,57 @@ def test_names_that_a_loading_cuts_off_from_their_models_are_told_of(load: Load)
     assert load("providers: [{name: p, base_url: 'http://10.0.0.1', models: [m1]}]").warnings == (
         "model_aliases.of-the-admin.targets: nothing serves p/m2",
     )
+
+
+def test_pruning_leaves_what_belongs_to_another_file(tmp_path: Path, load: Load):
+    ours, theirs = ({"name": name, "base_url": "http://10.0.0.1", "models": [name]} for name in ("ours", "theirs"))
+    follow(tmp_path, "followed.json", json.dumps({"providers": [theirs], "teams": {"red": {}}, "rate_limit_rpm": 5,
+                                                  "api_keys": ["a-key-of-a-client"]}))  # fmt: skip
+    load(json.dumps({"providers": [ours], "api_keys": ["a-key-of-another"], "max_attempts": 2}))
+    applied = load('{"providers": []}', prune=True)
+
+    assert [warning.partition(" stays, as")[0].partition(":")[0] for warning in applied.warnings] == [
+        "providers", "teams", "settings", "api_keys"
+    ]  # fmt: skip
+    assert Provider.objects.get().name == "theirs"
+    assert (GatewaySettings.load().rate_limit_rpm, GatewaySettings.load().max_attempts) == (5, 3)
+    assert [key.enabled for key in ApiKey.objects.order_by("pk")] == [True, False]
+
+
+def test_what_lost_files_brought_goes_when_that_is_asked_for(load: Load):
+    load("teams: {red: {}}\napi_keys: [a-key-of-a-client]", name="lost.yaml")
+    assert load("rate_limit_rpm: 5", prune_others=True).warnings == ()
+
+    assert not Team.objects.exists()
+    assert not ApiKey.objects.get().enabled
+
+
+def test_a_key_is_withdrawn_by_any_file_that_had_it(tmp_path: Path, load: Load):
+    load("api_keys: [a-key-of-a-client]")
+    follow(tmp_path, "followed.json", '{"api_keys": ["a-key-of-a-client"]}')
+    load("api_keys: []", prune=True)
+
+    assert not ApiKey.objects.get().enabled
+
+
+@pytest.mark.parametrize("aliases", ["{a: {targets: [b]}, b: {targets: [a]}}", "{a: {targets: [a]}}",
+                                     "{a: {targets: [m, b]}, b: {targets: [m]}}"])  # fmt: skip
+def test_an_alias_that_leads_to_an_alias_is_refused(load: Load, aliases: str):
+    with pytest.raises(ConfigurationRefused, match=r"model_aliases.a.targets: found ., which no provider serves"):
+        load(f"providers: [{{name: p, base_url: 'http://10.0.0.1', models: [m]}}]\nmodel_aliases: {aliases}")
+    assert not Provider.objects.exists()
+
+
+def test_an_alias_may_hide_the_model_it_leads_to_and_two_may_back_each_other_up(load: Load):
+    assert not load("""
+        providers: [{name: p, base_url: 'http://10.0.0.1', models: [m, n]}]
+        model_aliases: {m: {targets: [m], fallbacks: [x]}, x: {targets: [n, m], fallbacks: [m]}}
+    """).warnings
+
+
+def test_a_circle_that_stands_already_keeps_no_document_out(load: Load):
+    for name, target in (("a", "b"), ("b", "a")):
+        ModelAlias.objects.create(name=name, targets=[target])
+
+    load("rate_limit_rpm: 5")
+    assert load(dumped()).sentences == ()

@@ -17,7 +17,7 @@ from unfold.widgets import (
 )
 
 from accounts.admin.forms import FollowOrSay
-from providers.models import Deployment
+from routing.alias_targets import are_aliases, known_models, leads_to_aliases
 from routing.configuration.columns import managed_columns
 from routing.configuration.stored import readable_section, section_fault
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -30,12 +30,8 @@ NAMES_HELP = gettext_lazy(
 
 
 def known_names() -> set[str]:
-    """Everything a target or a fallback may be called: models, provider/model, and aliases."""
-    names: set[str] = set(ModelAlias.objects.values_list("name", flat=True))
-    rows = Deployment.objects.values_list("provider__name", "model", "upstream_model")
-    for provider, model, upstream in rows:
-        names.update((model, f"{provider}/{model}", f"{provider}/{upstream}"))
-    return names
+    """Everything a fallback may be called: models, provider/model, and aliases."""
+    return known_models().union(ModelAlias.objects.values_list("name", flat=True))
 
 
 def check_known(words: Iterable[str], known: set[str]) -> None:
@@ -67,9 +63,10 @@ class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_targets(self) -> list[str]:
         targets: list[str] = self.cleaned_data["targets"]
-        if self.data.get("name") in targets:
-            raise ValidationError(_("An alias cannot be its own target."))
-        check_known(targets, known_names())
+        models = known_models()
+        if wrong := are_aliases(targets, of=str(self.data.get("name")), models=models):
+            raise ValidationError(leads_to_aliases(wrong))
+        check_known(targets, models)
         return targets
 
     def clean_fallbacks(self) -> list[str]:

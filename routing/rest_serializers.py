@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from routing.alias_targets import are_aliases, known_models, leads_to_aliases
 from routing.configuration.columns import managed_columns
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from rows.rest import OwnFieldsOnly
@@ -20,6 +21,12 @@ class ModelAliasSerializer(OwnFieldsOnly, serializers.ModelSerializer[ModelAlias
         if not value:
             raise serializers.ValidationError("An alias leads to at least one model.")
         return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        name, targets = (attrs.get(key, getattr(self.instance, key, "")) for key in ("name", "targets"))
+        if attrs.keys() & {"name", "targets"} and (wrong := are_aliases(targets, of=name, models=known_models())):
+            raise serializers.ValidationError({"targets": leads_to_aliases(wrong)})
+        return attrs
 
 
 class RoutePolicySerializer(OwnFieldsOnly, serializers.ModelSerializer[RoutePolicy]):

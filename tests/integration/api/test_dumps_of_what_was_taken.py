@@ -54,6 +54,7 @@ REFUSED = [
     ("model-aliases", {"name": "a", "targets": ["two words"]}, "targets"),
     ("model-aliases", {"name": "a", "targets": []}, "targets"),
     ("model-aliases", {"name": "a"}, "targets"),
+    ("model-aliases", {"name": "a", "targets": ["a"]}, "targets"),
     ("model-aliases", {"name": "a", "targets": ["m"], "fallbacks": ["b", "b"]}, "fallbacks"),
     ("route-policies", {"name": "a\tb"}, "name"),
     ("route-policies", {"name": "a", "pattern": "two words"}, "pattern"),
@@ -103,6 +104,20 @@ def test_what_no_document_could_say_is_refused(
 ) -> None:
     answer = send(admin, path, body, owners)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_no_alias_is_made_to_lead_to_an_alias(admin: Client, owners: dict[str, int]) -> None:
+    first = send(admin, "model-aliases", {"name": "a", "targets": ["b"]}, owners).json()["id"]
+    answer = send(admin, "model-aliases", {"name": "b", "targets": ["a"]}, owners)
+    assert "a is an alias" in answer.json()["error"]["message"]
+    second = send(admin, "model-aliases", {"name": "c", "targets": ["a/m"], "fallbacks": ["a"]}, owners).json()["id"]
+    for number, change, status in (
+        (second, {"targets": ["a"]}, 400),
+        (first, {"name": "b"}, 400),
+        (first, {"enabled": False}, 200),
+    ):
+        answer = admin.patch(f"/api/model-aliases/{number}/", json.dumps(change), content_type="application/json")
+        assert answer.status_code == status, answer.content
 
 
 @pytest.mark.parametrize(("name", "value"), SETTINGS_REFUSED)

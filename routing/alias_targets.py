@@ -1,0 +1,25 @@
+"""What an alias may lead to: models. One that leads to an alias leads nowhere, or in a circle."""
+
+from collections.abc import Collection, Iterable
+
+from django.utils.translation import gettext as _
+
+from providers.models import Deployment
+from routing.models import ModelAlias
+
+
+def known_models() -> set[str]:
+    """Names of models, and the same with their provider before them."""
+    rows = Deployment.objects.values_list("provider__name", "model")
+    return {name for provider, model in rows for name in (model, f"{provider}/{model}")}
+
+
+def are_aliases(targets: Iterable[str], *, of: str, models: Collection[str]) -> list[str]:
+    """Those targets of the alias called `of` that are no models, but it itself or another alias."""
+    suspects = [target for target in targets if target not in models]
+    aliases = {of, *ModelAlias.objects.filter(name__in=suspects).values_list("name", flat=True)}
+    return [target for target in suspects if target in aliases]
+
+
+def leads_to_aliases(names: Iterable[str]) -> str:
+    return _("An alias leads to models, and %(names)s is an alias. It can be a fallback.") % {"names": ", ".join(names)}

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from providers.discovery.found import safe_name
+from routing.litellm_compatible import COMPATIBLE, remarks, upstream_name
 from routing.litellm_shares import share_out
 
 MOST_ATTEMPTS: Final = 20
@@ -19,21 +20,23 @@ KINDS: Final = {
     "openai": "openai", "azure": "azure", "azure_ai": "azure", "anthropic": "anthropic", "cohere": "cohere",
     "cohere_chat": "cohere", "xai": "grok", "perplexity": "perplexity", "openrouter": "openrouter",
     "text-completion-openai": "openai", "hosted_vllm": "openai", "openai_like": "openai", "litellm_proxy": "openai",
+    "lm_studio": "openai", **dict.fromkeys(COMPATIBLE, "openai"),
 }  # fmt: skip
 # What LiteLLM reads where api_base or api_key are not given. A server of one's own is never the vendor's instead.
 _BASE_VARIABLES: Final = {
     "azure": "AZURE_API_BASE", "azure_ai": "AZURE_AI_API_BASE", "hosted_vllm": "HOSTED_VLLM_API_BASE",
-    "openai_like": "OPENAI_LIKE_API_BASE", "litellm_proxy": "LITELLM_PROXY_API_BASE",
+    "openai_like": "OPENAI_LIKE_API_BASE", "litellm_proxy": "LITELLM_PROXY_API_BASE", "lm_studio": "LM_STUDIO_API_BASE",
 }  # fmt: skip
 _KEY_VARIABLES: Final = {
     "openai": "OPENAI_API_KEY", "text-completion-openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY",
     "azure": "AZURE_API_KEY", "azure_ai": "AZURE_AI_API_KEY", "cohere": "COHERE_API_KEY", "cohere_chat": "COHERE_API_KEY",
     "xai": "XAI_API_KEY", "perplexity": "PERPLEXITYAI_API_KEY", "openrouter": "OPENROUTER_API_KEY",
+    **{prefix: variable for prefix, (_, variable) in COMPATIBLE.items()},
 }  # fmt: skip
 _NAMED_LIKE: Final = (
     (re.compile(r"claude"), "anthropic"),
     (re.compile(r"command|embed-"), "cohere"),
-    (re.compile(r"gemini"), "gemini"),
+    (re.compile(r"gemini"), "vertex_ai"),
     (re.compile(r"(?:[a-z-]+\.)?(?:anthropic|amazon|meta|cohere|mistral|ai21|deepseek|qwen)\."), "bedrock"),
 )
 """Models without a prefix that are none of OpenAI's."""
@@ -135,9 +138,12 @@ class ModelList:
         identity = (kind, *provider.items())
         if identity not in self._providers:
             taken = {other["name"] for other in self._providers.values()}
+            called = prefix.removesuffix("_chat") if prefix in COMPATIBLE else kind
             name = next(
-                name for n in range(1, len(taken) + 2) if (name := kind if n == 1 else f"{kind}-{n}") not in taken
+                name for n in range(1, len(taken) + 2) if (name := called if n == 1 else f"{called}-{n}") not in taken
             )
+            given = bool(params.get("api_base") or params.get("base_url"))
+            self.notes += [f"{path}: {said}" for said in remarks(prefix, address_given=given)]
             self._providers[identity] = {"name": safe_name(name), "kind": kind, **provider, "models": []}
         return self._providers[identity]
 
@@ -152,9 +158,9 @@ class ModelList:
                 f"{path}.litellm_params.api_base: an address from a variable ({base_url.removeprefix(VARIABLE)}) is not"
                 " supported; write it out"
             )
-        if base_url:
-            found["base_url"] = base_url
         vendors_own = not base_url or prefix in ("azure", "azure_ai")
+        if base_url := base_url or COMPATIBLE.get(prefix, ("", ""))[0]:
+            found["base_url"] = base_url
         if variable := self._variable(
             params.get("api_key"), _KEY_VARIABLES.get(prefix, "") if vendors_own else "", path
         ):
@@ -232,7 +238,7 @@ def _kind(prefix: str, upstream: str, info: Mapping[str, Any]) -> tuple[str | No
         return kind, _AZURE_PREFIX.sub("", upstream, count=1)
     if prefix == "openai" and (upstream.startswith("responses/") or info.get("mode") == "responses"):
         return "openai_responses", upstream.removeprefix("responses/")
-    return kind, upstream
+    return kind, upstream_name(prefix, upstream)
 
 
 def _problem(

@@ -19,7 +19,7 @@ model_list:
   - model_name: claude
     litellm_params: {model: claude-sonnet-4-6, api_key: sk-literal-key}
   - model_name: gem
-    litellm_params: {model: gemini/gemini-pro}
+    litellm_params: {model: vertex_ai/gemini-pro}
 router_settings: {routing_strategy: least-busy, num_retries: 2, fallbacks: [{gpt-4o: [claude]}], redis_host: x}
 general_settings: {master_key: os.environ/MASTER}
 """

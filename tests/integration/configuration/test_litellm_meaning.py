@@ -36,6 +36,7 @@ PROXY = {"api_base": "http://10.0.0.5:8000/v1"}
         (model("m", "azure/m"), "AZURE_API_BASE"),
         (model("m", "hosted_vllm/llama"), "HOSTED_VLLM_API_BASE"),
         (model("m", "litellm_proxy/gpt"), "LITELLM_PROXY_API_BASE"),
+        (model("m", "lm_studio/gpt"), "LM_STUDIO_API_BASE"),
     ],
 )
 def test_a_server_whose_address_is_in_a_variable_is_never_the_vendor_instead(params: dict[str, Any], variable: str):
@@ -119,6 +120,34 @@ def test_modes_tell_who_only_embeds_and_who_cannot_be_served():
     found = translated(embeds, draws)
     assert [each["capabilities"] for each in found.document["providers"][0]["models"]] == [["embeddings"]]
     assert any("image_generation" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "name", "address", "variable"),
+    [
+        ("groq/llama-3.3-70b", "llama-3.3-70b", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+        ("mistral/mistral-large", "mistral-large", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+        ("fireworks_ai/qwen3", "accounts/fireworks/models/qwen3", "https://api.fireworks.ai/inference/v1",
+         "FIREWORKS_AI_API_KEY"),
+        ("ollama/llama3.2:3b", "llama3.2:3b", "http://localhost:11434", None),
+    ],
+)  # fmt: skip
+def test_who_speaks_openais_dialect_elsewhere_is_asked_there(
+    upstream: str, name: str, address: str, variable: str | None
+):
+    wanted = loadable(model("m", upstream)).providers[0]
+    assert (wanted.kind, wanted.name) == ("openai", upstream.partition("/")[0])
+    assert (wanted.models[0].upstream, wanted.base_url, wanted.api_key_env) == (name, address, variable)
+
+
+def test_an_ollama_of_ones_own_is_asked_where_it_is_and_without_a_key():
+    found = translated(model("a", "ollama/a", api_base="http://gpu:11434"), model("b", "ollama_chat/b"))
+    assert [(each["name"], each["base_url"]) for each in found.document["providers"]] == [
+        ("ollama", "http://gpu:11434"), ("ollama-2", "http://localhost:11434")
+    ]  # fmt: skip
+    assert [("OpenAI's" in note, "OLLAMA_API_BASE" in note) for note in found.notes] == [
+        (True, False), (True, False), (False, True)
+    ]  # fmt: skip
 
 
 def test_a_wildcard_leaves_its_provider_for_discovery_to_ask():

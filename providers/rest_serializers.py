@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from providers.models import ConformanceReport, Credential, Deployment, Provider
+from rows.file_rows import beside_file
 from rows.rest import OwnFieldsOnly
 
 
@@ -35,7 +36,16 @@ class CredentialSerializer(OwnFieldsOnly, serializers.ModelSerializer[Credential
             raise serializers.ValidationError({"secret": "Give a secret or an environment variable, not both."})
         if not has_secret and not variable:
             raise serializers.ValidationError({"secret": "Give the secret, or name an environment variable."})
+        if beside_file(row or Credential(provider=attrs["provider"])):
+            self._leave_to_the_file(row, attrs)
         return attrs
+
+    @staticmethod
+    def _leave_to_the_file(row: Credential | None, attrs: dict[str, Any]) -> None:
+        """Of a provider of a file, a stored secret is all that is not the file's."""
+        for name in attrs.keys() - {"secret"} if row else attrs.keys() & {"environment_variable"}:
+            if attrs[name] != (getattr(row, name) if row else ""):
+                raise serializers.ValidationError({name: "The configuration file manages this: change it there."})
 
     def create(self, validated_data: dict[str, Any]) -> Credential:
         secret = validated_data.pop("secret", None)

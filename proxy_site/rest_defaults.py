@@ -25,6 +25,7 @@ from accounts.callers import Caller, permission_missing
 from accounts.errors import AccessDenied
 from proxy_site.api_errors import INTERNAL, WORDS, error_object
 from proxy_site.key_authentication import may_administer
+from rows.file_rows import in_file
 
 if TYPE_CHECKING:
     # REST framework's views import these classes: the settings name them.
@@ -61,6 +62,8 @@ class Administrators(BasePermission):
         if request.method == "DELETE" and not all(self._may(request, each) for each in _deleted_with(obj)):
             return False
         managed = "file" in (getattr(obj, "source", ""), getattr(obj, "managed_by", ""))
+        # A file names the variable of a credential; the models that were added beside its own are nobody's but theirs.
+        managed = managed or (hasattr(obj, "environment_variable") and in_file(obj))
         if managed and request.method not in SAFE_METHODS and not getattr(view, "runs_only", False):
             raise ManagedByFile
         return True

@@ -15,21 +15,13 @@ from django.utils.translation import ngettext
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 
+from rows.file_rows import in_file
 from rows.locks import locked
-
-FILE = "file"
 
 
 def state(kind: str, word: object) -> SafeString:
     """A state as colour, shape and word. `kind` is ok, warn, bad or idle."""
     return format_html('<span class="state {}">{}</span>', kind, word)
-
-
-def in_file(row: Any) -> bool:
-    """Whether a configuration file manages `row`, or the provider it belongs to. Two columns say so: clients' rows
-    have `managed_by`, the others `source`."""
-    owner = getattr(row, "provider", None)
-    return FILE in (getattr(row, "managed_by", ""), getattr(row, "source", ""), getattr(owner, "source", ""))
 
 
 class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]

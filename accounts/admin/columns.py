@@ -7,7 +7,7 @@ from django.contrib.admin import display
 from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 
-from rows.admin_pages import in_file
+from rows.file_rows import in_file
 from rows.form_fields import NANO_PER_USD
 
 

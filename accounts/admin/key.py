@@ -22,7 +22,8 @@ from accounts.admin.columns import managed
 from accounts.admin.forms import ApiKeyForm, NewApiKeyForm
 from accounts.models import ApiKey
 from accounts.provisioning import IssuedKey, KeyOrder, NotRotatable, issue_key, revoke_key, rotate_key
-from rows.admin_pages import EnableActions, in_file, state
+from rows.admin_pages import EnableActions, state
+from rows.file_rows import in_file
 
 EXPIRES_SOON = timedelta(days=14)
 OVERLAPS = (

@@ -17,6 +17,7 @@ from providers.admin.filters import ProviderFilter
 from providers.admin.forms import CredentialForm
 from providers.models import Credential
 from rows.admin_pages import EnableActions, state
+from rows.file_rows import beside_file
 
 
 class CredentialAdmin(EnableActions):
@@ -28,6 +29,11 @@ class CredentialAdmin(EnableActions):
     autocomplete_fields = ["provider"]
     fields = [("provider", "name"), "present", ("secret", "environment_variable"), ("weight", "enabled"), "last_worked"]
     readonly_fields = ["present", "last_worked"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # What else there is about it comes from the file again.
+        of_the_file = ["provider", "name", "environment_variable", "weight", "enabled"] if beside_file(obj) else []
+        return [*super().get_readonly_fields(request, obj), *of_the_file]
 
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
         # History leaves the secret out, so that an older version could not be had back whole.

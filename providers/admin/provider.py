@@ -27,7 +27,8 @@ from providers.admin.forms import (
 from providers.admin.wizard import WRITES, wizard_urls
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
-from rows.admin_pages import EnableActions, in_file, state
+from rows.admin_pages import EnableActions, state
+from rows.file_rows import in_file
 
 ADVANCED = ("tab",)
 

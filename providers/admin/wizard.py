@@ -22,7 +22,7 @@ from providers.admin.wizard_forms import ConnectionForm, ModelsForm
 from providers.catalog import is_listed
 from providers.models import Provider
 from providers.specs import Prices
-from rows.admin_pages import in_file
+from rows.file_rows import in_file
 
 if TYPE_CHECKING:
     from providers.admin.provider import ProviderAdmin

@@ -61,4 +61,6 @@ def _short(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_short(content)}" for name, content in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_short(item) for item in value) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
     return str(value)

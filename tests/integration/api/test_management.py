@@ -341,6 +341,21 @@ class TestFileManaged:
             assert patch(admin, f"{name}/{row.pk}", 409, name="x")["error"]["code"] == "managed_by_file"
             assert admin.delete(f"/api/{name}/{row.pk}/").status_code == 409
 
+    def test_a_secret_is_stored_beside_the_file_and_a_variable_is_the_files(
+        self, admin: Client, rows: dict[str, Any]
+    ) -> None:
+        provider = rows["providers"]
+        named = Credential.objects.create(provider=provider, name="named", environment_variable="A_KEY")
+        stored = Credential.objects.create(provider=provider, name="stored")
+        assert patch(admin, f"credentials/{named.pk}", 409, weight=2)["error"]["code"] == "managed_by_file"
+        assert admin.delete(f"/api/credentials/{named.pk}/").status_code == 409
+        patch(admin, f"credentials/{stored.pk}", secret=CANARY, weight=1)
+        for change in ({"weight": 2}, {"environment_variable": "A_KEY", "secret": CANARY}, {"name": "x"}):
+            patch(admin, f"credentials/{stored.pk}", 400, **change)
+        post(admin, "credentials", 400, provider=provider.pk, name="more", environment_variable="A_KEY")
+        post(admin, "credentials", provider=provider.pk, name="more", secret=CANARY, weight=2)
+        assert Credential.objects.get(pk=stored.pk).reveal() == CANARY
+
     def test_nobody_can_claim_to_be_the_file(self, admin: Client) -> None:
         made = post(admin, "teams", name="a", managed_by="file")
         assert made["managed_by"] == ""

@@ -134,6 +134,21 @@ def test_rows_of_a_file_are_read_only_and_say_so(admin_client: Client) -> None:
     assert Provider.objects.get().name == "first"
 
 
+def test_a_secret_that_a_file_only_names_is_entered_here(admin_client: Client) -> None:
+    provider = add_provider(source="file")
+    named = Credential.objects.create(provider=provider, name="named", environment_variable="A_KEY")
+    stored = Credential.objects.create(provider=provider, name="stored")
+    body = {"secret": SECRET, "name": "changed", "weight": 7, "environment_variable": "B_KEY"}
+    change = "providers_credential_change"
+
+    assert "but for its secret" in page(admin_client, change, stored.pk)
+    assert admin_client.post(reverse(f"admin:{change}", args=[stored.pk]), body).status_code == 302
+    stored.refresh_from_db()
+    assert (stored.reveal(), stored.name, stored.weight, stored.environment_variable) == (SECRET, "stored", 1, "")
+    assert "here it can only be read" in page(admin_client, change, named.pk)
+    assert admin_client.post(reverse(f"admin:{change}", args=[named.pk]), body).status_code == 403
+
+
 def test_rows_of_a_file_keep_their_priority_in_the_list(admin_client: Client) -> None:
     fixed, free = add_provider("fixed", source="file"), add_provider("free")
     body = {

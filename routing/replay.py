@@ -144,15 +144,22 @@ def _chat_parts(choice: JsonObject) -> Iterator[JsonObject]:
     logprobs = choice.get("logprobs")
     others = {key: value for key, value in message.items() if key not in _MESSAGE_ONLY_LATER and value is not None}
     yield {"delta": {"role": "assistant", "content": "", **others}, "logprobs": None}
-    for key in ("reasoning_content", "reasoning", "refusal", "content"):
-        text = message.get(key)
-        if not isinstance(text, str) or not text:
-            continue
-        whole = key == "content" and logprobs is not None
+    for names, text in _texts_of(message):
+        whole = names == ["content"] and logprobs is not None
         for piece in [text] if whole else _cut(text):
-            yield {"delta": {key: piece}, "logprobs": logprobs if whole else None}
+            yield {"delta": dict.fromkeys(names, piece), "logprobs": logprobs if whole else None}
     for index, call in enumerate(message.get("tool_calls") or ()):
         yield {"delta": {"tool_calls": [{"index": index, **call}]}, "logprobs": None}
+
+
+def _texts_of(message: JsonObject) -> Iterator[tuple[list[str], str]]:
+    """A thought with two names comes under both at once: who reads whichever is there would else read it twice."""
+    is_one = message.get("reasoning_content") == message.get("reasoning")
+    thoughts = [["reasoning_content", "reasoning"]] if is_one else [["reasoning_content"], ["reasoning"]]
+    for names in (*thoughts, ["refusal"], ["content"]):
+        text = message.get(names[0])
+        if isinstance(text, str) and text:
+            yield names, text
 
 
 def _completion_parts(choice: JsonObject) -> Iterator[JsonObject]:

@@ -11,7 +11,7 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
@@ -39,8 +39,8 @@ class Quirks:
     accepts_forced_tool: bool = True
     flattens_text_parts: bool = False
     temperature_max: float | None = None
-    takes_thought: bool = True
-    """False where a message with what was thought before is refused."""
+    thought: Literal["kept", "left out", "as reasoning"] = "kept"
+    """What becomes of what was thought in earlier turns, where a server refuses it or takes it by its own name only."""
     is_mistral: bool = False
     """The body is written as Mistral's schema has it, which knows no other field (`dialects/mistral_body`)."""
 

@@ -20,7 +20,7 @@ MISTRAL = Quirks(
 
 OWN_HOSTS = (".openai.com", ".azure.com")
 """Where a role is named `developer`."""
-THOUGHTLESS_HOST = ".groq.com"
+REFUSING_THOUGHT, RENAMING_THOUGHT = ".groq.com", ".cerebras.ai"
 
 
 class OpenAIAdapter(OpenAICompatibleAdapter):
@@ -35,8 +35,11 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         is_mistral = speaks_as_mistral(deployment.provider)
         quirks = MISTRAL if is_mistral else openai_quirks(self.quirks, deployment.upstream_model)
-        if deployment.provider.endpoint.host.endswith(THOUGHTLESS_HOST):
-            quirks = replace(quirks, takes_thought=False)
+        host = deployment.provider.endpoint.host
+        if host.endswith(REFUSING_THOUGHT):
+            quirks = replace(quirks, thought="left out")
+        elif host.endswith(RENAMING_THOUGHT):
+            quirks = replace(quirks, thought="as reasoning")
         options = deployment.options or deployment.provider.options
         if not options:
             return quirks

@@ -28,19 +28,12 @@ _LACKING = (("'tool_choice'", "tool_choice"), ("tool use", "tools"), ("image inp
 
 
 def repair_answer(answer: JsonObject) -> bool:
-    """Gives reasoning the name that most clients read, and raises the error a choice can hold instead of an answer."""
-    is_changed = False
+    """Changes nothing: raises the error that a choice can hold instead of an answer."""
     choices = answer.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if not isinstance(choice, dict):
-            continue
-        if isinstance(choice.get("error"), dict):
+        if isinstance(choice, dict) and isinstance(choice.get("error"), dict):
             raise upstream_errors.error_of_object(choice)
-        said = choice.get("delta") or choice.get("message")
-        if isinstance(said, dict) and said.get("reasoning") and "reasoning_content" not in said:
-            said["reasoning_content"] = said["reasoning"]
-            is_changed = True
-    return is_changed
+    return False
 
 
 def refuse_other_models(body: JsonObject, provider: str) -> None:

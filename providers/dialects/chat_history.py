@@ -3,7 +3,7 @@ and OpenAI does not take. Pure.
 
 OpenAI takes ids of calls of at most 40 characters. `developer` is its own name of a role that every server knows as
 `system`, and that some refuse by that name (DeepSeek) or lose (templates of open models). What was thought in earlier turns
-is what some servers want back (DeepSeek, Moonshot), most ignore, and Groq refuses.
+is what some servers want back (DeepSeek, Moonshot), most ignore, Groq refuses, and Cerebras takes as `reasoning` only.
 """
 
 from typing import Any
@@ -36,6 +36,14 @@ def without_thought(message: Any) -> Any:
     if type(message) is not dict or THOUGHT.isdisjoint(message):
         return message
     return {name: value for name, value in message.items() if name not in THOUGHT}
+
+
+def with_thought_as_reasoning(message: Any) -> Any:
+    written = without_thought(message)
+    if written is message:
+        return message
+    thought = message.get("reasoning") or message.get("reasoning_content")
+    return {**written, "reasoning": thought} if thought else written
 
 
 def _written(message: JsonObject, has_developer: bool) -> JsonObject:

@@ -38,3 +38,8 @@ def completion_content(choice: JsonObject, texts: list[str]) -> str:
         return ""
     texts.append(text)
     return "content"
+
+
+def is_plain(text: str) -> bool:
+    """True when `text` looks the same inside a JSON string."""
+    return text.isprintable() and '"' not in text and "\\" not in text

@@ -1,12 +1,13 @@
-"""Text that came in parts → the string that OpenAI's clients know. Pure.
+"""Text that came in parts → the string that OpenAI's clients know, and what was thought → the name they know. Pure.
 
 Mistral's reasoning models answer with a list: `{"type": "thinking", "thinking": [{"type": "text", "text"}]}` and then
-`{"type": "text", "text"}`, in streams as well. What was thought becomes `reasoning_content`; parts of other types
-(references to sources) have no text and are left out.
+`{"type": "text", "text"}`, in streams as well. What was thought becomes `reasoning_content`; parts may be plain strings,
+and those of other types (references to sources) have no text and are left out.
 """
 
 from typing import Any
 
+from providers.dialects.thought_names import name_thought_of
 from providers.types import JsonObject
 
 
@@ -15,7 +16,7 @@ def mend_parts(said: JsonObject) -> bool:
     content = said.get("content")
     if type(content) is not list:
         return False
-    thought = "".join(_texts(part.get("thinking")) for part in _objects(content))
+    thought = "".join(_texts(part.get("thinking")) for part in content if isinstance(part, dict))
     said["content"] = _texts(content) or None
     if thought:
         before = said.get("reasoning_content")
@@ -29,16 +30,20 @@ def mend_choices(choices: list[JsonObject]) -> bool:
     for choice in choices:
         message = choice.get("message")
         # Looked at here, since most content is a string: a call for each would take longer than all the rest.
-        if type(message) is dict and type(message.get("content")) is list:
-            is_changed = mend_parts(message)
+        if type(message) is dict:
+            if type(message.get("content")) is list:
+                is_changed = mend_parts(message)
+            if "reasoning" in message or "reasoning_details" in message:
+                is_changed = name_thought_of(message) or is_changed
     return is_changed
 
 
 def _texts(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return "".join(part["text"] for part in _objects(value) if isinstance(part.get("text"), str))
+    parts = [part.get("text") if isinstance(part, dict) else part for part in _listed(value)]
+    return "".join(part for part in parts if isinstance(part, str))
 
 
-def _objects(value: Any) -> list[JsonObject]:
-    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -9,7 +9,7 @@ judged by a word that happens to occur in it.
 Servers that are compatible only loosely (Ollama and others) give every chunk of a chat a role, or all calls one index. The
 official client would read `assistantassistant` and one merged call, so a role passes once per choice, and calls are
 numbered (`call_repair`). An event that says a role, or begins or names a call, is never a template: the next like it would
-pass without being mended.
+pass without being mended. Thoughts get the name that clients know (`thought_names`).
 
 How a stream ends:
 
@@ -27,12 +27,13 @@ from typing import Any
 import orjson
 
 from providers.dialects.call_repair import CallRepair
-from providers.dialects.chunk_texts import chat_content, completion_content
+from providers.dialects.chunk_texts import chat_content, completion_content, is_plain
 from providers.dialects.content_parts import mend_parts
 from providers.dialects.finish_reasons import openai_reason
 from providers.dialects.openai_chat.usage import client_usage, read_usage, write_usage
 from providers.dialects.plain_body import PlainBodyGuard
-from providers.dialects.sse import DONE, BlockSplitter, parse_block, too_large
+from providers.dialects.sse import DONE, BlockSplitter, load_data, parse_block, too_large
+from providers.dialects.thought_names import ThoughtFrames, name_thought, says_only_thought
 from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.types import ClientRequest, JsonObject, Operation, Usage, told
@@ -78,6 +79,7 @@ class RelayStream:
         "_strips_roles",
         "_tail",
         "_text",
+        "_thoughts",
         "ended",
         "failure",
         "finish_reason",
@@ -107,6 +109,7 @@ class RelayStream:
         self._seam = self._padding = ""
         self._start = self._stop = self._floor = 0
         self._lessons = _LESSONS
+        self._thoughts: ThoughtFrames | None = None
         self._parsed_chars = 0
         self._passed_chars = 0
 
@@ -162,6 +165,10 @@ class RelayStream:
             if self._floor and self._fits(frame):
                 frames.append(frame)
                 continue
+            if self._thoughts is not None and (thought := self._thoughts.write(frame)) is not None:
+                self._parsed_chars += self._text.write(thought[0])
+                frames.append(thought[1])
+                continue
             if frame.startswith(b"data: {") and b"\n" not in block:
                 self._take_data(block[6:], frame, frames)
             elif (event := parse_block(block)) is not None:
@@ -169,11 +176,11 @@ class RelayStream:
                     self._end(frames)
                     return
                 if event.event == "error":
-                    raise error_of_object(_load(event.data))
+                    raise error_of_object(load_data(event.data))
                 self._take_data(event.data, b"data: " + event.data.replace(b"\n", b" ") + b"\n\n", frames)
 
     def _take_data(self, data: bytes, frame: bytes, frames: list[bytes]) -> None:
-        chunk = _load(data)
+        chunk = load_data(data)
         if chunk.get("error"):
             raise error_of_object(chunk)
         self._take_chunk(chunk, frame, frames)
@@ -199,6 +206,7 @@ class RelayStream:
             return
         if changed or rewritten:
             frames.append(self._frame(chunk))
+            self._learn_thought(frame, frames[-1], chunk, "" if changed else text)
             return
         frames.append(frame)
         if text and self._is_pattern:
@@ -222,7 +230,9 @@ class RelayStream:
             if (choice := self._choices.get(number)) is None:
                 choice = self._choices[number] = _Choice()
             delta = raw.get("delta")
-            if type(delta) is dict and ("role" in delta or "tool_calls" in delta or type(delta.get("content")) is list):
+            if type(delta) is dict and (
+                "role" in delta or "tool_calls" in delta or "reasoning" in delta or type(delta.get("content")) is list
+            ):
                 rewritten = self._mend(delta, choice) or rewritten
             content = chat_content(delta, texts) if self._is_chat else completion_content(raw, texts)
             choice.has_tools = choice.has_tools or content == "tools"
@@ -244,8 +254,8 @@ class RelayStream:
         return text, told, rewritten
 
     def _mend(self, delta: JsonObject, choice: "_Choice") -> bool:
-        """Brings a role, content in parts and calls back to OpenAI's rules; True when that changed something."""
-        changed = mend_parts(delta)
+        """Brings a role, content in parts, thoughts and calls to the rules of clients; True when that changed something."""
+        changed = mend_parts(delta) | name_thought(delta)
         if delta.get("role"):
             self._is_pattern = False
             if choice.has_role:
@@ -303,7 +313,7 @@ class RelayStream:
             return False
         if self._padding:
             text, found, padding = text.partition(self._padding)
-            if not found or not _is_plain(padding):
+            if not found or not is_plain(padding):
                 return False
         elif '"' in text:
             text = text.replace(self._seam, "")
@@ -314,7 +324,7 @@ class RelayStream:
 
     def _learn(self, frame: bytes, chunk: JsonObject, text: str) -> None:
         """Tries to make `frame` the template; a parse with another text in its place proves that it is one."""
-        if len(chunk["choices"]) != 1 or not _is_plain(text):
+        if len(chunk["choices"]) != 1 or not is_plain(text):
             return
         token = b'"' + text.encode() + b'"'
         if frame.count(token) != 1:
@@ -331,6 +341,11 @@ class RelayStream:
         self._start, self._stop = len(head), -len(tail)
         self._seam = (tail + head).decode()
         self._floor = len(head) + len(tail) + 1
+
+    def _learn_thought(self, frame: bytes, written: bytes, chunk: JsonObject, text: str) -> None:
+        if says_only_thought(chunk, text):
+            self._thoughts = self._thoughts or ThoughtFrames()
+            self._thoughts.learn(frame, written, text)
 
     def _proves(self, frame: bytes, *, padded: bool) -> bool:
         """True when the probe in `frame` is the text of its event (and its padding), and nothing else."""
@@ -373,26 +388,11 @@ def _may_finish(data: bytes) -> bool:
     return data.count(b"finish_reason") != data.count(b'"finish_reason":null')
 
 
-def _is_plain(text: str) -> bool:
-    """True when `text` looks the same inside a JSON string."""
-    return text.isprintable() and '"' not in text and "\\" not in text
-
-
 def _find_padding(chunk: JsonObject, tail: bytes) -> tuple[bytes, bytes]:
     """OpenAI pads its events to hide their lengths: what lies between text and padding, and what follows the padding."""
     padding = chunk.get("obfuscation")
     key = tail.rfind(b'"obfuscation"')
-    if not isinstance(padding, str) or not padding or not _is_plain(padding) or key < 0:
+    if not isinstance(padding, str) or not padding or not is_plain(padding) or key < 0:
         return b"", tail
     start = tail.find(b'"' + padding.encode() + b'"', key + 13) + 1
     return tail[:start], tail[start + len(padding.encode()) :]
-
-
-def _load(data: bytes) -> JsonObject:
-    try:
-        chunk = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise BadAnswer("The provider sent a stream event that is not JSON.") from None
-    if not isinstance(chunk, dict):
-        raise BadAnswer("The provider sent a stream event that is not a JSON object.")
-    return chunk

@@ -6,7 +6,10 @@ line ends, so a character split over reads stays whole. U+2028 and its kind are 
 
 from typing import NamedTuple
 
+import orjson
+
 from providers.errors import BadAnswer
+from providers.types import JsonObject
 from providers.values import quick_tuple
 
 MAX_EVENT_BYTES = 1 << 20
@@ -144,3 +147,14 @@ class SseDecoder:
 
 def too_large(most_bytes: int = MAX_EVENT_BYTES) -> BadAnswer:
     return BadAnswer(f"The provider sent a stream event of more than {most_bytes >> 20} MiB.")
+
+
+def load_data(data: bytes) -> JsonObject:
+    """The JSON object of an event; `BadAnswer` for anything else."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise BadAnswer("The provider sent a stream event that is not JSON.") from None
+    if not isinstance(value, dict):
+        raise BadAnswer("The provider sent a stream event that is not a JSON object.")
+    return value

@@ -6,12 +6,10 @@ and names that come with every chunk are taken once.
 
 from typing import Any
 
-import orjson
-
 from providers.dialects.openai_chat.answer import content_text, decode_citations, read_finish_reason
 from providers.dialects.openai_chat.reasoning import decode_block
 from providers.dialects.openai_chat.usage import read_usage
-from providers.dialects.sse import SseDecoder, SseEvent
+from providers.dialects.sse import SseDecoder, SseEvent, load_data
 from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer, UpstreamError
 from providers.types import (
@@ -73,7 +71,7 @@ class StreamDecoder:
         if event.data.startswith(b"[DONE]"):
             events += self._end()
             return
-        chunk = _load(event.data)
+        chunk = load_data(event.data)
         if chunk.get("error") or event.event == "error":
             raise error_of_object(chunk)
         choices = chunk.get("choices")
@@ -170,13 +168,3 @@ class _Choice:
         if type(call.get("index")) is int:
             return self._numbers.get(call["index"])
         return len(self.calls) - 1 if self.calls else None
-
-
-def _load(data: bytes) -> JsonObject:
-    try:
-        chunk = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise BadAnswer("The provider sent a stream event that is not JSON.") from None
-    if not isinstance(chunk, dict):
-        raise BadAnswer("The provider sent a stream event that is not a JSON object.")
-    return chunk

@@ -126,7 +126,9 @@ def test_an_id_that_is_a_number_is_still_one_id() -> None:
     [
         ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "ab", None),
         ([{"type": "thinking", "thinking": [{"type": "text", "text": "h"}, 4]}], None, "h"),
-        ([{"type": "thinking", "thinking": "h"}, "x", {"type": "text", "text": 1}, {"type": "reference"}], None, "h"),
+        ([{"type": "thinking", "thinking": "h"}, "x", {"type": "text", "text": 1}, {"type": "reference"}], "x", "h"),
+        (["a", {"type": "text", "text": "b"}, None, "c"], "abc", None),
+        ([{"type": "thinking", "thinking": ["h", {"type": "text", "text": "m"}]}], None, "hm"),
         ([], None, None),
     ],
 )

@@ -112,6 +112,18 @@ def test_pieces_of_a_block_of_reasoning_are_joined_and_other_blocks_stay_apart()
     ]
 
 
+def test_a_thought_under_two_names_is_replayed_once_for_who_reads_whichever_is_there() -> None:
+    answer = completion({"content": "x", "reasoning_content": LONG, "reasoning": LONG})
+    deltas = [event["choices"][0]["delta"] for event in events(as_frames(answer, chat=True))]
+    assert "".join(delta.get("reasoning_content") or delta.get("reasoning") or "" for delta in deltas) == LONG
+    assert "".join(delta.get("reasoning", "") for delta in deltas) == LONG
+
+
+def test_two_thoughts_under_two_names_are_both_replayed() -> None:
+    answer = completion({"content": "x", "reasoning_content": "a", "reasoning": "b"})
+    assert assemble(as_frames(answer, chat=True), chat=True)["choices"][0]["message"]["reasoning"] == "b"
+
+
 def test_citations_lose_the_numbers_that_only_streams_need() -> None:
     links = [{"type": "url_citation", "url_citation": {"url": url}} for url in ("a", "b")]
     message = told(*({"annotations": [{"index": number, **link}]} for number, link in enumerate(links)))

@@ -11,13 +11,15 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, JsonObject, Operation, Usage
 from providers.values import positional_value
+
+Thought: TypeAlias = Literal["kept", "left out", "as reasoning", "required"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,11 @@ class Quirks:
     accepts_forced_tool: bool = True
     flattens_text_parts: bool = False
     temperature_max: float | None = None
-    thought: Literal["kept", "left out", "as reasoning"] = "kept"
-    """What becomes of what was thought in earlier turns, where a server refuses it or takes it by its own name only."""
+    thought: Thought = "kept"
+    """What becomes of what was thought in earlier turns: some servers refuse it, or take it by their own name only, or
+    refuse calls of tools without it (`dialects/chat_history`)."""
+    signs_calls: bool = False
+    """Calls of tools without a signature of Gemini's are refused."""
     is_mistral: bool = False
     """The body is written as Mistral's schema has it, which knows no other field (`dialects/mistral_body`)."""
 

@@ -1,8 +1,9 @@
 """OpenAI, and every server that is compatible with it (vLLM, llama.cpp, Ollama, LM Studio, Groq, Mistral, Together …)."""
 
+import re
 from dataclasses import replace
 
-from providers.adapters.base import Quirks
+from providers.adapters.base import Quirks, Thought
 from providers.adapters.model_quirks import openai_quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, shape_history
 from providers.dialects import mistral_body
@@ -20,7 +21,16 @@ MISTRAL = Quirks(
 
 OWN_HOSTS = (".openai.com", ".azure.com")
 """Where a role is named `developer`."""
-REFUSING_THOUGHT, RENAMING_THOUGHT = ".groq.com", ".cerebras.ai"
+THOUGHT_AT: tuple[tuple[str, Thought], ...] = (
+    (".groq.com", "left out"),
+    (".cerebras.ai", "as reasoning"),
+    (".deepseek.com", "required"),
+    (".moonshot.ai", "required"),
+    (".moonshot.cn", "required"),
+)
+GOOGLES_HOST = ".googleapis.com"
+_SIGNING = re.compile(r"(?:^|/)gemini-(?:[3-9]|\d{2,}|.*-latest$)")
+"""Gemini 3 and later."""
 
 
 class OpenAIAdapter(OpenAICompatibleAdapter):
@@ -36,10 +46,11 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
         is_mistral = speaks_as_mistral(deployment.provider)
         quirks = MISTRAL if is_mistral else openai_quirks(self.quirks, deployment.upstream_model)
         host = deployment.provider.endpoint.host
-        if host.endswith(REFUSING_THOUGHT):
-            quirks = replace(quirks, thought="left out")
-        elif host.endswith(RENAMING_THOUGHT):
-            quirks = replace(quirks, thought="as reasoning")
+        for suffix, thought in THOUGHT_AT:
+            if host.endswith(suffix):
+                quirks = replace(quirks, thought=thought)
+        if host.endswith(GOOGLES_HOST) and _SIGNING.search(deployment.upstream_model):
+            quirks = replace(quirks, signs_calls=True)
         options = deployment.options or deployment.provider.options
         if not options:
             return quirks

@@ -3,7 +3,7 @@
 from typing import Any
 
 from providers.adapters.base import Quirks
-from providers.dialects.chat_history import with_thought_as_reasoning, without_thought
+from providers.dialects import chat_history
 from providers.dialects.mistral_body import write_as_mistral
 from providers.errors import Unsupported
 from providers.types import JsonObject
@@ -24,14 +24,24 @@ def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
     messages = body.get("messages")
     if isinstance(messages, list) and (quirks.flattens_text_parts or not quirks.accepts_name_in_messages):
         body["messages"] = [_plain_message(message, quirks) for message in messages]
-    if isinstance(messages, list) and quirks.thought != "kept":
-        written = without_thought if quirks.thought == "left out" else with_thought_as_reasoning
-        body["messages"] = [written(message) for message in body["messages"]]
+    if isinstance(messages, list) and (quirks.thought != "kept" or quirks.signs_calls):
+        body["messages"] = _history(body["messages"], quirks)
     tools = body.get("tools")
     if isinstance(tools, list) and not quirks.accepts_strict_tools:
         body["tools"] = [_unstrict(tool) for tool in tools]
     if quirks.is_mistral:
         write_as_mistral(body)
+
+
+def _history(messages: list[Any], quirks: Quirks) -> list[Any]:
+    match quirks.thought:
+        case "left out":
+            messages = [chat_history.without_thought(message) for message in messages]
+        case "as reasoning":
+            messages = [chat_history.with_thought_as_reasoning(message) for message in messages]
+        case "required":
+            messages = chat_history.with_every_thought(messages)
+    return [chat_history.with_signature(message) for message in messages] if quirks.signs_calls else messages
 
 
 def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:

@@ -23,7 +23,10 @@ from providers.specs import DeploymentSpec
 from providers.types import ClientRequest, JsonObject, Operation
 
 _STRICT_MODELS = re.compile(r"(?:^|/)grok-(?:(?:[4-9]|\d{2,})(?:[.\-]|$)|.*\bcode\b|build)")
-_SILENT_MODELS = re.compile(r"(?:^|/)grok-(?:4(?:-\d{4}|-latest)?|code-fast.*)$")
+_SILENT_MODELS = re.compile(
+    r"(?:^|/)grok-(?:4(?:-\d{4}|-latest)?$|4(?:-1|\.1)?-fast|4[.\-]20(?!.*multi-agent)|code-fast|[23](?![\d.]|-mini))"
+)
+_ALWAYS_THINKING = re.compile(r"grok-4[.\-][5-9](?!\d)")
 _XHIGH_MODELS = re.compile(r"grok-4\.[6-9]")
 _REFUSED_BY_STRICT = frozenset({"stop", "presence_penalty", "frequency_penalty"})
 
@@ -54,11 +57,11 @@ class GrokAdapter(OpenAICompatibleAdapter):
             return body
         model = deployment.upstream_model.lower()
         if _SILENT_MODELS.search(model):
-            # These always reason and refuse to be told how much.
+            # These reason always or never, and refuse to be told how much.
             del body["reasoning_effort"]
         elif effort in ("xhigh", "max"):
             body["reasoning_effort"] = "xhigh" if _XHIGH_MODELS.search(model) else "high"
-        elif effort == "minimal":
+        elif effort == "minimal" or (effort == "none" and _ALWAYS_THINKING.search(model)):
             body["reasoning_effort"] = "low"
         return body
 

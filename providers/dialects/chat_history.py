@@ -3,7 +3,8 @@ and OpenAI does not take. Pure.
 
 OpenAI takes ids of calls of at most 40 characters. `developer` is its own name of a role that every server knows as
 `system`, and that some refuse by that name (DeepSeek) or lose (templates of open models). What was thought in earlier turns
-is what some servers want back (DeepSeek, Moonshot), most ignore, Groq refuses, and Cerebras takes as `reasoning` only.
+is what most servers ignore, Groq refuses, and Cerebras takes as `reasoning` only; DeepSeek and Moonshot refuse a turn that
+called tools without it, and Gemini 3 one without its signature, which turns of another provider do not have.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from providers.dialects.call_ids import fitting
 from providers.types import JsonObject
 
 MOST_OF_ID = 40
+UNSIGNED: JsonObject = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 THOUGHT = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
 
 
@@ -44,6 +46,31 @@ def with_thought_as_reasoning(message: Any) -> Any:
         return message
     thought = message.get("reasoning") or message.get("reasoning_content")
     return {**written, "reasoning": thought} if thought else written
+
+
+def with_every_thought(messages: list[Any]) -> list[Any]:
+    """Where tools are used, every turn of the assistant has one: a space where there is none, since an empty text counts
+    as none at Moonshot."""
+    if not any(type(each) is dict and each.get("role") == "tool" for each in messages):
+        return messages
+    return [
+        _with_thought(each) if type(each) is dict and each.get("role") == "assistant" else each for each in messages
+    ]
+
+
+def _with_thought(message: JsonObject) -> JsonObject:
+    thought = message.get("reasoning_content") or message.get("reasoning") or " "
+    return {**message, "reasoning_content": thought}
+
+
+def with_signature(message: Any) -> Any:
+    """Google's own mark for calls that another model made; the first of a turn needs one."""
+    calls = message.get("tool_calls") if type(message) is dict else None
+    if not isinstance(calls, list) or not calls or not all(type(call) is dict for call in calls):
+        return message
+    if any(call.get("extra_content") for call in calls):
+        return message
+    return {**message, "tool_calls": [{**calls[0], "extra_content": UNSIGNED}, *calls[1:]]}
 
 
 def _written(message: JsonObject, has_developer: bool) -> JsonObject:

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from providers.dialects.call_ids import fitting
-from providers.dialects.chat_history import is_plain, without_thought, written_plainly
+from providers.dialects.chat_history import (
+    is_plain,
+    with_every_thought,
+    with_signature,
+    with_thought_as_reasoning,
+    without_thought,
+    written_plainly,
+)
 
 LONG = "functions.get_the_weather_of_a_city_at_a_date:0"
 
@@ -55,3 +62,26 @@ def test_what_was_thought_is_left_out_where_it_is_refused() -> None:
     assert without_thought({**said, "reasoning_content": "h", "reasoning_details": []}) == said
     assert without_thought(said) is said
     assert without_thought(None) is None
+
+
+@pytest.mark.parametrize("message", [None, 4, {}, {"tool_calls": None}, {"tool_calls": []}, {"tool_calls": [None]}])
+def test_what_holds_no_calls_is_not_signed(message: object) -> None:
+    assert with_signature(message) is message
+
+
+@pytest.mark.parametrize("messages", [[], [None, "x"], [{"role": "assistant", "content": "x"}], [{"role": "user"}]])
+def test_without_tools_no_thought_is_added(messages: list[object]) -> None:
+    assert with_every_thought(messages) is messages
+
+
+def test_with_tools_only_the_assistant_has_thought() -> None:
+    others = [None, {"role": "user"}, {"role": "tool"}]
+    assert with_every_thought([*others, {"role": "assistant"}]) == [
+        *others,
+        {"role": "assistant", "reasoning_content": " "},
+    ]
+
+
+@pytest.mark.parametrize("message", [None, 4, {}, {"role": "user", "content": "x"}])
+def test_what_holds_no_thought_is_not_renamed(message: object) -> None:
+    assert with_thought_as_reasoning(message) is message

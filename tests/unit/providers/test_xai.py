@@ -59,6 +59,15 @@ def test_older_models_take_stop(model):
         ("grok-4", "high", None),
         ("grok-4-0709", "high", None),
         ("grok-code-fast-1", "low", None),
+        ("grok-4.6", "none", "low"),
+        ("xai/grok-4-5", "none", "low"),
+        ("grok-4.20-0309-reasoning", "high", None),
+        ("grok-4.20-0309-non-reasoning", "none", None),
+        ("grok-4.20-multi-agent-0309", "high", "high"),
+        ("grok-4-1-fast-reasoning", "low", None),
+        ("grok-4-fast-non-reasoning", "low", None),
+        ("grok-3", "low", None),
+        ("grok-30", "low", "low"),
     ],
 )
 def test_reasoning_effort_is_what_the_model_understands(model, wanted, got):

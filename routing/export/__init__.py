@@ -2,7 +2,6 @@
 
 query      which rows, and how they are read with bounded memory
 formats    a row as a line of OpenAI's fine-tuning format, of ShareGPT, or as it is; pure
-rules      what OpenAI demands of a fine-tuning file; pure
 seen       which lines were written already, on disk
 files      segments, checkpoints, gzip, Parquet
 archive    an export as a ZIP file that is made while it is downloaded

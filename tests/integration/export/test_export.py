@@ -19,7 +19,7 @@ from accounts.models import Team
 from routing.export import Export, ExportFailed, ExportQuery, exporter, files
 from routing.export.exporter import line_of
 from routing.export.query import Row, read
-from routing.export.rules import problems
+from tests.integration.export.openai_rules import problems
 from tests.integration.export.stored import BEGIN, answer, asked, made_up, record, store
 from tests.unit.routing import personal_data
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from django.apps import apps
 from django.db import models
 
 from providers import secrets
@@ -25,10 +24,6 @@ _IGNORED_FIELDS: Final = frozenset({"updated_at", "created_at", "last_worked_at"
 
 def label_of(model: type[models.Model]) -> str:
     return model._meta.label_lower
-
-
-def model_named(label: str) -> type[models.Model]:
-    return apps.get_model(label)
 
 
 def image_of(row: models.Model) -> Image:

@@ -48,20 +48,27 @@ def rows_of(gateway: GatewayProcess, request_id: str) -> list[Row]:
     return mine(rows_when(gateway, lambda found: bool(mine(found))))
 
 
+OF_FINAL = {
+    "requests": "1",
+    "errors": "CASE WHEN status >= 400 THEN 1 ELSE 0 END",
+    **{name: name for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},
+    "cost": "cost_nano_usd",
+    "unpriced": "CASE WHEN cost_nano_usd IS NULL THEN 1 ELSE 0 END",
+}
+"""What the roll-ups add up of the rows that are charged."""
+
+
 def totals(gateway: GatewayProcess) -> dict[str, int]:
     """Sums of the ledger and of both roll-ups, which must agree."""
-    sums = "COALESCE(SUM({}), 0)"
-    ledger = query(
-        gateway,
-        f"SELECT COUNT(*) AS requests, {sums.format('output_tokens')} AS output_tokens, "
-        f"{sums.format('cost_nano_usd')} AS cost FROM accounts_usagerecord WHERE "
-        + ("final" if gateway.env.get("DATABASE_URL") else "final = 1"),
-    )[0]
+    wanted = [f"COALESCE(SUM(CASE WHEN final THEN {value} END), 0) AS {name}" for name, value in OF_FINAL.items()]
+    wanted.append("COALESCE(SUM(provider_cost_nano_usd), 0) AS provider_cost")
+    ledger = _one(gateway, f"SELECT {', '.join(wanted)} FROM accounts_usagerecord")
+    columns = {name: name for name in ledger} | {"cost": "cost_nano_usd", "provider_cost": "provider_cost_nano_usd"}
+    sums = ", ".join(f"COALESCE(SUM({column}), 0) AS {name}" for name, column in columns.items())
     for table in ("accounts_usagehourly", "accounts_usagedaily"):
-        found = query(
-            gateway,
-            f"SELECT {sums.format('requests')} AS requests, {sums.format('output_tokens')} AS output_tokens, "
-            f"{sums.format('cost_nano_usd')} AS cost FROM {table}",
-        )[0]
-        assert {name: int(value) for name, value in found.items()} == {n: int(v) for n, v in ledger.items()}, table
-    return {name: int(value) for name, value in ledger.items()}
+        assert _one(gateway, f"SELECT {sums} FROM {table}") == ledger, table
+    return ledger
+
+
+def _one(gateway: GatewayProcess, statement: str) -> dict[str, int]:
+    return {name: int(value) for name, value in query(gateway, statement)[0].items()}

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +14,11 @@ import aiohttp
 import psycopg
 import pytest
 
+from providers.demo import create_app
 from tests.e2e import ledger
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy, on_postgres
 from tests.upstreams.faults import FaultUpstream
+from tests.upstreams.servers import run_asgi
 
 pytestmark = pytest.mark.slow
 POSTGRES = "postgresql://postgres@127.0.0.1:5432"
@@ -32,6 +36,9 @@ FAULTS = {
 }
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
+KINDS = ("input", "output", "cached", "reasoning")
+PARTS = [f"text {number:02}" for number in range(96)]
+"""As many as the Cohere demo takes at once, two tokens each."""
 SAYS = [{"role": "user", "content": "What is the weather in Rome? €"}]
 
 
@@ -49,6 +56,26 @@ def server(request: pytest.FixtureRequest, gateway: GatewayProcess, tmp_path: Pa
         finally:
             made.kill()
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def refuses_the_unlucky(app: Any) -> Any:
+    """The same upstream, which fails at a request with that word."""
+
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        first = await receive()
+
+        async def again() -> Any:
+            nonlocal first
+            message, first = first, None
+            return message or await receive()
+
+        if b"unlucky" in first.get("body", b""):
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b'{"message": "unlucky"}'})
+        else:
+            await app(scope, again, send)
+
+    return refusing
 
 
 class Client:
@@ -118,12 +145,19 @@ class Client:
             "silent": lambda: call(chat, headers=patient, **{**plain, "model": "silent"}),
             "fails": lambda: call(chat, **{**plain, "model": "fails"}),
             "leaves": lambda: call(chat, leave=True, **{**asked, "model": "slow"}),
+            "in parts": lambda: call("/v1/embeddings", model="in parts", input=[*PARTS, "unlucky"]),
+            "too dear": lambda: call(chat, **{**plain, "max_tokens": 10**9}),
             "unknown": lambda: call(chat, **{**plain, "model": "none of these"}),
             "socket": self.socket,
         }
 
 
 async def test_every_figure_is_the_sum_of_the_calls(server: GatewayProcess, demo_url: str) -> None:
+    with run_asgi(refuses_the_unlucky(create_app("cohere"))) as cohere_url:
+        await run_all(server, demo_url, cohere_url)
+
+
+async def run_all(server: GatewayProcess, demo_url: str, cohere_url: str) -> None:
     async with FaultUpstream() as upstream:
         never_out = {"circuit_breaker_threshold": 1_000_000, "circuit_breaker_timeout_s": 0.001}
         demo = [
@@ -133,8 +167,10 @@ async def test_every_figure_is_the_sum_of_the_calls(server: GatewayProcess, demo
         chances = [{"model": "second chance", "upstream_model": "fault:status?status=500", **PRICES}]
         chances += [{"model": "hedged", "upstream_model": "fault:hang_before_headers", **PRICES}]
         demo += [{"model": "second chance", "upstream_model": "demo-small", **PRICES}]
+        parts = [{"model": "in parts", "upstream_model": "demo-embedding", **PRICES}]
         document = {
             "providers": [
+                {"name": "cohere", "kind": "cohere", "base_url": cohere_url, "models": parts, **never_out},
                 {"name": "demo", "base_url": f"{demo_url}/v1", "priority": 2, "models": demo, **never_out},
                 {"name": "faults", "base_url": f"{upstream.url}/v1", "models": [*faults, *chances], **never_out},
             ],
@@ -148,15 +184,25 @@ async def test_every_figure_is_the_sum_of_the_calls(server: GatewayProcess, demo
         client = Client(server, json.loads(made)["key"])
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as client.session:
             await asyncio.gather(*(make() for make in client.kinds().values() for _ in range(EACH)))
-    # Each call has a row but those for a model that there is not; each WebSocket made two.
-    calls = EACH * len(client.kinds())
+    # Each call has a row but those that are refused: two kinds; each WebSocket made two.
+    calls = EACH * (len(client.kinds()) - 1)
     await asyncio.to_thread(ledger.rows_when, server, lambda rows: sum(row["final"] for row in rows) == calls)
     shown = [json.loads(server.get(f"/usage?group_by={group}", client.headers)[2]) for group in ("key", "model", "day")]
+    metrics = counted(server.get("/metrics", client.headers)[2].decode())
     server.stop()
-    assert check(server, client, shown) == calls
+    assert check(server, client, shown, metrics) == calls
 
 
-def check(server: GatewayProcess, client: Client, shown: list[Any]) -> int:
+def counted(text: str) -> Counter[str]:
+    """Sums of our counters over all providers: by status, by kind of token, and what it cost."""
+    found: Counter[str] = Counter()
+    for name, labels, value in re.findall(r"^llm_proxy_(\w+)_total\{(.*)\} (\S+)$", text, re.MULTILINE):
+        told = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        found[told.get("status") or told.get("operation") or told.get("kind") or name] += round(float(value) * 10**9)
+    return Counter({name: value if name == "cost_usd" else value // 10**9 for name, value in found.items()})
+
+
+def check(server: GatewayProcess, client: Client, shown: list[Any], metrics: Counter[str]) -> int:
     rows = ledger.rows(server)
     finals = [row for row in rows if row["final"]]
     assert len(client.said) > EACH * 10
@@ -176,7 +222,16 @@ def check(server: GatewayProcess, client: Client, shown: list[Any]) -> int:
             assert (of[name]["input_tokens"], of[name]["output_tokens"]) == (given, out), of[name]
     cost = sum(row["cost_nano_usd"] for row in finals)
     tokens = sum(row["input_tokens"] + row["output_tokens"] for row in finals)
-    ledger.totals(server)
+    sums = ledger.totals(server)
+    in_parts = [row["provider_cost_nano_usd"] for row in rows if row["model"] == "in parts"]
+    assert len(in_parts) > EACH
+    assert set(in_parts) == {-(-2 * len(PARTS) * PRICES["input_nano_usd_per_mtok"] // 10**6)}
+    assert sums["provider_cost"] == cost + sum(in_parts)
+    statuses = Counter(str(row["status"]) for row in finals) + Counter({"404": EACH, "429": EACH})
+    assert {name: metrics[name] for name in statuses} == statuses
+    assert metrics["budget"] == EACH
+    assert [metrics[name] for name in KINDS] == [sums[f"{name}_tokens"] for name in KINDS]
+    assert abs(metrics["cost_usd"] - cost) < EACH
     (period,) = ledger.query(server, "SELECT * FROM accounts_budgetperiod")
     assert (period["spent_nano_usd"], period["spent_tokens"]) == (cost, tokens)
     assert (period["reserved_nano_usd"], period["reserved_tokens"]) == (0, 0)

@@ -20,6 +20,7 @@ from providers.types import ClientRequest, JsonObject, Operation, Usage
 from providers.values import positional_value
 
 Thought: TypeAlias = Literal["kept", "left out", "as reasoning", "required"]
+ThinkingTools: TypeAlias = Literal["chat", "responses for an effort", "responses"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,9 @@ class Quirks:
     thought: Thought = "kept"
     """What becomes of what was thought in earlier turns: some servers refuse it, or take it by their own name only, or
     refuse calls of tools without it (`dialects/chat_history`)."""
+    thinking_tools: ThinkingTools = "chat"
+    """Where a model that thinks may be given tools: some of OpenAI's are refused both in a chat, if an effort is asked for
+    or, as they think by default, unless `none` is."""
     signs_calls: bool = False
     """Calls of tools without a signature of Gemini's are refused."""
     is_mistral: bool = False

@@ -1,15 +1,18 @@
 """What single models of a provider do differently, told from their names. Pure.
 
-Sources: OpenAI's reasoning guide and the errors its API answers with (`unsupported_parameter`, `unsupported_value`).
+Sources: OpenAI's reasoning guide and the errors its API answers with (`unsupported_parameter`, `unsupported_value`, "Function
+tools with reasoning_effort are not supported for gpt-5.6 in /v1/chat/completions").
 """
 
 import functools
 import re
 from dataclasses import replace
 
-from providers.adapters.base import Quirks
+from providers.adapters.base import Quirks, ThinkingTools
 
 _OPENAI_REASONING = re.compile(r"(?:^|/)(?:o[1-9](?:-|$)|gpt-(?:[5-9]|\d{2,})(?:[.\-]|$)|codex-)")
+_EFFORT_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-5\.[45](?!\d)")
+_THINKING_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-(?:5\.(?:[6-9]|\d{2,})|[6-9]|\d{2,})(?:[.\-]|$)")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -23,6 +26,15 @@ def openai_quirks(base: Quirks, model: str) -> Quirks:
     if base.max_tokens_field is None and is_openai_reasoning_model(model):
         return _with_new_token_limit(base)
     return base
+
+
+def thinking_tools(model: str) -> ThinkingTools:
+    name = model.lower()
+    if "-chat" in name:
+        return "chat"
+    if _THINKING_EXCLUDES_TOOLS.search(name):
+        return "responses"
+    return "responses for an effort" if _EFFORT_EXCLUDES_TOOLS.search(name) else "chat"
 
 
 @functools.lru_cache(maxsize=64)

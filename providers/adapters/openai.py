@@ -1,14 +1,17 @@
 """OpenAI, and every server that is compatible with it (vLLM, llama.cpp, Ollama, LM Studio, Groq, Mistral, Together …)."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
-from providers.adapters.base import Quirks, Thought
-from providers.adapters.model_quirks import openai_quirks
+from providers.adapters.base import Adapter, ClientStream, Delivered, Quirks, Thought
+from providers.adapters.model_quirks import openai_quirks, thinking_tools
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, shape_history
+from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.dialects import mistral_body
+from providers.dialects.relay import RelayStream
 from providers.specs import DeploymentSpec, ProviderSpec
-from providers.types import ClientRequest, JsonObject
+from providers.types import ClientRequest, JsonObject, Operation
 
 MISTRAL = Quirks(
     dropped=mistral_body.DROPPED,
@@ -19,7 +22,8 @@ MISTRAL = Quirks(
 )
 """It tells usage in every stream, and answers 422 to whoever asks for it."""
 
-OWN_HOSTS = (".openai.com", ".azure.com")
+OPENAIS_HOST = ".openai.com"
+OWN_HOSTS = (OPENAIS_HOST, ".azure.com")
 """Where a role is named `developer`."""
 THOUGHT_AT: tuple[tuple[str, Thought], ...] = (
     (".groq.com", "left out"),
@@ -42,15 +46,43 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
     default_base_url = "https://api.openai.com/v1"
     needs_credential = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._responses = OpenAIResponsesAdapter()
+
+    def instead(self, request: ClientRequest, quirks: Quirks) -> Adapter | None:
+        """The Responses API, for models that are given tools and think: a chat of theirs may only do one of both."""
+        body = request.body
+        if quirks.thinking_tools == "chat" or not (body.get("tools") or body.get("functions")):
+            return None
+        effort = body.get("reasoning_effort")
+        thinks = effort != "none" if quirks.thinking_tools == "responses" else effort not in (None, "none")
+        return self._responses if thinks and request.operation is Operation.CHAT else None
+
+    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
+        if "tools" in request.body or "functions" in request.body:
+            other = self.instead(request, self._quirks.get(deployment))
+            if other is not None:
+                return other.open_stream(request, deployment)
+        return RelayStream(request)
+
+    def read_other(
+        self,
+        request: ClientRequest,
+        deployment: DeploymentSpec,
+        headers: Mapping[str, str],
+        body: bytes,
+        answer: JsonObject,
+    ) -> Delivered:
+        other = self.instead(request, self._quirks.get(deployment))
+        if other is not None:
+            return other.read_answer(request, deployment, headers, body)
+        return super().read_other(request, deployment, headers, body, answer)
+
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         is_mistral = speaks_as_mistral(deployment.provider)
         quirks = MISTRAL if is_mistral else openai_quirks(self.quirks, deployment.upstream_model)
-        host = deployment.provider.endpoint.host
-        for suffix, thought in THOUGHT_AT:
-            if host.endswith(suffix):
-                quirks = replace(quirks, thought=thought)
-        if host.endswith(GOOGLES_HOST) and _SIGNING.search(deployment.upstream_model):
-            quirks = replace(quirks, signs_calls=True)
+        quirks = _at_host(quirks, deployment)
         options = deployment.options or deployment.provider.options
         if not options:
             return quirks
@@ -67,6 +99,18 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
         if not request.has_plain_roles:
             shape_history(body, has_developer=deployment.provider.endpoint.host.endswith(OWN_HOSTS))
         return body
+
+
+def _at_host(quirks: Quirks, deployment: DeploymentSpec) -> Quirks:
+    provider, model = deployment.provider, deployment.upstream_model
+    host = provider.endpoint.host
+    for suffix, thought in THOUGHT_AT:
+        if host.endswith(suffix):
+            return replace(quirks, thought=thought)
+    if host.endswith(GOOGLES_HOST) and _SIGNING.search(model):
+        return replace(quirks, signs_calls=True)
+    tools = thinking_tools(model) if host.endswith(OPENAIS_HOST) and not provider.options.get("paths") else "chat"
+    return quirks if tools == quirks.thinking_tools else replace(quirks, thinking_tools=tools)
 
 
 def speaks_as_mistral(provider: ProviderSpec) -> bool:

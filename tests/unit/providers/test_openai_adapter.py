@@ -10,7 +10,7 @@ import pytest
 
 from providers.adapters import REGISTRY, UnknownKindError, adapter_for
 from providers.adapters.base import Quirks
-from providers.adapters.model_quirks import is_openai_reasoning_model
+from providers.adapters.model_quirks import is_openai_reasoning_model, thinking_tools
 from providers.adapters.openai import OpenAIAdapter
 from providers.adapters.openai_compatible import join_headers
 from providers.adapters.request_quirks import apply_quirks
@@ -222,3 +222,24 @@ class TestEmbeddings:
     def test_what_is_no_list_of_numbers_is_no_answer(self, wrong: list[Any]) -> None:
         with pytest.raises(BadAnswer):
             self.answered(wrong, encoding_format="base64")
+
+
+@pytest.mark.parametrize(
+    ("model", "where"),
+    [
+        ("gpt-4o", "chat"),
+        ("gpt-5-mini", "chat"),
+        ("gpt-5.2", "chat"),
+        ("gpt-5.4-mini", "responses for an effort"),
+        ("ft:gpt-5.5:org::1", "responses for an effort"),
+        ("gpt-5.6-Luna", "responses"),
+        ("gpt-5.10", "responses"),
+        ("openai/gpt-6", "responses"),
+        ("gpt-60-sol", "responses"),
+        ("gpt-6-chat-latest", "chat"),
+        ("mygpt-6", "chat"),
+        ("o3", "chat"),
+    ],
+)
+def test_where_a_model_that_thinks_is_given_tools(model: str, where: str) -> None:
+    assert thinking_tools(model) == where

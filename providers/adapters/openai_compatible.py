@@ -38,6 +38,8 @@ SUMMARY = "reasoning_summary"
 """Of the Responses API, which a chat of OpenAI's cannot be asked for: whoever can say it looks into the request."""
 RARE = CHOOSING | {SUMMARY}
 EMBEDDINGS = Operation.EMBEDDINGS
+TOOLS_OR_THINKING = "Function tools with reasoning_effort are not supported"
+THINKS_ELSEWHERE = "this model takes them in a chat only with reasoning_effort none"
 REMEMBERED = 1024
 """Header tuples kept at most, one for each credential in use."""
 
@@ -140,7 +142,11 @@ class OpenAICompatibleAdapter(Adapter):
         return RelayStream(request, repair=self.repair if self.repairs else None)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
-        return upstream_errors.read_error(status, headers, body)
+        error = upstream_errors.read_error(status, headers, body)
+        if status == 400 and error.message.startswith(TOOLS_OR_THINKING):
+            # Azure and gateways before OpenAI say it as OpenAI does. Another candidate may take both.
+            return Unsupported(field="tools", provider=provider or self.kind, why=THINKS_ELSEWHERE)
+        return error
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
         if self.models_path is None:

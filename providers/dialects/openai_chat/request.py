@@ -4,6 +4,7 @@ What has a type is read into it; every other field is kept in `extra` under its 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from providers.dialects.openai_chat import fields
 from providers.dialects.openai_chat.messages import decode_messages, encode_message
@@ -75,7 +76,7 @@ def decode_request(body: JsonObject) -> ChatCall:
         logit_bias=_logit_bias(body),
         logprobs=fields.flag(body, "logprobs"),
         top_logprobs=fields.integer(body, "top_logprobs"),
-        reasoning_effort=fields.text(body, "reasoning_effort"),
+        reasoning_effort=fields.text(body, "reasoning_effort") or _effort_of_routers(body.get("reasoning")),
         verbosity=fields.text(body, "verbosity"),
         user=fields.text(body, "user"),
         service_tier=fields.text(body, "service_tier"),
@@ -83,6 +84,12 @@ def decode_request(body: JsonObject) -> ChatCall:
         include_usage=bool(fields.flag(options, "include_usage", "stream_options.")),
         extra=extra,
     )
+
+
+def _effort_of_routers(reasoning: Any) -> str | None:
+    """`{"reasoning": {"effort"}}` is how OpenRouter's clients say it; anything else there has no equal elsewhere."""
+    effort = reasoning.get("effort") if type(reasoning) is dict else None
+    return effort if isinstance(effort, str) else None
 
 
 def _logit_bias(body: JsonObject) -> Mapping[str, float] | None:

@@ -33,13 +33,15 @@ THOUGHT_AT: tuple[tuple[str, Thought], ...] = (
     (".moonshot.cn", "required"),
 )
 GOOGLES_HOST = ".googleapis.com"
-UNKNOWN_TO_GOOGLE = frozenset(
+STRICT_HOSTS = (GOOGLES_HOST, ".groq.com", ".cerebras.ai")
+"""Where a field that is not known is a 400."""
+OPENAIS_ALONE = frozenset(
     {
         "store", "metadata", "safety_identifier",
         "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
     }
 )  # fmt: skip
-"""Fields that are a 400 there, and that clients send without being told to."""
+"""Fields that clients send without being told to."""
 _SIGNING = re.compile(r"(?:^|/)gemini-(?:[3-9]|\d{2,}|.*-latest$)")
 """Gemini 3 and later."""
 
@@ -111,11 +113,13 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
 def _at_host(quirks: Quirks, deployment: DeploymentSpec) -> Quirks:
     provider, model = deployment.provider, deployment.upstream_model
     host = provider.endpoint.host
+    if host.endswith(STRICT_HOSTS):
+        quirks = replace(quirks, dropped=OPENAIS_ALONE)
     for suffix, thought in THOUGHT_AT:
         if host.endswith(suffix):
             return replace(quirks, thought=thought)
     if host.endswith(GOOGLES_HOST):
-        return replace(quirks, dropped=UNKNOWN_TO_GOOGLE, signs_calls=bool(_SIGNING.search(model)))
+        return replace(quirks, signs_calls=bool(_SIGNING.search(model)))
     tools = thinking_tools(model) if host.endswith(OPENAIS_HOST) and not provider.options.get("paths") else "chat"
     return quirks if tools == quirks.thinking_tools else replace(quirks, thinking_tools=tools)
 

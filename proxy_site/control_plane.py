@@ -1,11 +1,13 @@
 """Composition of the operations API: the routers of three apps, who may call them, and how their errors look."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.operation import Operation
 
 from accounts import usage_api
 from accounts.callers import ADMIN, READ
@@ -15,6 +17,7 @@ from monitoring.refusals import OperationRefused
 from proxy_site.api_errors import denied_response, error_object, error_response
 from proxy_site.key_authentication import KeyOrSession
 from routing import decisions_api
+from rows import names
 
 
 def build_api() -> NinjaAPI:
@@ -26,6 +29,7 @@ def build_api() -> NinjaAPI:
         usage_api.build_router(reader=reader),
         decisions_api.build_router(reader=reader),
     ):
+        _refuse_others(router)
         _answer_heads(router)
         api.add_router("", router)
     api.add_exception_handler(AccessDenied, _denied)
@@ -35,6 +39,44 @@ def build_api() -> NinjaAPI:
     api.add_exception_handler(HttpError, _http_error)
     api.add_exception_handler(Http404, lambda request, error: error_response(request, 404))
     return api
+
+
+def _refuse_others(router: Router) -> None:
+    """A parameter that there is not, or a body: what was meant by `providr` or `{"provider": …}` would else be left out in
+    silence, and all providers checked. What is public takes anything, as load balancers add to addresses what they like."""
+    for view in router.path_operations.values():
+        for operation in view.operations:
+            if operation.auth_param is not None:
+                operation.view_func = _with_own_parameters(operation)
+
+
+def _with_own_parameters(operation: Operation) -> Callable[..., Any]:
+    own, answer = _query_names(operation), operation.view_func
+
+    @wraps(answer)
+    def answer_own(request: HttpRequest, **values: Any) -> Any:
+        for name, advice in names.unknown("parameter", request.GET, own).items():
+            raise OperationRefused(advice, param=name)
+        if _says_something(request):
+            raise OperationRefused("This takes no body: what is meant stands in the address, as ?name=value.")
+        return answer(request, **values)
+
+    return answer_own
+
+
+def _says_something(request: HttpRequest) -> bool:
+    if request.content_type == "multipart/form-data":  # never without a last line
+        return bool(request.POST or request.FILES)
+    return request.body.strip() not in (b"", b"{}")
+
+
+def _query_names(operation: Operation) -> tuple[str, ...]:
+    return tuple(
+        name
+        for model in operation.models
+        if model.__ninja_param_source__ == "query"
+        for name in model.__ninja_flatten_map__
+    )
 
 
 def _answer_heads(router: Router) -> None:

@@ -8,6 +8,7 @@ from rest_framework.routers import DefaultRouter
 from accounts import rest as accounts_rest
 from providers import rest as providers_rest
 from proxy_site.entity_tags import Tagged
+from proxy_site.rest_queries import OwnParametersOnly
 from routing import rest as routing_rest
 
 VIEW_SETS = {
@@ -29,9 +30,9 @@ def build_urls() -> list[URLPattern | URLResolver]:
     router = DefaultRouter()
     router.include_format_suffixes = False
     for name, view_set in VIEW_SETS.items():
-        router.register(name, _tagged(view_set), basename=name)
-    return [path("settings/", _tagged(routing_rest.SettingsView).as_view(), name="settings"), *router.urls]
+        router.register(name, _guarded(view_set), basename=name)
+    return [path("settings/", _guarded(routing_rest.SettingsView).as_view(), name="settings"), *router.urls]
 
 
-def _tagged(view: type[Any]) -> type[Any]:
-    return type(view.__name__, (Tagged, view), {"__doc__": view.__doc__ or ""})
+def _guarded(view: type[Any]) -> type[Any]:
+    return type(view.__name__, (Tagged, OwnParametersOnly, view), {"__doc__": view.__doc__ or ""})

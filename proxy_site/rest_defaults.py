@@ -15,7 +15,6 @@ from django.db.models import CASCADE, Model, ProtectedError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, HTMLFormRenderer
 from rest_framework.request import Request
@@ -94,11 +93,6 @@ class ManagedByFile(exceptions.APIException):
     status_code = 409
     default_detail = "The configuration file manages this: change it there and load it again."
     default_code = "managed_by_file"
-
-
-class Pages(LimitOffsetPagination):
-    default_limit = 50
-    max_limit = 500
 
 
 class PlainNumbers(HTMLFormRenderer):

@@ -322,13 +322,13 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer", "proxy_site.rest_defaults.StaffPages"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "proxy_site.rest_defaults.Negotiation",
-    "DEFAULT_PAGINATION_CLASS": "proxy_site.rest_defaults.Pages",
+    "DEFAULT_PAGINATION_CLASS": "proxy_site.rest_queries.Pages",
     "EXCEPTION_HANDLER": "proxy_site.rest_defaults.openai_errors",
     "DEFAULT_PARSER_CLASSES": ["proxy_site.request_reading.BoundedJson", "rest_framework.parsers.FormParser"],
     "DEFAULT_FILTER_BACKENDS": [
-        "django_filters.rest_framework.DjangoFilterBackend",
-        "rest_framework.filters.SearchFilter",
-        "rest_framework.filters.OrderingFilter",
+        "proxy_site.rest_queries.Filters",
+        "proxy_site.rest_queries.Search",
+        "proxy_site.rest_queries.Ordering",
     ],
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -1,6 +1,5 @@
 """What every view and every body of the management API's rows has."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,12 +7,11 @@ from django.db import transaction
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 
+from rows import names
 from rows.locks import locked
 
 OF_A_PAGE = "csrfmiddlewaretoken"
 """What the forms of the browsable pages send beside the fields."""
-MOST_NAMED = 8
-LONGEST_NAMED = 64
 
 
 class AtomicWrites:
@@ -40,17 +38,7 @@ class OwnFieldsOnly(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            others = [name for name in data if name not in self.fields and name != OF_A_PAGE]
-            if others:
-                known = list(self.fields)
-                raise serializers.ValidationError(
-                    dict(_no_such_field(str(name), known) for name in others[:MOST_NAMED])
-                )
+            wrong = names.unknown("field", (name for name in data if name != OF_A_PAGE), self.fields)
+            if wrong:
+                raise serializers.ValidationError(wrong)
         return super().to_internal_value(data)
-
-
-def _no_such_field(name: str, known: list[str]) -> tuple[str, str]:
-    # Half of a pair, as JSON can hold it, cannot be sent back.
-    name = name[:LONGEST_NAMED].encode("utf-8", "replace").decode()
-    near = difflib.get_close_matches(name, known, n=1)
-    return name, f"There is no such field; did you mean '{near[0]}'?" if near else "There is no such field."

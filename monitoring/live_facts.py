@@ -1,6 +1,7 @@
 """What the live page takes from SQL, some times a minute, while somebody looks: health, uptime, incidents, cost of the day."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from accounts.borrowed_connection import borrowed_connection
 from accounts.models import UsageDaily
+from monitoring.live import ProviderNow
 from monitoring.models import BreakerEvent, HealthRollup, HealthSample, HealthState, Incident
 from monitoring.uptime import uptime_by_provider
 from providers.models import Provider
@@ -40,6 +42,8 @@ class ProviderFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFacts:
     providers: dict[int, ProviderFacts] = field(default_factory=dict)
+    without_models: tuple[ProviderNow, ...] = ()
+    """Those that are enabled and that no worker knows, as no call can go there."""
     incidents: tuple[dict[str, Any], ...] = ()
     cost_today_nano_usd: int = 0
 
@@ -49,7 +53,10 @@ def read_facts() -> LiveFacts:
     """About ten small queries. Runs in a thread. Raises DatabaseError."""
     now = timezone.now()
     return LiveFacts(
-        providers=provider_facts(now), incidents=tuple(incidents(now)), cost_today_nano_usd=_cost_today(now)
+        providers=provider_facts(now),
+        without_models=tuple(_without_models()),
+        incidents=tuple(incidents(now)),
+        cost_today_nano_usd=_cost_today(now),
     )
 
 
@@ -159,6 +166,20 @@ def _cost_today(now: datetime) -> int:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     total = UsageDaily.objects.filter(start_at__gte=midnight).aggregate(total=Sum("cost_nano_usd"))["total"]
     return total or 0
+
+
+def _without_models() -> Iterator[ProviderNow]:
+    rows = Provider.objects.filter(enabled=True).exclude(deployments__enabled=True)
+    for row in rows.order_by("priority", "name"):
+        yield ProviderNow(
+            id=row.pk,
+            name=row.name,
+            kind=row.kind,
+            demo=row.source == "demo",
+            health="unknown",
+            models=(),
+            deployments=(),
+        )
 
 
 def _index(at: datetime, first: datetime) -> int:

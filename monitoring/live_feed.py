@@ -128,7 +128,7 @@ class LiveFeed:
             return self._snapshot[1]
 
     def snapshot_from_thread(self) -> str:
-        """The same for a view, which runs in a thread of its own."""
+        """The same for a view, which runs in a thread of its own. Raises TimeoutError when the loop is too busy."""
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(self.snapshot(), self._loop).result(ANSWER_S)
 
@@ -205,7 +205,9 @@ class LiveFeed:
         self._looked_at = self.number
         state = live.current()
         self._conditions = state.conditions() if state is not None else None
-        self._providers = state.providers() if state is not None else ()
+        served = state.providers() if state is not None else ()
+        ids = {each.id for each in served}
+        self._providers = (*served, *(each for each in self._facts.without_models if each.id not in ids))
         now, figures, running = self._clock(), self.window.by_provider(), self._all_running()
         fixed, cards = {}, {}
         for provider in self._providers:

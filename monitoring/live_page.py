@@ -72,7 +72,10 @@ def quick_part(
 
 
 def card_state(provider: ProviderNow, facts: ProviderFacts) -> str:
-    """`unknown` while nothing was ever checked and no call was made: it would be a lie to call that healthy."""
+    """`unknown` while nothing was ever checked and no call was made: it would be a lie to call that healthy. `empty`
+    without models, as no call can go there."""
+    if not provider.deployments:
+        return "empty"
     status = provider_status(provider)
     bars = {each.bar for each in provider.deployments}
     if status == "unhealthy" and bars == {"credential_cooling"} and provider.health != "unhealthy":

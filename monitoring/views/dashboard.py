@@ -16,9 +16,10 @@ from providers.models import Provider
 EMPTY = orjson.dumps(
     {
         "type": "snapshot", "n": 0, "t": 0, "figures": [0, 0, None, None, 0, 0, 0], "cost": 0, "active": 0, "step": 5,
-        "series": [], "providers": [], "recent": [], "incidents": [],
+        "series": [], "providers": [], "recent": [], "incidents": [], "late": True,
     }
 ).decode()  # fmt: skip
+"""What a page begins with that is to hear the rest through its WebSocket."""
 
 MODULES = tuple(
     f"js/{name}.js"
@@ -34,7 +35,7 @@ MODULES = tuple(
 @require_GET
 def dashboard(request: HttpRequest) -> HttpResponse:
     context = {
-        "snapshot": orjson.loads(_snapshot()),
+        "snapshot": orjson.loads(_snapshot() or EMPTY),
         "words": words.dashboard(),
         "modules": MODULES,
         "has_providers": Provider.objects.exists(),
@@ -48,10 +49,11 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_GET
 def live_json(request: HttpRequest) -> HttpResponse:
     """The same figures for pages that cannot keep a WebSocket."""
-    if live_feed.current() is None:
-        # This process is about to end: an empty page would say that there are no providers.
+    found = _snapshot()
+    if found is None:
+        # An empty page would say that there are no providers.
         return HttpResponse(status=503, headers={"Cache-Control": "no-store", "Retry-After": "5"})
-    return HttpResponse(_snapshot(), content_type="application/json", headers={"Cache-Control": "no-store"})
+    return HttpResponse(found, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 @staff_only
@@ -61,6 +63,10 @@ def history_json(request: HttpRequest) -> JsonResponse:
     return JsonResponse(gateway_history(found, now=timezone.now()))
 
 
-def _snapshot() -> str:
+def _snapshot() -> str | None:
+    """None from a process that is about to end, and from one that is too busy to answer."""
     feed = live_feed.current()
-    return feed.snapshot_from_thread() if feed is not None else EMPTY
+    try:
+        return None if feed is None else feed.snapshot_from_thread()
+    except TimeoutError:
+        return None

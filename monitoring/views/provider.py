@@ -19,6 +19,7 @@ from monitoring.operator_requests import OPERATE
 from monitoring.views import words
 from monitoring.views.decision_drawing import say
 from monitoring.views.pages import chosen, staff_only
+from providers.admin.forms import kind_label
 from providers.models import ConformanceReport, Provider
 
 PROBES_SHOWN = 30
@@ -34,8 +35,9 @@ def provider(request: HttpRequest, provider_id: int) -> HttpResponse:
     present = _present(found.pk)
     context = {
         "provider": found,
+        "kind": kind_label(found.kind),
         "facts": facts,
-        "now": _state(present, facts),
+        "now": _state(present, facts) if present is not None else _out_of_use(found),
         "deployments": _deployments(found, present),
         "may_operate": request.user.has_perm(OPERATE),
         "credentials": found.credentials.all() if request.user.has_perm("providers.view_credential") else None,
@@ -69,9 +71,19 @@ def _present(provider_id: int) -> ProviderNow | None:
     return next((each for each in known if each.id == provider_id), None)
 
 
-def _state(present: ProviderNow | None, facts: ProviderFacts) -> dict[str, Any]:
-    if present is None:
-        return {"state": "unknown", "cause": "", "since": None, "breaker": None, "serving": False}
+def _out_of_use(found: Provider) -> dict[str, Any]:
+    """Of a provider that no worker knows, as it is switched off or has no model that can be called."""
+    without_models = found.enabled and not found.deployments.filter(enabled=True).exists()
+    return {
+        "state": "empty" if without_models else "unknown",
+        "cause": "",
+        "since": None,
+        "breaker": None,
+        "held": None,
+    }
+
+
+def _state(present: ProviderNow, facts: ProviderFacts) -> dict[str, Any]:
     state, worst = card_state(present, facts), worst_of(present.deployments)
     cause, since = cause_of(present, facts) if state in ("degraded", "unhealthy") else ("", None)
     return {
@@ -80,7 +92,6 @@ def _state(present: ProviderNow | None, facts: ProviderFacts) -> dict[str, Any]:
         "since": None if since is None else _moment(since),
         "breaker": worst.breaker.value if worst is not None else None,
         "held": worst.override if worst is not None else None,
-        "serving": True,
     }
 
 

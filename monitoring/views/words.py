@@ -50,6 +50,7 @@ def states() -> dict[str, str]:
         "degraded": pgettext("provider", "degraded"),
         "unhealthy": pgettext("provider", "unavailable"),
         "unknown": pgettext("provider", "not checked yet"),
+        "empty": pgettext("provider", "serves no model"),
     }
 
 
@@ -95,7 +96,10 @@ def dashboard() -> dict[str, object]:
         "all_well": _("All well: {healthy} of {total} providers healthy"),
         "not_all": _("{healthy} of {total} providers healthy"),
         "none_healthy": _("No provider can answer"),
+        "late": _("The gateway is slow to answer; the figures follow"),
+        "none_serving": _("No provider serves a model yet"),
         "no_providers": _("No provider yet"),
+        "unchecked": _("{count} not checked yet"),
         "line": _("{rps} requests/s · {errors} % errors · first token {first} · {cost} today"),
         "errors_high": _("{errors} % of requests fail"),
         "stale_config": _("the configuration cannot be read; the last one stays in force"),

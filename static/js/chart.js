@@ -36,7 +36,7 @@ export function timeChart(host, { series, step = 60, format, bars = false, floor
       legend: { live: true },
       padding: [8, 12, 0, 0],
       scales: { x: { range: (_chart, low, high) => (bars ? [low - step / 2, high + step / 2] : [low, high]) }, y: { range: (_chart, _low, high) => [0, Math.max(high ?? 0, floor) * 1.08] } },
-      axes: [{ ...axis, space: 70, values: (_chart, values) => values.map(timeLabel) }, { ...axis, size: (_chart, labels) => room(labels), values: (_chart, values) => values.map((value) => format(value)) }],
+      axes: [{ ...axis, size: 28, space: 70, values: (_chart, values) => values.map(timeLabel) }, { ...axis, size: (_chart, labels) => room(labels), values: (_chart, values) => values.map((value) => format(value)) }],
       series: [
         { label: "", value: (_chart, at) => (at == null ? "–" : `${day().format(at * 1000)} ${step >= 86400 ? "" : hour.format(at * 1000)}`) },
         ...series.map(({ label, kind }) => ({

@@ -74,6 +74,31 @@ def test_a_dead_server_is_a_stale_banner_and_its_return_is_noticed(
     expect(page.locator("#stale")).to_be_hidden()
 
 
+def test_what_was_never_checked_is_not_said_to_be_healthy(open_page: Open, site: Site) -> None:
+    page = open_page("/dashboard/")
+    page.evaluate(
+        """async () => {
+            const {drawLine} = await import(document.querySelector('link[href*="live/line"]').href);
+            window.say = (...states) => {
+                const now = {figures: [0, 0, null, null, 0, 0, 0], cost: 0, late: states[0] === 'late'};
+                drawLine(now, states.map((state) => ({state})));
+                return [document.getElementById('line-state').textContent, document.getElementById('line').className];
+            };
+        }"""
+    )
+    for states, said in {
+        ("unknown", "unknown"): ["0 of 2 providers healthy · 2 not checked yet", "banner "],
+        ("healthy", "unknown", "empty"): ["1 of 2 providers healthy · 1 not checked yet", "banner ok"],
+        ("degraded", "unknown"): ["0 of 2 providers healthy · 1 not checked yet", "banner warn"],
+        ("unhealthy", "unknown"): ["0 of 2 providers healthy · 1 not checked yet", "banner bad"],
+        ("healthy", "empty"): ["All well: 1 of 1 providers healthy", "banner ok"],
+        ("empty",): ["No provider serves a model yet", "banner "],
+        (): ["No provider yet", "banner "],
+        ("late",): ["The gateway is slow to answer; the figures follow", "banner "],
+    }.items():  # fmt: skip
+        assert page.evaluate("(states) => say(...states)", list(states)) == said
+
+
 def test_a_snapshot_changes_what_a_card_says_and_leaves_it_to_whoever_is_on_it(open_page: Open) -> None:
     page = open_page("/dashboard/")
     received: list[str] = []

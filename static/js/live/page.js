@@ -3,9 +3,9 @@ import { read, setText, zone } from "../format.js";
 
 export const words = read("words");
 export const find = (id) => document.getElementById(id);
-export const WORST_FIRST = ["unhealthy", "degraded", "unknown", "healthy"];
+export const WORST_FIRST = ["unhealthy", "degraded", "empty", "unknown", "healthy"];
 for (const node of document.querySelectorAll("[data-zone]")) setText(node, `(${zone})`);
-export const CLASSES = { healthy: "ok", degraded: "warn", unhealthy: "bad", unknown: "idle" };
+export const CLASSES = { healthy: "ok", degraded: "warn", unhealthy: "bad", unknown: "idle", empty: "idle" };
 
 // A code, or a sentence of the gateway's own with figures and codes in it, in the reader's language; else as it came.
 export function say(text) {

@@ -184,6 +184,19 @@ async def test_readers_that_come_at_the_same_moment_all_see_the_providers(feed: 
     assert [[card["name"] for card in orjson.loads(each)["providers"]] for each in snapshots] == [["one", "two"]] * 2
 
 
+async def test_a_provider_without_models_has_a_card_until_a_worker_knows_it(clock: Clock, traffic: Traffic) -> None:
+    def bare(number: int, name: str) -> ProviderNow:
+        return ProviderNow(id=number, name=name, kind="openai", demo=False, health="unknown", models=(), deployments=())
+
+    facts = LiveFacts(without_models=(bare(2, "two"), bare(3, "three")))
+    live.install(Worker())  # type: ignore[arg-type]
+    feed = LiveFeed(traffic, UpstreamStates(clock, lambda: 0.5), name="w1", clock=clock, facts=lambda: facts)
+    cards = orjson.loads(await feed.snapshot())["providers"]
+    live.install(None)
+    assert [card["name"] for card in cards] == ["one", "two", "three"]
+    assert (cards[2]["state"], cards[2]["models"]) == ("empty", [])
+
+
 async def test_nothing_is_computed_while_nobody_looks_but_figures_go_on(
     feed: LiveFeed, clock: Clock, traffic: Traffic
 ) -> None:

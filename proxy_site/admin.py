@@ -27,9 +27,10 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
+from kombu.utils.json import loads
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.price_book import catalogue_prices
 from monitoring.models import HealthState
@@ -39,6 +40,7 @@ from providers.specs import Prices
 from proxy_site.admin_versions import FirstCome
 from rows.admin_pages import state
 
+SCHEDULES = ("interval", "crontab", "clocked")
 SHAPES = {"healthy": "ok", "degraded": "warn", "unhealthy": "bad", "unknown": "idle"}
 
 for _model in (
@@ -139,21 +141,42 @@ class _TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[mi
 
 
 class PeriodicTaskForm(BasePeriodicTaskForm):  # type: ignore[misc]
+    """With one field for the task, which offers those that are there, and with every fault at its field."""
+
+    task = None
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["task"].widget = UnfoldAdminTextInputWidget()
-        self.fields["regtask"].widget = _TaskSelect()
+        if "regtask" in self.fields:
+            self.fields["regtask"].widget = widget = _TaskSelect()
+            self.fields["regtask"].label = gettext("Task")
+            self.fields["regtask"].required = True
+            self.initial["regtask"] = self.instance.task
+            if self.instance.task and self.instance.task not in dict(widget.choices):
+                widget._choices = (*widget.choices, (self.instance.task, self.instance.task))
 
     def clean(self) -> Any:
-        """The library's own asks for the task, also when it was refused."""
-        self.cleaned_data.setdefault("task", "")
-        return super().clean()
+        """The library's own asks for the task in another field, and for the schedule at none and in English."""
+        super(BasePeriodicTaskForm, self).clean()
+        data = self.cleaned_data
+        self.instance.task = data.get("regtask", self.instance.task)
+        chosen = [name for name in SCHEDULES if data.get(name)]
+        if len(chosen) != 1 and not self.instance.solar:
+            self.add_error(chosen[-1] if chosen else SCHEDULES[0], gettext("Choose one of interval, crontab and date."))
+        elif chosen == ["clocked"] and not data.get("one_off"):
+            self.add_error("one_off", gettext("What runs at a date runs once: switch this on."))
+        return data
+
+    def validate_unique(self) -> None:
+        if not self.errors:
+            super().validate_unique()
 
     def _clean_json(self, field: str) -> Any:
         try:
-            return super()._clean_json(field)
-        except RecursionError:
+            loads(self.cleaned_data[field])
+        except (ValueError, RecursionError):
             raise ValidationError(gettext("Enter a valid JSON.")) from None
+        return self.cleaned_data[field]
 
 
 @admin.register(PeriodicTask)
@@ -161,7 +184,26 @@ class PeriodicTaskAdmin(BasePeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc
     form = PeriodicTaskForm
     # The library's own has a script inside, which looks for parts that unfold's page does not have.
     change_form_template = None
-    list_display: ClassVar[Any] = ["name", "enabled", "scheduler", "last_run_at"]
+    list_display: ClassVar[Any] = ["name", "enabled", "runs", "last_run_at"]
+    list_filter: ClassVar[Any] = ["enabled"]
+    date_hierarchy = None
+    readonly_fields = ["last_run_at"]
+    # Without what belongs to other brokers and to a library that is not installed.
+    fieldsets: ClassVar[Any] = [
+        (None, {"fields": ["name", "regtask", "enabled", "description"]}),
+        (_("Schedule"), {"fields": [*SCHEDULES, "start_time", "one_off", "last_run_at"]}),
+        (_("Arguments"), {"fields": ["args", "kwargs"], "classes": ["collapse"]}),
+    ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look sees the task's column, as a field of the form alone has nothing to show."""
+        if self.has_change_permission(request, obj):
+            return self.fieldsets
+        return [(None, {"fields": ["name", "task", "enabled", "description"]}), *self.fieldsets[1:]]
+
+    @display(description=_("Schedule"))
+    def runs(self, row: PeriodicTask) -> str:
+        return str(row.scheduler or "–")
 
     def get_actions(self, request: HttpRequest) -> Any:
         """The library's own ask for no permission, so that who may only look could stop every task."""

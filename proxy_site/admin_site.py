@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
@@ -223,6 +223,14 @@ def _tiles() -> list[Tile]:
     ]
 
 
+def _rest(rows: QuerySet[Any], link: str, kind: str = "warn") -> Iterator[Notice]:
+    """How many of a sort are left when the first of them were named."""
+    count = rows.count() - MOST_OF_A_SORT
+    if count > 0:
+        text = ngettext("%(count)d more like the one above.", "%(count)d more like the one above.", count)
+        yield Notice(kind=kind, text=text % {"count": count}, link=link, action=_("See all"))
+
+
 def _unhealthy() -> Iterator[Notice]:
     rows = HealthState.objects.filter(status="unhealthy", deployment=None, provider__enabled=True)
     for row in rows.select_related("provider")[:MOST_OF_A_SORT]:
@@ -233,18 +241,21 @@ def _unhealthy() -> Iterator[Notice]:
             link=reverse("dashboard_provider", args=[row.provider_id]),
             action=_("See the provider"),
         )
+    yield from _rest(rows, reverse("dashboard"), "bad")
 
 
 def _without_key() -> Iterator[Notice]:
     kinds = [kind for kind, adapter in REGISTRY.items() if adapter.needs_credential]
     keyless = Provider.objects.annotate(held=Count("credentials", filter=Q(credentials__enabled=True)))
-    for row in keyless.filter(enabled=True, kind__in=kinds, held=0)[:MOST_OF_A_SORT]:
+    rows = keyless.filter(enabled=True, kind__in=kinds, held=0)
+    for row in rows[:MOST_OF_A_SORT]:
         yield Notice(
             kind="bad",
             text=_("%(name)s has no key, so every call to it would fail.") % {"name": row.name},
             link=reverse("admin:providers_provider_wizard_connection", args=[row.pk]),
             action=_("Enter the key"),
         )
+    yield from _rest(rows, reverse("admin:providers_provider_changelist"), "bad")
 
 
 def _unset_variables() -> Iterator[Notice]:
@@ -261,8 +272,9 @@ def _unset_variables() -> Iterator[Notice]:
 
 
 def _without_models() -> Iterator[Notice]:
-    rows = Provider.objects.annotate(served=Count("deployments", filter=Q(deployments__enabled=True)))
-    for row in rows.filter(served=0).exclude(source="demo")[:MOST_OF_A_SORT]:
+    counted = Provider.objects.annotate(served=Count("deployments", filter=Q(deployments__enabled=True)))
+    rows = counted.filter(served=0).exclude(source="demo")
+    for row in rows[:MOST_OF_A_SORT]:
         text = _("%(name)s serves no models, so it gets no calls.") if row.enabled else _("%(name)s is not set up yet.")
         yield Notice(
             kind="warn",
@@ -270,6 +282,7 @@ def _without_models() -> Iterator[Notice]:
             link=reverse("admin:providers_provider_wizard_test", args=[row.pk]),
             action=_("Choose models") if row.enabled else _("Go on with the wizard"),
         )
+    yield from _rest(rows, reverse("admin:providers_provider_changelist"))
 
 
 def _expiring() -> Iterator[Notice]:
@@ -289,10 +302,12 @@ def _expiring() -> Iterator[Notice]:
             link=reverse("admin:accounts_apikey_change", args=[row.pk]),
             action=_("Look at the key"),
         )
+    yield from _rest(rows, reverse("admin:accounts_apikey_changelist"))
 
 
 def _spent() -> Iterator[Notice]:
-    for row in almost_spent(Budget.objects.filter(enabled=True).select_related("key", "team"))[:MOST_OF_A_SORT]:
+    rows = almost_spent(Budget.objects.filter(enabled=True).select_related("key", "team"))
+    for row in rows[:MOST_OF_A_SORT]:
         percent = spent_percent(row)
         yield Notice(
             kind="bad" if percent >= 100 else "warn",
@@ -300,6 +315,7 @@ def _spent() -> Iterator[Notice]:
             link=reverse("admin:accounts_budget_change", args=[row.pk]),
             action=_("Change the budget"),
         )
+    yield from _rest(rows, reverse("admin:accounts_budget_changelist"))
 
 
 def _refused_files() -> Iterator[Notice]:

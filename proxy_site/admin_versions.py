@@ -18,6 +18,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.choices import flatten_choices
 from django.utils.crypto import salted_hmac
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from proxy_site import entity_tags
@@ -73,9 +74,11 @@ class FirstCome:
         _refuse_numbers(request)
         return super().changeform_view(request, *args, **options)  # type: ignore[misc]
 
-    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         _refuse_numbers(request)
-        return super().changelist_view(request, *args, **options)  # type: ignore[misc]
+        # A window's title is what its heading says, not "Select provider to change".
+        title = capfirst(self.model._meta.verbose_name_plural)  # type: ignore[attr-defined]
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})  # type: ignore[misc]
 
     def _inline_rows(self, request: HttpRequest, obj: Any) -> Iterator[Model]:
         for inline in self.get_inline_instances(request, obj):  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation.trans_real import translation
+from django_celery_beat.models import ClockedSchedule, IntervalSchedule, PeriodicTask
 
 from accounts.models import Budget, BudgetPeriod, UsageHourly, UsageRecord
 from accounts.periods import period_of
@@ -87,6 +88,24 @@ def test_home_names_what_needs_attention_and_the_link_that_helps(admin_client: C
     assert reverse("admin:providers_provider_wizard_connection", args=[keyless.pk]) in text
     assert reverse("admin:accounts_apikey_change", args=[key.pk]) in text
     assert reverse("dashboard_provider", args=[keyless.pk]) in text
+
+
+@pytest.mark.django_db
+def test_home_says_how_many_it_does_not_name(admin_client: Client) -> None:
+    for number in range(5):
+        provider(f"bare{number}")
+    assert "more like" not in home(admin_client)
+    provider("bare5")
+    provider("bare6")
+    text = home(admin_client)
+    assert text.count("serves no models") == 5
+    assert "2 more like the one above." in text
+
+
+@pytest.mark.django_db
+def test_a_list_is_titled_as_its_heading(admin_client: Client) -> None:
+    page = admin_client.get(reverse("admin:providers_provider_changelist"), **HTML).content.decode()
+    assert re.search(r"<title>\s*Providers \| LLM Proxy API", page)
 
 
 @pytest.mark.django_db
@@ -166,6 +185,49 @@ def test_labels_and_filters_speak_portuguese_where_the_catalogue_does(admin_clie
             words = [str(each)[:1].lower() + str(each)[1:] for each in shown]
             left_in_english += [(address, word) for word in words if catalogue.gettext(word) != word]
     assert left_in_english == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", ["periodictask", "intervalschedule", "crontabschedule", "clockedschedule"])
+def test_the_forms_of_schedules_speak_portuguese(admin_client: Client, model: str) -> None:
+    """Their library does not."""
+    address = reverse(f"admin:django_celery_beat_{model}_add")
+
+    def words(headers: dict[str, object]) -> set[str]:
+        form = admin_client.get(address, **headers).context["adminform"].form
+        return {str(text) for field in form.fields.values() for text in (field.label, field.help_text) if text}
+
+    english = words(HTML)
+    assert english
+    assert english & words(PORTUGUESE) == set()
+
+
+@pytest.mark.django_db
+def test_a_schedule_that_is_wrong_says_so_at_its_field(admin_client: Client) -> None:
+    address = reverse("admin:django_celery_beat_periodictask_add")
+    form = {"name": "mine", "regtask": "monitoring.roll_up", "args": "[", "kwargs": "{}"}
+
+    def errors(**fields: object) -> dict[str, list[str]]:
+        answer = admin_client.post(address, {**form, **fields})
+        return dict(answer.context["adminform"].form.errors) if answer.status_code == 200 else {}
+
+    assert errors() == {"args": ["Enter a valid JSON."], "interval": ["Choose one of interval, crontab and date."]}
+    every = IntervalSchedule.objects.create(every=7, period="days").pk
+    at = ClockedSchedule.objects.create(clocked_time=timezone.now()).pk
+    assert list(errors(args="[]", interval=every, clocked=at)) == ["clocked"]
+    assert list(errors(args="[]", clocked=at)) == ["one_off"]
+    assert list(errors(args="[]", interval=every, regtask="")) == ["regtask"]
+    assert errors(args="[]", interval=every) == {}
+    assert PeriodicTask.objects.get(name="mine").task == "monitoring.roll_up"
+    assert list(errors(args="[]", interval=every)) == ["name"]
+
+
+@pytest.mark.django_db
+def test_a_task_that_this_version_does_not_know_keeps_its_name(admin_client: Client) -> None:
+    every = IntervalSchedule.objects.create(every=7, period="days")
+    row = PeriodicTask.objects.create(name="old", task="no.such.task", interval=every)
+    address = reverse("admin:django_celery_beat_periodictask_change", args=[row.pk])
+    assert '<option value="no.such.task" selected>' in admin_client.get(address).content.decode()
 
 
 @pytest.mark.django_db

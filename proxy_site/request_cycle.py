@@ -14,6 +14,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from accounts.header_lines import header_lines
+from proxy_site.lingering import Lingering
 from proxy_site.repeated_head import Answer, RepeatedHead
 from routing.errors import InternalError, error_body
 
@@ -202,7 +203,10 @@ class RequestCycle(RequestResponseCycle):
         if self.waiting is not None:
             self.waiting.set()
         if not self.keep_alive:
-            self.transport.close()
+            if self.more_body:
+                Lingering(self.transport, self._protocol)
+            else:
+                self.transport.close()
         self._protocol.on_response_complete()
 
 

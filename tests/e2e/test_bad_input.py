@@ -202,6 +202,30 @@ def test_an_unauthorized_body_is_not_read(server: GatewayProcess) -> None:
         assert b"connection: close" in answer
 
 
+@pytest.mark.parametrize(
+    ("request_line", "headers", "status"),
+    [
+        (f"POST {CHAT}", "authorization: Bearer wrong", 401),
+        (f"POST {CHAT}", "content-type: text/plain", 415),
+        (f"PUT {CHAT}", "accept: */*", 405),
+        ("POST /v1/images/generations", "accept: */*", 404),
+    ],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_who_sends_all_before_it_reads_sees_why_it_is_refused(
+    server: GatewayProcess, request_line: str, headers: str, status: int, chunked: bool
+) -> None:
+    """As nginx and HAProxy do, and every client whose network is slower than the answer."""
+    body = b"x" * 8_000_000
+    framing = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
+    key = "" if "authorization" in headers else f"authorization: Bearer {server.key}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(f"{request_line} HTTP/1.1\r\nhost: x\r\n{key}{headers}\r\n{framing}\r\n\r\n".encode())
+        assert client.recv(1, socket.MSG_PEEK), "the answer waits for the body"
+        client.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body)
+        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 %d " % status)
+
+
 def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess) -> None:
     for answer, allowed in ((server.get(CHAT), "POST"), (server.post("/v1/models", {}), "GET, HEAD")):
         assert_is_an_error(answer, 405)

@@ -48,8 +48,9 @@ class Socket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
-        self.closed = False
+        self.closed = self.ended = False
         self.reading = True
+        self.protocol: asyncio.BaseProtocol | None = None
 
     def write(self, data: Any) -> None:
         if not self.closed:
@@ -66,6 +67,12 @@ class Socket(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 

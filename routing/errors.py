@@ -62,6 +62,12 @@ class UnknownTransferCoding(RequestError):
     code = "unknown_transfer_coding"
 
 
+class OriginNotAllowed(RequestError):
+    status = 403
+    code = "permission_denied"
+    type = "permission_error"
+
+
 class WrongMethod(RequestError):
     status = 405
     code = "method_not_allowed"

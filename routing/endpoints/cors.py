@@ -5,19 +5,20 @@ from collections.abc import Collection
 
 from accounts.header_lines import HeaderLines, header_lines
 from routing.endpoints.request_head import RequestHead
+from routing.errors import OriginNotAllowed
 from routing.table import GatewayPolicy
 
 ALLOWED_HEADERS = (
-    "authorization, content-type, cache-control, idempotency-key, x-request-id, x-llm-proxy-tags, x-llm-proxy-no-cache, "
-    "x-llm-proxy-timeout"
+    "authorization, content-type, cache-control, idempotency-key, traceparent, tracestate, x-request-id, x-llm-proxy-tags, "
+    "x-llm-proxy-no-cache, x-llm-proxy-timeout"
 )
 MOST_ASKED = 32
 OF_CLIENTS = re.compile(rb"(?:x-stainless|openai)-[a-z-]{1,40}")
 """What the official clients say about themselves: each release has other words for it."""
 EXPOSED_HEADERS = (
-    b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-attempts, x-llm-proxy-cache, "
-    b"x-llm-proxy-condensed, idempotent-replayed, retry-after, x-should-retry, x-ratelimit-limit-requests, "
-    b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
+    b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-attempts, x-llm-proxy-revision, "
+    b"x-llm-proxy-cache, x-llm-proxy-condensed, idempotent-replayed, retry-after, retry-after-ms, x-should-retry, "
+    b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
     b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )
 
@@ -51,9 +52,12 @@ def cors_headers(head: RequestHead, origins: Collection[str]) -> HeaderLines:
 
 
 def preflight_headers(head: RequestHead, policy: GatewayPolicy) -> HeaderLines:
-    """Empty when the origin is not allowed."""
+    """Raises `OriginNotAllowed`: a browser tells of it in general words, so who looks closer finds the cause here."""
     if _allowed_origin(head, policy.cors_origins) is None:
-        return b""
+        origin = head.headers.get(b"origin", b"").decode("latin-1")[:200]
+        raise OriginNotAllowed(
+            f"Pages of '{origin}' may not call this gateway: the setting 'cors_origins' does not list it."
+        )
     asked = head.headers.get(b"access-control-request-headers", b"").lower().split(b",")
     own = [name for name in map(bytes.strip, asked) if OF_CLIENTS.fullmatch(name)]
     allowed = b", ".join([f"{ALLOWED_HEADERS}, {policy.api_key_header}".encode("latin-1"), *own[:MOST_ASKED]])

@@ -73,8 +73,7 @@ class DataPlane:
     async def _dispatch(self, exchange: HttpExchange, policy: GatewayPolicy) -> None:
         head = exchange.head
         if head.method == "OPTIONS" and is_preflight(head):
-            headers = preflight_headers(head, policy)
-            await exchange.reply(204 if headers else 403, b"", headers)
+            await exchange.reply(204, b"", preflight_headers(head, policy))
             return
         principal = await self._gateway.accounts.check(head.key(policy.api_key_header), head.client_ip)
         if COMPLETIONS_SCOPE not in principal.scopes:

@@ -226,6 +226,17 @@ def test_who_sends_all_before_it_reads_sees_why_it_is_refused(
         assert client.makefile("rb").readline().startswith(b"HTTP/1.1 %d " % status)
 
 
+def test_a_page_of_an_origin_that_is_not_listed_is_told_which_setting_lists_them(server: GatewayProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        asking = "origin: https://app.example\r\naccess-control-request-method: POST\r\n"
+        client.sendall(f"OPTIONS {CHAT} HTTP/1.1\r\nhost: x\r\n{asking}\r\n".encode())
+        head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 403 ")
+    message = json.loads(body)["error"]["message"]
+    assert "'https://app.example'" in message
+    assert "'cors_origins'" in message
+
+
 def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess) -> None:
     for answer, allowed in ((server.get(CHAT), "POST"), (server.post("/v1/models", {}), "GET, HEAD")):
         assert_is_an_error(answer, 405)

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from accounts.header_lines import header_pairs
 from routing.endpoints.cors import cors_headers, is_preflight, preflight_headers
 from routing.endpoints.request_head import RequestHead
+from routing.errors import OriginNotAllowed
 from routing.table import GatewayPolicy
 
 ORIGINS = ("https://app.example",)
@@ -41,7 +44,8 @@ def test_other_headers_are_not_allowed_for_the_asking() -> None:
 
 
 def test_other_origins_are_told_nothing() -> None:
-    assert preflight_headers(asked(b"", origin=b"https://evil.example"), POLICY) == b""
+    with pytest.raises(OriginNotAllowed, match=r"'https://evil\.example' .* 'cors_origins'"):
+        preflight_headers(asked(b"", origin=b"https://evil.example"), POLICY)
     assert cors_headers(asked(b"", origin=b"https://evil.example"), ORIGINS) == b""
     assert is_preflight(asked(b""))
     assert not is_preflight(head())
@@ -49,4 +53,10 @@ def test_other_origins_are_told_nothing() -> None:
 
 def test_a_page_can_read_what_a_client_decides_by() -> None:
     exposed = dict(header_pairs(cors_headers(asked(b""), ORIGINS)))[b"access-control-expose-headers"].split(b", ")
-    assert {b"retry-after", b"x-should-retry", b"x-ratelimit-remaining-requests", b"x-request-id"} <= set(exposed)
+    # OpenAI's client reads the milliseconds first.
+    assert {b"retry-after", b"retry-after-ms", b"x-should-retry", b"x-ratelimit-remaining-requests"} <= set(exposed)
+    assert {b"x-request-id", b"x-llm-proxy-revision"} <= set(exposed)
+
+
+def test_a_page_that_is_traced_may_say_in_which_trace() -> None:
+    assert {b"traceparent", b"tracestate"} <= allowed(asked(b"traceparent,tracestate"))

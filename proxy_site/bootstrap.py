@@ -47,6 +47,8 @@ class FirstStart:
     api_key: str | None = None
     model: str | None = None
     demo: bool = False
+    alone: bool = False
+    """Whether nobody but the demo answers."""
     idle_keys: tuple[str, ...] = ()
     """What `keys_without_address` found."""
 
@@ -95,6 +97,7 @@ def prepare(*, demo_base_url: str) -> FirstStart:
         api_key=key,
         model=deployment.model if deployment else None,
         demo=demo,
+        alone=not Provider.objects.filter(enabled=True).exclude(source=Source.DEMO).exists(),
         idle_keys=tuple(keys_without_address()),
     )
 

@@ -1,6 +1,7 @@
 """Whether anything has to be migrated is told by names alone, and never wrongly; and who serves the demo, where."""
 
 import socket
+from io import StringIO
 from urllib.request import Request, urlopen
 
 import pytest
@@ -9,8 +10,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 from providers.models import Provider, Source
-from proxy_site.bootstrap import _all_applied, prepare
+from proxy_site.bootstrap import FirstStart, _all_applied, prepare
 from proxy_site.embedded import DemoUpstream
+from proxy_site.management.commands import serve
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +59,23 @@ def test_of_two_servers_on_the_same_data_either_may_stop_and_the_demo_of_the_oth
     stops.stop()
     assert demo_answers()
     stays.stop()
+
+
+def test_the_demo_is_not_said_to_be_alone_once_there_is_another_provider():
+    assert prepare(demo_base_url="http://127.0.0.1:9").alone
+    own = Provider.objects.create(name="own", kind="openai", base_url="http://127.0.0.1:9", enabled=False)
+    assert prepare(demo_base_url="http://127.0.0.1:9").alone
+    own.enabled = True
+    own.save()
+    assert not prepare(demo_base_url="http://127.0.0.1:9").alone
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_start_says_whether_only_the_demo_answers(alone):
+    said = StringIO()
+    serve.Command(stdout=said)._announce(FirstStart(demo=True, alone=alone), host="127.0.0.1", port=1, as_json=False)
+    assert "DEMO" in said.getvalue()
+    assert ("no provider has a key yet" in said.getvalue()) is alone
 
 
 def test_a_port_that_somebody_else_has_taken_is_not_the_demos():

@@ -124,11 +124,13 @@ class Command(BaseCommand):
             self.stdout.write(f"  login       admin / {first.admin_password}   (shown once)")
         if first.api_key:
             self.stdout.write(f"  API key     {first.api_key}   (shown once)")
-        if first.demo:
+        if first.demo and first.alone:
             self.stdout.write(
                 "\n  DEMO: no provider has a key yet, so a demo provider answers. Add yours in the admin,"
             )
             self.stdout.write("  or set PROXY_API_OPENAI_API_KEY (or another provider's) and start again.")
+        elif first.demo:
+            self.stdout.write("\n  DEMO: beside your providers the demo still answers; its switch is in the admin.")
         if settings.ROLE == Role.ALL:
             key = first.api_key or "$LLM_PROXY_KEY"
             self.stdout.write(CURL.format(url=url, key=key, model=first.model or "YOUR-MODEL"))

@@ -32,7 +32,6 @@ from monitoring.probes import Prober, never_spend
 from monitoring.targets import Known, ledger_name, load_targets
 from providers.control_plane import ControlPlaneClient
 from providers.models import Deployment
-from providers.resolution import Resolve
 
 logger = logging.getLogger("llm_proxy.monitoring.checks")
 
@@ -134,7 +133,7 @@ def telling_traffic(since: datetime) -> Recent:
     return since_opening(recent_traffic(since), opened)
 
 
-def run(wanted: Round, *, resolve: Resolve | None = None) -> list[Verdict]:
+def run(wanted: Round) -> list[Verdict]:
     """Loads, probes, writes. Runs an event loop of its own: call it from a thread that has none."""
     options = MonitoringSettings.load()
     traffic = telling_traffic(timezone.now() - timedelta(seconds=wanted.traffic_window_s))
@@ -153,7 +152,7 @@ def run(wanted: Round, *, resolve: Resolve | None = None) -> list[Verdict]:
     client = ControlPlaneClient(
         timeout_s=timeout_s,
         connections=max(settings.HTTP_MAX_CONNECTIONS, at_once),
-        resolve=resolve or names.resolve,
+        resolve=names.resolve,
     )
 
     def write(findings: Sequence[Finding]) -> list[Verdict]:
@@ -239,7 +238,6 @@ async def probe_all(
     check: Check,
     write: Callable[[Sequence[Finding]], list[Verdict]],
     spread_s: float = 0.0,
-    write_every_s: float = WRITE_EVERY_S,
 ) -> list[Verdict]:
     """Starts one check for each, evenly over `spread_s`, and writes results as they come."""
     finished: asyncio.Queue[list[Finding]] = asyncio.Queue()
@@ -259,7 +257,7 @@ async def probe_all(
     verdicts: list[Verdict] = []
     try:
         while not everything.done() or not finished.empty():
-            await asyncio.wait([everything], timeout=write_every_s)
+            await asyncio.wait([everything], timeout=WRITE_EVERY_S)
             batch = [finding for _ in range(finished.qsize()) for finding in finished.get_nowait()]
             if batch:
                 verdicts.extend(await loop.run_in_executor(writer, write, batch))

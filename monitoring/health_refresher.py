@@ -75,7 +75,7 @@ def _requests(after: int | None) -> list[OperatorNews]:
 
 
 class HealthRefresher:
-    """Started inside the worker's event loop with `open`. `clock` is the states' own monotonic clock.
+    """Started inside the worker's event loop with `open`.
 
     A database that is away leaves the last known health in force.
     """
@@ -84,12 +84,10 @@ class HealthRefresher:
         self,
         states: UpstreamStates,
         *,
-        clock: Callable[[], float],
         interval_s: float = INTERVAL_S,
         read: Callable[[datetime | None, int | None], News] = poll_news,
     ) -> None:
         self._states = states
-        self._clock = clock
         self._interval_s = interval_s
         self._read = read
         self._known: dict[tuple[int, int | None], HealthNews] = {}

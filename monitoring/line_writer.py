@@ -27,12 +27,11 @@ class LineWriter:
         self,
         sink: Callable[[bytes], object],
         *,
-        file: "RotatingFile | None" = None,
         buffer_bytes: int = BUFFER_BYTES,
         lost_line: Callable[[int], bytes] = lambda count: b"%d log lines were dropped\n" % count,
     ) -> None:
         self._sink = sink
-        self.file = file
+        self.file: RotatingFile | None = None
         self._limit = buffer_bytes
         self._lost_line = lost_line
         self._lines: deque[bytes] = deque()

@@ -126,13 +126,13 @@ def cell(samples: int, slow: int, down: int) -> str:
     return "s" if slow or down else "u"
 
 
-def incidents(now: datetime, *, provider_id: int | None = None, limit: int = INCIDENTS) -> list[dict[str, Any]]:
+def incidents(now: datetime, *, provider_id: int | None = None) -> list[dict[str, Any]]:
     """Open ones first, then the newest; of the last week."""
     rows = Incident.objects.filter(Q(ended_at=None) | Q(started_at__gte=now - timedelta(days=7)))
     if provider_id is not None:
         rows = rows.filter(provider_id=provider_id)
     newest = sorted(
-        _without_echoes(list(rows.order_by(IsNull(F("ended_at"), True).desc(), "-started_at")[: 4 * limit]), now),
+        _without_echoes(list(rows.order_by(IsNull(F("ended_at"), True).desc(), "-started_at")[: 4 * INCIDENTS]), now),
         key=lambda row: (row.ended_at is not None, -row.started_at.timestamp()),
     )
     return [
@@ -143,7 +143,7 @@ def incidents(now: datetime, *, provider_id: int | None = None, limit: int = INC
             "to": None if row.ended_at is None else round(row.ended_at.timestamp()),
             "cause": row.cause,
         }
-        for row in newest[:limit]
+        for row in newest[:INCIDENTS]
     ]
 
 

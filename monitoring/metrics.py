@@ -45,11 +45,11 @@ class Vocabulary:
 
 
 class RequestMetrics:
-    """One per worker, used by its event loop. `providers` bounds how many provider names become labels."""
+    """One per worker, used by its event loop."""
 
-    def __init__(self, store: MetricStore, *, providers: int = 4000) -> None:
+    def __init__(self, store: MetricStore) -> None:
         self._store = store
-        self._providers = Vocabulary(providers)
+        self._providers = Vocabulary(4000)
         self._endpoints = Vocabulary(16)
         self._reasons = Vocabulary(64)
         self._pairs = Vocabulary(500)

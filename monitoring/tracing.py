@@ -42,7 +42,7 @@ def parse_traceparent(header: str | None) -> tuple[str, str] | None:
     return match[1], match[2]
 
 
-def configure_tracing(service_name: str = "llm-proxy-api") -> "Tracing | None":
+def configure_tracing() -> "Tracing | None":
     """None when the extra is not installed. Starts the exporter's own thread."""
     try:
         sdk = importlib.import_module("opentelemetry.sdk.trace")
@@ -52,7 +52,7 @@ def configure_tracing(service_name: str = "llm-proxy-api") -> "Tracing | None":
     except ImportError:
         logger.debug("tracing is off: the extra 'otel' is not installed")
         return None
-    provider = sdk.TracerProvider(resource=resources.Resource.create({"service.name": service_name}))
+    provider = sdk.TracerProvider(resource=resources.Resource.create({"service.name": "llm-proxy-api"}))
     provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))
     return Tracing(provider)
 

@@ -19,12 +19,11 @@ RECENT = 200
 
 
 class Traffic:
-    """`span_s` seconds in a ring, and the last `recent` calls. Used by the event loop; pages read it there too."""
+    """SPAN_S seconds in a ring, and the last calls. Used by the event loop; pages read it there too."""
 
-    def __init__(self, *, span_s: int = SPAN_S, recent: int = RECENT) -> None:
-        self._span_s = span_s
-        self._ring: list[tuple[int, dict[str, Row]]] = [(-1, {}) for _ in range(span_s)]
-        self.recent: deque[FinishedCall] = deque(maxlen=recent)
+    def __init__(self) -> None:
+        self._ring: list[tuple[int, dict[str, Row]]] = [(-1, {}) for _ in range(SPAN_S)]
+        self.recent: deque[FinishedCall] = deque(maxlen=RECENT)
         self.finished = 0
 
     def observe(self, calls: Sequence[FinishedCall], tallies: Iterable[Tally]) -> None:
@@ -44,7 +43,7 @@ class Traffic:
             row[FIRST_COUNT] += sum(tally.first_tokens.values())
 
     def _row(self, second: int, provider: str) -> Row:
-        index = second % self._span_s
+        index = second % SPAN_S
         at, rows = self._ring[index]
         if at != second:
             rows = {}
@@ -59,6 +58,6 @@ class Traffic:
     def rows(self, *, since: int, until: int) -> dict[int, dict[str, Row]]:
         """The seconds `since` ≤ s < `until` that had calls. Ask for whole seconds that are over, and each only once, to
         hand them to other workers."""
-        since = max(since, until - self._span_s)
-        found = (self._ring[second % self._span_s] for second in range(since, until))
+        since = max(since, until - SPAN_S)
+        found = (self._ring[second % SPAN_S] for second in range(since, until))
         return {second: rows for second, rows in found if since <= second < until and rows}

@@ -39,6 +39,7 @@ __all__ = [
 
 Hook: TypeAlias = Callable[[UpstreamEvent], None]
 
+USUAL_POLICY = BreakerPolicy()
 PASSIVE_WINS_S = 30.0
 """A deployment that answered a real call within this time is not unhealthy, whatever a probe says."""
 
@@ -46,13 +47,10 @@ PASSIVE_WINS_S = 30.0
 class UpstreamStates:
     """`clock` is monotonic seconds, `draw` a number in [0, 1)."""
 
-    def __init__(
-        self, clock: Callable[[], float], draw: Callable[[], float], *, policy: BreakerPolicy | None = None
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], draw: Callable[[], float]) -> None:
         self.hooks: list[Hook] = []
         self._clock = clock
         self._draw = draw
-        self._policy = policy or BreakerPolicy()
         self._deployments: dict[int, DeploymentState] = {}
         self._providers: dict[int, ProviderState] = {}
 
@@ -269,7 +267,7 @@ class UpstreamStates:
 
     def _policy_of(self, provider: ProviderSpec) -> BreakerPolicy:
         """One shared value where the provider has the defaults."""
-        policy = self._policy
+        policy = USUAL_POLICY
         if (provider.breaker_threshold, provider.breaker_timeout_s) == (policy.threshold, policy.timeout_s):
             return policy
         return replace(policy, threshold=provider.breaker_threshold, timeout_s=provider.breaker_timeout_s)

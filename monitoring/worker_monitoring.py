@@ -41,7 +41,7 @@ def _sharing(states: UpstreamStates, redis: "Redis") -> "BreakerSharing":
 
 
 class WorkerMonitoring:
-    """`clock` is the states' monotonic clock. `redis` None, or `sharing` off, keeps breakers to this worker."""
+    """`redis` None keeps breakers to this worker."""
 
     def __init__(
         self,
@@ -53,15 +53,13 @@ class WorkerMonitoring:
         redis: "Redis | None" = None,
         tracing: Tracing | None = None,
         journal_backlog: Callable[[], int] = lambda: 0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.traffic = Traffic()
         self.metrics = metrics.RequestMetrics(MetricStore(data_dir / "metrics", family, gauges=GAUGES))
-        self.health = HealthRefresher(states, clock=clock)
+        self.health = HealthRefresher(states)
         self.sharing = _sharing(states, redis) if redis is not None else None
         self.events = EventRecorder(states, clock=time.time, foreign=self._foreign)
         self._states = states
-        self._clock = clock
         self._requests = requests
         self._tracing = tracing
         self._journal_backlog = journal_backlog
@@ -103,7 +101,7 @@ class WorkerMonitoring:
         """Writes the gauges down as they are now."""
         self.metrics.sample(
             self._states,
-            now=self._clock(),
+            now=time.monotonic(),
             journal_backlog=self._journal_backlog(),
             health_cache_size=self.health.fresh_results,
         )

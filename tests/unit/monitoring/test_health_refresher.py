@@ -42,7 +42,7 @@ def refresher(states, *answers) -> HealthRefresher:
             raise answer
         return answer
 
-    made = HealthRefresher(states, clock=lambda: 1000.0, read=read, interval_s=0.01)
+    made = HealthRefresher(states, read=read, interval_s=0.01)
     made.asked = asked
     return made
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from django.db import DatabaseError
 
@@ -22,20 +22,13 @@ logger = logging.getLogger("llm_proxy.routing.config_watch")
 POLL_S: Final = 0.25
 
 
-class Stamp(NamedTuple):
+def _stamp_of(path: str) -> tuple[int, int, int] | None:
     """Changes when the file does, also when it is replaced by another or reached through a moved link."""
-
-    inode: int
-    size: int
-    modified_ns: int
-
-
-def stamp_of(path: str) -> Stamp | None:
     try:
         found = Path(path).stat()
     except OSError:
         return None
-    return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def load_at_start(path: str) -> None:
@@ -66,20 +59,9 @@ def _load_in_thread(path: str) -> None:
 class ConfigWatcher:
     """`on_change` is told after each change of the file, whoever loaded it. Without a path it does nothing."""
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        on_change: Callable[[], None],
-        interval_s: float = POLL_S,
-        load: Callable[[str], None] = _load_in_thread,
-        stamp: Callable[[str], Stamp | None] = stamp_of,
-    ) -> None:
+    def __init__(self, path: str, *, on_change: Callable[[], None]) -> None:
         self._path = path
         self._on_change = on_change
-        self._interval_s = interval_s
-        self._load = load
-        self._stamp = stamp
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -90,14 +72,13 @@ class ConfigWatcher:
         await end(self._task)
 
     async def _watch(self) -> None:
-        loaded: Stamp | None = None
-        seen: Stamp | None = None
+        loaded = seen = None
         while True:
-            now = self._stamp(self._path)
+            now = _stamp_of(self._path)
             # Only what two looks agree on: an editor may be in the middle of writing, and half a file may be valid.
             if now is not None and now == seen and now != loaded:
                 try:
-                    await asyncio.to_thread(self._load, self._path)
+                    await asyncio.to_thread(_load_in_thread, self._path)
                     loaded = now
                     # Also when another worker was first: it is in force by now, and waiting for the next poll is no use.
                     self._on_change()
@@ -108,4 +89,4 @@ class ConfigWatcher:
                     logger.exception("the configuration file could not be loaded")
                     loaded = now
             seen = now
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(POLL_S)

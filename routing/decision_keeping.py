@@ -41,18 +41,11 @@ class DecisionKeeper:
     """`write` runs in a thread and raises `DatabaseError` when it cannot; `draw` is a number in [0, 1)."""
 
     def __init__(
-        self,
-        *,
-        write: Callable[[Sequence[Kept]], None] | None = None,
-        prune: Callable[[], None] | None = None,
-        draw: Callable[[], float] = random.random,
-        interval_s: float = INTERVAL_S,
+        self, *, write: Callable[[Sequence[Kept]], None] | None = None, draw: Callable[[], float] = random.random
     ) -> None:
         self.dropped = 0
         self._write = write or write_decisions
-        self._prune = prune or prune_decisions
         self._draw = draw
-        self._interval_s = interval_s
         self._waiting: list[Kept] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -85,10 +78,10 @@ class DecisionKeeper:
     async def _run(self) -> None:
         rounds = 0
         while True:
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(INTERVAL_S)
             await self._flush()
             if rounds % PRUNE_EVERY == 0:
-                await self._try(self._prune)
+                await self._try(prune_decisions)
             rounds += 1
 
     async def _flush(self) -> None:

@@ -14,31 +14,22 @@ from routing.table_loader import poll_revision, poll_table
 
 logger = logging.getLogger("llm_proxy.routing.table_refresh")
 
+POLL_S = 1.0
+
 
 class TableRefresher:
     """Owns the current table. A database that is away leaves the last good table in force."""
 
-    def __init__(
-        self,
-        *,
-        interval_s: float = 1.0,
-        load: Callable[[], RoutingTable] = poll_table,
-        revision: Callable[[], int] = poll_revision,
-        clock: Callable[[], float] = time,
-    ) -> None:
+    def __init__(self) -> None:
         self.current: RoutingTable = EMPTY_TABLE
         self.stale = False
         self.on_change: list[Callable[[RoutingTable], None]] = []
-        self._interval_s = interval_s
-        self._load = load
-        self._revision = revision
-        self._clock = clock
         self._nudged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Loads the first table; raises when the database cannot be read."""
-        self._swap(await asyncio.to_thread(self._load))
+        self._swap(await asyncio.to_thread(poll_table))
         self._task = asyncio.create_task(self._watch(), name="table-refresher")
 
     async def aclose(self) -> None:
@@ -49,9 +40,9 @@ class TableRefresher:
         self._nudged.set()
 
     async def refresh(self) -> None:
-        changed = await asyncio.to_thread(self._revision) != self.current.revision
-        if changed or outdated(self.current, self._clock()):
-            self._swap(await asyncio.to_thread(self._load))
+        changed = await asyncio.to_thread(poll_revision) != self.current.revision
+        if changed or outdated(self.current, time()):
+            self._swap(await asyncio.to_thread(poll_table))
         self.stale = False
 
     def _swap(self, table: RoutingTable) -> None:
@@ -62,7 +53,7 @@ class TableRefresher:
     async def _watch(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._interval_s):
+                async with asyncio.timeout(POLL_S):
                     await self._nudged.wait()
             except TimeoutError:
                 pass

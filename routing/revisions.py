@@ -50,7 +50,7 @@ class _Collected:
     """What one transaction has changed so far, kept in memory until its end."""
 
     source: str
-    reason: str
+    reason: str = ""
     author: Any = None
     changes: list[str] = field(default_factory=list)
     difference: list[dict[str, Any]] = field(default_factory=list)
@@ -76,28 +76,23 @@ def one_revision(*, source: str, reason: str = "", author: Any = None) -> Iterat
             _write(collected)
 
 
-def record(change: str, *, source: str = "admin", reason: str = "") -> None:
-    """Adds a sentence to the revision of the current transaction, opening one if need be."""
-    _add(change, source=source, reason=reason)
-
-
 def collected_revision(collected: _Collected) -> int | None:
     """The number under which a finished `one_revision` was recorded; None when it changed nothing."""
     return None if collected.revision is None else int(collected.revision.pk)
 
 
-def _add(
+def record(
     change: str,
     *,
     difference: dict[str, Any] | None = None,
     undo: dict[str, Any] | None = None,
     source: str = "admin",
-    reason: str = "",
 ) -> None:
+    """Adds a sentence to the revision of the current transaction, opening one if need be."""
     collected: _Collected | None = getattr(_state, "collected", None)
     alone = collected is None
     if collected is None:
-        collected = _current(source, reason)
+        collected = _current(source)
     collected.changes.append(change)
     if difference is not None:
         collected.difference.append(difference)
@@ -107,13 +102,13 @@ def _add(
         _write(collected)
 
 
-def _current(source: str, reason: str) -> _Collected:
+def _current(source: str) -> _Collected:
     """The revision that an ordinary transaction (a page of the admin, an API call) has already begun, or a new one."""
     current: _Collected | None = getattr(_state, "current", None)
     if current is not None and connection.in_atomic_block and _is_there(current):
         return current
     _take_turn()
-    current = _Collected(source=source, reason=reason)
+    current = _Collected(source=source)
     if connection.in_atomic_block:
         _state.current = current
         transaction.on_commit(_forget)
@@ -220,7 +215,7 @@ def _note(
     sentence = f"{action} {thing}"
     if action == "changed":
         sentence += f" ({', '.join(changed)})"
-    _add(
+    record(
         sentence,
         difference={"object": thing, "model": label, "action": action, "fields": changed},
         undo={"model": label, "pk": row.pk, "before": before},

@@ -60,15 +60,13 @@ def apply_configuration(
     prune: bool = False,
     others: OTHERS | None = None,
     gone: Mapping[str, Collection[str]] | None = None,
-    author: Any = None,
-    source: str = FILE,
 ) -> Applied:
     """`secret_of` reads an environment variable. `prune` removes every file-managed row that the document does not name,
     `gone` just these names, by section; what belongs to `others` stays. Raises `ConfigurationRefused`; then nothing was
     changed."""
     applied: Applied | None = None
     try:
-        with one_revision(source=source, reason=f"loaded {file}", author=author) as collected, transaction.atomic():
+        with one_revision(source=FILE, reason=f"loaded {file}") as collected, transaction.atomic():
             before = read_configuration()
             warnings, names = _write(
                 wanted, file=file, secret_of=secret_of, prune=prune, others=others or {}, gone=gone or {}

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -44,21 +43,17 @@ def read_file(path: str) -> FileContent:
     return FileContent(path=absolute, data=data)
 
 
-def load_file(
-    path: str, *, dry_run: bool = False, prune: bool = False, prune_others: bool = False, author: Any = None
-) -> Applied:
+def load_file(path: str, *, dry_run: bool = False, prune: bool = False, prune_others: bool = False) -> Applied:
     """Loads the file whether or not it changed. `prune` spares what belongs to other files, `prune_others` does not.
     Raises `ConfigurationRefused`."""
     content = read_file(path)
-    wanted = read(content.data, file=path)
     applied = apply_configuration(
-        wanted,
+        read(content.data, file=path),
         file=path,
         secret_of=_secret_of,
         dry_run=dry_run,
         prune=prune or prune_others,
         others={} if prune_others else of_others(content.path),
-        author=author,
     )
     if not dry_run:
         _remember(content, applied)

@@ -14,11 +14,12 @@ KNOWN_BAD_SECRETS = frozenset(
     {"changeme", "change-me", "secret", "default", "password", "django-insecure", "your-secret-key"}
 )
 SHORTEST_SECRET = 32
+A_DAY_S = 86_400
 ON = frozenset({"true", "on", "ok", "y", "yes", "1"})
 OFF = frozenset({"false", "off", "n", "no", "0"})
 
 
-def from_file_or_environment(name: str, default: str = "") -> str:
+def from_file_or_environment(name: str) -> str:
     """The value of NAME, or the content of the file that NAME_FILE points to (for container secrets)."""
     path = os.environ.get(f"{name}_FILE")
     if path:
@@ -28,7 +29,7 @@ def from_file_or_environment(name: str, default: str = "") -> str:
             raise ImproperlyConfigured(
                 f"{name}_FILE points to {path}, which cannot be read: {error.strerror}."
             ) from error
-    return os.environ.get(name, default)
+    return os.environ.get(name, "")
 
 
 def given(name: str) -> str:
@@ -46,7 +47,7 @@ def whole_number(name: str, *, default: int, least: int = 0, most: int = 2**31 -
     return int(text)
 
 
-def seconds(name: str, *, default: float, most: float = 86_400.0) -> float:
+def seconds(name: str, *, default: float) -> float:
     """NAME as a number of seconds above 0."""
     text = given(name)
     if not text:
@@ -55,18 +56,16 @@ def seconds(name: str, *, default: float, most: float = 86_400.0) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number <= most:
-        raise ImproperlyConfigured(f"{name} is '{text}'; it must be a number of seconds above 0, at most {most:.0f}.")
+    if not 0 < number <= A_DAY_S:
+        raise ImproperlyConfigured(f"{name} is '{text}'; it must be a number of seconds above 0, at most {A_DAY_S}.")
     return number
 
 
-def switch(name: str, *, default: bool = False) -> bool:
-    """NAME as yes or no. A word that is neither is refused: taken for `no`, it would leave a
+def switch(name: str) -> bool:
+    """NAME as yes or no, and no without it. A word that is neither is refused: taken for `no`, it would leave a
     protection off that somebody believes to be on."""
     text = given(name).lower()
-    if not text:
-        return default
-    if text not in ON and text not in OFF:
+    if text and text not in ON and text not in OFF:
         raise ImproperlyConfigured(f"{name} is '{text}'; it must be true or false.")
     return text in ON
 

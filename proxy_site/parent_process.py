@@ -8,11 +8,11 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent(number: int = signal.SIGTERM) -> None:
-    """On Linux the kernel sends this process the signal when the parent's thread that started it ends, however it ends.
+def end_with_parent() -> None:
+    """On Linux the kernel sends this process SIGTERM when the parent's thread that started it ends, however it ends.
     Elsewhere, and for a parent that is gone already, nothing happens: ask `is_orphan` from time to time."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def is_orphan(parent: int) -> bool:

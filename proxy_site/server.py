@@ -36,8 +36,8 @@ class GatewayServer(uvicorn.Server):
         self,
         config: uvicorn.Config,
         *,
-        on_drain: Callable[[], None] | None = None,
-        on_started: Callable[[], None] | None = None,
+        on_drain: Callable[[], None],
+        on_started: Callable[[], object] = bool,
         drain_timeout_s: float = 30.0,
         is_busy: Callable[[], bool] = bool,
         is_orphan: Callable[[], bool] = bool,
@@ -68,8 +68,7 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets=sockets)
-        if self._on_started is not None:
-            self._on_started()
+        self._on_started()
 
     async def main_loop(self) -> None:
         # It goes on while the server drains: stalled readers are cut then as well.
@@ -77,8 +76,7 @@ class GatewayServer(uvicorn.Server):
         await super().main_loop()
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
-        if self._on_drain is not None:
-            self._on_drain()
+        self._on_drain()
         await self._drain(shared_listener=sockets is not None)
         await super().shutdown(sockets=sockets)
         await end(self._sweeper)

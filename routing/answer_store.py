@@ -4,7 +4,7 @@ A store that fails answers that it has nothing: the cache may cost a call, it ne
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Protocol
 
@@ -31,11 +31,10 @@ class AnswerStore(Protocol):
 
 
 class MemoryAnswerStore:
-    """Never suspends. `clock` is steady seconds; `max_bytes` holds beside `max_entries`."""
+    """Never suspends. `max_bytes` holds beside `max_entries`."""
 
-    def __init__(self, *, max_bytes: int = DEFAULT_BYTES, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, *, max_bytes: int = DEFAULT_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._clock = clock
         self._entries: OrderedDict[bytes, tuple[CachedAnswer, float]] = OrderedDict()
         self.bytes = 0
 
@@ -46,11 +45,11 @@ class MemoryAnswerStore:
         """Nothing to do."""
 
     async def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
-        now = self._clock()
+        now = monotonic()
         return [self._get(key, now) for key in keys]
 
     def at_hand(self, key: bytes) -> CachedAnswer | None:
-        return self._get(key, self._clock())
+        return self._get(key, monotonic())
 
     def _get(self, key: bytes, now: float) -> CachedAnswer | None:
         found = self._entries.get(key)
@@ -64,7 +63,7 @@ class MemoryAnswerStore:
         return answer
 
     async def put(self, answers: Sequence[tuple[bytes, CachedAnswer]], *, ttl_s: float, max_entries: int) -> None:
-        expires_at = self._clock() + ttl_s
+        expires_at = monotonic() + ttl_s
         for key, answer in answers:
             self._remove(key)
             self._entries[key] = (answer, expires_at)

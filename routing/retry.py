@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError, UpstreamTimeout
 
+FORGIVE_AFTER_S = 30.0
+LONGEST_WAIT_S = 120.0
+"""What a Retry-After is obeyed for while a client waits."""
+
 # ------------------------------------------------------------------------------------------------------- back-off
 
 
@@ -26,15 +30,14 @@ class RetryBudget:
     """Tokens for retries: `ratio` comes in with each request, one goes out with each charged retry.
 
     It starts full at `floor` and never holds more than `ratio` × the requests in flight, or `floor` if that is more. When
-    nobody wanted a token for `forgive_after_s`, it is at `floor` again, so that rare requests may be retried too.
+    nobody wanted a token for FORGIVE_AFTER_S, it is at `floor` again, so that rare requests may be retried too.
     """
 
-    __slots__ = ("_asked_at", "floor", "forgive_after_s", "in_flight", "ratio", "tokens")
+    __slots__ = ("_asked_at", "floor", "in_flight", "ratio", "tokens")
 
-    def __init__(self, *, ratio: float = 0.1, floor: float = 3.0, forgive_after_s: float = 30.0) -> None:
+    def __init__(self, *, ratio: float = 0.1, floor: float = 3.0) -> None:
         self.ratio = ratio
         self.floor = floor
-        self.forgive_after_s = forgive_after_s
         self.tokens = floor
         self.in_flight = 0
         self._asked_at = float("inf")
@@ -62,7 +65,7 @@ class RetryBudget:
 
     def spend(self, now: float) -> bool:
         """Takes one token; False when there is none. `now` is monotonic seconds."""
-        if now - self._asked_at >= self.forgive_after_s:
+        if now - self._asked_at >= FORGIVE_AFTER_S:
             self.tokens = max(self.tokens, self.floor)
         self._asked_at = now
         if self.tokens < 1.0:
@@ -97,11 +100,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """`max_attempts` counts the first one. `longest_wait_s` bounds obedience to Retry-After while a client waits."""
+    """`max_attempts` counts the first one."""
 
     max_attempts: int = 3
     base_s: float = 0.25
-    longest_wait_s: float = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +161,7 @@ def _same_target(failure: Failure, policy: RetryPolicy, draw: float) -> Step:
         return Step(then=Then.STOP, why=error.reason)
     if error.retry_after_s is not None:
         wait_s = error.retry_after_s
-        if wait_s >= failure.left_s or wait_s > policy.longest_wait_s:
+        if wait_s >= failure.left_s or wait_s > LONGEST_WAIT_S:
             return Step(then=Then.STOP, why="retry_after_too_long")
     else:
         wait_s = backoff_s(failure.same_again, base_s=policy.base_s, draw=draw)

@@ -43,15 +43,6 @@ class RoutePlan(NamedTuple):
         request's running trial. A bar that yields does not stand in the way of the last candidate."""
         return bar is not None and self.is_sound(position) and (not yields or position + 1 < len(self.order))
 
-    def exclusions(self) -> dict[str, str]:
-        """Names of the excluded deployments with the reason of each: what a 503 tells the client."""
-        pairs = zip(self.candidates, self.reasons, strict=True)
-        return {candidate.deployment.name: reason for candidate, reason in pairs if reason is not None}
-
-    def excluded_for(self, reason: str) -> bool:
-        """Whether anyone was excluded for this reason: `context_window` invites a larger model or condensing."""
-        return reason in self.reasons
-
 
 def make_plan(query: RouteQuery, candidates: Sequence[Candidate], strategy: Strategy, draws: Draws) -> RoutePlan:
     """`candidates` in their configured order, which breaks ties. An empty order means that nobody may serve this."""

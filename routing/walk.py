@@ -97,9 +97,10 @@ class Walk:
         plan = self.plan(call, route)
         call.decision.plans.append(plan)
         if None not in plan.reasons or plan.panicked:
-            excluded = plan.exclusions()
-            for deployment in [each.deployment for each in plan.candidates if each.deployment.name in excluded]:
-                failures.skipped(deployment.name, self._states.told(deployment, excluded[deployment.name]))
+            for candidate, reason in zip(plan.candidates, plan.reasons, strict=True):
+                if reason is not None:
+                    deployment = candidate.deployment
+                    failures.skipped(deployment.name, self._states.told(deployment, reason))
         return plan
 
 
@@ -258,7 +259,7 @@ class _Fallbacks:
 
 def _overflowed(plan: RoutePlan, failures: Failures) -> bool:
     """Whether the conversation is too long for this route: by our estimate, or by the upstream's own word."""
-    return isinstance(failures.final, ContextOverflow) or (not plan.order and plan.excluded_for("context_window"))
+    return isinstance(failures.final, ContextOverflow) or (not plan.order and "context_window" in plan.reasons)
 
 
 def _sticky_key(call: Call) -> str:

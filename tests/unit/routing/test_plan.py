@@ -18,7 +18,7 @@ def down(id: int, bar: str = "breaker_open", **state: object) -> Candidate:
 
 def test_one_candidate_is_its_own_plan():
     made = plan(candidate(1))
-    assert (ids(made.order), made.reasons, made.exclusions()) == ([1], (None,), {})
+    assert (ids(made.order), made.reasons) == ([1], (None,))
 
 
 def test_those_the_request_suited_could_have_served_it_whatever_their_state():
@@ -58,7 +58,6 @@ def test_excludes_who_lacks_a_capability_and_admits_who_is_unknown(spec, reason)
 def test_excludes_who_cannot_hold_the_conversation_and_its_answer(spec, reason):
     made = plan(candidate(1, spec=spec), query=RouteQuery(model="m", input_tokens=1000, max_output_tokens=500))
     assert made.reasons == (reason,)
-    assert made.excluded_for("context_window") == (reason is not None)
 
 
 def test_without_a_wish_only_the_input_has_to_fit():
@@ -80,7 +79,7 @@ def test_all_tags_must_be_carried_by_deployment_or_provider(tags, provider_tags,
 
 def test_names_the_reason_of_each_exclusion():
     made = plan(candidate(1), candidate(2, bar="held_open"), down(3), candidate(4))
-    assert made.exclusions() == {"p2/u2": "held_open", "p3/u3": "breaker_open"}
+    assert made.reasons == (None, "held_open", "breaker_open", None)
     assert made.panicked == 0
 
 
@@ -107,7 +106,7 @@ def test_the_only_candidate_is_never_blocked_by_a_verdict(bar):
 )
 def test_what_does_not_yield_blocks_even_the_only_candidate(bar):
     made = plan(candidate(1, bar=bar))
-    assert (made.order, made.exclusions()) == ((), {"p1/u1": bar})
+    assert (made.order, made.reasons) == ((), (bar,))
 
 
 def test_the_unfit_are_no_part_of_the_pool_whose_half_is_counted():
@@ -122,7 +121,7 @@ def test_the_unfit_are_no_part_of_the_pool_whose_half_is_counted():
     )
     assert ids(made.order) == [3]
     unfit_and_down = plan(candidate(1, spec=blind, bar="unhealthy", yields=True), query=query)
-    assert unfit_and_down.exclusions() == {"p1/u1": "missing_capability:tools"}
+    assert unfit_and_down.reasons == ("missing_capability:tools",)
 
 
 def test_a_recovering_candidate_gets_its_share_and_is_kept_behind_otherwise():

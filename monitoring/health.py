@@ -9,7 +9,7 @@ Back from unhealthy takes `passes_up` passes in a row. Real calls weigh more tha
 that answers proves little about inference, and one that does not answer proves nothing against calls that succeed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from monitoring.deployment_state import Health
@@ -42,25 +42,22 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRecord:
-    """What is remembered between results. `since` is when `status` began."""
+    """What is remembered between results."""
 
     status: Health = "unknown"
-    since: float = 0.0
     fails: int = 0
     passes: int = 0
     cause: str = ""
 
 
 def judge(record: HealthRecord, result: CheckResult, policy: HealthPolicy) -> HealthRecord:
-    """The record after `result`; `since` changes only when the status does."""
+    """The record after `result`."""
     if result.passed:
         fails, passes = 0, record.passes + 1
     else:
         fails, passes = record.fails + 1, 0
     status = _passed(record, result, passes, policy) if result.passed else _failed(record, result, fails, policy)
-    cause = _cause(status, result, record)
-    since = record.since if status == record.status else result.at
-    return replace(record, status=status, since=since, fails=fails, passes=passes, cause=cause)
+    return HealthRecord(status=status, fails=fails, passes=passes, cause=_cause(status, result, record))
 
 
 def _passed(record: HealthRecord, result: CheckResult, passes: int, policy: HealthPolicy) -> Health:

@@ -100,13 +100,7 @@ def _begun(finding: Finding) -> HealthState:
 
 def _apply(finding: Finding, state: HealthState, policy: HealthPolicy, fresh_s: float) -> Verdict:
     result = finding.result
-    before = HealthRecord(
-        status=as_health(state.status),
-        since=state.since.timestamp(),
-        fails=state.fails,
-        passes=state.passes,
-        cause=state.cause,
-    )
+    before = HealthRecord(status=as_health(state.status), fails=state.fails, passes=state.passes, cause=state.cause)
     after = judge(before, result, policy)
     at = from_epoch(result.at)
     state.status, state.fails, state.passes = after.status, after.fails, after.passes

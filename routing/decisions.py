@@ -6,36 +6,14 @@ recorded inputs, and the attempts made.
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from monitoring.upstream_state import Candidate
-from providers.specs import CredentialSpec, DeploymentSpec
 from providers.types import JsonObject
 from routing.plan import RoutePlan
 
-
-class AttemptMade(Protocol):
-    """What is read of an attempt. `outcome` is `success` or an error's reason, `then` what followed; times are seconds,
-    `first_token_s` counted, like `started_at`, from the start of the call."""
-
-    @property
-    def deployment(self) -> DeploymentSpec: ...
-    @property
-    def credential(self) -> CredentialSpec | None: ...
-    @property
-    def started_at(self) -> float: ...
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def status(self) -> int | None: ...
-    @property
-    def duration_s(self) -> float: ...
-    @property
-    def first_token_s(self) -> float | None: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def then(self) -> str | None: ...
+if TYPE_CHECKING:
+    from routing.call import Attempt
 
 
 class Decision:
@@ -52,7 +30,7 @@ class Decision:
         self.tenant = tenant
         """Whose request it was: nobody else's key may read it."""
         self.plans: list[RoutePlan] = []
-        self.attempts: list[AttemptMade] = []
+        self.attempts: list[Attempt] = []
         self.condensed: JsonObject | None = None
         """What was done to a conversation that was too long: tokens before and after, and the steps."""
 
@@ -97,7 +75,7 @@ def render_plan(plan: RoutePlan) -> JsonObject:
     }
 
 
-def render_attempt(attempt: AttemptMade) -> JsonObject:
+def render_attempt(attempt: "Attempt") -> JsonObject:
     first = attempt.first_token_s
     return {
         "provider": attempt.deployment.provider.name,

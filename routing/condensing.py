@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from accounts.header_lines import HeaderLines, header_lines
+from providers.identity_cache import IdentityCache
 from providers.types import JsonObject, Operation
 from routing.attempts import Won
 from routing.call import Call
@@ -56,14 +57,10 @@ class Condensing:
         self.memory = ConversationMemory()
         self._walk = walk
         self._summarise = summarise
-        self._section: JsonObject | None = None
-        self._policy = CondensationPolicy()
+        self._policies = IdentityCache(CondensationPolicy.read, size=1)
 
     def policy(self, call: Call) -> CondensationPolicy:
-        section = call.table.policy.condensation
-        if section is not self._section:
-            self._section, self._policy = section, CondensationPolicy.read(section)
-        return self._policy
+        return self._policies.get(call.table.policy.condensation)
 
     async def find(self, call: Call) -> Won:
         """The attempt that answers, perhaps to a shortened conversation. Raises `AllFailed`."""

@@ -11,10 +11,9 @@ shortened. docs/response-cache.md says what makes two requests the same.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from providers.types import JsonObject, Operation
+from providers.types import Operation
 from routing.answer_store import DEFAULT_ENTRIES, AnswerStore, MemoryAnswerStore
 from routing.cache_key import cache_key
 from routing.cached_answers import CachedAnswer
@@ -36,21 +35,6 @@ MISS = b"x-llm-proxy-cache: miss\r\n"
 BYPASS = b"x-llm-proxy-cache: bypass\r\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachePolicy:
-    """The `response_cache` section of the settings."""
-
-    ttl_s: float = DEFAULT_TTL_S
-    max_entries: int = DEFAULT_ENTRIES
-
-    @classmethod
-    def read(cls, section: JsonObject) -> "CachePolicy":
-        return cls(
-            ttl_s=float(section.get("ttl") or DEFAULT_TTL_S),
-            max_entries=int(section.get("max_entries") or DEFAULT_ENTRIES),
-        )
-
-
 def concerns(call: Call) -> bool:
     """Whether the cache is on for this call. Asked for every request."""
     key, alias = call.principal.cache_enabled, call.route.cache_enabled
@@ -70,8 +54,6 @@ class ResponseCache:
         self._flights: dict[bytes, _Flight] = {}
         self._clears = 0
         self._writes: set[asyncio.Task[None]] = set()
-        self._section: JsonObject | None = None
-        self._policy = CachePolicy()
 
     async def aclose(self) -> None:
         await asyncio.gather(*self._writes, return_exceptions=True)
@@ -81,12 +63,6 @@ class ResponseCache:
         """Forgets all answers; those on their way are not kept either."""
         self._clears += 1
         return await self.store.clear()
-
-    def policy(self, call: Call) -> CachePolicy:
-        section = call.table.policy.response_cache
-        if section is not self._section:
-            self._section, self._policy = section, CachePolicy.read(section)
-        return self._policy
 
     async def answer(self, call: Call, run: Run) -> None:
         """Answers the call from the cache, or by `run`."""
@@ -165,8 +141,9 @@ class ResponseCache:
     async def _keep(self, answers: Sequence[tuple[bytes, CachedAnswer]], flight: "_Flight", call: Call) -> None:
         """Unless the cache was cleared while they were on their way."""
         if answers and flight.clears == self._clears:
-            policy = self.policy(call)
-            await self.store.put(answers, ttl_s=policy.ttl_s, max_entries=policy.max_entries)
+            setting = call.table.policy.response_cache
+            ttl_s = float(setting.get("ttl") or DEFAULT_TTL_S)
+            await self.store.put(answers, ttl_s=ttl_s, max_entries=int(setting.get("max_entries") or DEFAULT_ENTRIES))
 
     # ------------------------------------------------------------------------------------------------- answering
 

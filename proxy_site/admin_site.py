@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse, reverse_lazy
@@ -23,10 +24,11 @@ from monitoring.views.words import in_words
 from providers.adapters import REGISTRY
 from providers.admin.wizard import WRITES
 from providers.models import Credential, Deployment, Discovered, Provider
-from routing.models import ConfigurationFile
+from routing.models import ConfigurationFile, GatewaySettings
 from routing.socket_access import TRY
 
 MOST_OF_A_SORT = 5
+DEFAULT_TITLE = "LLM Proxy API"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,14 @@ class Tile:
 
 
 # ------------------------------------------------------------------------------------------------------------- frame
+
+
+def site_title(request: HttpRequest) -> str:
+    """`app_name` of the configuration."""
+    try:
+        return GatewaySettings.objects.filter(pk=1).values_list("app_name", flat=True).first() or DEFAULT_TITLE
+    except DatabaseError:
+        return DEFAULT_TITLE
 
 
 def environment(request: HttpRequest) -> list[Any] | None:

@@ -351,8 +351,8 @@ LOGGING_CONFIG = None
 _BLUE = ("97% .014 255", "93.2% .032 256", "88.2% .059 254", "80.9% .105 252", "72% .14 255", "62.3% .19 260",
          "49% .2 262", "43% .19 263", "38% .17 264", "33% .14 265", "26% .09 268")  # fmt: skip
 UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "routing.site_title.site_title",
-    "SITE_HEADER": "routing.site_title.site_title",
+    "SITE_TITLE": "proxy_site.admin_site.site_title",
+    "SITE_HEADER": "proxy_site.admin_site.site_title",
     "SITE_SYMBOL": "hub",
     "SITE_URL": "/dashboard/",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")}],

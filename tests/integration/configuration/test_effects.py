@@ -15,12 +15,12 @@ from monitoring.health_history import Finding, TargetKey, record
 from monitoring.models import HealthState
 from providers.models import Provider
 from providers.specs import DeploymentSpec
+from proxy_site.admin_site import site_title
 from routing.configuration.document import Configuration
 from routing.configuration.provider_entry import CredentialEntry, ModelEntry, ProviderEntry, Timeouts
 from routing.configuration.sections import keys_of
 from routing.listen_address import listen_address
 from routing.models import GatewaySettings
-from routing.site_title import site_title
 from routing.table import RoutingTable
 from routing.table_loader import load_table
 from tests.integration.configuration.conftest import Load

@@ -10,20 +10,20 @@ from routing.configuration.provider_entry import ModelEntry, ProviderEntry, Reso
 from routing.configuration.veiled import Veiled
 from rows.bounds import is_line
 
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
 SETTINGS_COLUMNS = {
-    "app_name": "app_name",
-    "app_version": "app_version",
-    "api_key_header": "api_key_header",
-    "cors_origins": "cors_origins",
-    "rate_limit_rpm": "rate_limit_rpm",
+    **_same(
+        "app_name", "app_version", "api_key_header", "cors_origins", "rate_limit_rpm", "max_attempts", "default_strategy",
+        "circuit_breaker_threshold", "log_file",
+    ),
     "rate_limit_window": "rate_limit_window_s",
     "request_timeout": "request_timeout_s",
-    "max_attempts": "max_attempts",
-    "default_strategy": "default_strategy",
-    "circuit_breaker_threshold": "circuit_breaker_threshold",
     "circuit_breaker_timeout": "circuit_breaker_timeout_s",
-    "log_file": "log_file",
-}
+}  # fmt: skip
 SECTION_COLUMNS = ("condensation", "response_cache", "payload_logging", "discovery")
 PROCESS_KEYS = (
     "debug",
@@ -37,9 +37,9 @@ PROCESS_KEYS = (
 """Kept in `GatewaySettings.process`: the environment wins over them."""
 
 _MODEL_COLUMNS = {
-    "enabled": "enabled",
-    "context_window": "context_window",
-    "max_output_tokens": "max_output_tokens",
+    **_same(
+        "enabled", "context_window", "max_output_tokens", "capabilities", "reasoning", "priority", "weight", "tags", "options"
+    ),
     "input_usd_per_mtok": "input_nano_usd_per_mtok",
     "output_usd_per_mtok": "output_nano_usd_per_mtok",
     "cached_input_usd_per_mtok": "cached_input_nano_usd_per_mtok",
@@ -47,28 +47,17 @@ _MODEL_COLUMNS = {
     "cache_write_1h_usd_per_mtok": "cache_write_1h_nano_usd_per_mtok",
     "audio_input_usd_per_mtok": "audio_input_nano_usd_per_mtok",
     "audio_output_usd_per_mtok": "audio_output_nano_usd_per_mtok",
-    "capabilities": "capabilities",
-    "reasoning": "reasoning",
-    "priority": "priority",
-    "weight": "weight",
-    "tags": "tags",
-    "options": "options",
-}
+}  # fmt: skip
 _PROVIDER_COLUMNS = {
-    "enabled": "enabled",
-    "priority": "priority",
-    "weight": "weight",
-    "tags": "tags",
-    "headers": "headers",
+    **_same(
+        "enabled", "priority", "weight", "tags", "headers", "max_retries", "max_connections", "circuit_breaker_threshold",
+        "allow_private",
+    ),
     "request_timeout": "request_timeout_s",
-    "max_retries": "max_retries",
     "retry_delay": "retry_delay_s",
-    "max_connections": "max_connections",
     "keepalive_timeout": "keepalive_timeout_s",
-    "circuit_breaker_threshold": "circuit_breaker_threshold",
     "circuit_breaker_timeout": "circuit_breaker_timeout_s",
-    "allow_private": "allow_private",
-}
+}  # fmt: skip
 _KEY_OF = {
     column: name
     for columns in (_MODEL_COLUMNS, _PROVIDER_COLUMNS, SETTINGS_COLUMNS)
@@ -83,17 +72,15 @@ _KEY_OF = {
 }
 _OPTION_KEYS = ("api_version", "region")
 _ALIAS_COLUMNS = {
-    "targets": "targets",
-    "fallbacks": "fallbacks",
-    "enabled": "enabled",
+    **_same("targets", "fallbacks", "enabled"),
     "cache": "cache_enabled",
     "condensation": "condensation_enabled",
     "managed_by": "source",
 }
 _POLICY_COLUMNS = {
-    name: name
-    for name in ("pattern", "position", "strategy", "options", "fallbacks", "context_fallbacks", "sticky", "enabled")
-} | {"managed_by": "source"}
+    **_same("pattern", "position", "strategy", "options", "fallbacks", "context_fallbacks", "sticky", "enabled"),
+    "managed_by": "source",
+}
 
 _FREE = Free()
 

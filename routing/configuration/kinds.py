@@ -13,6 +13,7 @@ from routing.configuration.problems import Position, Problem
 from rows.bounds import LEAST_INT64, MOST_INT64, UNPRINTABLE, UNSTORABLE
 
 NANO_USD: Final = 1_000_000_000
+MOST_ENTRIES: Final = 10_000
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)\Z")
 _NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*)?(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3})?\Z")
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
@@ -49,8 +50,15 @@ class Kind(Protocol):
         """The value as YAML and JSON write it; reading that gives the value again."""
 
 
+class _AsItIs:
+    __slots__ = ()
+
+    def plain(self, value: Any) -> Any:
+        return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(_AsItIs):
     """`check` returns what is wrong, or None. A `secret` never appears in a message, and neither does what does not fit the
     pattern of a `name_of_secret`: it is often the secret itself."""
 
@@ -84,12 +92,9 @@ class Text:
         fits = self.pattern is not None and self.pattern.fullmatch(node.text) is not None
         return self.secret or (self.name_of_secret and node.type != "null" and not fits)
 
-    def plain(self, value: Any) -> Any:
-        return value
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(_AsItIs):
     options: Sequence[str]
     ignore_case: bool = False
 
@@ -104,12 +109,9 @@ class Choice:
                     return option
         return reading.refuse(node.at, key, describe(node), self.label)
 
-    def plain(self, value: Any) -> Any:
-        return value
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class Whole(_AsItIs):
     least: int = 0
     most: int = 2_147_483_647
     unit: str = ""
@@ -124,9 +126,6 @@ class Whole:
             if self.least <= number <= self.most:
                 return number
         return reading.refuse(node.at, key, describe(node), self.label)
-
-    def plain(self, value: Any) -> Any:
-        return value
 
 
 def decimal_of(node: Node) -> Decimal | None:
@@ -187,16 +186,13 @@ class Usd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(_AsItIs):
     label: str = "true or false"
 
     def read(self, node: Node, key: str, reading: Reading) -> Any:
         if isinstance(node, ScalarNode) and node.type == "flag" and node.text.lower() in _TRUE | _FALSE:
             return node.text.lower() in _TRUE
         return reading.refuse(node.at, key, describe(node), self.label)
-
-    def plain(self, value: Any) -> Any:
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +218,7 @@ class ListOf:
 
     kind: Kind
     at_least: int = 0
-    at_most: int = 10_000
-    identity: Callable[[Any], object] | None = lambda value: value
+    identity: Callable[[Any], object] = lambda value: value
     thing: str = "entry"
 
     @property
@@ -232,16 +227,14 @@ class ListOf:
         return f"a list{some}, each {self.thing} {self.kind.label}"
 
     def read(self, node: Node, key: str, reading: Reading) -> Any:
-        if not isinstance(node, SequenceNode) or not self.at_least <= len(node.items) <= self.at_most:
+        if not isinstance(node, SequenceNode) or not self.at_least <= len(node.items) <= MOST_ENTRIES:
             found = f"a list of {len(node.items)}" if isinstance(node, SequenceNode) else describe(node)
-            return reading.refuse(node.at, key, found, f"{self.label} (at most {self.at_most})")
+            return reading.refuse(node.at, key, found, f"{self.label} (at most {MOST_ENTRIES})")
         values = [self.kind.read(item, f"{key}[{index}]", reading) for index, item in enumerate(node.items)]
         fine = not any(value is WRONG for value in values)
         return tuple(values) if fine and self._distinct(node, values, key, reading) else WRONG
 
     def _distinct(self, node: SequenceNode, values: list[Any], key: str, reading: Reading) -> bool:
-        if self.identity is None:
-            return True
         seen: dict[object, int] = {}
         for index, value in enumerate(values):
             identity = self.identity(value)
@@ -263,14 +256,13 @@ class ListOf:
 class MapOf:
     key: Kind
     value: Kind
-    at_most: int = 10_000
 
     @property
     def label(self) -> str:
         return f"a mapping from {self.key.label} to {self.value.label}"
 
     def read(self, node: Node, key: str, reading: Reading) -> Any:
-        if not isinstance(node, MappingNode) or len(node.entries) > self.at_most:
+        if not isinstance(node, MappingNode) or len(node.entries) > MOST_ENTRIES:
             return reading.refuse(node.at, key, describe(node), self.label)
         found: dict[str, Any] = {}
         wrong = False

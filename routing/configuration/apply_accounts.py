@@ -9,7 +9,7 @@ from accounts.keys import NewKey, free_form_key, identify
 from accounts.models import ApiKey, Budget, Limit, Team
 from routing.configuration.columns import as_json
 from routing.configuration.document import BudgetEntry, Configuration, KeyEntry, TeamEntry
-from routing.configuration.placeholders import PLACEHOLDERS
+from routing.configuration.findings import PLACEHOLDERS
 from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.rows import save_if_different, written_for
 from routing.configuration.veiled import shown_variable

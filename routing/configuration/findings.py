@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from routing.configuration.document import Configuration
-from routing.configuration.placeholders import PLACEHOLDERS
 from routing.configuration.problems import ConfigurationRefused
 from routing.configuration.schema import resolve
 from routing.configuration.veiled import shown_variable
+
+PLACEHOLDERS = frozenset(
+    {"your-api-key-here", "your-api-key", "changeme", "change-me", "api-key", "test-key", "password", "sk-your-key"}
+)
+"""Keys that stand in examples: whoever has read one knows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,14 +26,13 @@ STEPS = (DROP_TURNS, TRIM_TOOLS, TRUNCATE, DROP_EXCHANGES)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condensed:
     """`before` and `after` are estimated tokens of the messages; `dropped` the messages that are gone, in order, for a
-    summary. `fits` when `after` is within the target."""
+    summary."""
 
     messages: list[JsonObject]
     before: int
     after: int
     steps: tuple[str, ...]
     dropped: tuple[JsonObject, ...]
-    fits: bool
 
 
 def condense(messages: Sequence[JsonObject], *, target: int) -> Condensed:
@@ -115,5 +114,4 @@ class _Work:
             after=self._after,
             steps=tuple(step(name, count) for name in STEPS if (count := self._count(name))),
             dropped=tuple(message for message, kept in zip(self._original, self._kept, strict=True) if kept is None),
-            fits=self._after <= self._target,
         )

@@ -67,7 +67,7 @@ def test_leaves_a_conversation_that_fits_as_it_is() -> None:
     done = condense(messages, target=1000)
     assert done.messages == messages
     assert done.steps == ()
-    assert done.fits
+    assert done.after <= 1000
 
 
 def test_drops_whole_turns_from_the_oldest_on() -> None:
@@ -85,7 +85,7 @@ def test_trims_tool_output_before_it_gives_up_the_last_earlier_turn() -> None:
     done = condense(messages, target=400)
     assert [message["role"] for message in done.messages] == ["user", "assistant", "tool", "assistant", "user"]
     assert done.steps == ("trim_tools:1",)
-    assert done.fits
+    assert done.after <= 400
     shortened = done.messages[2]["content"]
     assert shortened.startswith("line line")
     assert shortened.endswith("line ")
@@ -98,24 +98,24 @@ def test_truncates_long_answers_when_there_is_no_tool_output_to_trim() -> None:
     assert done.steps == ("truncate:1",)
     assert done.messages[0] == messages[0]
     assert done.messages[2] == messages[2]
-    assert done.fits
+    assert done.after <= 500
 
 
 def test_drops_the_oldest_exchanges_of_a_long_tool_loop_and_keeps_the_newest() -> None:
     loop = [message for n in range(40) for message in (call(f"c{n}"), result(f"c{n}", "out " * 30))]
     messages = [SYSTEM, user("fix the tests"), *loop]
     done = condense(messages, target=600)
-    assert done.fits
+    assert done.after <= 600
     assert done.messages[:2] == [SYSTEM, user("fix the tests")]
     assert done.messages[-2] == call("c39")
     assert done.messages[-1]["tool_call_id"] == "c39"
     assert orphans(done.messages) == []
 
 
-def test_says_when_what_must_stay_is_too_long_by_itself() -> None:
+def test_keeps_what_must_stay_also_when_it_is_too_long_by_itself() -> None:
     messages = [SYSTEM, user("old"), assistant("old"), user("x" * 4000)]
     done = condense(messages, target=100)
-    assert not done.fits
+    assert done.after > 100
     assert done.messages == [SYSTEM, messages[-1]]
 
 
@@ -174,9 +174,8 @@ def test_ten_thousand_conversations_keep_their_instructions_their_question_and_t
         assert orphans(done.messages) == []
         assert done.after == size(done.messages)
         assert done.before == before
-        assert done.fits == (done.after <= target)
         assert done.messages[-1]["role"] == messages[-1]["role"]
-        fitting += done.fits
+        fitting += done.after <= target
     assert fitting > GENERATED / 3
 
 
@@ -186,7 +185,7 @@ def test_condensing_twice_changes_nothing_more() -> None:
         messages = conversation(draw, size=40)
         target = size(messages) // 2
         once = condense(messages, target=target)
-        if once.fits:
+        if once.after <= target:
             assert condense(once.messages, target=target).messages == once.messages
 
 

@@ -74,13 +74,13 @@ class ProviderState:
     def __init__(self, spec: ProviderSpec) -> None:
         self.spec = spec
         self.health: Health = "unknown"
-        self.slots = Slots(spec.max_concurrency, spec.max_concurrency)
+        self.slots = Slots(spec.max_concurrency)
         self.credentials = CredentialPool(spec.credentials, needed=spec.needs_credential)
 
     def sync(self, spec: ProviderSpec) -> None:
         if spec is not self.spec:
             self.spec = spec
-            self.slots.resize(spec.max_concurrency, spec.max_concurrency)
+            self.slots.resize(spec.max_concurrency)
             self.credentials.sync(spec.credentials, needed=spec.needs_credential)
 
 

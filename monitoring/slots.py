@@ -8,24 +8,19 @@ from collections import deque
 
 
 class Slots:
-    """`limit` calls run at once, `queue_limit` more may wait. Each acquired slot is released exactly once."""
+    """`limit` calls run at once, as many more may wait. Each acquired slot is released exactly once."""
 
-    __slots__ = ("_waiting", "in_use", "limit", "queue_limit")
+    __slots__ = ("_waiting", "in_use", "limit")
 
-    def __init__(self, limit: int, queue_limit: int) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.queue_limit = queue_limit
         self.in_use = 0
         self._waiting: deque[asyncio.Future[bool]] = deque()
 
     @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    @property
     def saturated(self) -> bool:
         """No slot is free and the line is full: whoever comes now is sent elsewhere."""
-        return self.in_use >= self.limit and len(self._waiting) >= self.queue_limit
+        return self.in_use >= self.limit and len(self._waiting) >= self.limit
 
     def try_acquire(self) -> bool:
         if self.in_use >= self.limit or self._waiting:
@@ -60,10 +55,9 @@ class Slots:
         if self._waiting:
             self._admit()
 
-    def resize(self, limit: int, queue_limit: int) -> None:
+    def resize(self, limit: int) -> None:
         """A smaller limit takes effect as running calls end; a larger one at once."""
         self.limit = limit
-        self.queue_limit = queue_limit
         self._admit()
 
     def _admit(self) -> None:

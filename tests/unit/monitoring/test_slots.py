@@ -11,7 +11,7 @@ async def settle() -> None:
 
 
 async def test_takes_free_slots_without_waiting():
-    slots = Slots(2, 2)
+    slots = Slots(2)
     assert slots.try_acquire()
     assert await slots.acquire(0)
     assert not slots.try_acquire()
@@ -21,8 +21,9 @@ async def test_takes_free_slots_without_waiting():
 
 
 async def test_serves_the_longest_waiting_first_and_nobody_jumps_the_line():
-    slots = Slots(1, 5)
-    slots.try_acquire()
+    slots = Slots(3)
+    while slots.try_acquire():
+        pass
     served: list[int] = []
 
     async def call(number: int) -> None:
@@ -31,7 +32,7 @@ async def test_serves_the_longest_waiting_first_and_nobody_jumps_the_line():
 
     tasks = [asyncio.create_task(call(number)) for number in range(3)]
     await settle()
-    assert (slots.waiting, slots.in_use) == (3, 1)
+    assert (served, slots.in_use, slots.saturated) == ([], 3, True)
     for expected in range(3):
         slots.release()
         assert not slots.try_acquire(), "the free slot belongs to the line"
@@ -41,16 +42,16 @@ async def test_serves_the_longest_waiting_first_and_nobody_jumps_the_line():
 
 
 async def test_gives_up_after_its_time_and_leaves_the_line():
-    slots = Slots(1, 5)
+    slots = Slots(1)
     slots.try_acquire()
     assert not await slots.acquire(0.01)
-    assert (slots.waiting, slots.in_use) == (0, 1)
+    assert (slots.saturated, slots.in_use) == (False, 1)
     slots.release()
     assert slots.try_acquire()
 
 
 async def test_a_full_line_refuses_at_once():
-    slots = Slots(1, 1)
+    slots = Slots(1)
     slots.try_acquire()
     waiter = asyncio.create_task(slots.acquire(5))
     await settle()
@@ -61,21 +62,22 @@ async def test_a_full_line_refuses_at_once():
 
 
 async def test_a_cancelled_waiter_leaves_the_line():
-    slots = Slots(1, 5)
+    slots = Slots(1)
     slots.try_acquire()
     waiter = asyncio.create_task(slots.acquire(5))
     await settle()
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
-    assert slots.waiting == 0
+    assert not slots.saturated
     slots.release()
     assert slots.in_use == 0
 
 
 async def test_a_slot_handed_over_as_its_waiter_is_cancelled_is_not_lost():
-    slots = Slots(1, 5)
-    slots.try_acquire()
+    slots = Slots(2)
+    assert slots.try_acquire()
+    assert slots.try_acquire()
     first, second = (asyncio.create_task(slots.acquire(5)) for _ in range(2))
     await settle()
     slots.release()
@@ -83,26 +85,27 @@ async def test_a_slot_handed_over_as_its_waiter_is_cancelled_is_not_lost():
     with pytest.raises(asyncio.CancelledError):
         await first
     assert await second
-    assert slots.in_use == 1
+    assert slots.in_use == 2
 
 
 async def test_a_larger_limit_admits_at_once_and_a_smaller_one_as_calls_end():
-    slots = Slots(1, 5)
-    slots.try_acquire()
+    slots = Slots(2)
+    assert slots.try_acquire()
+    assert slots.try_acquire()
     waiters = [asyncio.create_task(slots.acquire(5)) for _ in range(2)]
     await settle()
-    slots.resize(3, 5)
+    slots.resize(4)
     assert await asyncio.gather(*waiters) == [True, True]
-    slots.resize(1, 5)
-    slots.release()
-    assert not slots.try_acquire()
-    slots.release()
+    slots.resize(1)
+    for _ in range(3):
+        slots.release()
+        assert not slots.try_acquire()
     slots.release()
     assert slots.try_acquire()
 
 
 async def test_ten_thousand_cancellations_leak_nothing():
-    slots = Slots(3, 1000)
+    slots = Slots(250)
 
     async def call() -> None:
         if await slots.acquire(0.05):
@@ -118,4 +121,7 @@ async def test_ten_thousand_cancellations_leak_nothing():
         for task in tasks[::2]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert (slots.in_use, slots.waiting) == (0, 0)
+    assert slots.in_use == 0
+    slots.resize(1)
+    assert slots.try_acquire()
+    assert not slots.saturated

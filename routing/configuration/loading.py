@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 from django.utils import timezone
@@ -14,9 +15,13 @@ from routing.configuration.document import Configuration
 from routing.configuration.ownership import of_others
 from routing.configuration.parse import MAX_BYTES
 from routing.configuration.problems import START, ConfigurationRefused, Problem
+from routing.configuration.rows import Names
 from routing.configuration.schema import read
-from routing.models import ConfigurationFile
+from routing.models import ConfigurationFile, GatewaySettings
 from routing.revisions import collected_revision, one_revision
+
+_FORMER: Final = "former "
+"""Before the name of a section: what left the file while it was followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +86,25 @@ def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | N
                 file=content.path,
                 secret_of=_secret_of,
                 others=of_others(content.path),
-                gone={} if row is None else row.names,
+                gone={} if row is None else _gone(row),
             )
-            _remember(content, applied)
+            _remember(content, applied, followed=True)
     except ConfigurationRefused as refusal:
         _remember_refusal(content, refusal)
         raise
     return replace(applied, revision=collected_revision(collected))
+
+
+def _gone(row: ConfigurationFile) -> Names:
+    """What the file had when it was loaded last. And what it had before that, which a roll-back may have brought back: of
+    settings, which are always there, those that are a file's again."""
+    found = {section: names for section, names in row.names.items() if not section.startswith(_FORMER)}
+    for section in found:
+        former = row.names.get(_FORMER + section, [])
+        if section == "settings":
+            former = sorted(set(former) & set(GatewaySettings.load().file_keys))
+        found[section] = [*found[section], *former]
+    return found
 
 
 def _load_other_keys(content: FileContent, row: ConfigurationFile) -> Applied | None:
@@ -111,13 +128,20 @@ def _secret_of(name: str) -> str:
     return read_secret(name)
 
 
-def _remember(content: FileContent, applied: Applied) -> None:
+def _remember(content: FileContent, applied: Applied, *, followed: bool = False) -> None:
+    row = ConfigurationFile.objects.filter(path=content.path).first()
+    before: Names = row.names if row is not None else {}
+    names = dict(applied.names)
+    # A key that was withdrawn is brought back by nothing.
+    for section in applied.names.keys() - {"api_keys"}:
+        left = before.get(section, ()) if followed else ()
+        names[_FORMER + section] = sorted({*left, *before.get(_FORMER + section, ())} - {*names[section]})
     ConfigurationFile.objects.update_or_create(
         path=content.path,
         defaults={
             "digest": content.digest,
             "loaded_at": timezone.now(),
-            "names": applied.names,
+            "names": names,
             "refused_digest": "",
             "refused_at": None,
             "refusal": "",

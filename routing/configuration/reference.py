@@ -61,7 +61,8 @@ them, and each is warned of. A variable that is not set is warned of, too.
 circle; in `fallbacks` aliases can name each other, since each is tried once.
 
 **History.** Each change, whoever makes it, is a numbered revision with author, time, reason and difference; answers name
-the revision they were made under (`x-llm-proxy-revision`). Rolling back never brings a withdrawn API key back, and money
+the revision they were made under (`x-llm-proxy-revision`). What was rolled back to is in force until the followed file
+changes, over restarts too. Rolling back never brings a withdrawn API key back, and money
 that was spent stays spent.
 
 **Environment.** `.env.example` lists its variables. Where a variable and a key mean the same, the variable wins.

@@ -11,6 +11,7 @@ from routing.configuration.apply import Applied
 from routing.configuration.loading import load_if_changed, read_file
 from routing.configuration.problems import ConfigurationRefused
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
+from routing.rollback import roll_back
 from tests.integration.configuration.conftest import Load, dumped
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -114,3 +115,32 @@ def test_a_circle_that_stands_already_keeps_no_document_out(load: Load):
 
     load("rate_limit_rpm: 5")
     assert load(dumped()).sentences == ()
+
+
+def test_what_a_roll_back_brought_back_leaves_with_the_next_change_of_the_file(tmp_path: Path):
+    one, two = ({"name": name, "base_url": "http://10.0.0.1", "models": [name]} for name in ("one", "two"))
+    everything = {"providers": [one, two], "rate_limit_rpm": 5, "max_attempts": 2, "teams": {"red": {}}}
+    before = follow(tmp_path, "followed.json", json.dumps(everything))
+    follow(tmp_path, "followed.json", json.dumps({"providers": [one]}))
+    assert before is not None
+    roll_back(before.revision or 0)
+    row = GatewaySettings.load()
+    row.file_keys, row.max_attempts = ["rate_limit_rpm"], 7
+    row.save()
+    assert Provider.objects.count() == 2
+    follow(tmp_path, "followed.json", json.dumps({"providers": [one]}) + " ")
+
+    assert Provider.objects.get().name == "one"
+    assert not Team.objects.exists()
+    assert (GatewaySettings.load().rate_limit_rpm, GatewaySettings.load().max_attempts) == (None, 7)
+
+
+def test_what_left_a_followed_file_and_is_anothers_by_now_stays(tmp_path: Path, load: Load):
+    text = '{"providers": [{"name": "p", "base_url": "http://10.0.0.1"}]}'
+    follow(tmp_path, "followed.json", text)
+    follow(tmp_path, "followed.json", '{"providers": []}')
+    load(text, name="other.json")
+    Provider.objects.create(name="of-the-admin", base_url="http://10.0.0.1")
+    follow(tmp_path, "followed.json", '{"providers": [] }')
+
+    assert Provider.objects.count() == 2

@@ -23,7 +23,7 @@ from routing.configuration.difference import Change, difference
 from routing.configuration.document import Configuration
 from routing.configuration.dump import read_configuration
 from routing.configuration.findings import aliases_of_aliases, leading_nowhere
-from routing.configuration.ownership import OTHERS, sparing
+from routing.configuration.ownership import Others, sparing, taking_over
 from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.rendering import plain, shown
 from routing.configuration.rows import Names, RowRefused, save_if_different, written_for
@@ -58,7 +58,7 @@ def apply_configuration(
     secret_of: Callable[[str], str],
     dry_run: bool = False,
     prune: bool = False,
-    others: OTHERS | None = None,
+    others: Others | None = None,
     gone: Mapping[str, Collection[str]] | None = None,
 ) -> Applied:
     """`secret_of` reads an environment variable. `prune` removes every file-managed row that the document does not name,
@@ -112,7 +112,7 @@ def _write(
     file: str,
     secret_of: Callable[[str], str],
     prune: bool,
-    others: OTHERS,
+    others: Others,
     gone: Mapping[str, Collection[str]],
 ) -> tuple[list[str], Names]:
     """Returns warnings, and what the document manages."""
@@ -120,6 +120,7 @@ def _write(
     warnings, key_ids = apply_accounts.keys(wanted, file=file, secret_of=secret_of)
     present = {**_names_in(wanted), "api_keys": sorted(key_ids)}
     removed = _removed(present, prune, gone)
+    warnings += taking_over(present, others)
     stay = sparing(removed, others)
     apply_accounts.remove_keys(removed["api_keys"])
     with written_for(""):

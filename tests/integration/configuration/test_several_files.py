@@ -28,9 +28,10 @@ def test_what_moved_from_a_followed_file_into_another_stays(tmp_path: Path, load
     everything = {"providers": [one, two], "teams": {"red": {}}, "rate_limit_rpm": 5, "api_keys": ["a-key-of-a-client"]}
     follow(tmp_path, "followed.json", json.dumps(everything))
     moved = {name: everything[name] for name in ("teams", "rate_limit_rpm", "api_keys")} | {"providers": [two]}
-    load(json.dumps(moved), name="other.json")
+    taken = load(json.dumps(moved), name="other.json").warnings
     applied = follow(tmp_path, "followed.json", json.dumps({"providers": [one]}))
 
+    assert "followed.json: 4 of its entries are in this file as well and belong to it now" in "".join(taken)
     assert applied is not None
     assert applied.revision == ConfigurationRevision.objects.first().pk
     assert [warning.partition(", as")[0] for warning in sorted(applied.warnings)] == [

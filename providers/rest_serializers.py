@@ -2,9 +2,11 @@
 
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
 from providers.models import ConformanceReport, Credential, Deployment, Provider
+from providers.validation import check_options
 from rows.file_rows import beside_file
 from rows.rest import OwnFieldsOnly
 
@@ -14,6 +16,24 @@ class ProviderSerializer(OwnFieldsOnly, serializers.ModelSerializer[Provider]):
         model = Provider
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source", "created_at", "updated_at"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        row = self.instance or Provider()
+        if self.instance is None or _differs(row, attrs, "kind", "options"):
+            _check_options(attrs.get("kind", row.kind), attrs.get("options", row.options))
+        return attrs
+
+
+def _differs(row: Provider | Deployment, attrs: dict[str, Any], *columns: str) -> bool:
+    """A row of before options were checked is changed elsewhere, and sent back as it was read."""
+    return any(name in attrs and attrs[name] != getattr(row, name) for name in columns)
+
+
+def _check_options(kind: str, options: object, *, of_model: bool = False) -> None:
+    try:
+        check_options(kind, options, of_model=of_model)
+    except ValidationError as error:
+        raise serializers.ValidationError({"options": error.messages}) from None
 
 
 class CredentialSerializer(OwnFieldsOnly, serializers.ModelSerializer[Credential]):
@@ -73,6 +93,13 @@ class DeploymentSerializer(OwnFieldsOnly, serializers.ModelSerializer[Deployment
         model = Deployment
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source", "created_at", "updated_at"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        row = self.instance or Deployment()
+        if self.instance is None or _differs(row, attrs, "provider", "options"):
+            provider = attrs.get("provider") or row.provider
+            _check_options(provider.kind, attrs.get("options", row.options), of_model=True)
+        return attrs
 
 
 class ProbeResultSerializer(serializers.Serializer[Any]):

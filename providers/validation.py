@@ -10,10 +10,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext as _
 
 from providers import bounds
-from providers.adapters import REGISTRY
+from providers.adapter_options import faults
+from providers.adapters import REGISTRY, options_of
 from providers.addresses import base_url_fault
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
 from rows.bounds import MOST_WHOLE, are_words, is_line
+from rows.names import MOST_NAMED
 from rows.validation import check_json_object, check_line, check_words  # noqa: F401 migrations find them here
 
 
@@ -79,6 +81,21 @@ def _is_header(name: str, value: object) -> bool:
     if len(name) > bounds.LONGEST_HEADER_NAME or not HEADER_NAME.fullmatch(name):
         return False
     return value == "" or is_line(value, at_most=bounds.LONGEST_HEADER)
+
+
+def check_options(kind: str, options: object, *, of_model: bool = False) -> None:
+    """Not a validator of the column, which does not know the kind, and which rows of before would not pass."""
+    if not isinstance(options, dict) or kind not in REGISTRY:
+        return
+    wrong = []
+    for fault in faults(options_of(kind, of_model=of_model), options):
+        if fault.is_known:
+            text = _("The option '%(name)s' has a value that it cannot have; expected %(expected)s")
+        else:
+            text = _("There is no option '%(name)s' of this kind; expected %(expected)s")
+        wrong.append(text % {"name": fault.name, "expected": fault.expected})
+    if wrong:
+        raise ValidationError(wrong[:MOST_NAMED])
 
 
 def check_tags(tags: object) -> None:

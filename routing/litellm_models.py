@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from providers.adapters import options_of
 from providers.discovery.found import safe_name
 from routing.litellm_compatible import COMPATIBLE, remarks, upstream_name
 from routing.litellm_shares import share_out
@@ -115,7 +116,7 @@ class ModelList:
             return
         assert kind is not None
         provider = self._provider(kind, prefix, params, path)
-        model = self._model(public, upstream, params, info, path)
+        model = self._model(kind, public, upstream, params, info, path)
         names = {item["name"] for item in provider["models"]}
         if model["name"] in names:
             model["name"] = next(f"{public}-{n}" for n in range(2, len(names) + 3) if f"{public}-{n}" not in names)
@@ -134,7 +135,7 @@ class ModelList:
     # ------------------------------------------------------------------------------------------------------ provider
 
     def _provider(self, kind: str, prefix: str, params: Mapping[str, Any], path: str) -> dict[str, Any]:
-        provider = self._account(kind, prefix, params, path) | self._own_settings(params, path)
+        provider = self._account(kind, prefix, params, path) | self._own_settings(kind, params, path)
         identity = (kind, *provider.items())
         if identity not in self._providers:
             taken = {other["name"] for other in self._providers.values()}
@@ -177,11 +178,13 @@ class ModelList:
             return ""
         return customary
 
-    def _own_settings(self, params: Mapping[str, Any], path: str) -> dict[str, Any]:
+    def _own_settings(self, kind: str, params: Mapping[str, Any], path: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key in ("api_version", "timeout"):
             value = params.get(key)
-            if isinstance(value, str) and value.startswith(VARIABLE):
+            if key == "api_version" and value is not None and not _has(kind, key):
+                self.notes.append(f"{path}.litellm_params.{key}: has no equivalent")
+            elif isinstance(value, str) and value.startswith(VARIABLE):
                 self.notes.append(
                     f"{path}.litellm_params.{key}: a value from a variable is not supported; write it out"
                 )
@@ -198,7 +201,7 @@ class ModelList:
     # --------------------------------------------------------------------------------------------------------- model
 
     def _model(
-        self, public: str, upstream: str, params: Mapping[str, Any], info: Mapping[str, Any], path: str
+        self, kind: str, public: str, upstream: str, params: Mapping[str, Any], info: Mapping[str, Any], path: str
     ) -> dict[str, Any]:
         model: dict[str, Any] = {"name": public}
         if upstream != public:
@@ -212,10 +215,17 @@ class ModelList:
             price = _per_mtok(params.get(theirs, info.get(theirs)))
             if price is not None:
                 model[ours] = price
-        if info.get("base_model"):
-            model["options"] = {"base_model": str(info["base_model"]).removeprefix("azure/")}
+        base_model = info.get("base_model")
+        if base_model and _has(kind, "base_model", of_model=True):
+            model["options"] = {"base_model": str(base_model).removeprefix("azure/")}
+        elif base_model:
+            self.notes.append(f"{path}.model_info.base_model: has no equivalent")
         self.notes += [f"{path}.model_info.{name}: has no equivalent" for name in info if name not in _INFO]
         return model
+
+
+def _has(kind: str, option: str, *, of_model: bool = False) -> bool:
+    return any(each.name == option for each in options_of(kind, of_model=of_model))
 
 
 def _named(params: Mapping[str, Any]) -> tuple[str, str]:

@@ -5,13 +5,13 @@ building its table, and another name would be something that was meant and does 
 names, which mean nothing.
 """
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
 from routing.strategies import Balance
+from rows import names
 
 HEDGE_AFTER = "hedge_after"
 WEIGHTS = tuple(field.name for field in fields(Balance))
@@ -31,8 +31,7 @@ def unknown(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names that mean nothing, each with what may have been meant: `hedge_after?`, or all that there are."""
     for name in options:
         if name not in NAMES:
-            near = difflib.get_close_matches(str(name)[:64], NAMES, n=1)
-            yield str(name), f"{near[0]}?" if near else "one of " + ", ".join(NAMES)
+            yield str(name), names.meant(str(name), NAMES)
 
 
 def known(options: Mapping[str, Any]) -> dict[str, Any]:

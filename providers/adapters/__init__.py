@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from providers.adapter_options import COMMON, Option
 from providers.adapters.anthropic import AnthropicAdapter
 from providers.adapters.azure import AzureAdapter
 from providers.adapters.base import Adapter
@@ -37,3 +38,9 @@ def adapter_for(kind: str) -> Adapter:
         return REGISTRY[kind]
     except KeyError:
         raise UnknownKindError(f"Unknown provider kind '{kind}'; known are {', '.join(sorted(REGISTRY))}.") from None
+
+
+def options_of(kind: str, *, of_model: bool = False) -> tuple[Option, ...]:
+    """What the `options` of a provider of this kind may say, or of its models."""
+    own = REGISTRY[kind].own_options if kind in REGISTRY else ()
+    return tuple(each for each in (*own, *COMMON) if (each.of_model if of_model else each.of_provider))

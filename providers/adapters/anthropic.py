@@ -1,9 +1,5 @@
 """Anthropic: the Messages API. Text completions are one user message; there are no embeddings.
 
-Options of the provider: `api_version` (`2023-06-01`; from `2026-10-21` on the key goes as a bearer token and sampling
-parameters are never sent), `beta` (a list for `anthropic-beta`).
-Options of a deployment: `base_model`, where the upstream's name does not tell the model; `traits`, values of
-`ModelTraits` that override the table below.
 `max_tokens`, which Anthropic requires: the client's, at most the deployment's `max_output_tokens`; without the
 client's the deployment's; without both 4096.
 """
@@ -11,8 +7,10 @@ client's the deployment's; without both 4096.
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
+from providers.adapter_options import FLAG, LINE, Option, Rule, mapping_of
 from providers.adapters.base import ModelInfo
 from providers.adapters.openai_compatible import join_headers
 from providers.adapters.translating import StreamDecoder, TranslatingAdapter, load_object
@@ -80,11 +78,46 @@ def check_api_version(version: str) -> str:
     return version
 
 
+def _is_api_version(value: Any) -> bool:
+    return isinstance(value, str) and _API_VERSION.fullmatch(value) is not None
+
+
+def _is_beta(value: Any) -> bool:
+    return LINE.fits(value) or (isinstance(value, list) and all(map(LINE.fits, value)))
+
+
 class AnthropicAdapter(TranslatingAdapter):
     kind = "anthropic"
     label = "Anthropic"
     default_base_url = "https://api.anthropic.com"
     version_path = "/v1"
+    own_options = (
+        Option(
+            name="api_version",
+            rule=Rule(label=f"a date such as {DEFAULT_API_VERSION}", fits=_is_api_version),
+            meaning=f"From {FIRST_VERSION_WITH_BEARER} on the key goes as a bearer token, and no sampling parameters.",
+            default=DEFAULT_API_VERSION,
+        ),
+        Option(
+            name="beta",
+            rule=Rule(label="a text or a list of texts", fits=_is_beta),
+            meaning="Sent as `anthropic-beta`.",
+        ),
+        Option(
+            name="base_model",
+            rule=LINE,
+            meaning="The model that the upstream's own name does not tell.",
+            of_provider=False,
+            of_model=True,
+        ),
+        Option(
+            name="traits",
+            rule=mapping_of(FLAG, *(trait.name for trait in fields(ModelTraits))),
+            meaning="Overrule what the model is known to accept.",
+            of_provider=False,
+            of_model=True,
+        ),
+    )
 
     def root(self, provider: ProviderSpec) -> str:
         """Unlike elsewhere, whatever path a base_url has, the version comes after it: Anthropic's own clients and the

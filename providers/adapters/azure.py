@@ -3,8 +3,6 @@
 With a date as option `api_version` (`2024-10-21`, `2025-02-01-preview`) the deployment is named in the path:
 `/openai/deployments/{deployment}/chat/completions?api-version=…`. Without one, or with `v1`, `latest` or `preview`, the
 v1 surface is used, where the deployment is the body's `model`: `/openai/v1/chat/completions`.
-Options: `api_version`; `auth: bearer` for an Entra token instead of a key; `base_model`, because a deployment's name
-says nothing of the model behind it.
 """
 
 import re
@@ -12,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from providers.adapter_options import LINE, Option, Rule, one_of
 from providers.adapters.base import ModelInfo, Quirks
 from providers.adapters.model_quirks import openai_quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, join_headers, read_model_list, shape_history
@@ -46,11 +45,37 @@ def check_api_version(version: str) -> str | None:
     return version
 
 
+def is_api_version(value: Any) -> bool:
+    return isinstance(value, str) and (value in V1_VERSIONS or API_VERSION.fullmatch(value) is not None)
+
+
 class AzureAdapter(OpenAICompatibleAdapter):
     kind = "azure"
     label = "Azure OpenAI"
     version_path = "/openai/v1"
     repairs = True
+    own_options = (
+        Option(
+            name="api_version",
+            rule=Rule(label="a date such as 2024-10-21, or v1, latest, preview", fits=is_api_version),
+            meaning="With a date the deployment is named in the path.",
+            default="v1",
+            of_model=True,
+        ),
+        Option(
+            name="auth",
+            rule=one_of("api-key", "bearer"),
+            meaning="`bearer` for an Entra token instead of a key.",
+            default="api-key",
+        ),
+        Option(
+            name="base_model",
+            rule=LINE,
+            meaning="The model behind a deployment, of which its name says nothing.",
+            of_provider=False,
+            of_model=True,
+        ),
+    )
 
     def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
         provider = deployment.provider

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
+from providers.adapter_options import Option
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
@@ -114,6 +115,9 @@ class Adapter(abc.ABC):
     quirks: ClassVar[Quirks] = Quirks()
     operations: ClassVar[frozenset[Operation]] = frozenset(Operation)
     needs_credential: ClassVar[bool] = True
+    own_options: ClassVar[tuple[Option, ...]] = ()
+    """What `options` may say beside what they may of every kind."""
+
     most_inputs: ClassVar[int | None] = None
     """So many embeddings one request may ask for; more are asked for in several (`embedding_parts`)."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from providers.adapter_options import LINE, Option, one_of
 from providers.adapters.base import ModelInfo
 from providers.adapters.openai_compatible import join_headers
 from providers.adapters.translating import StreamDecoder, TranslatingAdapter, load_object
@@ -15,15 +16,22 @@ _VERSIONS = ("/v1", "/v2")
 
 
 class CohereAdapter(TranslatingAdapter):
-    """`options`: `client_name` for Cohere's logs, `input_type` for embeddings whose client names none
-    (`search_document`)."""
-
     kind = "cohere"
     label = "Cohere"
     default_base_url = "https://api.cohere.com"
     operations = frozenset(Operation)
     obeys_one_call = False
     most_inputs = 96
+    own_options = (
+        Option(name="client_name", rule=LINE, meaning="For Cohere's logs."),
+        Option(
+            name="input_type",
+            rule=one_of(*cohere_chat.INPUT_TYPES),
+            meaning="Of embeddings whose client names none.",
+            default=cohere_chat.DEFAULT_INPUT_TYPE,
+            of_model=True,
+        ),
+    )
 
     def root(self, provider: ProviderSpec) -> str:
         """Chat is of version 2 and the model list of version 1, so a version in the base_url is taken off."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from providers.adapter_options import FLAG, LINE, Option, one_of
 from providers.adapters.base import Adapter, ClientStream, Delivered, Quirks, Thought
 from providers.adapters.model_quirks import openai_quirks, thinking_tools
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, shape_history
@@ -47,13 +48,31 @@ _SIGNING = re.compile(r"(?:^|/)gemini-(?:[3-9]|\d{2,}|.*-latest$)")
 
 
 class OpenAIAdapter(OpenAICompatibleAdapter):
-    """`options` of provider or deployment: `max_tokens_field`, `accepts_stream_options` (older servers refuse it).
-    `dialect: mistral` of the provider, for Mistral's API at another host than its own."""
-
     kind = "openai"
     label = "OpenAI or compatible"
     default_base_url = "https://api.openai.com/v1"
     needs_credential = False
+    own_options = (
+        Option(
+            name="max_tokens_field",
+            rule=LINE,
+            meaning="The name that a server wants for the limit.",
+            default="by the model",
+            of_model=True,
+        ),
+        Option(
+            name="accepts_stream_options",
+            rule=FLAG,
+            meaning="false for servers that refuse `stream_options`.",
+            default="true",
+            of_model=True,
+        ),
+        Option(
+            name="dialect",
+            rule=one_of("mistral"),
+            meaning="For Mistral's models at another host than its own.",
+        ),
+    )
 
     def __init__(self) -> None:
         super().__init__()

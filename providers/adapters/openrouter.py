@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from providers.adapter_options import LINE, Option
 from providers.adapters.base import Quirks
 from providers.adapters.openai_compatible import SUMMARY, OpenAICompatibleAdapter, shape_history
 from providers.dialects import model_choice, upstream_errors
@@ -44,14 +45,16 @@ def refuse_other_models(body: JsonObject, provider: str) -> None:
 
 
 class OpenRouterAdapter(OpenAICompatibleAdapter):
-    """`options`: `app_url`, `app_title`, `app_categories` name the calling application in OpenRouter's rankings."""
-
     kind = "openrouter"
     label = "OpenRouter"
     default_base_url = "https://openrouter.ai/api/v1"
     version_path = "/api/v1"
     repairs = True
     quirks = Quirks(refused=CHOOSING)
+    own_options = tuple(
+        Option(name=name, rule=LINE, meaning=f"Sent as `{header}`, for OpenRouter's rankings.")
+        for name, header in _OPTION_HEADERS
+    )
 
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
         named = ((header, provider.options.get(option)) for option, header in _OPTION_HEADERS)

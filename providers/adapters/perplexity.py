@@ -1,8 +1,4 @@
-"""Perplexity: the Agent API by default, Sonar's chat completions with option `dialect: sonar`, and embeddings.
-
-Options of provider or deployment: `dialect` (`agent` or `sonar`), `preset`, `web_search` (whether the web is searched
-without being asked; by default for Perplexity's own models), `paths`.
-"""
+"""Perplexity: the Agent API by default, Sonar's chat completions with option `dialect: sonar`, and embeddings."""
 
 import base64
 import binascii
@@ -10,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from providers.adapter_options import FLAG, LINE, Option, one_of
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter
 from providers.adapters.translating import StreamDecoder, TranslatingAdapter
@@ -148,6 +145,23 @@ class PerplexityAdapter(Adapter):
     default_base_url = "https://api.perplexity.ai"
     operations = PerplexityAgent.operations
     most_inputs = 512
+    own_options = (
+        Option(
+            name="dialect",
+            rule=one_of("agent", "sonar"),
+            meaning="The Agent API, or chat completions.",
+            default="agent",
+            of_model=True,
+        ),
+        Option(name="preset", rule=LINE, meaning="A preset of the Agent API.", of_model=True),
+        Option(
+            name="web_search",
+            rule=FLAG,
+            meaning="Whether the web is searched without being asked.",
+            default="true for Perplexity's own models",
+            of_model=True,
+        ),
+    )
 
     def __init__(self) -> None:
         self._agent = PerplexityAgent()

@@ -8,6 +8,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from providers.adapters import REGISTRY
 from providers.admin.form_fields import HeadersField, SecretField
+from providers.admin.option_help import check_options_of, tell_options
 from providers.models import Credential, Deployment, Provider
 from rows.form_fields import JsonField, UsdField, WordsField
 from rows.validation import checked_object
@@ -64,6 +65,15 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
         field_classes = {"options": JsonField}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        tell_options(self, self.instance.kind if self.instance.pk is not None else "")
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        check_options_of(self, data.get("kind", self.instance.kind))
+        return data
 
     def clean_options(self) -> dict[str, Any]:
         return checked_object(self.cleaned_data["options"])
@@ -152,6 +162,22 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
         field_classes = {"options": JsonField}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "options" in self.fields:  # not on the provider's page, which would ask for the provider of each row
+            tell_options(self, self._kind(self.instance), of_model=True)
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        check_options_of(
+            self, data["provider"].kind if data.get("provider") else self._kind(self.instance), of_model=True
+        )
+        return data
+
+    @staticmethod
+    def _kind(row: Deployment) -> str:
+        return row.provider.kind if row.provider_id else ""
 
     def clean_options(self) -> dict[str, Any]:
         return checked_object(self.cleaned_data["options"])

@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from providers.adapters import adapter_for
 from providers.adapters.base import ModelInfo
 from providers.admin.form_fields import HeadersField, SecretField
+from providers.admin.option_help import check_options_of, tell_options
 from providers.catalog import known_capabilities
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
@@ -51,6 +52,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, kind: str, **options: Any) -> None:
         super().__init__(*args, **options)
         self.kind, self.adapter = kind, adapter_for(kind)
+        tell_options(self, kind)
         if self.instance.pk is None:
             self.initial.update(name=free_name(kind), base_url=self.adapter.default_base_url or "")
         self.stored = self.instance.credentials.order_by("pk").first() if self.instance.pk else None
@@ -69,6 +71,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         self.instance.kind = self.kind
+        check_options_of(self, self.kind)
         secret, variable = data.get("secret"), data.get("environment_variable")
         if secret and variable:
             self.add_error("secret", _("Either a key or an environment variable, not both."))

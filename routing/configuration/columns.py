@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from providers.adapter_options import Option, usable
+from providers.adapters import options_of
 from routing import policy_options
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
 from routing.configuration.kinds import Free
@@ -134,16 +136,20 @@ def _values(row: Any, columns: Mapping[str, str]) -> dict[str, Any]:
     return {name: _READ.get(name, as_value)(getattr(row, column)) for name, column in columns.items()}
 
 
+def named_options(entry: ProviderEntry) -> dict[str, str]:
+    """Those that are keys of the entry."""
+    return {name: getattr(entry, name) for name in _OPTION_KEYS if getattr(entry, name) is not None}
+
+
 def provider_columns(resolved: ResolvedProvider) -> dict[str, Any]:
     entry = resolved.entry
     columns = {column: as_json(getattr(entry, name)) for name, column in _PROVIDER_COLUMNS.items()}
-    options = {name: getattr(entry, name) for name in _OPTION_KEYS if getattr(entry, name) is not None}
     timeout = entry.timeout if entry.timeout is not None else entry.timeouts.first_token
     return {
         **columns,
         "kind": resolved.kind,
         "base_url": resolved.base_url,
-        "options": {**as_json(entry.options), **options},
+        "options": {**as_json(entry.options), **named_options(entry)},
         "timeout_s": timeout,
         "connect_timeout_s": entry.timeouts.connect,
         "idle_timeout_s": entry.timeouts.idle,
@@ -152,8 +158,9 @@ def provider_columns(resolved: ResolvedProvider) -> dict[str, Any]:
 
 
 def provider_values(row: Any) -> dict[str, Any]:
-    """The keys of an entry that say what the row holds; the reverse of `provider_columns`."""
-    options = stored_mapping(row.options)
+    """The keys of an entry that say what the row holds; the reverse of `provider_columns`. Without options that its kind
+    does not have, or cannot have so: a file with them would be refused."""
+    options = _usable_options(row, options_of(row.kind))
     named = {name: options.pop(name) for name in _OPTION_KEYS if is_line(options.get(name), at_most=64)}
     return {
         **_values(row, _PROVIDER_COLUMNS),
@@ -177,13 +184,19 @@ def model_columns(entry: ModelEntry, provider: ProviderEntry) -> dict[str, Any]:
     }
 
 
-def model_values(row: Any, provider_source: str) -> dict[str, Any]:
+def model_values(row: Any, provider: Any) -> dict[str, Any]:
+    """As `provider_values`, of a model of that row."""
     return {
         **_values(row, _MODEL_COLUMNS),
+        "options": _usable_options(row, options_of(provider.kind, of_model=True)),
         "name": row.model,
         "upstream": None if row.upstream_model in ("", row.model) else row.upstream_model,
-        "managed_by": None if row.source == provider_source else row.source,
+        "managed_by": None if row.source == provider.source else row.source,
     }
+
+
+def _usable_options(row: Any, declared: tuple[Option, ...]) -> dict[str, Any]:
+    return stored_mapping(usable(declared, row.options) if isinstance(row.options, dict) else None)
 
 
 def alias_columns(entry: AliasEntry) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def _providers() -> tuple[ProviderEntry, ...]:
         ProviderEntry(
             **provider_values(row),
             **_credentials(credentials.get(row.pk, [])),
-            models=tuple(ModelEntry(**model_values(model, row.source)) for model in models.get(row.pk, [])),
+            models=tuple(ModelEntry(**model_values(model, row)) for model in models.get(row.pk, [])),
         )
         for row in Provider.objects.order_by("priority", "name")
     )

@@ -288,6 +288,8 @@ class Free:
     def read(self, node: Node, key: str, reading: Reading) -> Any:
         if not isinstance(node, MappingNode):
             return reading.refuse(node.at, key, describe(node), self.label)
+        for name, _ in node.entries:
+            reading.positions.setdefault(f"{key}.{name.text}", name.at)
         return self._value(node, key, reading)
 
     def _value(self, node: Node, key: str, reading: Reading) -> Any:

@@ -50,7 +50,9 @@ class ModelEntry:
     priority: int | None = key(OrNull(kind=values.PRIORITY), "Overrides the provider's priority.", default=None)
     weight: int = key(values.COUNT, "Share among equals.", default=1)
     tags: tuple[str, ...] = key(values.WORDS, "For `x-llm-proxy-tags`.", default=())
-    options: Mapping[str, Any] = key(values.FREE, "Settings of the adapter for this model.", default=EMPTY)
+    options: Mapping[str, Any] = key(
+        values.FREE, "Settings of the provider's kind for this model, see below.", default=EMPTY
+    )
     managed_by: str | None = key(
         OrNull(kind=values.MANAGED_BY), "Who may edit it; null: as the provider.", default=None
     )
@@ -137,14 +139,12 @@ class ProviderEntry:
         default=EMPTY,
     )
     api_version: str | None = key(
-        OrNull(kind=Text(label="a version", at_most=64)), "For Azure and Anthropic.", default=None
+        OrNull(kind=Text(label="a version", at_most=64)),
+        "The option of this name, of kinds that have one.",
+        default=None,
     )
-    region: str | None = key(
-        OrNull(kind=Text(label="a region", at_most=64)), "For adapters that need one.", default=None
-    )
-    options: Mapping[str, Any] = key(
-        values.FREE, "Further settings of the adapter; see docs/providers.md.", default=EMPTY
-    )
+    region: str | None = key(OrNull(kind=Text(label="a region", at_most=64)), "The option of this name.", default=None)
+    options: Mapping[str, Any] = key(values.FREE, "Further settings of its kind, see below.", default=EMPTY)
     timeout: float | None = key(
         values.MAYBE_SECONDS,
         "For the first token of a stream and for a whole answer that is not streamed.",

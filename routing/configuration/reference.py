@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
 from typing import Any
 
+from providers.adapter_options import COMMON, Option
+from providers.adapters import REGISTRY
 from routing.configuration.document import (
     AliasEntry,
     BudgetEntry,
@@ -90,7 +92,7 @@ SECTIONS: tuple[tuple[str, type], ...] = (
 
 
 def reference() -> str:
-    return HEAD + "".join(f"\n## {title}\n\n{_table(section)}" for title, section in SECTIONS)
+    return HEAD + "".join(f"\n## {title}\n\n{_table(section)}" for title, section in SECTIONS) + _options()
 
 
 def _table(section: type) -> str:
@@ -103,6 +105,32 @@ def _rows(section: type) -> Iterator[str]:
     for item in keys_of(section):
         names = " or ".join(f"`{name}`" for name in (item.name, *item.aliases))
         yield f"| {names} | {_kind(item.kind)} | {_default(item)} | {_cell(item.meaning)} |"
+
+
+def _options() -> str:
+    lines = [
+        "",
+        "## options of providers[] and models[]",
+        "",
+        "Any other is refused, in a document, in the admin and by `/api/`.",
+        "",
+        "| kind | option | of | value | default | meaning |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, declared in (("every", COMMON), *((kind, REGISTRY[kind].own_options) for kind in sorted(REGISTRY))):
+        lines += [f"| {_name_of(kind)} | {_option(each)} |" for each in declared]
+    return "\n".join(lines) + "\n"
+
+
+def _name_of(kind: str) -> str:
+    return f"`{kind}`" if kind in REGISTRY else kind
+
+
+def _option(option: Option) -> str:
+    owners = [owner for owner, has in (("provider", option.of_provider), ("model", option.of_model)) if has]
+    return " | ".join(
+        (f"`{option.name}`", " and ".join(owners), _cell(option.rule.label), option.default, _cell(option.meaning))
+    )
 
 
 def _cell(text: str) -> str:

@@ -1,13 +1,16 @@
 """From nodes to a Configuration, with every problem of the document at once. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from accounts.keys import parse as public_id
-from providers.adapters import REGISTRY
+from providers.adapter_options import faults
+from providers.adapters import REGISTRY, options_of
 from providers.addresses import parse_base_url
 from routing import policy_options
+from routing.configuration.columns import as_json, named_options
 from routing.configuration.document import Configuration, KeyEntry
 from routing.configuration.kinds import WRONG, Reading
 from routing.configuration.nodes import Node
@@ -110,9 +113,22 @@ def _provider_problems(entry: ProviderEntry, path: str, reading: Reading) -> Ite
         yield _problem(reading, path, " and ".join(named), "one of api_key_env, api_keys_env and credentials")
     if entry.timeout is not None and entry.timeouts.first_token not in (None, entry.timeout):
         yield _problem(reading, path, "timeout and timeouts.first_token", "one of the two, or equal values")
-    for name in ("api_version", "region"):
-        if getattr(entry, name) is not None and name in entry.options:
+    for name in named_options(entry):
+        if name in entry.options:
             yield _problem(reading, path, f"{name} twice", f"{name} or options.{name}, not both")
+    yield from _option_problems(entry.options, f"{path}.options.", kind, reading)
+    yield from _option_problems(named_options(entry), f"{path}.", kind, reading)
+    for index, model in enumerate(entry.models):
+        yield from _option_problems(model.options, f"{path}.models[{index}].options.", kind, reading, of_model=True)
+
+
+def _option_problems(
+    options: Mapping[str, Any], path: str, kind: str, reading: Reading, *, of_model: bool = False
+) -> Iterator[Problem]:
+    """Without the value: what stands in the wrong place may be a secret."""
+    for fault in faults(options_of(kind, of_model=of_model), as_json(options)):
+        found = "a value that it cannot have" if fault.is_known else f"an option that {kind} does not have"
+        yield _problem(reading, path + fault.name, found, fault.expected)
 
 
 def _key_problems(entry: KeyEntry, path: str, reading: Reading) -> Iterator[Problem]:

@@ -1,6 +1,5 @@
 """Sections: mappings with known keys, declared as frozen dataclasses whose fields carry kind and meaning. Pure."""
 
-import difflib
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from routing.configuration.kinds import WRONG, Kind, Reading
 from routing.configuration.nodes import MappingNode, Node, ScalarNode, describe
 from routing.configuration.problems import Position
+from rows import names
 
 _KIND, _MEANING, _ALIASES, _DEFAULT = "kind", "meaning", "aliases", "default"
 
@@ -88,7 +88,7 @@ class Section:
             where = f"{path}.{name.text}" if path else name.text
             item = known.get(name.text)
             if item is None:
-                reading.refuse(name.at, where, "an unknown key", _advice(name.text, known))
+                reading.refuse(name.at, where, "an unknown key", names.meant(name.text, sorted(known)))
                 values[f"?{name.text}"] = WRONG
             elif item.name in values:
                 reading.refuse(name.at, where, f"{item.name} a second time", f"{item.name} or its alias, not both")
@@ -112,8 +112,3 @@ class Section:
 
 def _short_key(name: str, at: Position) -> ScalarNode:
     return ScalarNode(at=at, type="text", text=name, plain=False)
-
-
-def _advice(name: str, known: dict[str, Key]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"{close[0]}?" if close else "one of " + ", ".join(sorted(known))

@@ -6,7 +6,12 @@ tools that Cohere refuses in `tool_names`.
 """
 
 from providers.dialects.cohere_chat.answer import decode_answer, encode_answer
-from providers.dialects.cohere_chat.embed import DEFAULT_INPUT_TYPE, decode_embeddings, encode_embeddings_request
+from providers.dialects.cohere_chat.embed import (
+    DEFAULT_INPUT_TYPE,
+    INPUT_TYPES,
+    decode_embeddings,
+    encode_embeddings_request,
+)
 from providers.dialects.cohere_chat.errors import read_error
 from providers.dialects.cohere_chat.request import decode_request, encode_request
 from providers.dialects.cohere_chat.stream import StreamDecoder
@@ -14,6 +19,7 @@ from providers.dialects.cohere_chat.tool_names import NamedStream, told_names, w
 
 __all__ = [
     "DEFAULT_INPUT_TYPE",
+    "INPUT_TYPES",
     "NamedStream",
     "StreamDecoder",
     "decode_answer",

@@ -4,6 +4,7 @@ Floats are always asked for: base64 is OpenAI's wire form of them and is written
 """
 
 from array import array
+from collections.abc import Collection
 from typing import Any
 
 from providers.dialects.cohere_chat.answer import read_usage
@@ -12,7 +13,7 @@ from providers.errors import BadAnswer, ClientFault, Unsupported
 from providers.types import EmbeddingsAnswer, JsonObject, Usage
 
 DEFAULT_INPUT_TYPE = "search_document"
-_INPUT_TYPES = frozenset({"search_document", "search_query", "classification", "clustering"})
+INPUT_TYPES = ("search_document", "search_query", "classification", "clustering")
 _TRUNCATIONS = frozenset({"NONE", "START", "END"})
 
 
@@ -26,7 +27,7 @@ def encode_embeddings_request(
     encoded: JsonObject = {
         "model": model,
         "texts": _texts(body.get("input"), provider),
-        "input_type": _one_of(body, "input_type", _INPUT_TYPES) or input_type,
+        "input_type": _one_of(body, "input_type", INPUT_TYPES) or input_type,
         "embedding_types": ["float"],
     }
     if body.get("dimensions") is not None:
@@ -37,7 +38,7 @@ def encode_embeddings_request(
     return encoded
 
 
-def _one_of(body: JsonObject, field: str, allowed: frozenset[str]) -> str | None:
+def _one_of(body: JsonObject, field: str, allowed: Collection[str]) -> str | None:
     value = body.get(field)
     if value is not None and (not isinstance(value, str) or value not in allowed):
         raise ClientFault(f"{field} must be one of {', '.join(sorted(allowed))}.", param=field)

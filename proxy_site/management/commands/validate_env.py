@@ -18,8 +18,9 @@ from redis import Redis, RedisError
 
 from accounts.models import ApiKey
 from providers.bounds import is_own_secret
-from providers.models import Credential
+from providers.models import Credential, Deployment, Provider
 from providers.secrets import UndecipherableSecret
+from providers.validation import check_options
 from proxy_site.bootstrap import keys_without_address
 from proxy_site.databases.last_word import cause
 from routing.configuration.dump import read_configuration
@@ -124,6 +125,7 @@ def _connections() -> Iterator[Finding]:
     else:
         yield from _stored_secrets()
         yield from _stored_values()
+        yield from _stored_options()
         yield from _idle_keys()
     if settings.REDIS_URL:
         yield from _redis()
@@ -170,6 +172,18 @@ def _stored_values() -> Iterator[Finding]:
                 for column, messages in refused.message_dict.items():
                     named = f"{model._meta.verbose_name} {row}".strip()
                     yield error(f"{named}: {column}", " ".join(messages).rstrip("."), "Correct it in the admin")
+
+
+def _stored_options() -> Iterator[Finding]:
+    """Of before they were checked: they are kept, and mean nothing."""
+    models = Deployment.objects.select_related("provider")
+    rows: list[tuple[Provider | Deployment, str]] = [(row, row.kind) for row in Provider.objects.all()]
+    for row, kind in [*rows, *((row, row.provider.kind) for row in models)]:
+        try:
+            check_options(kind, row.options, of_model=isinstance(row, Deployment))
+        except ValidationError as refused:
+            named = f"{row._meta.verbose_name} {row}: options"
+            yield warning(named, " ".join(refused.messages), "Correct it in the admin")
 
 
 def _idle_keys() -> Iterator[Finding]:

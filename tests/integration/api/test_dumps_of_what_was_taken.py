@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db
 P = {"name": "second", "base_url": "https://b.example/v1"}
 TAKEN = [
     ("providers", {**P, "priority": 0}),
-    ("providers", {**P, "options": {"api_version": "", "region": "x" * 70, "text": "a\nb\tc", "n": [1.5, -(2**63)]}}),
+    ("providers", {**P, "kind": "azure", "options": {"api_version": "", "region": "x" * 70, "paths": {}}}),
+    ("providers", {**P, "kind": "anthropic", "options": {"beta": ["a", "b"], "list_prices": False}}),
     ("providers", {**P, "headers": {"x-a": "", "x-b": "é"}, "timeout_s": 0.001, "retry_delay_s": 60, "max_retries": 0}),
     ("providers", {**P, "weight": 2**31 - 1, "max_connections": 100_000, "request_timeout_s": 86_400}),
     (
@@ -31,6 +32,7 @@ TAKEN = [
     ("budgets", {"scope": "team", "tokens": 0}),
     ("budgets", {"scope": "team", "amount_nano_usd": 10**18}),
     ("limits", {"scope": "team", "tokens": 9 * 10**15, "requests": 2**31 - 1}),
+    ("teams", {"name": "odd", "metadata": {"text": "a\nb\tc", "n": [1.5, -(2**63)]}}),
     ("teams", {"name": "null: <b>", "metadata": {"a": {"b": ["1", 1, 1.5, None, True, "two\nlines"]}, "<<": "x"}}),
 ]
 REFUSED = [
@@ -45,6 +47,8 @@ REFUSED = [
     ("providers", {**P, "weight": 2**31}, "weight"),
     ("providers", {**P, "max_connections": 100_001}, "max_connections"),
     ("providers", {**P, "headers": {"x-a": "a\x07"}}, "headers"),
+    ("providers", {**P, "options": {"dialekt": "mistral"}}, "options"),
+    ("providers", {**P, "options": {"region": "a\nb"}}, "options"),
     ("providers", {**P, "headers": {"x" * 101: "a"}}, "headers"),
     ("deployments", {"model": "m", "context_window": 0}, "context_window"),
     ("deployments", {"model": "m", "max_output_tokens": 0}, "max_output_tokens"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from accounts.models import Budget, Limit, Team
 from providers.adapters import REGISTRY
 from providers.models import Credential, Deployment, Provider
+from providers.validation import check_options
 from routing.configuration.apply import apply_configuration
 from routing.configuration.dump import read_configuration
 from routing.configuration.rendering import render
@@ -64,10 +65,14 @@ FLAGS = st.booleans()
 MAYBE_FLAGS = st.none() | FLAGS
 SOURCES = st.sampled_from(["admin", "file", "environment", "discovery", "demo"])
 STRATEGY = st.sampled_from(sorted(STRATEGIES))
+PROVIDER_OPTIONS = st.fixed_dictionaries(
+    {}, optional={"api_version": TEXTS, "region": TEXTS, "list_prices": FLAGS, "paths": st.just({"embeddings": "/e"})}
+)
+MODEL_OPTIONS = st.fixed_dictionaries({}, optional={"base_model": TEXTS, "traits": st.just({"prefill": False})})
 PROVIDERS = {
     "name": NAMES, "kind": st.sampled_from(sorted(REGISTRY)), "enabled": FLAGS, "priority": st.integers(0, 9),
     "base_url": st.sampled_from(["http://10.0.0.1", "https://a.example:8443/v1", "https://api.openai.com/v1"]),
-    "weight": COUNTS, "tags": WORDS, "options": OBJECTS | st.fixed_dictionaries({"api_version": TEXTS, "region": SCALARS}),
+    "weight": COUNTS, "tags": WORDS, "options": OBJECTS | PROVIDER_OPTIONS,
     "headers": st.dictionaries(st.sampled_from(["x-a", "x-b"]), TEXTS, max_size=2), "timeout_s": st.none() | SECONDS,
     "connect_timeout_s": st.none() | SECONDS, "request_timeout_s": st.none() | SECONDS, "retry_delay_s": st.floats(0, 60),
     "max_retries": st.integers(0, 20), "allow_private": FLAGS, "circuit_breaker_threshold": MAYBE, "source": SOURCES,
@@ -79,7 +84,8 @@ DEPLOYMENTS = {
     "model": MODELS, "upstream_model": st.just("") | MODELS, "enabled": FLAGS, "priority": st.none() | st.integers(0, 9),
     "tags": WORDS, "context_window": MAYBE, "capabilities": WORDS, "reasoning": FLAGS, "input_nano_usd_per_mtok": PRICES,
     "cache_write_nano_usd_per_mtok": PRICES, "cache_write_1h_nano_usd_per_mtok": PRICES,
-    "audio_input_nano_usd_per_mtok": PRICES, "audio_output_nano_usd_per_mtok": PRICES, "options": OBJECTS, "source": SOURCES,
+    "audio_input_nano_usd_per_mtok": PRICES, "audio_output_nano_usd_per_mtok": PRICES, "options": OBJECTS | MODEL_OPTIONS,
+    "source": SOURCES,
 }  # fmt: skip
 ALIASES = {
     "name": MODELS, "targets": LISTS, "strategy": st.just("") | STRATEGY, "fallbacks": LISTS, "enabled": FLAGS,
@@ -120,6 +126,9 @@ def made(kind: type[models.Model], columns: dict[str, Any], **fixed: Any) -> Any
     row = kind(**fixed, **columns)
     with contextlib.suppress(ValidationError):
         row.full_clean()
+        if isinstance(row, Provider | Deployment):
+            kind_of_it = row.kind if isinstance(row, Provider) else row.provider.kind
+            check_options(kind_of_it, row.options, of_model=isinstance(row, Deployment))
         row.save()
         return row
     return None

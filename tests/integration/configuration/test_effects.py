@@ -145,9 +145,9 @@ PROVIDER_EFFECTS = {
     "weight: 5": lambda spec: spec.weight == 5,
     "tags: [eu]": lambda spec: spec.tags == {"eu"},
     "headers: {X-Team: red}": lambda spec: spec.headers == (("x-team", "red"),),
-    "api_version: '2024-10-21'": lambda spec: spec.options.get("api_version") == "2024-10-21",
+    "type: azure, api_version: '2024-10-21'": lambda spec: spec.options.get("api_version") == "2024-10-21",
     "region: eu-west": lambda spec: spec.options.get("region") == "eu-west",
-    "options: {dialect: agent}": lambda spec: spec.options.get("dialect") == "agent",
+    "type: perplexity, options: {dialect: agent}": lambda spec: spec.options.get("dialect") == "agent",
     "timeout: 7": lambda spec: (spec.first_token_timeout_s, spec.answer_timeout_s) == (7, 7),
     "timeouts: {connect: 1.5}": lambda spec: spec.endpoint.connect_timeout_s == 1.5,
     "timeouts: {first_token: 8}": lambda spec: spec.first_token_timeout_s == 8,
@@ -224,7 +224,7 @@ MODEL_EFFECTS = {
     "priority: 3": lambda spec: spec.priority == 3,
     "weight: 4": lambda spec: spec.weight == 4,
     "tags: [fast]": lambda spec: spec.tags == {"fast"},
-    "options: {base_model: gpt-4o}": lambda spec: spec.options == {"base_model": "gpt-4o"},
+    "options: {max_tokens_field: limit}": lambda spec: spec.options == {"max_tokens_field": "limit"},
 }
 
 

@@ -64,6 +64,21 @@ def test_deployments_of_one_account_with_other_settings_keep_them():
     assert found == [("2024-06-01", None, 3), ("2024-06-01", 300, 3), ("2025-01-01-preview", None, 1)]
 
 
+def test_what_the_kind_has_no_option_for_is_left_out_and_said():
+    other = {**model("m", "openai/llama", api_version="2024-06-01", **PROXY), "model_info": {"base_model": "gpt-4o"}}
+    wanted = loadable(other)
+    assert (wanted.providers[0].api_version, dict(wanted.providers[0].models[0].options)) == (None, {})
+    notes = translated(other).notes
+    assert "model_list[0].litellm_params.api_version: has no equivalent" in notes
+    assert "model_list[0].model_info.base_model: has no equivalent" in notes
+
+
+def test_the_model_behind_a_deployment_of_azure_is_kept():
+    azure = model("m", "azure/mine", api_base="https://x.openai.azure.com", api_key="os.environ/AZ")
+    wanted = loadable({**azure, "model_info": {"base_model": "azure/gpt-4o"}})
+    assert dict(wanted.providers[0].models[0].options) == {"base_model": "gpt-4o"}
+
+
 @pytest.mark.parametrize(
     ("given", "shares"),
     [

@@ -265,11 +265,6 @@ def test_the_vendors_key_is_never_sent_to_another_host_unasked(load: Load):
 PLACED = [
     ("debug: false\nproviders:\n  - name: a\n    base_url: http://169.254.169.254\n", 4, "providers[0].base_url"),
     ("debug: false\napi_keys:\n  - token: 12345678abc\n  - env: NO_SUCH_VARIABLE\n", 4, "api_keys[1].env"),
-    (
-        "providers:\n  - name: a\n    base_url: http://10.0.0.1\n    options:\n" + "%s: {a: 1}\n",
-        5,
-        "providers[0].options",
-    ),
     ("teams:\n  blue: {}\n  red:\n    metadata:\n" + "%s: {a: 1}\n", 5, "teams.red.metadata"),
 ]
 

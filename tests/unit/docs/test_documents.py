@@ -10,6 +10,7 @@ import yaml
 from django.conf import settings
 from django.core.management import get_commands
 
+from providers.adapters import REGISTRY, options_of
 from providers.dialects.anthropic_messages import ModelTraits
 from routing.endpoints.cors import EXPOSED_HEADERS
 from routing.errors import RequestError
@@ -96,14 +97,15 @@ def test_every_code_of_an_error_and_every_header_that_pages_may_read_is_listed()
     assert [header for header in headers if f"`{header}" not in text] == []
 
 
-def test_every_option_that_an_adapter_reads_is_listed() -> None:
+def test_every_option_that_an_adapter_reads_is_declared_and_every_other_is_read() -> None:
     adapters = [path.read_text() for path in (ROOT / "providers" / "adapters").glob("*.py")]
     read = {option for text in adapters for option in re.findall(r'options(?:\.get\(|\[)"(\w+)"', text)}
-    options = (DOCS / "providers.md").read_text().partition("## Options")[2]
+    elsewhere = {"app_url", "app_title", "app_categories", "preset", "web_search", "list_prices", "region"}
     assert read >= {"paths", "dialect"}
-    assert {
-        option for option in read | {field.name for field in fields(ModelTraits)} if f"`{option}`" not in options
-    } == set()
+    declared = {each.name for kind in REGISTRY for model in (False, True) for each in options_of(kind, of_model=model)}
+    assert declared == read | elsewhere
+    text = (DOCS / "configuration.md").read_text().partition("## options of")[2]
+    assert {name for name in (*declared, *(trait.name for trait in fields(ModelTraits))) if name not in text} == set()
 
 
 def test_the_translation_has_every_part_of_the_readme() -> None:

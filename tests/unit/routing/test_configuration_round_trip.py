@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from providers.adapters import REGISTRY
+from providers.types import Operation
 from routing.configuration.difference import difference
 from routing.configuration.document import (
     AliasEntry,
@@ -43,15 +44,23 @@ def unique(items: st.SearchStrategy[Any], key: Any = None) -> st.SearchStrategy[
 MODEL_ENTRIES = st.builds(
     ModelEntry,
     name=MODELS, upstream=st.none() | MODELS, context_window=st.none() | COUNTS, input_usd_per_mtok=USD,
-    output_usd_per_mtok=USD, capabilities=unique(TEXTS), reasoning=st.booleans(), weight=COUNTS, options=OPTIONS,
+    output_usd_per_mtok=USD, capabilities=unique(TEXTS), reasoning=st.booleans(), weight=COUNTS,
 )  # fmt: skip
+PROVIDER_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "region": TEXTS,
+        "list_prices": st.booleans(),
+        "paths": st.dictionaries(st.sampled_from(list(Operation)).map(str), st.just("/x?y=1")).map(MappingProxyType),
+    },
+).map(MappingProxyType)
 PROVIDERS = st.builds(
     ProviderEntry,
     name=NAMES, kind=st.sampled_from(sorted(REGISTRY)), base_url=st.just("http://10.0.0.1:8080/v1"), enabled=st.booleans(),
     credentials=unique(st.builds(CredentialEntry, name=NAMES, weight=COUNTS), lambda entry: entry.name),
     models=unique(MODEL_ENTRIES, lambda entry: entry.name), priority=COUNTS, tags=unique(TEXTS), timeout=MAYBE_SECONDS,
     timeouts=st.builds(Timeouts, connect=MAYBE_SECONDS, idle=MAYBE_SECONDS), retry_delay=st.floats(0, 60),
-    headers=st.dictionaries(st.just("x-team"), TEXTS, max_size=1).map(MappingProxyType), options=OPTIONS,
+    headers=st.dictionaries(st.just("x-team"), TEXTS, max_size=1).map(MappingProxyType), options=PROVIDER_OPTIONS,
 )  # fmt: skip
 ALIASES = st.builds(
     AliasEntry,

@@ -8,8 +8,8 @@ from django.template import TemplateDoesNotExist
 from routing.endpoints.request_head import OPERATIONS
 
 _ERRORS = {
-    400: ("invalid_request_error", "bad_request", "The server could not make sense of this request."),
-    403: ("permission_denied", "permission_denied", "This is not allowed."),
+    400: ("invalid_request_error", None, "The server could not make sense of this request."),
+    403: ("permission_error", "permission_denied", "This is not allowed."),
     404: ("invalid_request_error", "not_found", "There is nothing at this address."),
     500: ("server_error", "internal_error", "The server met an error of its own; its log says more."),
 }

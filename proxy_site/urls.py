@@ -8,6 +8,7 @@ from monitoring.metrics_view import metrics
 from monitoring.views import urls as dashboard_urls
 from proxy_site import openapi
 from proxy_site.control_plane import operations
+from proxy_site.log_out import log_out
 from proxy_site.management_api import build_urls
 from routing.playground import playground
 
@@ -20,7 +21,9 @@ urlpatterns = [
     path("docs", openapi.docs, name="docs"),
     path("dashboard/", include(dashboard_urls)),
     path("playground/", playground, name="playground"),
+    path("admin/logout/", log_out),
     path("admin/", admin.site.urls),
+    path("favicon.ico", RedirectView.as_view(url="/static/img/mark.svg")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]
 

@@ -27,7 +27,7 @@ STAFF_PAGES = dict.fromkeys(ROLES, "elsewhere")  # Django's own login; tested wi
 
 RULES: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("GET", r"livez|readyz|health", PUBLIC),
-    ("GET", r"openapi\.json|docs", PUBLIC),
+    ("GET", r"openapi\.json|docs|favicon\.ico", PUBLIC),
     ("GET", r"metrics|providers|status|status/<name>|usage|routes/explain|requests/<request_id>", READ),
     ("POST", r"check|discover|cache/clear|circuit-breakers/reset", ADMIN_POST),
     (
@@ -71,7 +71,7 @@ NEEDS = {
     ("POST", "cache/clear"): "routing.change_gatewaysettings",
 }  # fmt: skip
 """What a person has to have, as the admin asks it for the same. Keys with the scope `admin` need none of it."""
-OPEN_PAGES = {"", "admin/login/", "admin/jsi18n/"}
+OPEN_PAGES = {"", "admin/login/", "admin/logout/", "admin/jsi18n/"}
 PAGES = re.compile(r"(admin|i18n|dashboard|playground|ws|static)(/.*)?|")
 
 

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +35,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.price_book import catalogue_prices
 from monitoring.models import HealthState
+from monitoring.views.words import in_words
 from providers.admin.provider import ProviderAdmin
 from providers.models import Provider
 from providers.specs import Prices
@@ -82,7 +84,9 @@ class SiteProviderAdmin(ProviderAdmin):
         if row.health_status is None or not row.enabled:
             return None
         word = dict(HealthState._meta.get_field("status").choices or ())[row.health_status]
-        return format_html('<span title="{}">{}</span>', row.health_cause or "", state(SHAPES[row.health_status], word))
+        # Since when, how it was over days, and what its breaker does stand on its page.
+        page, cause = reverse("dashboard_provider", args=[row.pk]), in_words(row.health_cause or "")
+        return format_html('<a href="{}" title="{}">{}</a>', page, cause, state(SHAPES[row.health_status], word))
 
     def suggested_prices(self, kind: str, models: list[str]) -> dict[str, Prices]:
         cards = catalogue_prices((kind, model) for model in models)

@@ -18,6 +18,11 @@ READ_BY_ALL = (
     "/admin/providers/provider/wizard/1/models/",
 )  # fmt: skip
 PHONE = {"width": 360, "height": 780}
+UNSEEN_FOCUS = """() => {
+    const {outlineStyle, outlineWidth, boxShadow} = getComputedStyle(document.activeElement);
+    const marked = (outlineStyle !== 'none' && parseFloat(outlineWidth) > 0) || boxShadow !== 'none';
+    return marked || document.activeElement === document.body ? '' : document.activeElement.outerHTML.slice(0, 200);
+}"""
 LISTS = (
     "providers/provider", "providers/credential", "providers/deployment", "accounts/apikey", "accounts/team",
     "accounts/limit", "accounts/budget", "accounts/price", "accounts/usagerecord", "routing/modelalias",
@@ -138,6 +143,18 @@ def test_the_theme_chosen_on_a_page_holds_in_the_admin(open_page: Open, watched:
     assert page.evaluate(background) != light
     page.get_by_role("link", name="Admin").first.click()
     expect(page.locator("html")).to_have_class(re.compile("dark"))
+
+
+def test_who_walks_with_the_keyboard_sees_where_they_are(open_page: Open, site: Site) -> None:
+    page = open_page("/admin/")
+    unseen = []
+    for path in ("/admin/", "/admin/providers/provider/add/", "/dashboard/", "/playground/"):
+        page.goto(site.url + path)
+        for _ in range(50):
+            page.keyboard.press("Tab")
+            if problem := page.evaluate(UNSEEN_FOCUS):
+                unseen.append((path, problem))
+    assert unseen == []
 
 
 def test_the_wizard_is_walked_with_the_keyboard(open_page: Open) -> None:

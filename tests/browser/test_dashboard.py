@@ -14,6 +14,14 @@ Open = Callable[..., Page]
 PHONE = {"width": 400, "height": 850}
 PAGES = ("/dashboard/", "/dashboard/requests/", "/dashboard/usage/", "/dashboard/providers/1/", "/playground/")
 LARGEST_TRANSFER_BYTES = 300 * 1024
+MOST_MOVED = 0.01
+"""Shares of the window, as browsers count; 0.1 is what is called good. A clock that has one digit more moves some pixels."""
+MOVED = """() => new Promise((done) => {
+    let moved = 0;
+    const take = (list) => list.getEntries().forEach((each) => (moved += each.hadRecentInput ? 0 : each.value));
+    new PerformanceObserver(take).observe({type: 'layout-shift', buffered: true});
+    setTimeout(() => done(moved), 500);
+})"""
 FIRST_PAINT_S = 1.0
 
 
@@ -97,6 +105,13 @@ def test_what_was_never_checked_is_not_said_to_be_healthy(open_page: Open, site:
         ("late",): ["The gateway is slow to answer; the figures follow", "banner "],
     }.items():  # fmt: skip
         assert page.evaluate("(states) => say(...states)", list(states)) == said
+
+
+@pytest.mark.parametrize("window", [PHONE, {"width": 1440, "height": 900}], ids=["phone", "desk"])
+def test_nothing_moves_when_the_figures_arrive(open_page: Open, window: dict[str, int]) -> None:
+    page = open_page("/dashboard/", viewport=window)
+    expect(page.locator("#link")).to_have_text("live")
+    assert page.evaluate(MOVED) < MOST_MOVED
 
 
 def test_a_snapshot_changes_what_a_card_says_and_leaves_it_to_whoever_is_on_it(open_page: Open) -> None:

@@ -103,6 +103,26 @@ def test_home_says_how_many_it_does_not_name(admin_client: Client) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "said"), [("", "Please correct the errors below."), ("x", "Please correct the error below.")]
+)
+def test_one_mistake_and_several_are_told_apart(admin_client: Client, name: str, said: str) -> None:
+    answer = admin_client.post(reverse("admin:routing_modelalias_add"), {"name": name})
+    assert said in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_health_in_the_list_of_providers_leads_to_how_it_was(admin_client: Client) -> None:
+    now, row = timezone.now(), provider("ill")
+    HealthState.objects.create(
+        provider=row, status="unhealthy", cause="All connection attempts failed", since=now, last_check_at=now,
+        fresh_until=now, updated_at=now,
+    )  # fmt: skip
+    page = admin_client.get(reverse("admin:providers_provider_changelist")).content.decode()
+    assert f'<a href="/dashboard/providers/{row.pk}/" title="connection refused or no route">' in page
+
+
+@pytest.mark.django_db
 def test_a_list_is_titled_as_its_heading(admin_client: Client) -> None:
     page = admin_client.get(reverse("admin:providers_provider_changelist"), **HTML).content.decode()
     assert re.search(r"<title>\s*Providers \| LLM Proxy API", page)

@@ -93,7 +93,9 @@ class HttpExchange:
         """The whole body once it is there; raises `BodyTooLarge`, `BodyTooSlow` or `ClientGone`."""
         declared = self.head.headers.get(b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > limit:
-            await self._discard()
+            if b"expect" not in self.head.headers:
+                # Who asks first is told no before it sends.
+                await self._discard()
             raise BodyTooLarge(f"The request body has {int(declared)} bytes; at most {limit} are accepted.")
         try:
             async with asyncio.timeout(BODY_DEADLINE_S):

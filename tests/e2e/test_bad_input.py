@@ -101,6 +101,14 @@ def test_a_body_over_the_limit_is_too_large(server: GatewayProcess) -> None:
     assert error["code"] == "request_too_large"
 
 
+def test_who_asks_before_it_sends_too_much_is_told_no_at_once(server: GatewayProcess) -> None:
+    """As curl does with more than a megabyte."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\nexpect: 100-continue"
+        client.sendall(f"{head}\r\ncontent-length: 9000000\r\n\r\n".encode())
+        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_body_that_grows_over_the_limit_is_too_large_as_well(server: GatewayProcess) -> None:
     """Chunked: its size is not known beforehand."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:

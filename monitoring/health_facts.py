@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from django.conf import settings
+from django.db import DatabaseError
+
 from monitoring import checks, uptime
 from monitoring.deployment_state import Health
 from monitoring.health_refresher import as_health
@@ -30,22 +33,28 @@ class HealthFacts:
 class Kept(Generic[Found]):
     """A value read again when it is older than `for_s`; one thread reads, the others take what there was."""
 
-    def __init__(self, read: Callable[[], Found], *, for_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, read: Callable[[], Found], otherwise: Found, *, for_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._read = read
+        self._otherwise = otherwise
         self._for_s = for_s
         self._clock = clock
         self._lock = threading.Lock()
         self._value: list[tuple[Found, float]] = []
 
     def get(self) -> Found:
-        """Raises what reading raises."""
+        """`otherwise` while the database is away."""
         kept = self._value[:]
         if kept and self._clock() - kept[0][1] < self._for_s:
             return kept[0][0]
         if kept and self._lock.locked():
             return kept[0][0]
         with self._lock:
-            value = self._read()
+            try:
+                value = self._read()
+            except DatabaseError:
+                return self._otherwise
             self._value[:] = [(value, self._clock())]
             return value
 
@@ -63,29 +72,17 @@ def _read_facts() -> dict[int, HealthFacts]:
     }
 
 
-_facts = Kept(_read_facts, for_s=1.0)
-_uptime = Kept(uptime.uptime_percent, for_s=15.0)
-_interval = Kept(checks.check_interval_s, for_s=15.0)
-
-
-def facts_by_provider() -> dict[int, HealthFacts]:
-    """By provider id; providers never checked are missing. Raises DatabaseError."""
-    return _facts.get()
-
-
-def uptime_percent() -> float:
-    """Of all providers together, over the last day. Raises DatabaseError."""
-    return _uptime.get()
-
-
-def check_interval_s() -> float:
-    """Between two scheduled checks. Raises DatabaseError."""
-    return _interval.get()
+by_provider: Kept[dict[int, HealthFacts]] = Kept(_read_facts, {}, for_s=1.0)
+"""By provider id; providers never checked are missing. Without the database the worker's own evidence has to do."""
+uptime_percent = Kept(uptime.uptime_percent, 100.0, for_s=15.0)
+"""Of all providers together, over the last day."""
+check_interval_s = Kept(checks.check_interval_s, float(settings.HEALTH_CHECK_INTERVAL_S), for_s=15.0)
+"""Between two scheduled checks."""
 
 
 def forget() -> None:
     """What is kept here is read again at the next question."""
-    for kept in (_facts, _uptime, _interval):
+    for kept in (by_provider, uptime_percent, check_interval_s):
         kept.forget()
 
 

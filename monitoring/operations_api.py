@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.http import HttpRequest
 from ninja import Router, Schema
 from ninja.responses import Status as Answer
@@ -123,9 +122,11 @@ def readyz(request: HttpRequest) -> Any:
 def health(request: HttpRequest) -> Any:
     detailed = _reads(request)
     now = time.time()
-    providers, facts = _providers(), _facts()
+    providers, facts = _providers(), health_facts.by_provider.get()
     last = max((fact.checked_at for fact in facts.values()), default=None)
-    body = status_report.health_json(providers, now=now, uptime_percent=_uptime(), last_check=last)
+    body = status_report.health_json(
+        providers, now=now, uptime_percent=health_facts.uptime_percent.get(), last_check=last
+    )
     if not detailed:
         return body
     body["version"] = _version()
@@ -135,15 +136,15 @@ def health(request: HttpRequest) -> Any:
 
 
 def providers(request: HttpRequest) -> Any:
-    return {"providers": _rendered(_providers(), _facts())}
+    return {"providers": _rendered(_providers(), health_facts.by_provider.get())}
 
 
 def status(request: HttpRequest) -> Any:
-    known, facts = _providers(), _facts()
+    known, facts = _providers(), health_facts.by_provider.get()
     last = max((fact.checked_at for fact in facts.values()), default=None)
     return {
         "status": status_report.system_status([status_report.provider_status(each) for each in known]),
-        "uptime": f"{_uptime():.2f}%",
+        "uptime": f"{health_facts.uptime_percent.get():.2f}%",
         "version": _version(),
         "components": _components(time.time(), last),
         "providers": _rendered(known, facts),
@@ -151,13 +152,13 @@ def status(request: HttpRequest) -> Any:
 
 
 def one_status(request: HttpRequest, name: str) -> Any:
-    return _rendered([_named(name)], _facts())[0]
+    return _rendered([_named(name)], health_facts.by_provider.get())[0]
 
 
 def check(request: HttpRequest, provider: str | None = None) -> Any:
     chosen = _providers() if provider is None else [_named(provider)]
     results = health_facts.check_now(provider)
-    facts = _facts()
+    facts = health_facts.by_provider.get()
     # The worker itself hears of the results a moment later.
     fresh = [replace(each, health=facts[each.id].status) if each.id in facts else each for each in chosen]
     return {"results": results, "providers": _rendered(fresh, facts)}
@@ -262,28 +263,6 @@ def _named(name: str) -> ProviderNow:
     raise UnknownProvider(f"There is no provider named '{name[:100]}'.", param="provider")
 
 
-def _facts() -> dict[int, HealthFacts]:
-    """Without the database the worker's own evidence has to do."""
-    try:
-        return health_facts.facts_by_provider()
-    except DatabaseError:
-        return {}
-
-
-def _uptime() -> float:
-    try:
-        return health_facts.uptime_percent()
-    except DatabaseError:
-        return 100.0
-
-
-def _check_interval_s() -> float:
-    try:
-        return health_facts.check_interval_s()
-    except DatabaseError:
-        return float(settings.HEALTH_CHECK_INTERVAL_S)
-
-
 def _rendered(providers: tuple[ProviderNow, ...] | list[ProviderNow], facts: dict[int, HealthFacts]) -> list[Any]:
     return [status_report.provider_json(provider, facts.get(provider.id)) for provider in providers]
 
@@ -295,5 +274,5 @@ def _version() -> str:
 def _components(now: float, last_check: float | None) -> dict[str, HealthWord]:
     conditions = _state().conditions()
     return status_report.components_json(
-        conditions, now=now, last_check=last_check, check_interval_s=_check_interval_s()
+        conditions, now=now, last_check=last_check, check_interval_s=health_facts.check_interval_s.get()
     )

@@ -48,7 +48,7 @@ def test_checks_now_and_answers_with_the_result(admin: Client, worker: FakeLive,
 
 def test_reads_a_kept_value_once_until_it_is_old() -> None:
     now, reads = [0.0], []
-    kept = Kept(lambda: reads.append(1) or len(reads), for_s=5.0, clock=lambda: now[0])
+    kept = Kept(lambda: reads.append(1) or len(reads), 0, for_s=5.0, clock=lambda: now[0])
     assert [kept.get(), kept.get()] == [1, 1]
     now[0] = 5.0
     assert kept.get() == 2
@@ -60,7 +60,7 @@ def test_a_read_that_fails_leaves_nothing_locked() -> None:
     def fail() -> int:
         raise ValueError
 
-    kept = Kept(fail, for_s=5.0)
+    kept = Kept(fail, 0, for_s=5.0)
     for _ in range(2):
         with pytest.raises(ValueError):
             kept.get()

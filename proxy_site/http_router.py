@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy_site.roles import ON_EVERY_ROLE, Role
 from routing.endpoints.exchange import request_id_of
+from routing.errors import UnknownRoute, error_body
 
 
 class ProtocolRouter:
@@ -43,14 +44,7 @@ class ProbesOnly:
         return answers(scope, receive, send)
 
 
-NOT_SERVED = {
-    "error": {
-        "message": "This process does not serve this path: see the role that it was started with.",
-        "type": "invalid_request_error",
-        "param": None,
-        "code": "not_found",
-    }
-}
+NOT_SERVED = error_body(UnknownRoute("This process does not serve this path: see the role that it was started with."))
 
 
 async def not_served(scope: Any, receive: Any, send: Any) -> None:

@@ -149,20 +149,20 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, Http404):
         return exceptions.NotFound("There is nothing of this id.")
     if isinstance(error, ProtectedError | IntegrityError):
-        conflict = exceptions.APIException(WORDS[409][0])
-        conflict.status_code = 409
-        return conflict
+        return _standard(409)
     if isinstance(error, RequestDataTooBig):
-        large = exceptions.APIException(WORDS[413][0])
-        large.status_code = 413
-        return large
+        return _standard(413)
     if isinstance(error, DataError):
         return exceptions.ParseError("A value is none that the database can hold.")
     if isinstance(error, DatabaseError):
-        away = exceptions.APIException(WORDS[503][0])
-        away.status_code = 503
-        return away
+        return _standard(503)
     return None
+
+
+def _standard(status: int) -> exceptions.APIException:
+    error = exceptions.APIException(WORDS[status][0])
+    error.status_code = status
+    return error
 
 
 def _complaints(detail: Any, place: str = "") -> Iterator[tuple[str, str]]:

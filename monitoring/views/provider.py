@@ -45,7 +45,7 @@ def provider(request: HttpRequest, provider_id: int) -> HttpResponse:
         "days": _day_cells(found.pk, now),
         "samples": HealthSample.objects.filter(provider_id=found.pk, deployment_id=None)[:PROBES_SHOWN],
         "events": BreakerEvent.objects.filter(provider_id=found.pk)[:EVENTS_SHOWN],
-        "incidents": [_with_times(each) for each in incidents(now, provider_id=found.pk)],
+        "incidents": incidents(now, provider_id=found.pk),
         "test": ConformanceReport.objects.filter(provider=found).first(),
         "words": {
             "requests": _("requests/s"), "errors": _("errors %"), "first": _("first token, ms"),
@@ -89,7 +89,7 @@ def _state(present: ProviderNow, facts: ProviderFacts) -> dict[str, Any]:
     return {
         "state": state,
         "cause": words.in_words(cause) if cause else "",
-        "since": None if since is None else _moment(since),
+        "since": since,
         "breaker": worst.breaker.value if worst is not None else None,
         "held": worst.override if worst is not None else None,
     }
@@ -137,16 +137,3 @@ def _day_cells(provider_id: int, now: datetime) -> list[dict[str, Any]]:
 
 def _add(total: list[int], amounts: list[int]) -> None:
     total[:] = [one + other for one, other in zip(total, amounts, strict=True)]
-
-
-def _with_times(incident: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **incident,
-        "cause": words.in_words(incident["cause"]),
-        "from": _moment(incident["from"]),
-        "to": None if incident["to"] is None else _moment(incident["to"]),
-    }
-
-
-def _moment(epoch_s: float) -> datetime:
-    return datetime.fromtimestamp(epoch_s, tz=timezone.get_current_timezone())

@@ -1,11 +1,14 @@
 """The pages outside the admin: all staff may read them, and who may do no more sees no button that would be refused."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from monitoring import live_feed
-from monitoring.models import OperatorRequest
+from monitoring.models import Incident, OperatorRequest
 from providers.models import Credential, Deployment, Provider
 from tests.integration.api.conftest import ClientFor
 from tests.integration.api.fake_live import FakeLive
@@ -66,6 +69,19 @@ def test_credentials_are_shown_to_whom_the_admin_shows_them(
     address = f"/dashboard/providers/{provider.pk}/"
     assert "OWN_KEY" not in client_for("staff").get(address, headers=HTML).content.decode()
     assert "OWN_KEY" in client_for("viewer").get(address, headers=HTML).content.decode()
+
+
+def test_an_incident_is_told_with_its_times_and_in_words(
+    client_for: ClientFor, worker: FakeLive, provider: Provider
+) -> None:
+    began = timezone.now() - timedelta(hours=2)
+    ended = began + timedelta(minutes=9)
+    Incident.objects.create(
+        provider=provider, name="own", started_at=began, ended_at=ended, cause="1 failures in a row: timeout"
+    )
+    page = client_for("staff").get(f"/dashboard/providers/{provider.pk}/", headers=HTML).content.decode()
+    assert f"{began:%m-%d %H:%M} – {ended:%m-%d %H:%M}" in page
+    assert "1 failures in a row: did not answer in time" in page
 
 
 @pytest.mark.parametrize("what", ["key", "team"])

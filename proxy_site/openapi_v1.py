@@ -14,6 +14,18 @@ def _object(required: list[str], **properties: Json) -> Json:
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": True}
 
 
+def _completion(name: str, choice: Json, usage: Json) -> Json:
+    return _object(
+        ["id", "object", "created", "model", "choices"],
+        id=TEXT,
+        object={"const": name},
+        created={"type": "integer"},
+        model=TEXT,
+        choices={"type": "array", "items": choice},
+        usage=usage,
+    )
+
+
 TEXT: Json = {"type": "string"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 NAMES: Json = {"type": "array", "items": TEXT}
@@ -66,39 +78,25 @@ SCHEMAS: dict[str, Json] = {
         reasoning_effort=TEXT,
         user=TEXT,
     ),
-    "ChatCompletion": _object(
-        ["id", "object", "created", "model", "choices"],
-        id=TEXT,
-        object={"const": "chat.completion"},
-        created={"type": "integer"},
-        model=TEXT,
-        choices={
-            "type": "array",
-            "items": _object(
-                ["index", "message", "finish_reason"],
-                index=COUNT,
-                message=_ref("ChatMessage"),
-                finish_reason={"type": ["string", "null"]},
-            ),
-        },
-        usage=_ref("CompletionUsage"),
+    "ChatCompletion": _completion(
+        "chat.completion",
+        _object(
+            ["index", "message", "finish_reason"],
+            index=COUNT,
+            message=_ref("ChatMessage"),
+            finish_reason={"type": ["string", "null"]},
+        ),
+        _ref("CompletionUsage"),
     ),
-    "ChatCompletionChunk": _object(
-        ["id", "object", "created", "model", "choices"],
-        id=TEXT,
-        object={"const": "chat.completion.chunk"},
-        created={"type": "integer"},
-        model=TEXT,
-        choices={
-            "type": "array",
-            "items": _object(
-                ["index", "delta"],
-                index=COUNT,
-                delta={"type": "object"},
-                finish_reason={"type": ["string", "null"]},
-            ),
-        },
-        usage={"anyOf": [_ref("CompletionUsage"), {"type": "null"}]},
+    "ChatCompletionChunk": _completion(
+        "chat.completion.chunk",
+        _object(
+            ["index", "delta"],
+            index=COUNT,
+            delta={"type": "object"},
+            finish_reason={"type": ["string", "null"]},
+        ),
+        {"anyOf": [_ref("CompletionUsage"), {"type": "null"}]},
     ),
     "TextCompletionRequest": _object(
         ["model", "prompt"],
@@ -109,15 +107,7 @@ SCHEMAS: dict[str, Json] = {
         temperature={"type": "number"},
         stop={"anyOf": [TEXT, NAMES]},
     ),
-    "TextCompletion": _object(
-        ["id", "object", "created", "model", "choices"],
-        id=TEXT,
-        object={"const": "text_completion"},
-        created={"type": "integer"},
-        model=TEXT,
-        choices={"type": "array", "items": {"type": "object"}},
-        usage=_ref("CompletionUsage"),
-    ),
+    "TextCompletion": _completion("text_completion", {"type": "object"}, _ref("CompletionUsage")),
     "ResponseRequest": _object(
         ["model", "input"],
         model={"type": "string", "description": "A model, an alias, or `provider/model`."},

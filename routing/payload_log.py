@@ -27,7 +27,7 @@ from routing.call import Call
 from routing.condensation import switched_on
 from routing.errors import ClientFacing, error_body
 from routing.models import PayloadRecord
-from routing.recording import PassingSink
+from routing.recording import FrameKeeper
 from routing.redaction import redact_json
 from routing.replay import assemble
 
@@ -113,41 +113,30 @@ class PayloadLog:
                 logger.exception("prompts and answers could not be stored")
 
 
-class PayloadRecorder(PassingSink):
+class PayloadRecorder(FrameKeeper):
     def __init__(self, call: Call, add: Callable[[Payload], None]) -> None:
         super().__init__(call.sink)
         self._call = call
         self._request = call.request.body
         self._request_bytes = call.request.size_bytes
         self._add = add
-        self._frames: list[bytes] = []
-        self._bytes = 0
 
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         self._note(status, body)
         await self._inner.reply(status, body, headers)
 
-    async def write(self, frames: bytes) -> None:
-        self._take(frames)
-        await self._inner.write(frames)
-
     async def finish(self, frames: bytes = b"") -> None:
-        self._take(frames)
-        self._note(200, b"".join(self._frames), streamed=True)
+        self._keep(frames)
+        self._note(200, b"".join(self._frames or ()), streamed=True)
         await self._inner.finish(frames)
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         self._note(error.status, orjson.dumps(error_body(error)))
         await self._inner.fail(error, headers)
 
-    def _take(self, frames: bytes) -> None:
-        self._bytes += len(frames)
-        if self._bytes <= LARGEST_BYTES:
-            self._frames.append(frames)
-
     def _note(self, status: int, response: bytes, *, streamed: bool = False) -> None:
-        too_large = self._bytes > LARGEST_BYTES or len(response) > LARGEST_BYTES
-        response = b"" if too_large else response
+        if len(response) > LARGEST_BYTES:
+            response = b""
         self._add(
             Payload(
                 call=self._call,

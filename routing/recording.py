@@ -47,7 +47,27 @@ class PassingSink:
         await self._inner.fail(error, headers)
 
 
-class AnswerRecorder(PassingSink):
+class FrameKeeper(PassingSink):
+    """Keeps a stream's frames as they pass; None of them once they are too large together, so why hold them."""
+
+    def __init__(self, inner: ClientSink) -> None:
+        super().__init__(inner)
+        self._frames: list[bytes] | None = []
+        self._bytes = 0
+
+    async def write(self, frames: bytes) -> None:
+        self._keep(frames)
+        await self._inner.write(frames)
+
+    def _keep(self, frames: bytes) -> None:
+        if self._frames is not None:
+            self._bytes += len(frames)
+            self._frames.append(frames)
+            if self._bytes > LARGEST_BYTES:
+                self._frames = None
+
+
+class AnswerRecorder(FrameKeeper):
     """Gives a complete answer to `land` before the client has it, so that nobody waits for a slow reader; None when
     the answer is not to be shared. After a failure `land` is not called."""
 
@@ -55,8 +75,6 @@ class AnswerRecorder(PassingSink):
         super().__init__(call.sink)
         self._call = call
         self._land = land
-        self._frames: list[bytes] | None = []
-        self._bytes = 0
 
     async def reply(self, status: int, body: bytes, headers: HeaderLines = b"") -> None:
         if status == 200:
@@ -65,12 +83,8 @@ class AnswerRecorder(PassingSink):
             self._land(kept)
         await self._inner.reply(status, body, headers)
 
-    async def write(self, frames: bytes) -> None:
-        self._take(frames)
-        await self._inner.write(frames)
-
     async def finish(self, frames: bytes = b"") -> None:
-        self._take(frames)
+        self._keep(frames)
         if self._frames is not None:
             self._land(self._stream_answer(b"".join(self._frames)))
         await self._inner.finish(frames)
@@ -78,15 +92,6 @@ class AnswerRecorder(PassingSink):
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         self._frames = None
         await self._inner.fail(error, headers)
-
-    def _take(self, frames: bytes) -> None:
-        if self._frames is None:
-            return
-        self._bytes += len(frames)
-        self._frames.append(frames)
-        if self._bytes > LARGEST_BYTES:
-            # Too large to keep, so why hold it.
-            self._frames = None
 
     def _stream_answer(self, frames: bytes) -> CachedAnswer | None:
         call, won = self._call, self._call.won

@@ -43,9 +43,18 @@ def check_known(words: Iterable[str], known: set[str]) -> None:
     raise ValidationError(f"{text} {_('Did you mean %(names)s?') % {'names': ', '.join(near)}}" if near else text)
 
 
+class NamesField(WordsField):
+    """Names of what is served."""
+
+    def clean(self, value: Any) -> list[str]:
+        names: list[str] = super().clean(value)
+        check_known(names, known_names())
+        return names
+
+
 class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
     targets = WordsField(label=gettext_lazy("targets"), required=True, help_text=NAMES_HELP)
-    fallbacks = WordsField(
+    fallbacks = NamesField(
         label=gettext_lazy("fallbacks"),
         help_text=gettext_lazy("Names tried next, in order, when no target can answer."),
     )
@@ -69,17 +78,12 @@ class AliasForm(forms.ModelForm):  # type: ignore[type-arg]
         check_known(targets, models)
         return targets
 
-    def clean_fallbacks(self) -> list[str]:
-        fallbacks: list[str] = self.cleaned_data["fallbacks"]
-        check_known(fallbacks, known_names())
-        return fallbacks
-
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
-    fallbacks = WordsField(
+    fallbacks = NamesField(
         label=gettext_lazy("fallbacks"), help_text=gettext_lazy("Names tried next, in order, when nothing can answer.")
     )
-    context_fallbacks = WordsField(
+    context_fallbacks = NamesField(
         label=gettext_lazy("context-window fallbacks"),
         help_text=gettext_lazy("Names tried when the conversation is too long; put models with larger windows here."),
     )
@@ -97,19 +101,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
         field_classes = {"options": JsonField}
 
-    def clean_fallbacks(self) -> list[str]:
-        return self._known("fallbacks")
-
-    def clean_context_fallbacks(self) -> list[str]:
-        return self._known("context_fallbacks")
-
     def clean_options(self) -> dict[str, Any]:
         return checked_object(self.cleaned_data["options"])
-
-    def _known(self, field: str) -> list[str]:
-        names: list[str] = self.cleaned_data[field]
-        check_known(names, known_names())
-        return names
 
 
 class PositionForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -60,10 +60,8 @@ def read_news(since: datetime | None, after_request: int | None) -> News:
     return News(health, _requests(after_request))
 
 
-@borrowed_connection()
-def poll_news(since: datetime | None, after_request: int | None) -> News:
-    """`read_news` for a thread outside Django's request cycle."""
-    return read_news(since, after_request)
+# For threads outside of Django's request cycle.
+poll_news = borrowed_connection()(read_news)
 
 
 def _requests(after: int | None) -> list[OperatorNews]:

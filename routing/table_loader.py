@@ -27,18 +27,6 @@ Row = TypeVar("Row", bound=ModelAlias | RoutePolicy)
 Spec = TypeVar("Spec")
 
 
-@borrowed_connection()
-def poll_revision() -> int:
-    """`current_revision` for a thread outside Django's request cycle."""
-    return current_revision()
-
-
-@borrowed_connection()
-def poll_table() -> RoutingTable:
-    """`load_table` for a thread outside Django's request cycle."""
-    return load_table()
-
-
 def current_revision() -> int:
     """The number of the newest revision; 0 before the first change."""
     newest = ConfigurationRevision.objects.order_by("-pk").values_list("pk", flat=True).first()
@@ -88,6 +76,11 @@ def load_table() -> RoutingTable:
         prices_until=until(prices, now),
         catalogue_size=asked,
     )
+
+
+# For threads outside of Django's request cycle.
+poll_revision = borrowed_connection()(current_revision)
+poll_table = borrowed_connection()(load_table)
 
 
 def _usable(rows: Iterable[Row], spec_of: Callable[[Row], Spec], leave_out: LeaveOut) -> Iterator[Spec]:

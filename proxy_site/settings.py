@@ -125,14 +125,11 @@ CSRF_TRUSTED_ORIGINS = env.list("PROXY_API_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "proxy_site.urls"
 ASGI_APPLICATION = "proxy_site.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-USE_TZ = True
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = "proxy_site.formats"
-USE_I18N = True
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("pt-br", _("Brazilian Portuguese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-APPEND_SLASH = True
 
 INSTALLED_APPS = [
     # Only `runserver` needs daphne, and importing Twisted takes half a second of every start.
@@ -284,8 +281,6 @@ def database() -> dict[str, Any]:
 
 DATABASES = {"default": database()}
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-
 
 def channel_layer() -> dict[str, Any]:
     if not REDIS_URL:
@@ -330,7 +325,6 @@ REST_FRAMEWORK = {
         "proxy_site.rest_queries.Search",
         "proxy_site.rest_queries.Ordering",
     ],
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "LLM Proxy API",

@@ -269,8 +269,8 @@ class Accounts:
 
     # ------------------------------------------------------------------------------------------ repeated calls
     async def claim(self, claim: Claim) -> StoredAnswer | None:
-        """None: the caller is the first, and ends with `keep_answer` or `abandon_claim`. Raises IdempotencyMismatch,
-        IdempotencyInFlight or AccountsUnavailable."""
+        """None: the caller is the first, and ends with `keep_answer` or `abandon_claim`. Raises UnusableIdempotencyKey,
+        IdempotencyMismatch, IdempotencyInFlight or AccountsUnavailable."""
         try:
             return await self._lookups.run(
                 lambda: idempotency.begin(

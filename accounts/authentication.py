@@ -77,7 +77,7 @@ class KeyTable:
         if monotonic() > self._serve_until:
             raise AccountsUnavailable("API keys cannot be checked at the moment.")
         if known.addresses is not None and not self._address_allowed(known, client_ip):
-            raise PermissionDenied("The API key may not be used from this address.")
+            raise PermissionDenied(f"The API key may not be used from {client_ip or 'this address'}.")
         known.used_at = now
         return known.principal
 

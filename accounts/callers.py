@@ -74,7 +74,7 @@ def caller_of_token(token: str, client_ip: str | None) -> Caller:
     if now >= row.usable_until:
         raise InvalidApiKey("The API key is disabled, revoked or expired.")
     if row.networks and not rules.address_allowed(row.networks, client_ip):
-        raise PermissionDenied("The API key may not be used from this address.")
+        raise PermissionDenied(f"The API key may not be used from {client_ip or 'this address'}.")
     return Caller(
         name=row.name,
         scopes=frozenset(row.scopes),

@@ -22,6 +22,12 @@ GIVEN_UP_AFTER = timedelta(minutes=11)
 LONGEST_KEY = 255
 
 
+class UnusableIdempotencyKey(AccessDenied):
+    status = 400
+    code = "invalid_idempotency_key"
+    kind = "idempotency"
+
+
 class IdempotencyMismatch(AccessDenied):
     status = 422
     code = "idempotency_mismatch"
@@ -55,10 +61,10 @@ class Claim:
 def begin(
     *, key_id: int, idempotency_key: str, body: bytes, request_id: str, given_up_after: timedelta = GIVEN_UP_AFTER
 ) -> StoredAnswer | None:
-    """None: the caller is the first and must `finish` or `abandon`. Raises IdempotencyMismatch (another body) or
-    IdempotencyInFlight (the first call still runs)."""
+    """None: the caller is the first and must `finish` or `abandon`. Raises UnusableIdempotencyKey (its length),
+    IdempotencyMismatch (another body) or IdempotencyInFlight (the first call still runs)."""
     if not 1 <= len(idempotency_key) <= LONGEST_KEY:
-        raise IdempotencyMismatch(f"An Idempotency-Key has 1 to {LONGEST_KEY} characters.", param="Idempotency-Key")
+        raise UnusableIdempotencyKey(f"An Idempotency-Key has 1 to {LONGEST_KEY} characters.", param="Idempotency-Key")
     digest, now = hashlib.sha256(body).hexdigest(), timezone.now()
     mine = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key)
     mine.filter(expires_at__lte=now).delete()

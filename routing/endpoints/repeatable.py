@@ -31,7 +31,8 @@ async def answer_once(
     options: CallOptions,
     front: Front | None = None,
 ) -> None:
-    """Raises IdempotencyMismatch, IdempotencyInFlight, AccountsUnavailable, and what `gateway.answer` raises."""
+    """Raises UnusableIdempotencyKey, IdempotencyMismatch, IdempotencyInFlight, AccountsUnavailable, and what
+    `gateway.answer` raises."""
     assert options.idempotency_key is not None
     claim = Claim(
         key_id=principal.key_id,

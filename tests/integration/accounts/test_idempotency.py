@@ -20,6 +20,7 @@ from accounts.idempotency import (
     IdempotencyInFlight,
     IdempotencyMismatch,
     StoredAnswer,
+    UnusableIdempotencyKey,
     abandon,
     begin,
     finish,
@@ -157,9 +158,10 @@ def test_answers_are_forgotten_after_a_day():
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-def test_unusable_keys_are_refused(key):
-    with pytest.raises(IdempotencyMismatch):
+def test_unusable_keys_are_refused_and_not_as_used_before(key):
+    with pytest.raises(UnusableIdempotencyKey) as refused:
         attempt(key=key)
+    assert (refused.value.status, refused.value.code) == (400, "invalid_idempotency_key")
 
 
 def test_of_many_at_once_exactly_one_is_the_first():

@@ -255,8 +255,8 @@ async def test_addresses_are_checked_for_keys_that_have_networks():
     bench = Bench(row)
     for _ in range(2):
         assert await bench.table.authenticate(token, "10.1.1.1")
-        for address in ("192.0.2.1", None):
-            with pytest.raises(PermissionDenied):
+        for address, told in (("192.0.2.1", r"192\.0\.2\.1"), (None, "this address")):
+            with pytest.raises(PermissionDenied, match=f"may not be used from {told}"):
                 await bench.table.authenticate(token, address)
 
 

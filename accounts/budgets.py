@@ -97,7 +97,8 @@ class BudgetBook:
         slices = []
         for rule in rules:
             if unpriced and rule.amount_nano_usd is not None and rule.refuse_unknown_price:
-                raise InsufficientQuota(f"The price of this model is unknown, and the {_named(rule)} counts money.")
+                why = f"The price of this model is unknown, and the {_named(rule)} counts money"
+                raise InsufficientQuota(f"{why}: the model needs a price, or the budget has to let such calls pass.")
             found = self._slices.get(rule.id)
             if found is None or now >= found.ends_at or steady >= found.valid_until:
                 return None

@@ -81,7 +81,9 @@ class ResponsesSink(PassingSink):
         await self._inner.finish(self._take_held() + self._stream.feed(frames) + self._stream.close())
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
-        named = _Named(error.status, error.code, error.type, error.message, name_of_field(error.param))
+        field = name_of_field(error.param)
+        message = error.message.replace(f"'{error.param}'", f"'{field}'")
+        named = _Named(error.status, error.code, error.type, message, field)
         if self.started:
             await self._inner.finish(self._take_held() + self._stream.fail(named))
         else:

@@ -148,6 +148,12 @@ async def test_a_failure_before_the_stream_is_an_error_with_the_clients_name(
     assert (error.status, error.message, error.param, error.code) == (400, "Too much.", "max_output_tokens", "c")
 
 
+async def test_the_words_of_a_failure_name_the_field_as_the_client_does(client: Client, sink: ResponsesSink) -> None:
+    await sink.fail(ClientFault("'response_format' goes not with tools.", param="response_format"), b"")
+    (error,) = client.failures
+    assert (error.message, error.param) == ("'text.format' goes not with tools.", "text.format")
+
+
 async def test_a_failure_within_the_stream_ends_it_with_an_event(client: Client, sink: ResponsesSink) -> None:
     await sink.start(b"")
     await sink.write(chunk({"content": "Hi"}))

@@ -185,15 +185,13 @@ def test_who_is_no_longer_signed_in_is_led_to_the_login(open_page: Open, path: s
 
 
 MAKE_READER = f"""
-import os, django
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings"); django.setup()
 from django.contrib.auth.models import User
 User.objects.create_user("reader", password="{PASSWORD}", is_staff=True)
 """
 
 
 def test_who_may_only_look_has_the_whole_page_without_buttons(open_page: Open, site: Site) -> None:
-    site.process.run("-c", MAKE_READER)
+    site.process.shell(MAKE_READER)
     page = open_page("/admin/login/", logged_in=False)
     log_in(page, site, "reader")
     page.goto(f"{site.url}/dashboard/")

@@ -3,7 +3,9 @@
     python -m tests.e2e.seed             fills it from the JSON on standard input, and prints the API key
     python -m tests.e2e.seed --template FILE
                                          migrates it, leaves SQLite's as it is then in FILE, and makes an administrator
-    python -m tests.e2e.seed --copies    fills copies of it: {"data_dir", "document"} a line, an answer a line
+    python -m tests.e2e.seed --copies    for copies of it, a line each: {"data_dir", "document"} fills one and is answered;
+                                         {"data_dir", "arguments", "files"} is `manage.py` with these arguments, and what
+                                         it reads, writes and complains to; answered with its process
 
 The JSON: {"providers": [{"name", "base_url", "kind"?, "priority"?, …model fields, "models": [name or {…}]}],
  "settings": {…GatewaySettings fields}, "aliases": [{…ModelAlias fields}], "policies": [{…RoutePolicy fields}],
@@ -13,15 +15,18 @@ The JSON: {"providers": [{"name", "base_url", "kind"?, "priority"?, …model fie
 import json
 import os
 import sys
+import time
 import traceback
+from importlib import import_module
 from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
-import django
+from proxy_site.lean_start import set_up
 
-django.setup()
+set_up()
 
+from django.conf import settings  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
 from django.db import connection, connections, transaction  # noqa: E402
 
@@ -92,20 +97,74 @@ def make_template(migrated: Path) -> None:
     get_user_model().objects.create_superuser("admin", password=os.urandom(12).hex())
 
 
-def fill_copies() -> None:
-    """Setting Django up takes two seconds; each copy is filled by a fork of this process, which has done it once."""
+NEEDED = (
+    "manage", "proxy_site.management.commands.serve", "proxy_site.http_router", "proxy_site.websockets", "proxy_site.worker",
+    "routing.endpoints.data_plane", "uvloop", "unfold.sites", "unfold.admin", "unfold.contrib.filters.admin", "ninja",
+    "simple_history.admin", "axes.middleware", "django.contrib.auth.admin", "django.core.asgi", "whitenoise.middleware",
+    "rest_framework.viewsets", "rest_framework.routers", "drf_spectacular.views", "django_filters.rest_framework",
+)  # fmt: skip
+"""What a server imports and what keeps nothing of the settings that differ from copy to copy."""
+
+
+def serve_copies() -> None:
+    """Importing takes two seconds; who fills or serves a copy is a fork of this process, which has done it once."""
+    for module in NEEDED:
+        import_module(module)
     for line in sys.stdin:
         asked = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            fill_one_copy(Path(asked["data_dir"]), asked["document"])
-        os.waitpid(child, 0)
+        if "document" in asked:
+            if (child := os.fork()) == 0:
+                fill_one_copy(Path(asked["data_dir"]), asked["document"])
+            os.waitpid(child, 0)
+        elif (child := orphaned()) == 0:
+            be_for(Path(asked["data_dir"]))
+            manage(asked["arguments"], asked["files"])
+            return
+        else:
+            print(json.dumps({"pid": child}), flush=True)
+
+
+def orphaned() -> int:
+    """A fork whose parent is nobody here, but who takes orphans: its number, and 0 in itself."""
+    reading, writing = os.pipe()
+    if (between := os.fork()) == 0:
+        between = os.getpid()
+        if (child := os.fork()) == 0:
+            os.close(reading)
+            os.close(writing)
+            while os.getppid() == between:
+                time.sleep(0.001)
+            return 0
+        os.write(writing, str(child).encode())
+        os._exit(0)
+    os.waitpid(between, 0)
+    child = int(os.read(reading, 20))
+    os.close(reading)
+    os.close(writing)
+    return child
+
+
+def be_for(data_dir: Path) -> None:
+    os.environ["PROXY_API_DATA_DIR"] = str(data_dir)
+    settings.DATA_DIR = data_dir
+    settings.STATIC_ROOT = data_dir / "staticfiles"
+    connections.databases["default"]["NAME"] = data_dir / "llm_proxy.sqlite3"
+
+
+def manage(arguments: list[str], files: list[str]) -> None:
+    modes = os.O_RDONLY, *[os.O_WRONLY | os.O_APPEND | os.O_CREAT] * 2
+    for number, (file, mode) in enumerate(zip(files, modes, strict=True)):
+        opened = os.open(file, mode, 0o644)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.argv = ["manage.py", *arguments]
+    sys.modules["manage"].main()
 
 
 def fill_one_copy(data_dir: Path, document: dict) -> None:
     status = 1
     try:
-        connections.databases["default"]["NAME"] = data_dir / "llm_proxy.sqlite3"
+        be_for(data_dir)
         answer: dict[str, str | None] = filled(document)
         connections.close_all()
         status = 0
@@ -120,6 +179,6 @@ if __name__ == "__main__":
         case ["--template", file]:
             make_template(Path(file))
         case ["--copies"]:
-            fill_copies()
+            serve_copies()
         case _:
             print(json.dumps(filled(json.load(sys.stdin))))

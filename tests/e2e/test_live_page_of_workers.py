@@ -35,7 +35,7 @@ def workers(
             ]
         }
     )
-    process.run("-c", MAKE_PEOPLE)
+    process.shell(MAKE_PEOPLE)
     process.start("--workers", str(WORKERS))
     yield process
     process.stop()

@@ -35,15 +35,13 @@ def server(
     process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("websocket") / "data"))
     models = [{"model": name, "upstream_model": upstream_model} for name, upstream_model in MODELS.items()]
     process.seed({"providers": [{"name": "only", "base_url": f"{upstream.url}/v1", "models": models}]})
-    process.run("-c", MAKE_PEOPLE)
+    process.shell(MAKE_PEOPLE)
     process.start()
     yield process
     process.kill()
 
 
 MAKE_PEOPLE = """
-import os, django
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings"); django.setup()
 from django.contrib.auth.models import Permission, User
 for name in ("staff", "trier"):
     User.objects.create_user(name, password="correct-horse-battery", is_staff=True)

@@ -88,7 +88,7 @@ async def test_staff_who_may_not_see_the_providers_spend_nothing(door: Door) -> 
 
 async def test_who_signs_out_or_whose_key_is_revoked_gets_no_more_answers_on_an_open_socket(door: Door) -> None:
     await door.log_in("trier")
-    key = json.loads(door.server.run("manage.py", "create_api_key", "short-lived", "--json"))["key"]
+    key = json.loads(door.server.manage("create_api_key", "short-lived", "--json"))["key"]
     by_session = door.socket(headers={"origin": door.server.url})
     by_key = door.socket(protocols=("llm-proxy", f"key.{key}"))
     async with by_session as person, by_key as program:
@@ -97,7 +97,7 @@ async def test_who_signs_out_or_whose_key_is_revoked_gets_no_more_answers_on_an_
             last, _ = await ends(socket)
             assert last["before"]["type"] == "done"
         await door.log_out()
-        door.server.run("manage.py", "revoke_api_key", "short-lived")
+        door.server.manage("revoke_api_key", "short-lived")
         await asyncio.sleep(1.5)
         for socket in (person, program):
             await socket.send_json(create("after", "fine"))

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 from xdist.scheduler import LoadFileScheduling
 
-from tests.e2e import databases
+from tests.e2e import databases, postgres_copies
 from tests.e2e.gateway_process import GatewayProcess, Seeder, fresh_copy
 
 # Containers often forbid writing bytecode. A suite that starts two hundred processes would compile the sources in each.
@@ -53,10 +53,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if CHROMIUM is None:
         missing.add("browser")
     config.stash[_MISSING] = missing
+    if not hasattr(config, "workerinput"):
+        postgres_copies.begin_run()
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """`tests.settings` makes a data directory for each process."""
+    if not hasattr(config, "workerinput") and "postgres" not in config.stash[_MISSING]:
+        postgres_copies.end_run()
     directory = Path(os.environ.get("PROXY_API_DATA_DIR", ""))
     if directory.name.startswith("llm-proxy-test-"):
         shutil.rmtree(directory, ignore_errors=True)
@@ -157,7 +161,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def _cost(item: pytest.Item) -> int:
-    """Modules that start servers go first among parallel workers: at the end, short ones fill the gaps."""
+    """Modules that start servers, or wait as long, go first among parallel workers: at the end, short ones fill the gaps."""
+    if item.path.name == "test_embedded_work.py":
+        return 2
     directory = item.path.relative_to(Path(__file__).parent).parts[0]
     return {"browser": 2, "e2e": 2, "security": 2, "integration": 1}.get(directory, 0)
 

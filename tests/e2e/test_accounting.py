@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import random
-import secrets
 import signal
 import time
 from collections import Counter
@@ -14,16 +13,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.e2e import ledger
 from tests.e2e.calling import Caller, Got, report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy, on_postgres
+from tests.e2e.postgres_copies import postgres_copy
 from tests.upstreams.behaviours import Behaviour, expected_text, stream_events
 from tests.upstreams.faults import FaultUpstream
 
-POSTGRES = "postgresql://postgres@127.0.0.1:5432"
 KILLS = int(os.environ.get("KILLS", "200"))
 """Of the long round, which may be run in pieces."""
 PER_INPUT, PER_OUTPUT = 1_000, 2_000
@@ -230,11 +228,8 @@ async def test_a_shutdown_charges_what_was_delivered(gateway: GatewayProcess, up
 
 @pytest.fixture
 def postgres_env() -> Iterator[dict[str, str]]:
-    name = f"accounting_{secrets.token_hex(4)}"
-    with psycopg.connect(f"{POSTGRES}/test", autocommit=True) as administration:
-        administration.execute(f"CREATE DATABASE {name}")
-        yield on_postgres(f"{POSTGRES}/{name}")
-        administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres_copy() as url:
+        yield on_postgres(url)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -1,12 +1,10 @@
 import os
-import secrets
 import socket
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
-from tests.integration.accounts.postgres import POSTGRES
+from tests.e2e.postgres_copies import POSTGRES, postgres_copy
 
 
 def _listens(url: str, default_port: int) -> bool:
@@ -34,10 +32,7 @@ def redis_url() -> str:
 
 @pytest.fixture
 def postgres_url():
-    """The address of an empty database of this test's own."""
+    """The address of a database of this test's own, with every migration and nothing else."""
     _needs("PostgreSQL", POSTGRES, 5432)
-    name = f"integration_test_{secrets.token_hex(4)}"
-    with psycopg.connect(f"{POSTGRES}/test", autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield f"{POSTGRES}/{name}"
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres_copy() as url:
+        yield url

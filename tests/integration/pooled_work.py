@@ -10,7 +10,6 @@ import django
 
 django.setup()
 
-from django.core.management import call_command  # noqa: E402
 from django.db import DatabaseError, connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
@@ -74,8 +73,6 @@ async def done(work: Callable[[], Awaitable[object]]) -> None:
 
 
 def main() -> None:
-    call_command("migrate", verbosity=0)
-    connection.close()
     ended = {}
     for name, work in WORK.items():
         try:

@@ -8,11 +8,9 @@ LOSES_IT = """
 import django
 django.setup()
 import psycopg
-from django.core.management import call_command
 from django.db import DatabaseError, connection
 from providers.loading import load_deployments
 
-call_command("migrate", verbosity=0)
 connection.ensure_connection()
 read = psycopg.ServerCursor.fetchmany
 

@@ -15,7 +15,6 @@ import django
 django.setup()
 
 from django.contrib.auth import get_user_model  # noqa: E402
-from django.core.management import call_command  # noqa: E402
 from django.db import connection, connections  # noqa: E402
 from django.test import Client  # noqa: E402
 
@@ -47,7 +46,6 @@ def disable(path: str, row: Any) -> int:
 
 
 def main() -> None:
-    call_command("migrate", verbosity=0)
     get_user_model().objects.create_superuser("root", password="x")
     provider = Provider.objects.create(name="p", kind="openai", base_url="https://p.test/v1")
     alias = ModelAlias.objects.create(name="a", targets=["m"])

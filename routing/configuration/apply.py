@@ -165,7 +165,7 @@ def _refuse_aliases_of_aliases(wanted: Configuration, before: Configuration, aft
         Problem(
             at=position_of(key := f"model_aliases.{name}.targets", wanted.positions),
             key=key,
-            found=f"{', '.join(targets)}, which no provider serves and which leads to an alias",
+            found=f"{', '.join(targets)}, which is an alias and no model",
             expected="names of models; an alias can stand in `fallbacks`",
         )
         for name, targets in aliases_of_aliases(after).items()

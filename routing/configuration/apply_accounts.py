@@ -103,6 +103,8 @@ def keys(wanted: Configuration, *, file: str, secret_of: Callable[[str], str]) -
         if fresh is None:
             raise _refused(wanted, file, path, "a key that no header can carry", "8 to 256 printable characters")
         present.add(fresh.public_id)
+        if entry.team and not Team.objects.filter(name=entry.team).exists():
+            warnings.append(f"{path}.team: there was no team {entry.team}; it is made, without limits and budgets")
         with written_for(path):
             _key(entry, fresh)
     return warnings, present

@@ -349,7 +349,8 @@ def test_every_key_has_an_effect_tested_here():
     """A key added to the document without a test of what it does fails here, by name."""
     from pathlib import Path
 
-    tested = Path(__file__).read_text() + (Path(__file__).parent / "test_discovery_settings.py").read_text()
+    beside = ("test_discovery_settings.py", "test_secrets_of_files.py")
+    tested = Path(__file__).read_text() + "".join((Path(__file__).parent / name).read_text() for name in beside)
     sections = (Configuration, ProviderEntry, ModelEntry, CredentialEntry, Timeouts)
     missing = [
         f"{section.__name__}.{item.name}"

@@ -52,6 +52,13 @@ def test_what_a_followed_file_took_back_leaves_with_it(tmp_path: Path, load: Loa
     assert not Provider.objects.exists()
 
 
+def test_a_team_that_only_a_key_names_is_told_of(load: Load):
+    text = "api_keys: [{token: a-key-of-a-client, team: rde}]\nteams: {red: {rpm: 5}}"
+
+    assert load(text).warnings == ("api_keys[0].team: there was no team rde; it is made, without limits and budgets",)
+    assert load(text).warnings == ()
+
+
 def test_names_that_a_loading_cuts_off_from_their_models_are_told_of(load: Load):
     both = "{name: p, base_url: 'http://10.0.0.1', models: [m1, m2]}"
     ModelAlias.objects.create(name="of-the-admin", targets=["m1", "p/m2"], fallbacks=["of-before"])
@@ -98,7 +105,7 @@ def test_a_key_is_withdrawn_by_any_file_that_had_it(tmp_path: Path, load: Load):
 @pytest.mark.parametrize("aliases", ["{a: {targets: [b]}, b: {targets: [a]}}", "{a: {targets: [a]}}",
                                      "{a: {targets: [m, b]}, b: {targets: [m]}}"])  # fmt: skip
 def test_an_alias_that_leads_to_an_alias_is_refused(load: Load, aliases: str):
-    with pytest.raises(ConfigurationRefused, match=r"model_aliases.a.targets: found ., which no provider serves"):
+    with pytest.raises(ConfigurationRefused, match=r"model_aliases.a.targets: found ., which is an alias and no model"):
         load(f"providers: [{{name: p, base_url: 'http://10.0.0.1', models: [m]}}]\nmodel_aliases: {aliases}")
     assert not Provider.objects.exists()
 

@@ -125,8 +125,12 @@ class StreamDecoder:
 
     def _message_start(self, body: JsonObject) -> list[StreamEvent]:
         message = _object(body.get("message"))
+        events = self._start(str(message.get("id") or ""), str(message.get("model") or ""))
         self._count(message.get("usage"))
-        return self._start(str(message.get("id") or ""), str(message.get("model") or ""))
+        if events and not self._counted:
+            # A stream that is cut is charged by it for its prompt. The output tokens told here count nothing of what follows.
+            events.append(UsageReport(usage_of({**self._counts, "output_tokens": 0})))
+        return events
 
     def _start(self, identifier: str = "", model: str = "") -> list[StreamEvent]:
         if self._started:
@@ -174,8 +178,6 @@ class StreamDecoder:
             self._counted = False
 
     def _report(self) -> list[StreamEvent]:
-        """Not before the end: the output tokens in `message_start` are no count of what follows, and a stream that is
-        cut must not be charged by them."""
         if self._counted:
             return []
         self._counted = True

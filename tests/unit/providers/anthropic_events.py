@@ -15,7 +15,8 @@ from providers.types import (
 USAGE = {"input_tokens": 25, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 7, "output_tokens": 1}
 START = {"type": "message_start", "message": {"id": "msg_1", "model": "claude-x", "content": [], "usage": USAGE}}
 STOP = {"type": "message_stop"}
-STARTED = [StreamStart("msg_1", "claude-x")]
+PROMPT = Usage(input_tokens=35, cached_tokens=7, cache_write_tokens=3)
+STARTED = [StreamStart("msg_1", "claude-x"), UsageReport(PROMPT)]
 
 
 def ended(reason="end_turn", output=9, **delta):

@@ -58,7 +58,7 @@ class TestOrdinaryStreams:
             ended(),
             STOP,
         )
-        assert events[1:-3] == [
+        assert events[2:-3] == [
             ReasoningDelta("Let me "),
             ReasoningDelta("see"),
             ReasoningDone(ReasoningBlock(text="Let me see", signature="EqoB")),
@@ -82,7 +82,7 @@ class TestOrdinaryStreams:
             ended("tool_use"),
             STOP,
         )
-        assert events[2:] == [
+        assert events[3:] == [
             ToolCallStart(0, "toolu_1", "lookup"),
             ToolCallDelta(0, '{"q":'),
             ToolCallDelta(0, '"x"}'),
@@ -150,7 +150,7 @@ class TestOrdinaryStreams:
     def test_a_refusal_explains_itself(self):
         details = {"type": "refusal", "category": "cyber", "explanation": "I cannot help."}
         events = decode(START, ended("refusal", stop_details=details), STOP)
-        assert events[1:] == [RefusalDelta("I cannot help."), *finished("content_filter")]
+        assert events[2:] == [RefusalDelta("I cannot help."), *finished("content_filter")]
 
     def test_citations_name_the_whole_block(self):
         citation = {"type": "web_search_result_location", "url": "https://e.org", "title": "E", "cited_text": "x"}
@@ -192,7 +192,7 @@ class TestOrdinaryStreams:
 
     def test_arguments_cut_by_the_limit_are_passed_as_they_are(self):
         events = decode(START, tool(), arguments('{"q": "unfini'), ended("max_tokens"), STOP)
-        assert events[1:] == [
+        assert events[2:] == [
             ToolCallStart(0, "toolu_1", "lookup"),
             ToolCallDelta(0, '{"q": "unfini'),
             *finished("length"),
@@ -230,7 +230,7 @@ class TestBlocksWithoutACounterpart:
     def test_unknown_deltas_of_known_blocks_are_given_too(self):
         events = decode(START, opened(TEXT), delta("shimmer_delta", value=1), text("x"), closed(), ended(), STOP)
         kept = {"type": "delta", "index": 0, "delta": {"type": "shimmer_delta", "value": 1}}
-        assert events[1] == TextDelta("x")
+        assert events[2] == TextDelta("x")
         assert ExtraFields({"provider_content": [kept]}) in events
 
     def test_unknown_events_keep_the_connection_alive(self):

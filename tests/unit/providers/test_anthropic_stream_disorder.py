@@ -18,6 +18,7 @@ from providers.types import (
     UsageReport,
 )
 from tests.unit.providers.anthropic_events import (
+    PROMPT,
     START,
     STARTED,
     STOP,
@@ -68,7 +69,7 @@ class TestDisorder:
             ended("tool_use"),
             STOP,
         )
-        assert events[1:-3] == [
+        assert events[2:-3] == [
             TextDelta("x"),
             ToolCallStart(0, "a", "lookup"),
             ToolCallDelta(0, '{"n":1}'),
@@ -80,7 +81,7 @@ class TestDisorder:
         events = decode(
             START, tool("a"), arguments('{"n":1}'), tool("b"), arguments('{"n":2}'), ended("tool_use"), STOP
         )
-        assert events[1:-3] == [
+        assert events[2:-3] == [
             ToolCallStart(0, "a", "lookup"),
             ToolCallDelta(0, '{"n":1}'),
             ToolCallStart(1, "b", "lookup"),
@@ -98,19 +99,19 @@ class TestDisorder:
     )
     def test_repeated_events_of_a_call_do_not_double_it(self, repeated):
         events = decode(START, *repeated, ended("tool_use"), STOP)
-        assert events[1:-3] == [ToolCallStart(0, "toolu_1", "lookup"), ToolCallDelta(0, '{"n":1}')]
+        assert events[2:-3] == [ToolCallStart(0, "toolu_1", "lookup"), ToolCallDelta(0, '{"n":1}')]
 
     def test_a_repeated_text_start_loses_nothing(self):
         events = decode(START, opened(TEXT), text("a"), opened(TEXT), text("b"), closed(), ended(), STOP)
-        assert events[1:3] == [TextDelta("a"), TextDelta("b")]
+        assert events[2:4] == [TextDelta("a"), TextDelta("b")]
 
     def test_deltas_without_a_started_block_are_taken(self):
         events = decode(START, delta("thinking_delta", 0, thinking="hm"), closed(0), text("x", 1), ended(), STOP)
-        assert events[1:-3] == [ReasoningDelta("hm"), ReasoningDone(ReasoningBlock(text="hm")), TextDelta("x")]
+        assert events[2:-3] == [ReasoningDelta("hm"), ReasoningDone(ReasoningBlock(text="hm")), TextDelta("x")]
 
     def test_text_after_the_end_of_its_block_is_taken(self):
         events = decode(START, opened(TEXT), text("a"), closed(), text("b"), ended(), STOP)
-        assert events[1:-3] == [TextDelta("a"), TextDelta("b")]
+        assert events[2:-3] == [TextDelta("a"), TextDelta("b")]
 
     def test_a_late_signature_is_taken(self):
         thinking = {"type": "thinking", "thinking": "hm"}
@@ -134,7 +135,7 @@ class TestDisorder:
     def test_blocks_left_open_are_closed_at_the_end(self):
         thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
         events = decode(START, opened(thinking), tool("a", 1), ended("tool_use"), STOP)
-        assert events[1:] == [
+        assert events[2:] == [
             ReasoningDelta("hm"),
             ToolCallStart(0, "a", "lookup"),
             UsageReport(Usage(input_tokens=35, output_tokens=9, cached_tokens=7, cache_write_tokens=3)),
@@ -178,7 +179,7 @@ class TestFailures:
     def test_an_error_event_ends_the_stream(self, kind, error):
         event = {"type": "error", "error": {"type": kind, "message": "Too bad"}, "request_id": "req_1"}
         events = decode(START, opened(TEXT), text("x"), event, text("never"), STOP)
-        assert events[1] == TextDelta("x")
+        assert events[2] == TextDelta("x")
         assert isinstance(failure(events), error)
         assert failure(events).message == "Too bad"
 
@@ -186,9 +187,9 @@ class TestFailures:
         events = decode(START, b'data: {"error":{"type":"overloaded_error","message":"x"}}\n\n')
         assert isinstance(failure(events), Overloaded)
 
-    def test_usage_before_the_end_is_not_reported_because_it_counts_no_output(self):
+    def test_usage_at_the_beginning_counts_the_prompt_and_no_output(self):
         events = decode(START, opened(TEXT), text("x"))
-        assert not any(isinstance(event, UsageReport) for event in events)
+        assert [event.usage for event in events if isinstance(event, UsageReport)] == [PROMPT]
         assert run([wire(START, opened(TEXT), text("x"), closed(), STOP)])[-3] == UsageReport(
             Usage(input_tokens=35, output_tokens=1, cached_tokens=7, cache_write_tokens=3)
         )
@@ -217,7 +218,7 @@ class TestFailures:
     )
     def test_garbage_is_a_bad_answer(self, garbage):
         events = decode(START, opened(TEXT), text("x"), garbage, text("never"), STOP)
-        assert events[1] == TextDelta("x")
+        assert events[2] == TextDelta("x")
         assert type(failure(events)) is BadAnswer
 
     @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from accounts.records import CallRecord, RecordFields
 from providers.errors import RateLimited
 from providers.specs import Prices
-from providers.types import Operation, Usage
+from providers.types import ClientRequest, Operation, Usage
 from routing.call import Attempt, CallOptions
 from routing.endpoints.decoding import decode
 from routing.estimation import estimate
@@ -34,6 +34,11 @@ def attempt(number: int, outcome: str, status: int | None) -> Attempt:
     return made
 
 
+def asked(text: str) -> ClientRequest:
+    body = {"model": "m", "messages": [{"role": "user", "content": text}]}
+    return decode(Operation.CHAT, body, raw=orjson.dumps(body), received_at_s=0)
+
+
 def ended(*attempts: Attempt) -> Any:
     return SimpleNamespace(
         admission=None, attempts=[*attempts], cache="", concluded=False, condensed=None, request_id="req_1", started_at=0.0,
@@ -48,6 +53,18 @@ def booked(*attempts: Attempt) -> tuple[CallRecord, ...]:
     won: Any = SimpleNamespace(attempt=attempts[-1], stream=SimpleNamespace(usage=Usage(3, 2), finish_reason="stop"))
     Settlement(accounts).streamed(ended(*attempts), won)
     return accounts.records
+
+
+def broken(usage: Usage | None, text: str) -> CallRecord:
+    """Of a stream that broke off after that usage and that text, of a prompt of a thousand bytes."""
+    accounts: Any = Booked()
+    last = attempt(1, "stream_truncated", 200)
+    last.deployment = deployment(1, prices=Prices(input=10 * 10**6, output=20 * 10**6, cached_input=10**6))
+    call = ended(last)
+    call.request = asked("x" * 1000)
+    won: Any = SimpleNamespace(attempt=last, stream=SimpleNamespace(usage=usage, delivered_text=lambda: text))
+    Settlement(accounts).broken(call, won, RateLimited("slow down"))
+    return accounts.records[0]
 
 
 def failed_call(*attempts: Attempt) -> tuple[CallRecord, ...]:
@@ -87,6 +104,22 @@ def test_it_is_also_where_no_attempt_answered(others: int) -> None:
     last.deployment, last.spent = deployment(1, prices=Prices(input=2 * 10**6, output=0)), Usage(96)
     record = failed_call(*[attempt(number, "server_error", 500) for number in range(1, others + 1)], last)[-1]
     assert (record.final, record.cost_nano_usd, record.provider_cost_nano_usd) == (True, 0, 192)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens", "cost"),
+    [
+        (None, (258, 0, 10), 258 * 10 + 10 * 20),
+        # As Anthropic tells at the beginning.
+        (Usage(35, 0, cached_tokens=30), (35, 30, 10), 5 * 10 + 30 + 10 * 20),
+    ],
+)
+def test_a_stream_that_broke_off_costs_the_prompt_that_its_provider_told(
+    usage: Usage | None, tokens: tuple[int, int, int], cost: int
+) -> None:
+    record = broken(usage, "y" * 40)
+    assert (record.input_tokens, record.cached_tokens, record.output_tokens) == tokens
+    assert (record.usage_source, record.cost_nano_usd) == ("counted", cost)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ class StreamDecoder:
         self._count(message.get("usage"))
         if events and not self._counted:
             # A stream that is cut is charged by it for its prompt. The output tokens told here count nothing of what follows.
-            events.append(UsageReport(usage_of({**self._counts, "output_tokens": 0})))
+            events.append(UsageReport(usage_of(self._counts)._replace(output_tokens=0, reasoning_tokens=0)))
         return events
 
     def _start(self, identifier: str = "", model: str = "") -> list[StreamEvent]:

@@ -237,7 +237,8 @@ def test_a_stream_says_the_same_as_the_complete_answer(content, usage):
     events = run([wire(start, *body, last, {"type": "message_stop"})])
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == (choice.text or "")
     assert tuple(event.block for event in events if hasattr(event, "block")) == choice.reasoning
-    assert [event.usage for event in events if isinstance(event, UsageReport)] == [whole.usage]
+    prompt = whole.usage._replace(output_tokens=0, reasoning_tokens=0)
+    assert [event.usage for event in events if isinstance(event, UsageReport)] == [prompt, whole.usage]
     assert [event.reason for event in events if hasattr(event, "reason")] == [choice.finish_reason]
     starts = [event for event in events if isinstance(event, ToolCallStart)]
     deltas = [event for event in events if isinstance(event, ToolCallDelta)]

@@ -12,6 +12,7 @@ very secrets in use, before it is written. Tracebacks carry no local variables.
 import logging
 import re
 import sys
+import warnings
 from collections.abc import Iterable
 from contextvars import ContextVar
 from pathlib import Path
@@ -146,6 +147,8 @@ def configure_logging(
     root.handlers[:] = [handler]
     _let_all_propagate()
     logging.captureWarnings(True)
+    # Static files and downloads are read in a thread, piece by piece, which is what Django warns of.
+    warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

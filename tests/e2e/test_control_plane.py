@@ -52,6 +52,12 @@ def test_is_ready_healthy_and_measured(gateway: GatewayProcess) -> None:
     ]
 
 
+def test_pages_and_their_files_leave_no_warning_in_the_log(gateway: GatewayProcess) -> None:
+    assert [gateway.get(path)[0] for path in ("/admin/login/", "/static/admin/css/base.css")] == [200, 200]
+    time.sleep(0.3)
+    assert "py.warnings" not in gateway.log.read_text()
+
+
 def test_a_provider_made_over_http_serves_within_two_seconds(gateway: GatewayProcess, demo_url: str) -> None:
     _, _, body = gateway.post("/api/providers/", {"name": "fresh", "base_url": f"{demo_url}/v1"})
     number = json.loads(body)["id"]

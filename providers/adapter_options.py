@@ -65,9 +65,10 @@ COMMON = (
         meaning="Whether the vendor's list prices hold.",
         default="true at the vendor's own address",
     ),
+    Option(name="api_version", rule=LINE, meaning="Read by the kinds that have one below; the others take no notice."),
     Option(name="region", rule=LINE, meaning="For your own records: no kind asks for one."),
 )
-"""Of every kind."""
+"""Of every kind, unless it has one of the name itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,4 +43,5 @@ def adapter_for(kind: str) -> Adapter:
 def options_of(kind: str, *, of_model: bool = False) -> tuple[Option, ...]:
     """What the `options` of a provider of this kind may say, or of its models."""
     own = REGISTRY[kind].own_options if kind in REGISTRY else ()
-    return tuple(each for each in (*own, *COMMON) if (each.of_model if of_model else each.of_provider))
+    named = {each.name: each for each in (*COMMON, *own)}
+    return tuple(each for each in named.values() if (each.of_model if of_model else each.of_provider))

@@ -140,7 +140,7 @@ class ProviderEntry:
     )
     api_version: str | None = key(
         OrNull(kind=Text(label="a version", at_most=64)),
-        "The option of this name, of kinds that have one.",
+        "The option of this name.",
         default=None,
     )
     region: str | None = key(OrNull(kind=Text(label="a region", at_most=64)), "The option of this name.", default=None)

@@ -53,7 +53,6 @@ WRONG: list[tuple[str, bool, str, Any]] = [
 UNKNOWN: list[tuple[str, bool, str, str]] = [
     ("azure", False, "api_verson", "api_version?"),
     ("azure", False, "Auth", "auth?"),
-    ("openai", False, "auth", "one of "),  # Azure's
     ("openai", True, "dialect", "one of max_tokens_field, accepts_stream_options"),  # the provider's alone
     ("azure", False, "base_model", "one of "),  # a model's alone
     ("anthropic", False, "betas", "beta?"),

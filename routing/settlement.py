@@ -90,8 +90,7 @@ class Settlement:
 
     def delivered(self, call: Call, won: Won, answer: Delivered) -> Usage:
         """A complete answer: what the provider counted, or else what we count."""
-        usage = answer.usage or _counted(call, answer.text)
-        source: UsageSource = "counted" if answer.usage is None else "provider"
+        usage, source = _told_or_counted(call, answer.usage, answer.text)
         self._conclude(call, won=won, status=200, usage=usage, source=source, finish=answer.finish_reason)
         return usage
 
@@ -199,9 +198,19 @@ def _reachable(call: Call) -> Sequence[DeploymentSpec]:
 
 def _stream_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
     assert won.stream is not None
-    if won.stream.usage is not None:
-        return won.stream.usage, "provider"
-    return _counted(call, won.stream.delivered_text()), "counted"
+    usage = won.stream.usage
+    if usage is not None and usage.output_tokens:
+        return usage, "provider"
+    return _told_or_counted(call, usage, won.stream.delivered_text())
+
+
+def _told_or_counted(call: Call, usage: Usage | None, text: str) -> tuple[Usage, UsageSource]:
+    """Some servers count the prompt alone, and say that what they generated was nothing."""
+    if usage is None:
+        return _counted(call, text), "counted"
+    if usage.output_tokens or not text or usage.cost_nano_usd is not None or usage.billed is not None:
+        return usage, "provider"
+    return usage._replace(output_tokens=count_tokens(text)), "counted"
 
 
 def _cut_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:

@@ -57,7 +57,7 @@ class Quirks:
 
 @positional_value
 class Delivered:
-    """A complete answer for the client. `text` is what was generated, for counting when `usage` is absent."""
+    """A complete answer for the client. `text` is what was generated, for counting when `usage` tells no output."""
 
     body: bytes
     usage: Usage | None = None

@@ -135,7 +135,7 @@ class OpenAICompatibleAdapter(Adapter):
         reason = choices[0].get("finish_reason")
         if body.find(b'"tool_calls"') >= 0 and mend_calls(choices):
             body = orjson.dumps(answer)
-        text = "" if usage is not None else "".join(map(_choice_text, choices))
+        text = "" if usage is not None and usage.output_tokens else "".join(map(_choice_text, choices))
         return Delivered(body, usage, reason if isinstance(reason, str) else None, text)
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:

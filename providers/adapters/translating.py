@@ -126,7 +126,7 @@ class TranslatingAdapter(Adapter):
         encoded = encode(chat, created=request.received_at_s, model=deployment.upstream_model)
         usage = told(chat.usage)
         finish = chat.choices[0].finish_reason if chat.choices else None
-        text = "" if usage is not None else openai_chat.generated_text(chat)
+        text = "" if usage is not None and usage.output_tokens else openai_chat.generated_text(chat)
         return Delivered(orjson.dumps(encoded), usage, finish, text)
 
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:

@@ -29,6 +29,7 @@ from tests.contract.asking import MODELS, SECRET, WEATHER, asked, deployed, fold
 from tests.contract.exchanges import CALLS, EXCHANGES, INPUT, OUTPUT, TEXT
 
 ZEROED = re.compile(rb'"((?:input|output|prompt|completion|total)_tokens)": ?[\d.]+')
+UNSAID = re.compile(rb'"((?:output|completion|total)_tokens)": ?[\d.]+')
 
 
 def test_every_kind_has_an_exchange_to_be_tested_with() -> None:
@@ -306,6 +307,17 @@ class TestZeros:
         assert stream.usage is None
         assert not any(chunk.get("usage") for chunk in chunks[:-1])
         assert "".join(TEXT) in stream.delivered_text()
+
+
+class TestNoOutput:
+    """Of servers that counted the prompt alone: there is text to be counted from."""
+
+    def test_of_an_answer_with_text_can_be_counted(self, adapter: Adapter) -> None:
+        answer = UNSAID.sub(rb'"\1": 0', EXCHANGES[adapter.kind].answer)
+        delivered = adapter.read_answer(asked(), deployed(adapter), {}, answer)
+        assert delivered.usage is not None
+        assert (delivered.usage.input_tokens > 0, delivered.usage.output_tokens) == (True, 0)
+        assert "".join(TEXT) in delivered.text
 
 
 class TestErrors:

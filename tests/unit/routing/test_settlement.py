@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from accounts.records import CallRecord, RecordFields
+from providers.adapters.base import Delivered
 from providers.errors import RateLimited
 from providers.specs import Prices
 from providers.types import ClientRequest, Operation, Usage
@@ -120,6 +121,35 @@ def test_a_stream_that_broke_off_costs_the_prompt_that_its_provider_told(
     record = broken(usage, "y" * 40)
     assert (record.input_tokens, record.cached_tokens, record.output_tokens) == tokens
     assert (record.usage_source, record.cost_nano_usd) == ("counted", cost)
+
+
+TEXT = "y" * 40
+
+
+@pytest.mark.parametrize(
+    ("told", "text", "output", "source"),
+    [
+        (Usage(35, 0), TEXT, 10, "counted"),
+        (Usage(35, 0), "", 0, "provider"),
+        (Usage(35, 7), TEXT, 7, "provider"),
+        (Usage(35, 0, cost_nano_usd=9), TEXT, 0, "provider"),
+        (Usage(35, 0, billed=(35, 0)), TEXT, 0, "provider"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_text_of_which_no_token_is_told_is_counted(
+    told: Usage, text: str, output: int, source: str, stream: bool
+) -> None:
+    accounts: Any = Booked()
+    last = attempt(1, "success", 200)
+    call = ended(last)
+    if stream:
+        said: Any = SimpleNamespace(usage=told, finish_reason="stop", delivered_text=lambda: text)
+        Settlement(accounts).streamed(call, SimpleNamespace(attempt=last, stream=said))  # type: ignore[arg-type]
+    else:
+        Settlement(accounts).delivered(call, SimpleNamespace(attempt=last), Delivered(b"{}", told, "stop", text))  # type: ignore[arg-type]
+    (record,) = accounts.records
+    assert (record.input_tokens, record.output_tokens, record.usage_source) == (35, output, source)
 
 
 @pytest.mark.parametrize(

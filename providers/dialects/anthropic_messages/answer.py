@@ -1,16 +1,15 @@
-"""Anthropic's complete answer ↔ `ChatAnswer`. Pure.
+"""Anthropic's complete answer → `ChatAnswer`. Pure.
 
 Blocks that OpenAI has no place for (searches the provider ran itself, compaction) stay under `provider_content` of the
 answer's `extra`, so that nothing of an answer is lost.
 """
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
+from providers.dialects.anthropic_messages.arguments import arguments_from_object
 from providers.dialects.anthropic_messages.errors import error_of_object
-from providers.dialects.anthropic_messages.messages import call_from_block, reasoning_from_block, safe_id
+from providers.dialects.anthropic_messages.messages import REASONING_FORMAT
 from providers.dialects.counts import count
 from providers.errors import BadAnswer
 from providers.types import (
@@ -34,12 +33,6 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
     "compaction": "length",
     "tool_use": "tool_calls",
     "refusal": "content_filter",
-}
-_STOP_REASONS: Mapping[FinishReason, str] = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "content_filter": "refusal",
 }
 
 
@@ -75,9 +68,6 @@ def citation_of(citation: Any, start: int, end: int) -> Citation | None:
     return Citation(url=citation["url"], title=str(citation.get("title") or ""), start_index=start, end_index=end)
 
 
-# ------------------------------------------------------------------------------------------------------------ decoding
-
-
 class _Content:
     """What the blocks of one answer add up to."""
 
@@ -110,6 +100,21 @@ class _Content:
                 self.citations.append(citation)
             else:
                 self.untyped.append({"type": "citation", "citation": raw})
+
+
+def call_from_block(block: JsonObject) -> ToolCall:
+    return ToolCall(
+        id=str(block.get("id", "")),
+        name=str(block.get("name", "")),
+        arguments=arguments_from_object(block.get("input")),
+    )
+
+
+def reasoning_from_block(block: JsonObject) -> ReasoningBlock:
+    if block["type"] == "redacted_thinking":
+        return ReasoningBlock(encrypted=str(block.get("data", "")), format=REASONING_FORMAT)
+    signature = block.get("signature") or None
+    return ReasoningBlock(text=str(block.get("thinking") or ""), signature=signature, format=REASONING_FORMAT)
 
 
 def decode_answer(body: Any, *, json_tool: str | None = None, provider: str = "anthropic") -> ChatAnswer:
@@ -147,89 +152,3 @@ def refusal_of(source: JsonObject) -> str | None:
     details = source.get("stop_details")
     explanation = details.get("explanation") if isinstance(details, dict) else None
     return explanation if isinstance(explanation, str) and explanation else None
-
-
-# ------------------------------------------------------------------------------------------------------------ encoding
-
-
-def encode_answer(answer: ChatAnswer) -> JsonObject:
-    """The first choice as Anthropic's message: this dialect has one answer per request."""
-    if not answer.choices:
-        raise BadAnswer("The answer has no choice.")
-    choice = answer.choices[0]
-    stop_reason = _STOP_REASONS[choice.finish_reason]
-    refusal = {"type": "refusal", "category": None, "explanation": choice.refusal} if choice.refusal else None
-    return {
-        "id": answer.id if answer.id.startswith("msg_") else f"msg_{answer.id}",
-        "type": "message",
-        "role": "assistant",
-        "model": answer.model,
-        "content": _encode_content(choice) + _untyped_blocks(answer),
-        "stop_reason": stop_reason,
-        "stop_sequence": None,
-        "stop_details": refusal,
-        "usage": encode_usage(answer.usage or Usage()),
-    }
-
-
-def encode_usage(usage: Usage) -> JsonObject:
-    return {
-        "input_tokens": max(0, usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens),
-        "cache_creation_input_tokens": usage.cache_write_tokens,
-        "cache_read_input_tokens": usage.cached_tokens,
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
-    }
-
-
-def tool_use_id(identifier: str) -> str:
-    """Clients of this dialect key on the prefix. Different ids stay different."""
-    return identifier if identifier.startswith("toolu_") else f"toolu_{safe_id(identifier)}"
-
-
-def _encode_content(choice: Choice) -> list[JsonObject]:
-    blocks: list[JsonObject] = []
-    for reasoning in choice.reasoning:
-        if reasoning.encrypted is not None:
-            blocks.append({"type": "redacted_thinking", "data": reasoning.encrypted})
-        else:
-            blocks.append({"type": "thinking", "thinking": reasoning.text, "signature": reasoning.signature or ""})
-    blocks.extend(_text_blocks(choice))
-    for call in choice.tool_calls:
-        call_input = object_from_arguments(call.arguments)
-        blocks.append({"type": "tool_use", "id": tool_use_id(call.id), "name": call.name, "input": call_input})
-    return blocks
-
-
-def _text_blocks(choice: Choice) -> list[JsonObject]:
-    """The text, cut where its citations begin and end, because this dialect cites whole blocks."""
-    text = choice.text or ""
-    cuts = {0, len(text)}
-    for citation in choice.citations:
-        cuts |= {min(citation.start_index, len(text)), min(citation.end_index, len(text))}
-    edges = sorted(cuts)
-    blocks: list[JsonObject] = []
-    for start, end in itertools.pairwise(edges):
-        block: JsonObject = {"type": "text", "text": text[start:end]}
-        cited = [
-            _encode_citation(item) for item in choice.citations if item.start_index <= start and end <= item.end_index
-        ]
-        blocks.append({**block, "citations": cited} if cited else block)
-    return blocks
-
-
-def _encode_citation(citation: Citation) -> JsonObject:
-    return {
-        "type": "web_search_result_location",
-        "url": citation.url,
-        "title": citation.title,
-        "cited_text": "",
-        "encrypted_index": "",
-    }
-
-
-def _untyped_blocks(answer: ChatAnswer) -> list[Any]:
-    untyped = answer.extra.get(UNTYPED_CONTENT)
-    if not isinstance(untyped, list):
-        return []
-    return [block for block in untyped if not (isinstance(block, dict) and block.get("type") == "citation")]

@@ -1,4 +1,4 @@
-"""Content parts ↔ Anthropic content blocks, one at a time. Pure.
+"""Content parts → Anthropic content blocks, one at a time. Pure.
 
 Media types are taken from the first bytes of the data, not from the label: the upstream refuses an image whose label
 is wrong. Blocks that have no typed form travel as `OpaquePart` and are given back unchanged.
@@ -8,7 +8,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from providers.errors import ClientFault, Unsupported
 from providers.types import AudioPart, FilePart, ImagePart, JsonObject, OpaquePart, Part, RefusalPart, TextPart
@@ -34,9 +33,6 @@ _OPAQUE_TYPES = frozenset(
         "tool_search_tool_result",
     }
 )
-
-
-# ------------------------------------------------------------------------------------------------------------ encoding
 
 
 def blocks_from_parts(parts: Iterable[Part], provider: str) -> list[JsonObject]:
@@ -138,52 +134,3 @@ def _opaque_block(raw: JsonObject, provider: str) -> JsonObject:
     if raw.get("type") not in _OPAQUE_TYPES:
         raise Unsupported(field="messages", provider=provider, why=f"content part of type {raw.get('type')!r}")
     return raw
-
-
-# ------------------------------------------------------------------------------------------------------------ decoding
-
-
-def parts_from_content(content: Any) -> tuple[Part, ...]:
-    """`content` is a string or a list of blocks; tool and thinking blocks are taken out by the caller."""
-    if content is None or content == "":
-        return ()
-    if isinstance(content, str):
-        return (TextPart(text=content),)
-    if not isinstance(content, list):
-        raise ClientFault("content must be a string or a list of blocks", param="messages")
-    return tuple(part_from_block(block) for block in content)
-
-
-def part_from_block(block: Any) -> Part:
-    if not isinstance(block, dict):
-        raise ClientFault("a content block must be an object", param="messages")
-    if block.get("type") == "text":
-        return TextPart(text=str(block.get("text", "")), cache_control=block.get("cache_control"))
-    source = block.get("source")
-    if isinstance(source, dict):
-        if block["type"] == "image" and (url := _url(source)) is not None:
-            return ImagePart(url=url)
-        if block["type"] == "document" and not (block.get("citations") or block.get("context")):
-            part = _file_part(source, block.get("title"))
-            if part is not None:
-                return part
-    return OpaquePart(raw=block)
-
-
-def _url(source: JsonObject) -> str | None:
-    if source.get("type") == "url":
-        return str(source.get("url"))
-    if source.get("type") == "base64":
-        return f"data:{source.get('media_type')};base64,{source.get('data')}"
-    return None
-
-
-def _file_part(source: JsonObject, title: Any) -> FilePart | None:
-    filename = None if title is None else str(title)
-    if source.get("type") == "file":
-        return FilePart(file_id=str(source.get("file_id")), filename=filename)
-    if source.get("type") == "text":
-        data = base64.b64encode(str(source.get("data", "")).encode()).decode()
-        return FilePart(data=f"data:text/plain;base64,{data}", filename=filename)
-    url = _url(source)
-    return None if url is None else FilePart(data=url, filename=filename)

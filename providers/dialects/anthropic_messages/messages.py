@@ -1,4 +1,4 @@
-"""Messages ↔ Anthropic's `system` and `messages`. Pure.
+"""Messages → Anthropic's `system` and `messages`. Pure.
 
 The upstream's rules that OpenAI does not have: turns of one role are one message; the first is the user's; results of
 tools come first in the message that directly follows the calls, one for every call; text is never blank; thinking
@@ -9,13 +9,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from providers.dialects.anthropic_messages.arguments import arguments_from_object, object_from_arguments
-from providers.dialects.anthropic_messages.blocks import blocks_from_parts, part_from_block, parts_from_content
+from providers.dialects.anthropic_messages.arguments import object_from_arguments
+from providers.dialects.anthropic_messages.blocks import blocks_from_parts
 from providers.dialects.anthropic_messages.traits import ModelTraits
 from providers.errors import ClientFault
-from providers.types import JsonObject, Message, Part, ReasoningBlock, ToolCall
+from providers.types import JsonObject, Message, ReasoningBlock, ToolCall
 
 FIRST_USER_TEXT = "."
 CONTINUATION_TEXT = "Continue."
@@ -33,9 +32,6 @@ class _Turn:
 
     def ids(self, kind: str, key: str) -> list[str]:
         return [block[key] for block in self.blocks if block["type"] == kind]
-
-
-# ------------------------------------------------------------------------------------------------------------ encoding
 
 
 def encode_messages(
@@ -211,86 +207,3 @@ def safe_id(identifier: str) -> str:
         return identifier
     digest = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{_BAD_ID_CHARACTER.sub('_', identifier) or 'toolu'}_{digest}"
-
-
-# ------------------------------------------------------------------------------------------------------------ decoding
-
-
-def decode_messages(system: Any, messages: Any) -> tuple[Message, ...]:
-    """Raises `ClientFault` when the shape is wrong."""
-    if not isinstance(messages, list):
-        raise ClientFault("messages must be a list", param="messages")
-    decoded: list[Message] = []
-    if parts := parts_from_content(system):
-        decoded.append(Message(role="system", parts=parts))
-    for message in messages:
-        if not isinstance(message, dict):
-            raise ClientFault("a message must be an object", param="messages")
-        decoded.extend(_decode_message(message))
-    return tuple(decoded)
-
-
-def _decode_message(message: JsonObject) -> list[Message]:
-    content = message.get("content")
-    match message.get("role"):
-        case "assistant":
-            return [_decode_assistant(content)]
-        case "system":
-            return [Message(role="system", parts=parts_from_content(content))]
-        case "user":
-            return _decode_user(content)
-    raise ClientFault("role must be user, assistant or system", param="messages")
-
-
-def _decode_user(content: Any) -> list[Message]:
-    if not isinstance(content, list):
-        return [Message(role="user", parts=parts_from_content(content))]
-    results: list[Message] = []
-    rest: list[Part] = []
-    for block in content:
-        if isinstance(block, dict) and block.get("type") == "tool_result":
-            results.append(_decode_result(block))
-        else:
-            rest.append(part_from_block(block))
-    return [*results, Message(role="user", parts=tuple(rest))] if rest or not results else results
-
-
-def _decode_result(block: JsonObject) -> Message:
-    return Message(
-        role="tool",
-        tool_call_id=str(block.get("tool_use_id", "")),
-        parts=parts_from_content(block.get("content")),
-        extra={name: block[name] for name in _RESULT_FIELDS if name in block},
-    )
-
-
-def _decode_assistant(content: Any) -> Message:
-    if not isinstance(content, list):
-        return Message(role="assistant", parts=parts_from_content(content))
-    parts: list[Part] = []
-    calls: list[ToolCall] = []
-    reasoning: list[ReasoningBlock] = []
-    for block in content:
-        kind = block.get("type") if isinstance(block, dict) else None
-        if kind == "tool_use":
-            calls.append(call_from_block(block))
-        elif kind in ("thinking", "redacted_thinking"):
-            reasoning.append(reasoning_from_block(block))
-        else:
-            parts.append(part_from_block(block))
-    return Message(role="assistant", parts=tuple(parts), tool_calls=tuple(calls), reasoning=tuple(reasoning))
-
-
-def call_from_block(block: JsonObject) -> ToolCall:
-    return ToolCall(
-        id=str(block.get("id", "")),
-        name=str(block.get("name", "")),
-        arguments=arguments_from_object(block.get("input")),
-    )
-
-
-def reasoning_from_block(block: JsonObject) -> ReasoningBlock:
-    if block["type"] == "redacted_thinking":
-        return ReasoningBlock(encrypted=str(block.get("data", "")), format=REASONING_FORMAT)
-    signature = block.get("signature") or None
-    return ReasoningBlock(text=str(block.get("thinking") or ""), signature=signature, format=REASONING_FORMAT)

@@ -1,20 +1,18 @@
-"""A chat call ↔ the body of Anthropic's `POST /v1/messages`. Pure.
+"""A chat call → the body of Anthropic's `POST /v1/messages`. Pure.
 
 What the upstream cannot do is refused with `Unsupported` when the answer would differ visibly, and left out when
 OpenAI itself ignores it or nothing in the answer shows it; docs/providers.md is the table.
 """
 
 import re
-from types import UnionType
-from typing import Any
 
-from providers.dialects.anthropic_messages.messages import decode_messages, encode_messages
+from providers.dialects.anthropic_messages.messages import encode_messages
 from providers.dialects.anthropic_messages.schema import restrict_schema
-from providers.dialects.anthropic_messages.thinking import decode_thinking, encode_thinking, keeps_reasoning
-from providers.dialects.anthropic_messages.tools import decode_choice, decode_tools, encode_tools
+from providers.dialects.anthropic_messages.thinking import encode_thinking, keeps_reasoning
+from providers.dialects.anthropic_messages.tools import encode_tools
 from providers.dialects.anthropic_messages.traits import ModelTraits
 from providers.errors import ClientFault, Unsupported
-from providers.types import ChatCall, JsonObject, Message, ResponseFormat, TextPart
+from providers.types import ChatCall, JsonObject
 
 VERSION_WITHOUT_SAMPLING = "2026-10-21"
 DEFAULT_MAX_TOKENS = 4096
@@ -38,9 +36,6 @@ _REFUSED_EXTRAS = ("web_search_options", "moderation", "audio")
 _NATIVE_OBJECTS = ("thinking", "output_config")
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _PERSONAL = re.compile(r".*@.*|\+?[\d\s().-]{7,}")
-
-
-# ------------------------------------------------------------------------------------------------------------ encoding
 
 
 def encode_request(
@@ -155,73 +150,3 @@ def _small_fields(call: ChatCall, provider: str) -> JsonObject:
     if call.stream:
         fields["stream"] = True
     return fields
-
-
-# ------------------------------------------------------------------------------------------------------------ decoding
-
-
-def decode_request(body: JsonObject) -> ChatCall:
-    """The same the other way round. Fields that OpenAI does not have stay under their own name in `extra`.
-    Raises `ClientFault` when a required field is missing or has the wrong shape."""
-    messages, json_object = _take_json_instruction(decode_messages(body.get("system"), body.get("messages")))
-    choice, parallel = decode_choice(body.get("tool_choice"))
-    effort, extra = decode_thinking(body)
-    response_format, rest = _decode_config(body.get("output_config"))
-    extra.update({name: body[name] for name in _NATIVE_FIELDS - {"thinking", "output_config"} if name in body})
-    if rest:
-        extra["output_config"] = rest
-    tiers = {upstream: ours for ours, upstream in _TIERS.items()}
-    stream = bool(body.get("stream"))
-    return ChatCall(
-        model=_required(body, "model", str),
-        messages=messages,
-        tools=decode_tools(body.get("tools")),
-        tool_choice=choice,
-        parallel_tool_calls=parallel,
-        response_format=ResponseFormat(kind="json_object") if json_object else response_format,
-        max_output_tokens=_required(body, "max_tokens", int),
-        temperature=_optional(body, "temperature", int | float, "a number"),
-        top_p=_optional(body, "top_p", int | float, "a number"),
-        stop=tuple(map(str, _optional(body, "stop_sequences", list, "a list") or ())),
-        reasoning_effort=effort,
-        user=(_optional(body, "metadata", dict, "an object") or {}).get("user_id"),
-        service_tier=tiers.get(_optional(body, "service_tier", str, "a string") or ""),
-        stream=stream,
-        include_usage=stream,
-        extra=extra,
-    )
-
-
-def _required(body: JsonObject, name: str, kind: type[Any]) -> Any:
-    value = body.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ClientFault(f"{name}: field required", param=name)
-    return value
-
-
-def _optional(body: JsonObject, name: str, kind: type[Any] | UnionType, wanted: str) -> Any:
-    value = body.get(name)
-    if not isinstance(value, kind | None):
-        raise ClientFault(f"{name}: Input should be {wanted}", param=name)
-    return value
-
-
-def _decode_config(config: Any) -> tuple[ResponseFormat | None, JsonObject]:
-    if not isinstance(config, dict):
-        return None, {}
-    rest = {key: value for key, value in config.items() if key not in ("effort", "format")}
-    wanted = config.get("format")
-    if not isinstance(wanted, dict):
-        return None, rest
-    return ResponseFormat(kind="json_schema", name="answer", schema=wanted.get("schema"), strict=True), rest
-
-
-def _take_json_instruction(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], bool]:
-    """Our own instruction at the end of the system prompt is `json_object` again."""
-    first = messages[0] if messages else None
-    instruction = TextPart(text=JSON_INSTRUCTION)
-    if first is None or first.role != "system" or not first.parts or first.parts[-1] != instruction:
-        return messages, False
-    parts = first.parts[:-1]
-    kept = (Message(role="system", parts=parts), *messages[1:]) if parts else messages[1:]
-    return kept, True

@@ -1,4 +1,4 @@
-"""Reasoning effort ↔ Anthropic's `thinking` and `output_config.effort`. Pure.
+"""Reasoning effort → Anthropic's `thinking` and `output_config.effort`. Pure.
 
 Two generations: newer models think adaptively and are steered by an effort; older ones get a budget of tokens, at
 least 1024 and below `max_tokens`.
@@ -90,29 +90,6 @@ def keeps_reasoning(call: ChatCall, traits: ModelTraits, thinking: JsonObject | 
     if thinking is not None:
         return thinking.get("type") != "disabled"
     return traits.adaptive_thinking and call.reasoning_effort is None and not forces_tool(call, traits)
-
-
-# ------------------------------------------------------------------------------------------------------------ decoding
-
-
-def decode_thinking(body: JsonObject) -> tuple[str | None, JsonObject]:
-    """The effort, and under the key `thinking` what it does not express (None when thinking was not asked for)."""
-    thinking = body.get("thinking")
-    config = body.get("output_config")
-    effort = config.get("effort") if isinstance(config, dict) else None
-    if thinking is None:
-        return effort, {} if effort is None else {"thinking": None}
-    if thinking == DISABLED and effort is None:
-        return "none", {}
-    if thinking == ADAPTIVE and effort is not None:
-        return effort, {}
-    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
-    if effort is None and isinstance(budget, int):
-        effort = _nearest(budget)
-        limit = body.get("max_tokens")
-        if thinking == {"type": "enabled", "budget_tokens": BUDGETS[effort]} and budget * 2 <= (limit or 0):
-            return effort, {}
-    return effort, {"thinking": thinking}
 
 
 def _nearest(budget: int) -> str:

@@ -1,14 +1,13 @@
-"""Tools and the choice among them ↔ Anthropic's `tools` and `tool_choice`. Pure."""
+"""Tools and the choice among them → Anthropic's `tools` and `tool_choice`. Pure."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from providers.dialects.anthropic_messages.schema import restrict_schema
 from providers.dialects.anthropic_messages.traits import ModelTraits
 from providers.dialects.model_choice import WHY, chooses_model
-from providers.errors import ClientFault, Unsupported
-from providers.types import ChatCall, JsonObject, Message, ResponseFormat, Tool, ToolChoice
+from providers.errors import Unsupported
+from providers.types import ChatCall, JsonObject, Message, ResponseFormat, Tool
 
 JSON_ANSWER_TOOL = "answer_as_json"
 _HOSTED = re.compile(r"[a-z_]+_\d{8}|mcp_toolset")
@@ -17,7 +16,6 @@ _TOOL_EXTRAS = frozenset(
 )
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}}
-_NO_ARGUMENTS_STRICTLY: JsonObject = {**_NO_ARGUMENTS, "additionalProperties": False}
 
 
 def needs_json_tool(call: ChatCall, traits: ModelTraits) -> bool:
@@ -31,9 +29,6 @@ def forces_tool(call: ChatCall, traits: ModelTraits) -> bool:
     return needs_json_tool(call, traits) or (
         call.tool_choice is not None and call.tool_choice.mode in ("required", "tool")
     )
-
-
-# ------------------------------------------------------------------------------------------------------------ encoding
 
 
 def encode_tools(call: ChatCall, traits: ModelTraits, provider: str) -> JsonObject:
@@ -129,43 +124,3 @@ def _json_answer_tool(wanted: ResponseFormat, provider: str) -> JsonObject:
 
 def _called_names(messages: Sequence[Message]) -> list[str]:
     return list(dict.fromkeys(call.name for message in messages for call in message.tool_calls))
-
-
-# ------------------------------------------------------------------------------------------------------------ decoding
-
-
-def decode_tools(tools: Any) -> tuple[Tool, ...]:
-    if tools is None:
-        return ()
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise ClientFault("tools must be a list of objects", param="tools")
-    return tuple(_decode_tool(tool) for tool in tools)
-
-
-def _decode_tool(tool: JsonObject) -> Tool:
-    typed = {"name", "description", "input_schema", "strict"}
-    extra = {key: value for key, value in tool.items() if key not in typed}
-    if extra.get("type") == "custom":  # the default, written out
-        del extra["type"]
-    schema = tool.get("input_schema")
-    return Tool(
-        name=str(tool.get("name", "")),
-        description=tool.get("description"),
-        parameters=None if schema in (_NO_ARGUMENTS, _NO_ARGUMENTS_STRICTLY) else schema,
-        strict=tool.get("strict"),
-        extra=extra,
-    )
-
-
-def decode_choice(choice: Any) -> tuple[ToolChoice | None, bool | None]:
-    """The choice, and whether calls may be parallel where that is said."""
-    if choice is None:
-        return None, None
-    modes = {"auto": "auto", "none": "none", "any": "required", "tool": "tool"}
-    if not isinstance(choice, dict) or choice.get("type") not in modes:
-        raise ClientFault("tool_choice.type must be auto, any, tool or none", param="tool_choice")
-    parallel = False if choice.get("disable_parallel_tool_use") else None
-    mode = modes[choice["type"]]
-    if mode == "tool":
-        return ToolChoice(mode="tool", name=str(choice.get("name", ""))), parallel
-    return ToolChoice(mode=mode), parallel  # type: ignore[arg-type]

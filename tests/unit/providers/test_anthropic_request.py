@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from providers.dialects.anthropic_messages import ModelTraits, decode_request
+from providers.dialects.anthropic_messages import ModelTraits
 from providers.dialects.anthropic_messages.messages import CONTINUATION_TEXT, safe_id
 from providers.dialects.anthropic_messages.request import DEFAULT_MAX_TOKENS
 from providers.dialects.openai_chat import decode_request as decode_openai
@@ -14,6 +14,7 @@ from providers.types import (
     TextPart,
 )
 from tests.unit.providers.anthropic_calls import LOOKUP, NEW, OLD, assistant, call_of, encode, result, tool_call, user
+from tests.unit.providers.anthropic_reading import read_request
 
 _ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
@@ -214,7 +215,7 @@ class TestMessages:
         call = call_of(user(), assistant(calls=(tool_call("a", arguments),)), result("a"), tools=(LOOKUP,))
         body = encode(call)
         assert isinstance(body["messages"][1]["content"][0]["input"], dict)
-        assert decode_request(body).messages[1].tool_calls[0].arguments == arguments
+        assert read_request(body).messages[1].tool_calls[0].arguments == arguments
 
     def test_ids_of_other_providers_are_made_acceptable_and_still_pair(self):
         identifiers = ("call.1/x", "call:1/x", "chatcmpl-tool-1", "")

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import pytest
 
-from providers.dialects.anthropic_messages import decode_request
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
     AudioPart,
@@ -170,8 +169,8 @@ class TestTools:
 
     def test_tools_the_provider_runs_pass_unchanged(self):
         raw = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
-        body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}], "tools": [raw]}
-        assert encode(decode_request(body))["tools"] == [raw]
+        hosted = Tool(name=raw["name"], extra={key: raw[key] for key in ("type", "max_uses")})
+        assert encode(call_of(tools=(hosted,)))["tools"] == [raw]
 
     def test_tools_another_vendor_runs_are_refused(self):
         with pytest.raises(Unsupported) as caught:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from providers.dialects.anthropic_messages import JSON_ANSWER_TOOL, decode_request
+from providers.dialects.anthropic_messages import JSON_ANSWER_TOOL
 from providers.dialects.anthropic_messages.request import JSON_INSTRUCTION
 from providers.errors import Unsupported
 from providers.types import (
@@ -74,8 +74,7 @@ class TestResponseFormat:
     def test_json_object_is_an_instruction_at_the_end_of_the_system_prompt(self):
         body = encode(call_of(response_format=ResponseFormat(kind="json_object")), NEW)
         assert body["system"] == [{"type": "text", "text": JSON_INSTRUCTION}]
-        assert decode_request(body).response_format == ResponseFormat(kind="json_object")
-        assert decode_request(body).messages == (user(),)
+        assert len(body["messages"]) == 1
 
     def test_plain_text_needs_nothing(self):
         assert encode(call_of(response_format=ResponseFormat(kind="text")), NEW) == encode(call_of(), NEW)

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from providers.dialects.anthropic_messages import ModelTraits, decode_request, encode_request
+from providers.dialects.anthropic_messages import ModelTraits, encode_request
 from providers.dialects.anthropic_messages.schema import restrict_schema
-from providers.errors import ClientFault
 from providers.types import (
     ChatCall,
     FilePart,
@@ -19,6 +18,7 @@ from providers.types import (
     ToolCall,
     ToolChoice,
 )
+from tests.unit.providers.anthropic_reading import read_request
 
 QUIETLY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 OLD = ModelTraits()
@@ -131,7 +131,7 @@ def vars_of(message):
 @given(call=calls())
 def test_a_call_comes_back_as_it_was(call):
     """Without thinking, the thinking of earlier turns is left out on purpose; everything else is the same."""
-    decoded = decode_request(encode(call, NEW))
+    decoded = read_request(encode(call, NEW))
     if call.reasoning_effort == "none":
         assert without_reasoning(decoded) == without_reasoning(call)
     else:
@@ -145,84 +145,12 @@ def test_a_call_comes_back_as_it_was(call):
 @given(call=calls(), quirks=st.sampled_from([OLD, NEW]), temperature=st.floats(0, 1), top_p=st.floats(0, 1))
 def test_a_body_that_was_read_is_written_as_it_was(call, quirks, temperature, top_p):
     body = {**encode(call, quirks), "temperature": temperature, "top_p": top_p, "top_k": 4}
-    again = encode(decode_request(body), quirks)
+    again = encode(read_request(body), quirks)
     if body.get("thinking", {"type": "disabled"}) != {"type": "disabled"}:
         for name in ("temperature", "top_p", "top_k"):
             del body[name]
     if quirks is NEW or "output_config" not in body:
         assert again == body
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"model": "m", "messages": []},
-        {"model": "m", "max_tokens": "5", "messages": []},
-        {"model": "m", "max_tokens": True, "messages": []},
-        {"model": 5, "max_tokens": 5, "messages": []},
-        {"model": "m", "max_tokens": 5, "messages": "hi"},
-        {"model": "m", "max_tokens": 5, "messages": ["hi"]},
-        {"model": "m", "max_tokens": 5, "messages": [{"role": "tool", "content": "x"}]},
-        {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": 5}]},
-        {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [5]}]},
-        {"model": "m", "max_tokens": 5, "messages": [], "tools": [5]},
-        {"model": "m", "max_tokens": 5, "messages": [], "tool_choice": "auto"},
-        {"model": "m", "max_tokens": 5, "messages": [], "metadata": "u-1"},
-        {"model": "m", "max_tokens": 5, "messages": [], "stop_sequences": "END"},
-        {"model": "m", "max_tokens": 5, "messages": [], "temperature": "hot"},
-        {"model": "m", "max_tokens": 5, "messages": [], "service_tier": 1},
-    ],
-)
-def test_bodies_of_a_wrong_shape_are_the_clients_fault(body):
-    with pytest.raises(ClientFault):
-        decode_request(body)
-
-
-@pytest.mark.parametrize(
-    ("thinking", "config", "effort", "extra"),
-    [
-        ({"type": "adaptive", "display": "summarized"}, {"effort": "high"}, "high", {}),
-        ({"type": "adaptive"}, None, None, {"thinking": {"type": "adaptive"}}),
-        (None, {"effort": "low"}, "low", {"thinking": None}),
-        ({"type": "disabled"}, None, "none", {}),
-        ({"type": "enabled", "budget_tokens": 4096}, None, "high", {}),
-        (
-            {"type": "enabled", "budget_tokens": 5000},
-            None,
-            "high",
-            {"thinking": {"type": "enabled", "budget_tokens": 5000}},
-        ),
-        (None, {"task_budget": 5}, None, {"output_config": {"task_budget": 5}}),
-    ],
-)
-def test_thinking_becomes_an_effort_and_what_that_cannot_say_is_kept(thinking, config, effort, extra):
-    body = {"model": "m", "max_tokens": 64000, "messages": [{"role": "user", "content": "x"}]}
-    body |= {"thinking": thinking} if thinking else {}
-    body |= {"output_config": config} if config else {}
-    call = decode_request(body)
-    assert (call.reasoning_effort, call.extra) == (effort, extra)
-    if effort != "none" and (thinking is None or thinking["type"] == "adaptive"):
-        assert encode(call, NEW) == body
-
-
-@pytest.mark.parametrize(
-    ("choice", "decoded", "parallel"),
-    [
-        ({"type": "any", "disable_parallel_tool_use": True}, ToolChoice(mode="required"), False),
-        ({"type": "tool", "name": "f"}, ToolChoice(mode="tool", name="f"), None),
-        ({"type": "auto", "disable_parallel_tool_use": False}, ToolChoice(mode="auto"), None),
-    ],
-)
-def test_a_choice_is_read_with_its_flag(choice, decoded, parallel):
-    body = {"model": "m", "max_tokens": 5, "messages": [], "tools": [{"name": "f"}], "tool_choice": choice}
-    call = decode_request(body)
-    assert (call.tool_choice, call.parallel_tool_calls) == (decoded, parallel)
-
-
-def test_a_system_prompt_may_be_a_string():
-    body = {"model": "m", "max_tokens": 5, "system": "Be kind", "messages": [{"role": "user", "content": "x"}]}
-    assert decode_request(body).messages[0] == Message(role="system", parts=(TextPart(text="Be kind"),))
 
 
 class TestSchema:

@@ -1,11 +1,11 @@
-"""Cohere's v2 chat and embed formats, read and written. Pure.
+"""Cohere's v2 chat and embed formats: requests written, answers read. Pure.
 
 Facts come from the vendor's OpenAPI description and client library (v2 chat, v2 embed). Requests are in `request` and
 `messages`, complete answers in `answer`, streams in `stream`, errors in `errors`, embeddings in `embed`, and names of
 tools that Cohere refuses in `tool_names`.
 """
 
-from providers.dialects.cohere_chat.answer import decode_answer, encode_answer
+from providers.dialects.cohere_chat.answer import decode_answer
 from providers.dialects.cohere_chat.embed import (
     DEFAULT_INPUT_TYPE,
     INPUT_TYPES,
@@ -13,7 +13,7 @@ from providers.dialects.cohere_chat.embed import (
     encode_embeddings_request,
 )
 from providers.dialects.cohere_chat.errors import read_error
-from providers.dialects.cohere_chat.request import decode_request, encode_request
+from providers.dialects.cohere_chat.request import encode_request
 from providers.dialects.cohere_chat.stream import StreamDecoder
 from providers.dialects.cohere_chat.tool_names import NamedStream, told_names, with_own_names, with_told_names
 
@@ -24,8 +24,6 @@ __all__ = [
     "StreamDecoder",
     "decode_answer",
     "decode_embeddings",
-    "decode_request",
-    "encode_answer",
     "encode_embeddings_request",
     "encode_request",
     "read_error",

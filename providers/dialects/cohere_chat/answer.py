@@ -1,4 +1,4 @@
-"""Answers of `POST /v2/chat`, both ways, and the pieces that streams share with them."""
+"""Answers of `POST /v2/chat`, and the pieces that streams share with them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,12 +26,6 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
     "ERROR_TOXIC": "content_filter",
     "ERROR_LIMIT": "length",
     "USER_CANCEL": "stop",
-}
-_OPENAI_TO_COHERE: Mapping[FinishReason, str] = {
-    "stop": "COMPLETE",
-    "length": "MAX_TOKENS",
-    "tool_calls": "TOOL_CALL",
-    "content_filter": "ERROR_TOXIC",
 }
 
 
@@ -159,40 +153,3 @@ def _decode_logprobs(items: Sequence[JsonObject]) -> JsonObject | None:
         for item in items
     ]
     return {"content": content, "refusal": None}
-
-
-# ------------------------------------------------------------------------------------------------------- to Cohere
-
-
-def encode_answer(answer: ChatAnswer) -> JsonObject:
-    """The v2 body of an answer's first choice; Cohere has no others."""
-    choice = answer.choices[0]
-    content: list[JsonObject] = [{"type": "thinking", "thinking": b.text} for b in choice.reasoning if b.text]
-    message: JsonObject = {"role": "assistant"}
-    text = choice.text or choice.refusal
-    if text and choice.tool_calls:
-        message["tool_plan"] = text
-    elif text:
-        content.append({"type": "text", "text": text})
-    if content:
-        message["content"] = content
-    if choice.tool_calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in choice.tool_calls
-        ]
-    if answer.extra.get("citations"):
-        message["citations"] = answer.extra["citations"]
-    body: JsonObject = {
-        "id": answer.id,
-        "finish_reason": _OPENAI_TO_COHERE[choice.finish_reason],
-        "message": message,
-    }
-    if answer.usage is not None:
-        body["usage"] = encode_usage(answer.usage)
-    return body
-
-
-def encode_usage(usage: Usage) -> JsonObject:
-    figures = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-    return {"billed_units": dict(figures), "tokens": figures, "cached_tokens": usage.cached_tokens}

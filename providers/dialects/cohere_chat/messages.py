@@ -1,4 +1,4 @@
-"""Messages of Cohere's v2 chat, both ways.
+"""Messages of Cohere's v2 chat.
 
 system     string or text parts (`developer` is renamed)
 user       string or parts `text` and `image_url`
@@ -17,7 +17,6 @@ from providers.types import (
     Message,
     OpaquePart,
     Part,
-    ReasoningBlock,
     RefusalPart,
     TextPart,
     ToolCall,
@@ -37,14 +36,6 @@ def encode_messages(messages: Sequence[Message], *, provider: str = PROVIDER) ->
     """
     encoded = [_ENCODERS[message.role](message, f"messages[{i}]", provider) for i, message in enumerate(messages)]
     return [message for message in encoded if message["role"] in ("user", "tool") or len(message) > 1]
-
-
-def decode_messages(messages: Sequence[JsonObject]) -> tuple[Message, ...]:
-    """Raises `ClientFault` for what is not a v2 message."""
-    return tuple(_decode_message(message, f"messages[{i}]") for i, message in enumerate(messages))
-
-
-# ------------------------------------------------------------------------------------------------------- to Cohere
 
 
 def _system(message: Message, where: str, provider: str) -> JsonObject:
@@ -136,42 +127,3 @@ _ENCODERS: dict[str, Callable[[Message, str, str], JsonObject]] = {
     "assistant": _assistant,
     "tool": _tool,
 }
-
-
-# ----------------------------------------------------------------------------------------------------- from Cohere
-
-
-def _decode_message(message: JsonObject, where: str) -> Message:
-    role = message.get("role") if isinstance(message, dict) else None
-    if role not in ("system", "user", "assistant", "tool"):
-        raise ClientFault("The role must be system, user, assistant or tool.", param=f"{where}.role")
-    raw = message.get("content")
-    parts = [{"type": "text", "text": raw}] if isinstance(raw, str) else raw or []
-    thinking = tuple(ReasoningBlock(text=str(p.get("thinking", ""))) for p in parts if p.get("type") == "thinking")
-    visible = [_decode_part(part) for part in parts if part.get("type") != "thinking"]
-    if message.get("tool_plan"):
-        visible.append(TextPart(text=str(message["tool_plan"])))
-    return Message(
-        role=role,
-        parts=tuple(part for part in visible if not (isinstance(part, TextPart) and not part.text)),
-        tool_calls=tuple(_decode_call(call) for call in message.get("tool_calls") or ()),
-        tool_call_id=message.get("tool_call_id"),
-        reasoning=thinking,
-        extra={"citations": message["citations"]} if "citations" in message else {},
-    )
-
-
-def _decode_part(part: JsonObject) -> Part:
-    if part.get("type") == "text":
-        return TextPart(text=str(part.get("text", "")))
-    if part.get("type") == "image_url":
-        image = part.get("image_url") or {}
-        return ImagePart(url=str(image.get("url", "")), detail=image.get("detail"))
-    return OpaquePart(raw=part)
-
-
-def _decode_call(call: JsonObject) -> ToolCall:
-    function = call.get("function") or {}
-    return ToolCall(
-        id=str(call.get("id", "")), name=str(function.get("name", "")), arguments=str(function.get("arguments") or "{}")
-    )

@@ -1,4 +1,4 @@
-"""Requests to `POST /v2/chat`, both ways. docs/providers.md lists what is mapped, dropped and refused."""
+"""Requests to `POST /v2/chat`. docs/providers.md lists what is mapped, dropped and refused."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from providers.dialects.cohere_chat.messages import PROVIDER, decode_messages, encode_messages
+from providers.dialects.cohere_chat.messages import PROVIDER, encode_messages
 from providers.errors import ClientFault, Unsupported
-from providers.types import ChatCall, JsonObject, ResponseFormat, Tool, ToolChoice
+from providers.types import ChatCall, JsonObject, Tool, ToolChoice
 
 if TYPE_CHECKING:  # the registry of adapters imports the dialects
     from providers.adapters.base import Quirks
@@ -162,58 +162,3 @@ def _response_format(call: ChatCall, body: JsonObject, provider: str) -> JsonObj
     if wanted.kind == "json_schema" and wanted.schema is not None:
         encoded["json_schema"] = wanted.schema
     return {"response_format": encoded}
-
-
-# ----------------------------------------------------------------------------------------------------- from Cohere
-
-
-def decode_request(body: JsonObject) -> ChatCall:
-    """The typed call of a v2 chat body; `encode_request` of it gives the body back. Raises `ClientFault`."""
-    model, messages = body.get("model"), body.get("messages")
-    if not isinstance(model, str) or not model:
-        raise ClientFault("model is required.", param="model")
-    if not isinstance(messages, list) or not messages:
-        raise ClientFault("messages must be a list that is not empty.", param="messages")
-    strict = body.get("strict_tools")
-    return ChatCall(
-        model=model,
-        messages=decode_messages(messages),
-        tools=tuple(_decode_tool(tool, strict) for tool in body.get("tools") or ()),
-        tool_choice=_decode_tool_choice(body.get("tool_choice")),
-        response_format=_decode_response_format(body.get("response_format")),
-        max_output_tokens=body.get("max_tokens"),
-        temperature=body.get("temperature"),
-        top_p=body.get("p"),
-        stop=tuple(body.get("stop_sequences") or ()),
-        seed=body.get("seed"),
-        presence_penalty=body.get("presence_penalty"),
-        frequency_penalty=body.get("frequency_penalty"),
-        logprobs=body.get("logprobs"),
-        stream=bool(body.get("stream")),
-        # Cohere always reports usage at the end of a stream.
-        include_usage=bool(body.get("stream")),
-        extra={name: body[name] for name in _OWN_FIELDS if body.get(name) is not None},
-    )
-
-
-def _decode_tool(tool: JsonObject, strict: bool | None) -> Tool:
-    function = tool.get("function") or {}
-    return Tool(
-        name=str(function.get("name", "")),
-        description=function.get("description"),
-        parameters=function.get("parameters"),
-        strict=strict,
-    )
-
-
-def _decode_tool_choice(choice: str | None) -> ToolChoice | None:
-    if choice == "REQUIRED":
-        return ToolChoice(mode="required")
-    return ToolChoice(mode="none") if choice == "NONE" else None
-
-
-def _decode_response_format(wanted: JsonObject | None) -> ResponseFormat | None:
-    if not wanted or wanted.get("type") != "json_object":
-        return ResponseFormat(kind="text") if wanted else None
-    schema = wanted.get("json_schema") or wanted.get("schema")
-    return ResponseFormat(kind="json_schema", schema=schema) if schema else ResponseFormat(kind="json_object")

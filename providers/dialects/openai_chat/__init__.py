@@ -4,7 +4,7 @@ Shapes: https://platform.openai.com/docs/api-reference/chat, and what other vend
 (`reasoning_content`, `reasoning_details`, `citations`).
 """
 
-from providers.dialects.openai_chat.answer import decode_answer, encode_answer, generated_text
+from providers.dialects.openai_chat.answer import encode_answer, generated_text
 from providers.dialects.openai_chat.old_functions import OldStreamEncoder, encode_old_answer, speaks_of_functions
 from providers.dialects.openai_chat.one_call import OneCallEncoder, encode_one_call, keep_first_call, wants_one_call
 from providers.dialects.openai_chat.request import decode_request, encode_request
@@ -17,7 +17,6 @@ __all__ = [
     "OneCallEncoder",
     "StreamDecoder",
     "StreamEncoder",
-    "decode_answer",
     "decode_request",
     "encode_answer",
     "encode_old_answer",

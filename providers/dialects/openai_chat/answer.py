@@ -1,16 +1,13 @@
-"""A complete chat answer, both ways. Pure."""
+"""A complete chat answer, and what streams share of reading one. Pure."""
 
 from typing import Any
 
 from providers.dialects.finish_reasons import openai_reason
-from providers.dialects.openai_chat.messages import decode_call, encode_call
-from providers.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
-from providers.dialects.openai_chat.usage import read_usage, write_usage
-from providers.dialects.upstream_errors import error_of_object
-from providers.errors import BadAnswer, ClientFault
+from providers.dialects.openai_chat.messages import encode_call
+from providers.dialects.openai_chat.reasoning import encode_reasoning
+from providers.dialects.openai_chat.usage import write_usage
 from providers.types import ChatAnswer, Choice, Citation, FinishReason, JsonObject
 
-_TYPED = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -72,49 +69,6 @@ def generated_text(answer: ChatAnswer) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------- reading
-
-
-def decode_answer(body: JsonObject) -> ChatAnswer:
-    """Raises the error inside a 200, or `BadAnswer` when there are no choices."""
-    if body.get("error"):
-        raise error_of_object(body)
-    choices = body.get("choices")
-    if not isinstance(choices, list) or not choices:
-        raise BadAnswer("The provider's answer has no choices.", upstream_status=200)
-    created = body.get("created")
-    try:
-        return ChatAnswer(
-            id=_text(body.get("id")),
-            model=_text(body.get("model")),
-            created=created if type(created) is int and created > 0 else None,
-            choices=tuple(_decode_choice(choice, index) for index, choice in enumerate(choices)),
-            usage=read_usage(body.get("usage")),
-            extra={key: value for key, value in body.items() if key not in _TYPED and value is not None},
-        )
-    except ClientFault as error:
-        raise BadAnswer(f"The provider's answer has a wrong shape: {error.message}", upstream_status=200) from None
-
-
-def _decode_choice(choice: Any, position: int) -> Choice:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        raise BadAnswer("The provider's answer has a choice without a message.", upstream_status=200)
-    calls = message.get("tool_calls")
-    index = choice.get("index")
-    tool_calls = tuple(
-        decode_call(call, f"tool_calls[{at}].") for at, call in enumerate(calls if isinstance(calls, list) else ())
-    )
-    logprobs = choice.get("logprobs")
-    return Choice(
-        index=index if type(index) is int else position,
-        text=content_text(message.get("content")),
-        refusal=message.get("refusal") or None,
-        reasoning=decode_reasoning(message),
-        tool_calls=tool_calls,
-        finish_reason=read_finish_reason(choice.get("finish_reason"), has_tools=bool(tool_calls)),
-        citations=tuple(decode_citations(message.get("annotations"))),
-        logprobs=logprobs if isinstance(logprobs, dict) else None,
-    )
 
 
 def read_finish_reason(reason: Any, *, has_tools: bool) -> FinishReason:

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, answering: the `response` object to a `ChatAnswer`, and back. Pure.
+"""OpenAI's Responses API, answering: the `response` object to a `ChatAnswer`. Pure.
 
 Everything the answer's output items say ends up in one choice: texts one after the other, refusals, reasoning, calls,
 citations. Items of a type that is not known (hosted tools' traces) carry nothing for a chat client and are passed over.
@@ -9,15 +9,14 @@ from typing import Any
 
 from providers.dialects.openai_responses.citations import (
     decode_annotations,
-    encode_annotation,
     marked_citations,
     numbered,
     results_of,
     search_fields,
 )
 from providers.dialects.openai_responses.errors import classify_error, error_in
-from providers.dialects.openai_responses.items import decode_call, decode_reasoning, encode_call
-from providers.dialects.openai_responses.usage import decode_usage, encode_usage
+from providers.dialects.openai_responses.items import decode_call, decode_reasoning
+from providers.dialects.openai_responses.usage import decode_usage
 from providers.errors import BadAnswer
 from providers.types import ChatAnswer, Choice, Citation, FinishReason, JsonObject, ReasoningBlock, ToolCall
 
@@ -130,65 +129,3 @@ def decode_answer(body: object) -> ChatAnswer:
         usage=decode_usage(answer.get("usage")),
         extra=extra,
     )
-
-
-# ------------------------------------------------------------------------------------------------------- and back
-
-STATUS: dict[FinishReason, tuple[str, JsonObject | None]] = {
-    "stop": ("completed", None),
-    "tool_calls": ("completed", None),
-    "length": ("incomplete", {"reason": "max_output_tokens"}),
-    "content_filter": ("incomplete", {"reason": "content_filter"}),
-}
-
-
-def encode_answer(answer: ChatAnswer) -> JsonObject:
-    """The response object for the first choice: a response has only one."""
-    choice = answer.choices[0] if answer.choices else Choice()
-    status, details = STATUS[choice.finish_reason]
-    body: JsonObject = {
-        "id": answer.id,
-        "object": "response",
-        "created_at": answer.created or 0,
-        "status": status,
-        "error": None,
-        "incomplete_details": details,
-        "model": answer.model,
-        "output": _encode_output(answer.id, choice, status),
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        "usage": encode_usage(answer.usage) if answer.usage is not None else None,
-    }
-    return body | {name: value for name, value in answer.extra.items() if name == "service_tier"}
-
-
-def _encode_output(answer_id: str, choice: Choice, status: str) -> list[JsonObject]:
-    items = [_encode_reasoning(block, f"rs_{answer_id}_{place}") for place, block in enumerate(choice.reasoning)]
-    content: list[JsonObject] = []
-    if choice.text is not None:
-        part: JsonObject = {
-            "type": "output_text",
-            "text": choice.text,
-            "annotations": [encode_annotation(citation) for citation in choice.citations],
-        }
-        if choice.logprobs and choice.logprobs.get("content"):
-            part["logprobs"] = choice.logprobs["content"]
-        content.append(part)
-    if choice.refusal is not None:
-        content.append({"type": "refusal", "refusal": choice.refusal})
-    if content:
-        item = {"type": "message", "id": f"msg_{answer_id}", "role": "assistant", "status": status}
-        items.append({**item, "content": content})
-    for place, call in enumerate(choice.tool_calls):
-        items.append({**encode_call(call), "id": f"fc_{answer_id}_{place}", "status": status})
-    return items
-
-
-def _encode_reasoning(block: ReasoningBlock, item_id: str) -> JsonObject:
-    item: JsonObject = {
-        "type": "reasoning",
-        "id": item_id,
-        "summary": [{"type": "summary_text", "text": block.text}] if block.text else [],
-    }
-    return item if block.encrypted is None else {**item, "encrypted_content": block.encrypted}

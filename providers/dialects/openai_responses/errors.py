@@ -5,8 +5,6 @@ Shapes: `{"error": {"message", "type", "param", "code"}}`; an answer with status
 or nested.
 """
 
-from collections.abc import Mapping
-
 from providers.dialects import upstream_errors
 from providers.dialects.overflow import find_overflow
 from providers.dialects.upstream_errors import classify, facts_of_object
@@ -23,11 +21,6 @@ CLIENTS_FAULT = frozenset(
         "invalid_encrypted_content",
     }
 )  # fmt: skip
-
-
-def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error behind a status of 300 or more."""
-    return upstream_errors.read_error(status, headers, body)
 
 
 def error_in(body: JsonObject) -> JsonObject | None:

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from providers.dialects.openai_chat import StreamDecoder
-from providers.dialects.openai_responses.answer import STATUS
 from providers.dialects.openai_responses.usage import encode_usage
 from providers.dialects.served_responses.output_items import CallItem, MessageItem, OutputItem, ReasoningItem
 from providers.dialects.sse import BlockSplitter, parse_block, too_large
@@ -37,6 +36,12 @@ from providers.types import (
 BLOCK_END = b"\n\n"
 FAILED_WITH = frozenset({"server_error", "rate_limit_exceeded"})
 """Codes that a failed response may have, of those that a failure can have here."""
+STATUS: dict[FinishReason, tuple[str, JsonObject | None]] = {
+    "stop": ("completed", None),
+    "tool_calls": ("completed", None),
+    "length": ("incomplete", {"reason": "max_output_tokens"}),
+    "content_filter": ("incomplete", {"reason": "content_filter"}),
+}
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 
 

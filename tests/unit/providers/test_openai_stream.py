@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from providers.dialects.openai_chat import StreamDecoder, StreamEncoder, decode_answer, encode_answer, generated_text
+from providers.dialects.openai_chat import StreamDecoder, StreamEncoder, encode_answer, generated_text
+from providers.dialects.openai_chat.answer import decode_citations
+from providers.dialects.openai_chat.messages import decode_call
+from providers.dialects.openai_chat.reasoning import decode_reasoning
+from providers.dialects.openai_chat.usage import read_usage
 from providers.errors import BadAnswer, ServerFailed
 from providers.types import (
     ChatAnswer,
@@ -259,7 +263,19 @@ ANSWER = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(answer=ANSWER)
 def test_an_answer_loses_nothing_there_and_back(answer: ChatAnswer) -> None:
-    assert decode_answer(json.loads(json.dumps(encode_answer(answer, created=1, model="m")))) == answer
+    body = json.loads(json.dumps(encode_answer(answer, created=1, model="m")))
+    message = body["choices"][0]["message"]
+    choice = Choice(
+        text=message["content"],
+        refusal=message["refusal"],
+        reasoning=decode_reasoning(message),
+        tool_calls=tuple(decode_call(call, "") for call in message.get("tool_calls", ())),
+        finish_reason=body["choices"][0]["finish_reason"],
+        citations=tuple(decode_citations(message.get("annotations"))),
+    )
+    assert (body["id"], body["model"], body["created"]) == (answer.id, answer.model, answer.created)
+    assert (choice, read_usage(body.get("usage"))) == (answer.choices[0], answer.usage)
+    assert body.get("citations") == answer.extra.get("citations")
 
 
 @settings(max_examples=60, deadline=None)

@@ -67,16 +67,14 @@ _REQUESTED = (
     re.compile(r"request \((\d[\d,]*) tokens\)"),
     re.compile(r"given: (\d[\d,]*)"),
 )
-_EXCESS = re.compile(r"limit exceeded by (\d[\d,]*) tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overflow:
-    """Tokens as the provider gave them; `excess_tokens` is by how much the prompt was too long."""
+    """Tokens as the provider gave them."""
 
     limit_tokens: int | None = None
     requested_tokens: int | None = None
-    excess_tokens: int | None = None
 
 
 def find_overflow(*, status: int, code: str | None, message: str, error_type: str | None = None) -> Overflow | None:
@@ -108,11 +106,7 @@ def _numbers(text: str) -> Overflow:
         return Overflow(requested_tokens=_integer(both[1]), limit_tokens=_integer(both[2]))
     if added := _SUM.search(text):
         return Overflow(requested_tokens=_integer(added[1]) + _integer(added[2]), limit_tokens=_integer(added[3]))
-    return Overflow(
-        limit_tokens=_first(_LIMITS, text),
-        requested_tokens=_first(_REQUESTED, text),
-        excess_tokens=_first((_EXCESS,), text),
-    )
+    return Overflow(limit_tokens=_first(_LIMITS, text), requested_tokens=_first(_REQUESTED, text))
 
 
 def _first(patterns: tuple[re.Pattern[str], ...], text: str) -> int | None:

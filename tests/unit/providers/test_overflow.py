@@ -67,9 +67,9 @@ def test_recognises_the_words_of_every_provider(message: str, limit: int | None,
             assert found.requested_tokens == requested
 
 
-def test_reads_by_how_much_a_prompt_was_too_long() -> None:
+def test_numbers_that_are_no_limit_are_not_taken_for_one() -> None:
     message = "too many tokens: size limit exceeded by 11326 tokens."
-    assert find_overflow(status=400, code=None, message=message) == Overflow(excess_tokens=11326)
+    assert find_overflow(status=400, code=None, message=message) == Overflow()
 
 
 def test_reads_the_numbers_of_cohere() -> None:

@@ -39,10 +39,7 @@ class Quirks:
     accepts_stream_options: bool = True
     accepts_name_in_messages: bool = True
     accepts_strict_tools: bool = True
-    accepts_sampling: bool = True
-    accepts_forced_tool: bool = True
     flattens_text_parts: bool = False
-    temperature_max: float | None = None
     thought: Thought = "kept"
     """What becomes of what was thought in earlier turns: some servers refuse it, or take it by their own name only, or
     refuse calls of tools without it (`dialects/chat_history`)."""

@@ -52,9 +52,7 @@ class CohereAdapter(TranslatingAdapter):
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
         provider = deployment.provider
         told = cohere_chat.with_told_names(call)
-        return cohere_chat.encode_request(
-            told, model=deployment.upstream_model, quirks=self.quirks_for(deployment), provider=provider.name
-        )
+        return cohere_chat.encode_request(told, model=deployment.upstream_model, provider=provider.name)
 
     def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
         answer = cohere_chat.decode_answer(body, model=deployment.upstream_model)

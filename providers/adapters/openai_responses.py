@@ -31,7 +31,7 @@ class OpenAIResponsesAdapter(TranslatingAdapter):
         return encode_request(
             call,
             model=deployment.upstream_model,
-            quirks=self.quirks_for(deployment),
+            quirks=self.quirks,
             provider=deployment.provider.name,
         )
 

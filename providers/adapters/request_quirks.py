@@ -10,7 +10,6 @@ from providers.types import JsonObject
 
 _MAX_TOKENS = ("max_completion_tokens", "max_tokens")
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
-_SAMPLING = ("temperature", "top_p", "top_k")
 
 
 def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
@@ -18,9 +17,6 @@ def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
     _leave_out(body, quirks, provider)
     if quirks.max_tokens_field is not None:
         rename_max_tokens(body, quirks.max_tokens_field)
-    temperature = body.get("temperature")
-    if quirks.temperature_max is not None and isinstance(temperature, int | float):
-        body["temperature"] = min(temperature, quirks.temperature_max)
     messages = body.get("messages")
     if isinstance(messages, list) and (quirks.flattens_text_parts or not quirks.accepts_name_in_messages):
         body["messages"] = [_plain_message(message, quirks) for message in messages]
@@ -49,10 +45,8 @@ def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:
         if not _asks_nothing(name, body.get(name)):
             raise Unsupported(field=name, provider=provider)
         body.pop(name, None)
-    for name in quirks.dropped if quirks.accepts_sampling else (*quirks.dropped, *_SAMPLING):
+    for name in quirks.dropped:
         body.pop(name, None)
-    if not quirks.accepts_forced_tool and body.get("tool_choice") not in (None, "auto", "none"):
-        raise Unsupported(field="tool_choice", provider=provider, why="a tool call cannot be forced")
 
 
 def _asks_nothing(name: str, value: Any) -> bool:

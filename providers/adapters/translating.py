@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol, TypeAlias
 
 import orjson
 
-from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
+from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo
 from providers.adapters.openai_compatible import CredentialHeaders, join_headers, read_model_list, root_path
 from providers.adapters.translated_stream import TranslatedStream
 from providers.dialects import embeddings, openai_chat, text_completions, upstream_errors
@@ -78,9 +78,6 @@ class TranslatingAdapter(Adapter):
 
     @abc.abstractmethod
     def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder: ...
-
-    def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
-        return self.quirks
 
     def embeddings_path(self, deployment: DeploymentSpec) -> str:
         raise NotImplementedError

@@ -1,17 +1,11 @@
 """Requests to `POST /v2/chat`. docs/providers.md lists what is mapped, dropped and refused."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from providers.dialects.cohere_chat.messages import PROVIDER, encode_messages
 from providers.errors import ClientFault, Unsupported
 from providers.types import ChatCall, JsonObject, Tool, ToolChoice
-
-if TYPE_CHECKING:  # the registry of adapters imports the dialects
-    from providers.adapters.base import Quirks
 
 # Fields of Cohere's own that clients may send in the body; `top_k` is what other OpenAI-like services call `k`.
 _OWN_FIELDS = ("documents", "citation_options", "safety_mode", "priority", "thinking", "strict_tools", "k")
@@ -23,7 +17,7 @@ _MAX_STOP_SEQUENCES = 5
 _THINKING_BUDGETS = {"minimal": 512, "low": 1024, "medium": 4096}
 
 
-def encode_request(call: ChatCall, *, model: str, quirks: Quirks, provider: str = PROVIDER) -> JsonObject:
+def encode_request(call: ChatCall, *, model: str, provider: str = PROVIDER) -> JsonObject:
     """The body for `model`. Raises `Unsupported` for what Cohere cannot honour and the client would miss."""
     _refuse(call, provider)
     body: JsonObject = {"model": model, "messages": encode_messages(call.messages, provider=provider)}
@@ -32,7 +26,7 @@ def encode_request(call: ChatCall, *, model: str, quirks: Quirks, provider: str 
     body.update({name: call.extra[name] for name in _OWN_FIELDS if call.extra.get(name) is not None})
     if call.extra.get("top_k") is not None:
         body.setdefault("k", call.extra["top_k"])
-    body.update(_sampling(call, quirks))
+    body.update(_sampling(call))
     body.update(_tools(call, provider))
     body.update(_response_format(call, body, provider))
     if call.reasoning_effort is not None:
@@ -69,19 +63,17 @@ _WHY = {
 }
 
 
-def _sampling(call: ChatCall, quirks: Quirks) -> JsonObject:
+def _sampling(call: ChatCall) -> JsonObject:
     body: JsonObject = {}
     if call.max_output_tokens is not None:
         body["max_tokens"] = call.max_output_tokens
-    if quirks.accepts_sampling:
-        if call.temperature is not None:
-            body["temperature"] = _clamp(
-                call.temperature, 0, 1 if quirks.temperature_max is None else quirks.temperature_max
-            )
-        if call.top_p is not None:
-            body["p"] = _clamp(call.top_p, 0.01, 0.99)
-        # Zero is the default; some models refuse to be given both penalties.
-        body.update({name: _clamp(value, 0, 1) for name, value in _penalties(call).items() if value})
+    if call.temperature is not None:
+        body["temperature"] = _clamp(call.temperature, 0, 1)
+    if call.top_p is not None:
+        body["p"] = _clamp(call.top_p, 0.01, 0.99)
+    # Zero is the default; some models refuse to be given both penalties.
+    penalties = {"presence_penalty": call.presence_penalty, "frequency_penalty": call.frequency_penalty}
+    body.update({name: _clamp(value, 0, 1) for name, value in penalties.items() if value})
     stop = [text for text in call.stop if text]
     if stop:
         body["stop_sequences"] = stop
@@ -91,10 +83,6 @@ def _sampling(call: ChatCall, quirks: Quirks) -> JsonObject:
     if call.logprobs:
         body["logprobs"] = True
     return body
-
-
-def _penalties(call: ChatCall) -> dict[str, float | None]:
-    return {"presence_penalty": call.presence_penalty, "frequency_penalty": call.frequency_penalty}
 
 
 def _clamp(value: float, low: float, high: float) -> float:

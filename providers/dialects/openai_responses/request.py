@@ -72,9 +72,10 @@ def encode_request(call: ChatCall, *, model: str, quirks: "Quirks", provider: st
     fields: JsonObject = {
         "instructions": instructions,
         "max_output_tokens": call.max_output_tokens and max(MIN_OUTPUT_TOKENS, call.max_output_tokens),
-        **_sampling(call, quirks),
+        "temperature": call.temperature,
+        "top_p": call.top_p,
         "top_logprobs": call.top_logprobs,
-        "tools": _encode_tools(call, quirks, provider) or None,
+        "tools": _encode_tools(call, provider) or None,
         "tool_choice": encode_tool_choice(call.tool_choice) if call.tool_choice else None,
         "parallel_tool_calls": call.parallel_tool_calls,
         "text": _encode_text(call) or None,
@@ -108,12 +109,8 @@ def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tupl
     return None, messages
 
 
-def _sampling(call: ChatCall, quirks: "Quirks") -> JsonObject:
-    return {"temperature": call.temperature, "top_p": call.top_p} if quirks.accepts_sampling else {}
-
-
-def _encode_tools(call: ChatCall, quirks: "Quirks", provider: str) -> list[JsonObject]:
-    tools = [encode_tool(tool, accepts_strict=quirks.accepts_strict_tools, provider=provider) for tool in call.tools]
+def _encode_tools(call: ChatCall, provider: str) -> list[JsonObject]:
+    tools = [encode_tool(tool, provider=provider) for tool in call.tools]
     options = call.extra.get("web_search_options")
     if isinstance(options, dict):
         tools.append({"type": "web_search", **_flat_search_options(options)})
@@ -130,7 +127,7 @@ def _flat_search_options(options: JsonObject) -> JsonObject:
     return flat
 
 
-def encode_tool(tool: Tool, *, accepts_strict: bool, provider: str) -> JsonObject:
+def encode_tool(tool: Tool, *, provider: str) -> JsonObject:
     """The flat form. `strict` is written always, because Responses takes an absent one for true and chat for false."""
     hosted = tool.extra.get("type")
     if hosted is not None:
@@ -147,8 +144,7 @@ def encode_tool(tool: Tool, *, accepts_strict: bool, provider: str) -> JsonObjec
             encoded["format"] = _flat_grammar(tool.custom_format)
         return encoded
     encoded["parameters"] = tool.parameters if tool.parameters is not None else {"type": "object", "properties": {}}
-    if accepts_strict:
-        encoded["strict"] = bool(tool.strict)
+    encoded["strict"] = bool(tool.strict)
     return encoded
 
 

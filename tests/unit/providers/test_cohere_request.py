@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.adapters.base import Quirks
 from providers.dialects.cohere_chat import encode_request
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
@@ -34,7 +33,7 @@ def call(*messages: Message, **fields: object) -> ChatCall:
 
 
 def encode(*messages: Message, **fields: object) -> JsonObject:
-    return encode_request(call(*messages, **fields), model="command-a", quirks=Quirks())
+    return encode_request(call(*messages, **fields), model="command-a")
 
 
 def encoded_message(message: Message) -> JsonObject:
@@ -127,13 +126,7 @@ def test_refuses_what_the_client_would_miss(fields: JsonObject, named: str) -> N
 
 def test_a_refusal_names_the_provider_as_configured() -> None:
     with pytest.raises(Unsupported, match="'cohere-eu'"):
-        encode_request(call(n=2), model="m", quirks=Quirks(), provider="cohere-eu")
-
-
-def test_leaves_sampling_out_for_models_without_it() -> None:
-    quirks = Quirks(accepts_sampling=False)
-    body = encode_request(call(temperature=0.1, top_p=0.5, presence_penalty=0.5, seed=1), model="m", quirks=quirks)
-    assert body == {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "seed": 1}
+        encode_request(call(n=2), model="m", provider="cohere-eu")
 
 
 # ------------------------------------------------------------------------------------------------------------ tools
@@ -324,7 +317,7 @@ def test_a_full_body_comes_back_unchanged() -> None:
         "safety_mode": "OFF",
         "priority": 1,
     }
-    assert encode_request(read_request(body), model="command-a", quirks=Quirks()) == body
+    assert encode_request(read_request(body), model="command-a") == body
 
 
 texts = st.text(min_size=1, max_size=20)
@@ -366,12 +359,12 @@ chats = st.builds(
 @settings(deadline=None)
 @given(chats)
 def test_no_field_is_lost_on_the_way_there_and_back(chat: ChatCall) -> None:
-    assert read_request(encode_request(chat, model="m", quirks=Quirks())) == chat
+    assert read_request(encode_request(chat, model="m")) == chat
 
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from([WEATHER, Tool(name="clock", parameters={"type": "object"})]), min_size=1, max_size=2))
 def test_tools_survive_the_way_there_and_back(tools: list[Tool]) -> None:
     chat = call(tools=tuple(tools), tool_choice=ToolChoice(mode="required"))
-    decoded = read_request(encode_request(chat, model="front", quirks=Quirks()))
+    decoded = read_request(encode_request(chat, model="front"))
     assert (decoded.tools, decoded.tool_choice) == (chat.tools, chat.tool_choice)

@@ -103,11 +103,6 @@ class TestQuirks:
         assert quirky({"max_tokens": None}, max_tokens_field="max_tokens") == {}
         assert quirky({}, max_tokens_field="max_tokens") == {}
 
-    def test_leave_out_sampling_and_limit_temperature(self) -> None:
-        assert quirky({"temperature": 1, "top_p": 1, "top_k": 1, "x": 1}, accepts_sampling=False) == {"x": 1}
-        assert quirky({"temperature": 1.7}, temperature_max=1.0) == {"temperature": 1.0}
-        assert quirky({"temperature": 0.5}, temperature_max=1.0) == {"temperature": 0.5}
-
     def test_simplify_messages_without_touching_the_clients(self) -> None:
         message = {
             "role": "user",
@@ -120,16 +115,13 @@ class TestQuirks:
         assert changed["messages"][1:] == body["messages"][1:]
         assert message["name"] == "n"
 
-    def test_take_strict_off_tools_and_refuse_forced_ones(self) -> None:
+    def test_take_strict_off_tools(self) -> None:
         tools = [{"type": "function", "function": {"name": "f", "strict": True}}, {"type": "custom", "custom": {}}]
         assert quirky({"tools": tools}, accepts_strict_tools=False)["tools"] == [
             {"type": "function", "function": {"name": "f"}},
             {"type": "custom", "custom": {}},
         ]
         assert tools[0]["function"]["strict"] is True
-        assert quirky({"tool_choice": "auto"}, accepts_forced_tool=False) == {"tool_choice": "auto"}
-        with pytest.raises(Unsupported):
-            quirky({"tool_choice": "required"}, accepts_forced_tool=False)
 
 
 @pytest.mark.parametrize(

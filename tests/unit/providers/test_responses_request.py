@@ -151,7 +151,6 @@ def test_a_tool_says_always_whether_it_is_strict_because_the_defaults_differ():
         {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True},
         {"type": "function", "name": "g", "parameters": {"type": "object", "properties": {}}, "strict": False},
     ]
-    assert "strict" not in encode(tools=tools, quirks=Quirks(accepts_strict_tools=False))["tools"][0]
 
 
 def test_a_custom_tools_grammar_is_flat():
@@ -305,10 +304,6 @@ def test_quirks_refuse_and_drop_fields_of_a_provider():
     assert "user" not in encode(user="u", quirks=quirks)
     with pytest.raises(Unsupported, match="logprobs"):
         encode(logprobs=True, quirks=quirks)
-
-
-def test_a_model_that_samples_in_its_own_way_is_not_told_how():
-    assert encode(temperature=0.5, top_p=0.5, quirks=Quirks(accepts_sampling=False)) == encode()
 
 
 # ----------------------------------------------------------------------------------------------------------- decoding

@@ -12,13 +12,12 @@ from typing import Any
 
 from providers.adapter_options import FLAG, LINE, Option, Rule, mapping_of
 from providers.adapters.base import ModelInfo
-from providers.adapters.openai_compatible import join_headers
-from providers.adapters.translating import StreamDecoder, TranslatingAdapter, load_object
+from providers.adapters.translated_stream import StreamDecoder
+from providers.adapters.translating import TranslatingAdapter, load_object
 from providers.dialects import anthropic_messages
 from providers.dialects.anthropic_messages import JSON_ANSWER_TOOL, ModelTraits
 from providers.errors import BadAnswer, Misconfigured, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
-from providers.transport import UpstreamRequest
 from providers.types import ChatAnswer, ChatCall, ClientRequest, JsonObject
 
 DEFAULT_API_VERSION = "2023-06-01"
@@ -91,6 +90,7 @@ class AnthropicAdapter(TranslatingAdapter):
     label = "Anthropic"
     default_base_url = "https://api.anthropic.com"
     version_path = "/v1"
+    models_path = "/models?limit=1000"
     own_options = (
         Option(
             name="api_version",
@@ -169,10 +169,6 @@ class AnthropicAdapter(TranslatingAdapter):
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
         return anthropic_messages.read_error(status, headers, body, provider=provider or self.kind)
-
-    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
-        return UpstreamRequest(method="GET", path=f"{self.root(provider)}/models?limit=1000", headers=headers)
 
     def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
         rows = load_object(body).get("data")

@@ -13,7 +13,14 @@ from typing import Any
 from providers.adapter_options import LINE, Option, Rule, one_of
 from providers.adapters.base import ModelInfo, Quirks
 from providers.adapters.model_quirks import openai_quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, join_headers, read_model_list, shape_history
+from providers.adapters.openai_compatible import (
+    OpenAICompatibleAdapter,
+    bearer,
+    configured_path,
+    join_headers,
+    read_model_list,
+    shape_history,
+)
 from providers.errors import ClientFault, Misconfigured, ServerFailed, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
@@ -79,9 +86,8 @@ class AzureAdapter(OpenAICompatibleAdapter):
 
     def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
         provider = deployment.provider
-        paths = provider.options.get("paths")
-        if isinstance(paths, dict) and operation.value in paths:
-            return str(paths[operation.value])
+        if (path := configured_path(provider, operation)) is not None:
+            return path
         version_name = _version_name(deployment)
         try:
             name, version = check_deployment_name(deployment.upstream_model), check_api_version(version_name)
@@ -95,7 +101,7 @@ class AzureAdapter(OpenAICompatibleAdapter):
         if not secret:
             return ()
         if provider.options.get("auth") == "bearer":
-            return (("authorization", f"Bearer {secret}"),)
+            return bearer(secret)
         return (("api-key", secret),)
 
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:

@@ -5,13 +5,12 @@ keeps it. It documents no embeddings and no list of models.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from providers.adapters import openrouter
 from providers.adapters.base import ClientStream, Delivered, Quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer, operation_path
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter, configured_path, load_answer, operation_path
 from providers.dialects.call_repair import CallRepair
 from providers.dialects.openai_chat import keep_first_call, wants_one_call
 from providers.dialects.relay import RelayStream
@@ -151,9 +150,8 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
     )  # fmt: skip
 
     def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
-        paths: Any = deployment.provider.options.get("paths") or {}
-        same = operation if operation.value in paths else Operation.CHAT
-        return operation_path(self.version_path, deployment.provider, same)
+        provider = deployment.provider
+        return configured_path(provider, operation) or operation_path(self.version_path, provider, Operation.CHAT)
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         _refuse(body, deployment.provider.name)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from providers.adapter_options import LINE, Option, one_of
 from providers.adapters.base import ModelInfo
-from providers.adapters.openai_compatible import join_headers
-from providers.adapters.translating import StreamDecoder, TranslatingAdapter, load_object
+from providers.adapters.openai_compatible import bearer
+from providers.adapters.translated_stream import StreamDecoder
+from providers.adapters.translating import TranslatingAdapter, load_object
 from providers.dialects import cohere_chat
 from providers.errors import BadAnswer, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
-from providers.transport import UpstreamRequest
 from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
 
 _VERSIONS = ("/v1", "/v2")
@@ -20,6 +20,7 @@ class CohereAdapter(TranslatingAdapter):
     label = "Cohere"
     default_base_url = "https://api.cohere.com"
     operations = frozenset(Operation)
+    models_path = "/v1/models?page_size=1000"
     obeys_one_call = False
     most_inputs = 96
     own_options = (
@@ -47,7 +48,7 @@ class CohereAdapter(TranslatingAdapter):
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
         name = provider.options.get("client_name")
         named = (("x-client-name", str(name)),) if name else ()
-        return ((("authorization", f"Bearer {secret}"),) if secret else ()) + named
+        return bearer(secret) + named
 
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
         provider = deployment.provider
@@ -81,10 +82,6 @@ class CohereAdapter(TranslatingAdapter):
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
         return cohere_chat.read_error(status, headers, body)
-
-    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
-        return UpstreamRequest(method="GET", path=f"{self.root(provider)}/v1/models?page_size=1000", headers=headers)
 
     def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
         rows = load_object(body).get("models")

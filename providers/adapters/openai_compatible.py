@@ -63,7 +63,7 @@ class OpenAICompatibleAdapter(Adapter):
         return operation_path(self.version_path, deployment.provider, operation)
 
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {secret}"),) if secret else ()
+        return bearer(secret)
 
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         return self.quirks
@@ -173,11 +173,17 @@ def root_path(version_path: str, provider: ProviderSpec) -> str:
 
 
 def operation_path(version_path: str, provider: ProviderSpec, operation: Operation) -> str:
+    return configured_path(provider, operation) or root_path(version_path, provider) + "/" + operation
+
+
+def configured_path(provider: ProviderSpec, operation: Operation) -> str | None:
     """`options.paths` may name another path per operation, from the root of the host."""
     paths = provider.options.get("paths")
-    if paths and operation.value in paths:
-        return str(paths[operation.value])
-    return root_path(version_path, provider) + "/" + operation
+    return str(paths[operation.value]) if isinstance(paths, dict) and operation.value in paths else None
+
+
+def bearer(secret: str) -> Headers:
+    return (("authorization", f"Bearer {secret}"),) if secret else ()
 
 
 class CredentialHeaders:

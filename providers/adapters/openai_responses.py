@@ -4,13 +4,12 @@ For models that chat completions does not serve (`*-pro`, some of codex), and fo
 xAI's at `https://api.x.ai/v1`.
 """
 
-from providers.adapters.openai_compatible import join_headers
-from providers.adapters.translating import StreamDecoder, TranslatingAdapter
+from providers.adapters.translated_stream import StreamDecoder
+from providers.adapters.translating import TranslatingAdapter
 from providers.dialects.openai_responses.answer import decode_answer
 from providers.dialects.openai_responses.request import encode_request
 from providers.dialects.openai_responses.stream import StreamDecoder as ResponsesDecoder
-from providers.specs import DeploymentSpec, ProviderSpec
-from providers.transport import UpstreamRequest
+from providers.specs import DeploymentSpec
 from providers.types import ChatAnswer, ChatCall, ClientRequest, JsonObject
 
 
@@ -23,9 +22,6 @@ class OpenAIResponsesAdapter(TranslatingAdapter):
 
     def chat_path(self, deployment: DeploymentSpec) -> str:
         return f"{self.root(deployment.provider)}/responses"
-
-    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {secret}"),) if secret else ()
 
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
         return encode_request(
@@ -40,7 +36,3 @@ class OpenAIResponsesAdapter(TranslatingAdapter):
 
     def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
         return ResponsesDecoder()
-
-    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
-        return UpstreamRequest(method="GET", path=f"{self.root(provider)}/models", headers=headers)

@@ -8,8 +8,9 @@ from typing import Any
 
 from providers.adapter_options import FLAG, LINE, Option, one_of
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter
-from providers.adapters.translating import StreamDecoder, TranslatingAdapter
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter, configured_path
+from providers.adapters.translated_stream import StreamDecoder
+from providers.adapters.translating import TranslatingAdapter
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.openai_responses.answer import decode_answer
 from providers.dialects.openai_responses.stream import StreamDecoder as ResponsesDecoder
@@ -20,10 +21,6 @@ from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
-
-
-def bearer(secret: str) -> tuple[tuple[str, str], ...]:
-    return (("authorization", f"Bearer {secret}"),) if secret else ()
 
 
 class PerplexityAgent(TranslatingAdapter):
@@ -37,14 +34,14 @@ class PerplexityAgent(TranslatingAdapter):
         dropped=frozenset({"user", "parallel_tool_calls", "include", "text"}),
     )
 
+    def root(self, provider: ProviderSpec) -> str:
+        return _root(provider)
+
     def chat_path(self, deployment: DeploymentSpec) -> str:
-        return f"{_root(deployment.provider)}/v1/responses"
+        return f"{self.root(deployment.provider)}/v1/responses"
 
     def embeddings_path(self, deployment: DeploymentSpec) -> str:
-        return f"{_root(deployment.provider)}/v1/embeddings"
-
-    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
-        return bearer(secret)
+        return f"{self.root(deployment.provider)}/v1/embeddings"
 
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
         provider = deployment.provider
@@ -113,10 +110,8 @@ class PerplexitySonar(OpenAICompatibleAdapter):
     )
 
     def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
-        paths = deployment.provider.options.get("paths")
-        if isinstance(paths, dict) and operation.value in paths:
-            return str(paths[operation.value])
-        return f"{_root(deployment.provider)}/chat/completions"
+        provider = deployment.provider
+        return configured_path(provider, operation) or f"{_root(provider)}/chat/completions"
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         provider = deployment.provider.name

@@ -24,10 +24,13 @@ from providers.types import (
 _RARER_TEXTS = (ReasoningDelta, RefusalDelta)
 
 
-class Decoder(Protocol):
+class StreamDecoder(Protocol):
+    """A dialect's stream as typed events. Failures are `StreamFailed` events or raised `UpstreamError`s."""
+
     def feed(self, data: bytes) -> list[StreamEvent]: ...
 
-    def close(self) -> list[StreamEvent]: ...
+    def close(self) -> list[StreamEvent]:
+        """At the end of the body. No `StreamEnd` by then means that the stream was cut off."""
 
 
 class Encoder(Protocol):
@@ -41,7 +44,7 @@ class Encoder(Protocol):
 class TranslatedStream:
     """`ClientStream` over a dialect's decoder. A stream whose answer was finished is complete even without its end."""
 
-    def __init__(self, *, decoder: Decoder, encoder: Encoder) -> None:
+    def __init__(self, *, decoder: StreamDecoder, encoder: Encoder) -> None:
         self.started = False
         self.ended = False
         self.failure: UpstreamError | None = None

@@ -7,13 +7,20 @@ not have. Text completions are served as one user message; embeddings only where
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import orjson
 
 from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo
-from providers.adapters.openai_compatible import CredentialHeaders, join_headers, read_model_list, root_path
-from providers.adapters.translated_stream import TranslatedStream
+from providers.adapters.openai_compatible import (
+    CredentialHeaders,
+    bearer,
+    configured_path,
+    join_headers,
+    read_model_list,
+    root_path,
+)
+from providers.adapters.translated_stream import StreamDecoder, TranslatedStream
 from providers.dialects import embeddings, openai_chat, text_completions, upstream_errors
 from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
@@ -25,7 +32,6 @@ from providers.types import (
     EmbeddingsAnswer,
     JsonObject,
     Operation,
-    StreamEvent,
     told,
 )
 
@@ -35,22 +41,13 @@ _Encoders: TypeAlias = tuple[
 """For a whole answer and for a stream."""
 
 
-class StreamDecoder(Protocol):
-    """A dialect's stream as typed events. Failures are `StreamFailed` events or raised `UpstreamError`s."""
-
-    def feed(self, data: bytes) -> list[StreamEvent]: ...
-
-    def close(self) -> list[StreamEvent]:
-        """At the end of the body. No `StreamEnd` by then means that the stream was cut off."""
-
-
 class TranslatingAdapter(Adapter):
     operations: ClassVar[frozenset[Operation]] = frozenset({Operation.CHAT, Operation.COMPLETIONS})
     version_path: ClassVar[str] = ""
     """What a base_url without a path (or with only its beginning) is completed to."""
 
-    models_path: ClassVar[str | None] = None
-    """From the root of the host."""
+    models_path: ClassVar[str] = "/models"
+    """Below `root`."""
 
     obeys_one_call: ClassVar[bool] = True
     """False where `parallel_tool_calls: false` cannot be said, so that further calls are left out of the answer."""
@@ -64,9 +61,9 @@ class TranslatingAdapter(Adapter):
     def chat_path(self, deployment: DeploymentSpec) -> str:
         """Path (and query) from the root of the host; `self.root(provider)` is the completed base path."""
 
-    @abc.abstractmethod
     def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
         """Lower-case names. Version headers belong here too."""
+        return bearer(secret)
 
     @abc.abstractmethod
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
@@ -139,10 +136,8 @@ class TranslatingAdapter(Adapter):
         return upstream_errors.read_error(status, headers, body)
 
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        if self.models_path is None:
-            return None
         headers = join_headers(self.auth_headers(secret, provider), provider.headers)
-        return UpstreamRequest(method="GET", path=self.models_path, headers=headers)
+        return UpstreamRequest(method="GET", path=self.root(provider) + self.models_path, headers=headers)
 
     def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
         return read_model_list(body)
@@ -170,12 +165,6 @@ def _refuse_what_others_keep(call: ChatCall, provider: str) -> None:
         raise Unsupported(field="data_sources", provider=provider, why="it is Azure's alone")
     if any(message.extra.get("audio") for message in call.messages):
         raise Unsupported(field="messages", provider=provider, why="a recording that another provider keeps")
-
-
-def configured_path(provider: ProviderSpec, operation: Operation) -> str | None:
-    """`options.paths` may name another path per operation, from the root of the host."""
-    paths = provider.options.get("paths")
-    return str(paths[operation.value]) if isinstance(paths, dict) and operation.value in paths else None
 
 
 def load_object(body: bytes) -> JsonObject:

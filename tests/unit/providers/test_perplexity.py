@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -61,6 +62,13 @@ def test_lists_models_with_its_key():
     assert (sent.method, sent.path) == ("GET", "/v1/models")
     assert ("authorization", "Bearer key") in sent.headers
     assert [model.id for model in ADAPTER.read_models(b'{"data":[{"id":"perplexity/sonar"}]}')] == ["perplexity/sonar"]
+
+
+def test_the_list_of_models_is_behind_the_same_prefix_as_the_calls():
+    served = deployment()
+    behind = replace(served, provider=replace(served.provider, base_path="/gateway/pplx/v1"))
+    assert ADAPTER.prepare(request(), behind, "key").path == "/gateway/pplx/v1/responses"
+    assert ADAPTER.models_request(behind.provider, "key").path == "/gateway/pplx/v1/models"
 
 
 REQUESTS = sorted(GOLDEN.glob("perplexity_agent/*/upstream_request.json"))

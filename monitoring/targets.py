@@ -74,8 +74,7 @@ def _spec(row: Provider, credentials: tuple[CredentialSpec, ...]) -> ProviderSpe
     if row.kind not in REGISTRY:
         return None
     try:
-        # A probe asks neither breaker nor deadline, so any numbers do.
-        return provider_spec(row, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
+        return provider_spec(row, credentials)
     except UNREADABLE as error:
         logger.error("provider %s is not checked: %s", row.name, error)
         return None

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from django.db import connection
@@ -21,6 +22,15 @@ UNREADABLE: Final = (TypeError, ValueError, AttributeError, LookupError)
 """What the making of a spec raises for a row that was stored before there was a check, or past it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """The gateway's, for providers that have none of their own. Whoever does not route asks none of them."""
+
+    breaker_threshold: int = 5
+    breaker_timeout_s: float = 60.0
+    request_timeout_s: float = 600.0
+
+
 class UnusableRow(ValueError):
     """A stored value that cannot be used; the text says which and why."""
 
@@ -29,32 +39,14 @@ def say_left_out(what: str, why: object) -> None:
     logger.error("%s is left out: %s", what, why)
 
 
-def load_deployments(
-    *,
-    breaker_threshold: int,
-    breaker_timeout_s: float,
-    request_timeout_s: float,
-    leave_out: LeaveOut = say_left_out,
-) -> list[DeploymentSpec]:
-    """Every enabled deployment of every enabled provider, in three queries. The numbers are the gateway's defaults.
+def load_deployments(defaults: Defaults, *, leave_out: LeaveOut = say_left_out) -> list[DeploymentSpec]:
+    """Every enabled deployment of every enabled provider, in three queries.
 
     `leave_out` is told of each row that cannot be used: one such row must never keep the others from going live."""
-    providers = load_providers(
-        breaker_threshold=breaker_threshold,
-        breaker_timeout_s=breaker_timeout_s,
-        request_timeout_s=request_timeout_s,
-        leave_out=leave_out,
-    )
-    return list(_deployments(providers, leave_out))
+    return list(_deployments(load_providers(defaults, leave_out=leave_out), leave_out))
 
 
-def load_providers(
-    *,
-    breaker_threshold: int,
-    breaker_timeout_s: float,
-    request_timeout_s: float,
-    leave_out: LeaveOut = say_left_out,
-) -> dict[int, ProviderSpec]:
+def load_providers(defaults: Defaults = Defaults(), *, leave_out: LeaveOut = say_left_out) -> dict[int, ProviderSpec]:
     """Every enabled provider by its id, also those that serve nothing yet; as `load_deployments`."""
     credentials = usable_credentials(
         Credential.objects.filter(enabled=True, provider__enabled=True).order_by("id"), leave_out
@@ -62,13 +54,7 @@ def load_providers(
     providers: dict[int, ProviderSpec] = {}
     for row in Provider.objects.filter(enabled=True).prefetch_related("credentials"):
         try:
-            providers[row.pk] = provider_spec(
-                row,
-                credentials.get(row.pk, ()),
-                breaker_threshold=breaker_threshold,
-                breaker_timeout_s=breaker_timeout_s,
-                request_timeout_s=request_timeout_s,
-            )
+            providers[row.pk] = provider_spec(row, credentials.get(row.pk, ()), defaults)
         except UNREADABLE as error:
             leave_out(f"provider {row.name}", error)
     return providers
@@ -144,12 +130,7 @@ def _price(nano_usd: int | None) -> int | None:
 
 
 def provider_spec(
-    row: Provider,
-    credentials: tuple[CredentialSpec, ...],
-    *,
-    breaker_threshold: int,
-    breaker_timeout_s: float,
-    request_timeout_s: float,
+    row: Provider, credentials: tuple[CredentialSpec, ...], defaults: Defaults = Defaults()
 ) -> ProviderSpec:
     """Raises one of `UNREADABLE`."""
     if row.kind not in REGISTRY:
@@ -184,9 +165,9 @@ def provider_spec(
         idle_timeout_s=row.idle_timeout_s or 30.0,
         reasoning_first_token_timeout_s=max(row.timeout_s or 0.0, 120.0),
         reasoning_idle_timeout_s=max(row.idle_timeout_s or 0.0, 90.0),
-        request_timeout_s=row.request_timeout_s or request_timeout_s,
-        breaker_threshold=row.circuit_breaker_threshold or breaker_threshold,
-        breaker_timeout_s=row.circuit_breaker_timeout_s or breaker_timeout_s,
+        request_timeout_s=row.request_timeout_s or defaults.request_timeout_s,
+        breaker_threshold=row.circuit_breaker_threshold or defaults.breaker_threshold,
+        breaker_timeout_s=row.circuit_breaker_timeout_s or defaults.breaker_timeout_s,
         demo=row.source == "demo",
         # Given a key, it is called with one or not at all: an unset variable makes no anonymous calls.
         needs_credential=bool(row.credentials.all()),

@@ -50,11 +50,10 @@ class ListedModel:
 
 
 def spec_of(row: Provider) -> ProviderSpec:
-    """The provider as the data plane would see it, also while it is disabled. Breaker numbers are of no concern here.
-    Raises `UnusableProvider`."""
+    """The provider as the data plane would see it, also while it is disabled. Raises `UnusableProvider`."""
     credentials = _credentials(row)
     try:
-        return provider_spec(row, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
+        return provider_spec(row, credentials)
     except UNREADABLE as error:
         raise UnusableProvider(f"{row.name} cannot be used: {error}") from error
 

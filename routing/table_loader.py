@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.borrowed_connection import borrowed_connection
 from accounts.price_book import PriceBook, catalogue_size
-from providers.loading import UNREADABLE, LeaveOut, UnusableRow, load_deployments
+from providers.loading import UNREADABLE, Defaults, LeaveOut, UnusableRow, load_deployments
 from routing import policy_options
 from routing.configuration.stored import readable_section, section_fault
 from routing.deployment_prices import priced, until
@@ -53,12 +53,12 @@ def load_table() -> RoutingTable:
             left_out.append(f"{what}: {why}")
 
         row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
-        deployments = load_deployments(
+        defaults = Defaults(
             breaker_threshold=row.circuit_breaker_threshold,
             breaker_timeout_s=row.circuit_breaker_timeout_s,
             request_timeout_s=row.request_timeout_s,
-            leave_out=leave_out,
         )
+        deployments = load_deployments(defaults, leave_out=leave_out)
         prices, asked, now = PriceBook.load(), catalogue_size(), timezone.now()
         aliases = list(_usable(ModelAlias.objects.filter(enabled=True), _alias, leave_out))
         policies = list(_usable(RoutePolicy.objects.filter(enabled=True), _policy, leave_out))

@@ -138,9 +138,7 @@ def _spec(provider: Provider) -> ProviderSpec | Finding:
         )
     credentials = (found,) if found else ()
     try:
-        return provider_spec(
-            provider, credentials, breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=PATIENCE_S
-        )
+        return provider_spec(provider, credentials)
     except UNREADABLE as error:
         return Finding(outcome="bad", subject=_("Settings"), detail=str(error))
 

@@ -49,7 +49,7 @@ def discover(*, approve_all: bool = False, wait_s: float = 0.0) -> dict[str, Any
 
 
 def _model_lists() -> list[ModelList]:
-    providers = load_providers(breaker_threshold=5, breaker_timeout_s=60.0, request_timeout_s=600.0)
+    providers = load_providers()
     # What discovery itself has adopted must be found again, or it would count as vanished.
     known: dict[int, set[str]] = {}
     for provider_id, name in Deployment.objects.exclude(source="discovery").values_list(

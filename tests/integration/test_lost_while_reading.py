@@ -9,7 +9,7 @@ import django
 django.setup()
 import psycopg
 from django.db import DatabaseError, connection
-from providers.loading import load_deployments
+from providers.loading import Defaults, load_deployments
 
 connection.ensure_connection()
 read = psycopg.ServerCursor.fetchmany
@@ -23,7 +23,7 @@ def read_and_lose(self, size=0):
 
 psycopg.ServerCursor.fetchmany = read_and_lose
 try:
-    load_deployments(breaker_threshold=5, breaker_timeout_s=60, request_timeout_s=60)
+    load_deployments(Defaults())
     print("read")
 except DatabaseError:
     print("the database failed")

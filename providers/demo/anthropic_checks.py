@@ -62,19 +62,17 @@ def _words(complaint: Complaint) -> str:
     }[complaint.reason]
 
 
-def require_variant(value: Any, variants: dict[str, Shape], path: str, *, tag: str = "type") -> str:
+def require_variant(value: Any, variants: dict[str, Shape], path: str) -> str:
     """An object told apart by its `type`; returns that type."""
     if not isinstance(value, dict):
         raise invalid(f"{path}: Input should be a valid dictionary")
-    kind = value.get(tag)
+    kind = value.get("type")
     if kind is None:
-        raise invalid(f"{path}.{tag}: Field required")
+        raise invalid(f"{path}.type: Field required")
     if not isinstance(kind, str) or kind not in variants:
         names = ", ".join(f"'{name}'" for name in variants)
-        raise invalid(
-            f"{path}: Input tag '{kind}' found using '{tag}' does not match any of the expected tags: {names}"
-        )
-    require({name: entry for name, entry in value.items() if name != tag}, variants[kind], f"{path}.{kind}")
+        raise invalid(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {names}")
+    require({name: entry for name, entry in value.items() if name != "type"}, variants[kind], f"{path}.{kind}")
     return str(kind)
 
 

@@ -94,7 +94,6 @@ class DemoUpstream:
         except RefusalError as refusal:
             await _send_json(send, refusal.status, self.dialect.error_body(refusal, call), headers)
             return
-        headers |= dict(answer.headers)
         if isinstance(answer, JsonAnswer):
             await _send_json(send, 200, answer.body, headers)
         else:

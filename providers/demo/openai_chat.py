@@ -19,7 +19,7 @@ def chat(call: Call) -> Answer:
     openai_checks.check_tools(body)
     openai_checks.check_response_format(body)
     question = _question(model, body)
-    openai_checks.check_window(model, question.input_tokens, context_window(model), "messages")
+    openai_checks.check_window(question.input_tokens, context_window(model), "messages")
     reply = reply_to(question, length=call.settings.tokens)
     head = {"id": f"chatcmpl-demo{call.id}", "created": int(call.now_s), "model": model}
     if body.get("stream"):

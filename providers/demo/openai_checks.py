@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
-from providers.demo.wire import RefusalError, is_integer, is_number
+from providers.demo.shapes import Complaint, Field, Shape, first_complaint
+from providers.demo.wire import RefusalError
 from providers.types import JsonObject
-
-Range: TypeAlias = tuple[float | None, float | None]
 
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 PART_TYPES = {
@@ -16,21 +15,28 @@ PART_TYPES = {
 }
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
-NUMBERS: dict[str, Range] = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "presence_penalty": (-2, 2),
-    "frequency_penalty": (-2, 2),
+PARAMETERS: Shape = {
+    "temperature": Field("number", low=0, high=2),
+    "top_p": Field("number", low=0, high=1),
+    "presence_penalty": Field("number", low=-2, high=2),
+    "frequency_penalty": Field("number", low=-2, high=2),
+    "max_tokens": Field("integer", low=1),
+    "max_completion_tokens": Field("integer", low=1),
+    "n": Field("integer", low=1, high=128),
+    "top_logprobs": Field("integer", low=0, high=20),
+    "seed": Field("integer"),
+    **dict.fromkeys(("stream", "parallel_tool_calls", "store"), Field("boolean")),
+    **dict.fromkeys(("stream_options", "response_format", "logit_bias", "metadata"), Field("object")),
 }
-INTEGERS: dict[str, Range] = {
-    "max_tokens": (1, None),
-    "max_completion_tokens": (1, None),
-    "n": (1, 128),
-    "top_logprobs": (0, 20),
-    "seed": (None, None),
+KIND_WORDS = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a decimal",
+    "boolean": "a boolean",
+    "object": "an object",
+    "array": "an array of objects",
+    "text or parts": "a string or an array of objects",
 }
-BOOLEANS = ("stream", "parallel_tool_calls", "store")
-OBJECTS = ("stream_options", "response_format", "logit_bias", "metadata")
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> RefusalError:
@@ -49,6 +55,22 @@ def wrong_type(param: str, expected: str, value: Any) -> RefusalError:
 def wrong_value(param: str, value: Any, allowed: tuple[str, ...]) -> RefusalError:
     names = ", ".join(f"'{entry}'" for entry in allowed)
     return invalid(f"Invalid value: '{value}'. Supported values are: {names}.", param, "invalid_value")
+
+
+def refusal_of(complaint: Complaint) -> RefusalError:
+    field, path, value = complaint.field, complaint.path, complaint.value
+    if complaint.reason == "missing":
+        return missing(path)
+    if complaint.reason == "unknown":
+        return invalid(f"Unknown parameter: '{path}'.", path, "unknown_parameter")
+    if complaint.reason == "type":
+        return wrong_type(path, KIND_WORDS[field.kind], value)
+    if complaint.reason == "choice":
+        return wrong_value(path, value, field.choices)
+    kind = "integer" if field.kind == "integer" else "decimal"
+    side, sign, bound = ("below min", ">=", field.low) if complaint.reason == "low" else ("above max", "<=", field.high)
+    text = f"Invalid '{path}': {kind} {side}imum value. Expected a value {sign} {bound}, but got {value} instead."
+    return invalid(text, path, f"{kind}_{side.replace(' ', '_')}_value")
 
 
 def json_type(value: Any) -> str:
@@ -71,36 +93,13 @@ def check_model(body: JsonObject) -> str:
 
 def check_parameters(body: JsonObject) -> None:
     """Types and ranges of everything but messages, tools and prompts."""
-    for name, limits in NUMBERS.items():
-        _check_range(body, name, limits, integer=False)
-    for name, limits in INTEGERS.items():
-        _check_range(body, name, limits, integer=True)
-    for name in BOOLEANS:
-        if not isinstance(body.get(name), bool | None):
-            raise wrong_type(name, "a boolean", body[name])
-    for name in OBJECTS:
-        if not isinstance(body.get(name), dict | None):
-            raise wrong_type(name, "an object", body[name])
+    complaint = first_complaint(body, PARAMETERS, open_ended=True)
+    if complaint is not None:
+        raise refusal_of(complaint)
     check_stop(body.get("stop"))
     if body.get("stream_options") is not None and not body.get("stream"):
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise invalid(message, "stream_options")
-
-
-def _check_range(body: JsonObject, name: str, limits: Range, *, integer: bool) -> None:
-    value = body.get(name)
-    if value is None:
-        return
-    kind = "integer" if integer else "decimal"
-    if not (is_integer(value) if integer else is_number(value)):
-        raise wrong_type(name, f"{'an' if integer else 'a'} {kind}", value)
-    low, high = limits
-    if low is not None and value < low:
-        text = f"Invalid '{name}': {kind} below minimum value. Expected a value >= {low}, but got {value} instead."
-        raise invalid(text, name, f"{kind}_below_min_value")
-    if high is not None and value > high:
-        text = f"Invalid '{name}': {kind} above maximum value. Expected a value <= {high}, but got {value} instead."
-        raise invalid(text, name, f"{kind}_above_max_value")
 
 
 def check_stop(stop: Any) -> None:
@@ -288,7 +287,7 @@ def check_response_format(body: JsonObject) -> None:
         raise missing("response_format.json_schema.schema")
 
 
-def check_window(model: str, input_tokens: int, window: int, param: str) -> None:
+def check_window(input_tokens: int, window: int, param: str) -> None:
     if input_tokens > window:
         text = (
             f"This model's maximum context length is {window} tokens. However, your messages resulted in "

@@ -6,23 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from providers.demo import openai_responses_shapes as shapes
-from providers.demo.openai_checks import NAME, invalid, missing, wrong_type, wrong_value
-from providers.demo.shapes import Complaint, Shape, first_complaint
+from providers.demo.openai_checks import NAME, invalid, missing, refusal_of, wrong_type, wrong_value
+from providers.demo.shapes import Shape, first_complaint
 from providers.demo.wire import RefusalError
 from providers.types import JsonObject
 
 THINKING = "DEMO thinking: I repeat what I was asked."
 LONGEST_CALL_ID = 64
 IMAGE_ADDRESSES = ("http://", "https://", "data:image/")
-KIND_WORDS = {
-    "string": "a string",
-    "integer": "an integer",
-    "number": "a decimal",
-    "boolean": "a boolean",
-    "object": "an object",
-    "array": "an array of objects",
-    "text or parts": "a string or an array of objects",
-}
 
 
 def check(body: JsonObject) -> None:
@@ -53,28 +44,11 @@ def encrypted(thought: str) -> str:
 def _require(body: JsonObject, shape: Shape, path: str = "") -> None:
     complaint = first_complaint(body, shape, path=path)
     if complaint is not None:
-        raise _refusal(complaint)
+        moved = complaint.reason == "unknown" and complaint.path in shapes.MOVED
+        raise _moved(complaint.path) if moved else refusal_of(complaint)
 
 
-def _refusal(complaint: Complaint) -> RefusalError:
-    field, path, value = complaint.field, complaint.path, complaint.value
-    if complaint.reason == "missing":
-        return missing(path)
-    if complaint.reason == "unknown":
-        return _unknown(path)
-    if complaint.reason == "type":
-        return wrong_type(path, KIND_WORDS[field.kind], value)
-    if complaint.reason == "choice":
-        return wrong_value(path, value, field.choices)
-    kind = "integer" if field.kind == "integer" else "decimal"
-    side, sign, bound = ("below min", ">=", field.low) if complaint.reason == "low" else ("above max", "<=", field.high)
-    text = f"Invalid '{path}': {kind} {side}imum value. Expected a value {sign} {bound}, but got {value} instead."
-    return invalid(text, path, f"{kind}_{side.replace(' ', '_')}_value")
-
-
-def _unknown(path: str) -> RefusalError:
-    if path not in shapes.MOVED:
-        return invalid(f"Unknown parameter: '{path}'.", path, "unknown_parameter")
+def _moved(path: str) -> RefusalError:
     text = (
         f"Unsupported parameter: '{path}'. In the Responses API, this parameter has moved to '{shapes.MOVED[path]}'. "
         "Try again with the new parameter."
@@ -133,7 +107,7 @@ def _check_item(item: Any, path: str) -> None:
         parts = shapes.OUTPUT_PARTS if item["role"] == "assistant" else shapes.INPUT_PARTS
         _check_parts(item["content"], parts, f"{path}.content")
     elif kind in ("reasoning", "item_reference"):
-        _check_recalled(item, kind, path)
+        _check_recalled(item, path)
     elif "call_id" in item:
         _check_call_id(item["call_id"], f"{path}.call_id")
         _check_parts(item.get("output"), shapes.INPUT_PARTS, f"{path}.output")
@@ -149,7 +123,7 @@ def _check_parts(content: Any, allowed: tuple[str, ...], path: str) -> None:
             raise invalid(text, f"{where}.image_url", "invalid_value")
 
 
-def _check_recalled(item: JsonObject, kind: str, path: str) -> None:
+def _check_recalled(item: JsonObject, path: str) -> None:
     """Reasoning must bring its encrypted content, since nothing is stored here to be referred to."""
     if item.get("encrypted_content") is None:
         raise _not_found("Item", item, "input")

@@ -9,7 +9,6 @@ from providers.demo.answering import (
     CHAT_MODELS,
     CREATED_AT_S,
     EMBEDDING_MODEL,
-    LARGE_CONTEXT_WINDOW,
     Question,
     Reply,
     context_window,
@@ -48,7 +47,7 @@ def _complete(model: str, prompt: str, body: JsonObject, call: Call) -> Reply:
         max_tokens=DEFAULT_MAX_TOKENS if limit is None else limit,
         stop=stop_sequences(body),
     )
-    openai_checks.check_window(model, question.input_tokens, context_window(model), "prompt")
+    openai_checks.check_window(question.input_tokens, context_window(model), "prompt")
     return reply_to(question, length=call.settings.tokens)
 
 
@@ -159,5 +158,4 @@ def model(call: Call) -> Answer:
 
 def _model(name: str) -> JsonObject:
     window = MAX_INPUT_TOKENS if name == EMBEDDING_MODEL else context_window(name)
-    assert window <= LARGE_CONTEXT_WINDOW
     return {"id": name, "object": "model", "created": CREATED_AT_S, "owned_by": "demo", "context_length": window}

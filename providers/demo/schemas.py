@@ -34,12 +34,13 @@ KEYWORDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def sample(schema: JsonObject, *, name: str = "") -> Any:
-    """A value that satisfies `schema`; `name` is the property it is for and makes strings more telling."""
-    return _sample(schema, name, schema, 0)
+def sample(schema: JsonObject) -> Any:
+    """A value that satisfies `schema`."""
+    return _sample(schema, "", schema, 0)
 
 
 def _sample(schema: Any, name: str, root: JsonObject, depth: int) -> Any:
+    """`name` is the property it is for and makes strings more telling."""
     if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
         return None
     schema = _sound(schema)

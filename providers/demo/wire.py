@@ -50,7 +50,6 @@ class Call:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonAnswer:
     body: JsonObject
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,6 @@ class StreamAnswer:
     """`events` are whole SSE events, encoded."""
 
     events: Iterable[bytes]
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Answer: TypeAlias = JsonAnswer | StreamAnswer

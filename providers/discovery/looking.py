@@ -68,7 +68,7 @@ async def _look(
 ) -> list[Findings]:
     timeout_s = settings.timeout_s + wait_s
     async with ControlPlaneClient(timeout_s=timeout_s, connections=settings.connections) as client:
-        looks: list[Awaitable[Findings]] = []
+        looks: list[Awaitable[Findings | None]] = []
         if settings.registry is not None:
             place = settings.registry
             looks.append(
@@ -81,18 +81,17 @@ async def _look(
         for item in lists:
             source = model_lists.source_of(item.provider.name)
             looks.append(_kept(source, model_lists.look(client, item.provider, item.known)))
-        return [findings for findings in await asyncio.gather(*looks) if findings.error or findings.position != "none"]
+        return [findings for findings in await asyncio.gather(*looks) if findings is not None]
 
 
-async def _kept(source: str, look: Awaitable[Findings | None]) -> Findings:
+async def _kept(source: str, look: Awaitable[Findings | None]) -> Findings | None:
     """A failure of one source becomes its finding, so that the others are not disturbed."""
     try:
-        findings = await look
+        return await look
     except SourceFailed as error:
         return Findings(source=source, error=str(error)[:500] or "failed")
     except UNREADABLE as error:
         return Findings(source=source, error=f"its answer cannot be read ({type(error).__name__}: {error})"[:500])
-    return findings or Findings(source=source, position="none")
 
 
 async def _consul(client: ControlPlaneClient, settings: DiscoverySettings, position: str, wait_s: float) -> Findings:

@@ -78,7 +78,7 @@ def run_test(
     async def run(transport: Transport) -> Report:
         return await Conformance(transport, spec, deployments, model=model, cap_nano_usd=cap_nano_usd).run()
 
-    report = _with_transport(run)
+    report = with_transport(run)
     kept = ConformanceReport.objects.create(
         provider=row,
         model=report.model[:200],
@@ -158,25 +158,26 @@ def _list_if_any(row: Provider, *, required: bool) -> tuple[ModelInfo, ...]:
 
 
 def _provider_list(spec: ProviderSpec) -> tuple[ModelInfo, ...]:
+    return with_transport(lambda transport: ask_for_models(transport, spec, timeout_s=LIST_TIMEOUT_S))
+
+
+async def ask_for_models(transport: Transport, spec: ProviderSpec, *, timeout_s: float) -> tuple[ModelInfo, ...]:
+    """The provider's own list. Raises `UpstreamError`; `NoModelList` where there is none."""
     adapter = adapter_for(spec.kind)
     request = adapter.models_request(spec, spec.credentials[0].secret if spec.credentials else "")
     if request is None:
         raise NoModelList("This provider has no list of its models: name those you want.")
-
-    async def ask(transport: Transport) -> tuple[ModelInfo, ...]:
-        response = await transport.send(spec.endpoint, request, timeout_s=LIST_TIMEOUT_S)
-        try:
-            body = await response.read(limit=LIST_LIMIT_BYTES, timeout_s=LIST_TIMEOUT_S)
-        finally:
-            response.close()
-        if not 200 <= response.status < 300:
-            raise adapter.read_error(response.status, response.headers, body, provider=spec.name)
-        return adapter.read_models(body)
-
-    return _with_transport(ask)
+    response = await transport.send(spec.endpoint, request, timeout_s=timeout_s)
+    try:
+        body = await response.read(limit=LIST_LIMIT_BYTES, timeout_s=timeout_s)
+    finally:
+        response.close()
+    if not 200 <= response.status < 300:
+        raise adapter.read_error(response.status, response.headers, body, provider=spec.name)
+    return adapter.read_models(body)
 
 
-def _with_transport(work: Callable[[Transport], Awaitable[Found]]) -> Found:
+def with_transport(work: Callable[[Transport], Awaitable[Found]]) -> Found:
     async def run() -> Found:
         transport = Http1Transport()
         try:

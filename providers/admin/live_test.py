@@ -3,10 +3,7 @@
 For a person who waits in front of the page, so it takes at most `PATIENCE_S` and says what to do in words.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -23,18 +20,15 @@ from providers.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from providers.http1 import Http1Transport
 from providers.loading import UNREADABLE, provider_spec, usable_deployments
 from providers.models import Credential, Provider
+from providers.onboarding import NoModelList, ask_for_models, with_transport
 from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, ProviderSpec
 from providers.transport import Transport
 
 PATIENCE_S = 10.0
-LIST_LIMIT_BYTES = 16 * 1024 * 1024
-CALLS_CAP_NANO_USD = 20_000_000
 
-_Result = TypeVar("_Result")
 _OUTCOMES = {"passed": "ok", "failed": "bad", "unsupported": "warn", "skipped": "idle"}
 _ABILITIES = {
     "reachability": _("Address"),
@@ -83,23 +77,19 @@ def run(provider: Provider) -> LiveTest:
     spec = _spec(provider)
     if isinstance(spec, Finding):
         return LiveTest(findings=(spec,))
-    result = asyncio.run(_with_transport(lambda transport: look(transport, spec)))
+    result = with_transport(lambda transport: look(transport, spec))
     _note_success(spec, result.passed and bool(result.models))
     return result
 
 
 def try_calls(provider: Provider) -> LiveTest:
-    """Blocks up to minutes. Real calls of every sort, which cost at most `CALLS_CAP_NANO_USD`."""
+    """Blocks up to minutes. Real calls of every sort, which cost at most `DEFAULT_CAP_NANO_USD` of `providers.conformance`."""
     spec = _spec(provider)
     if isinstance(spec, Finding):
         return LiveTest(findings=(spec,))
     rows = provider.deployments.filter(enabled=True).order_by("pk")
     deployments = tuple(usable_deployments(rows, spec))
-    report = asyncio.run(
-        _with_transport(
-            lambda transport: Conformance(transport, spec, deployments, cap_nano_usd=CALLS_CAP_NANO_USD).run()
-        )
-    )
+    report = with_transport(lambda transport: Conformance(transport, spec, deployments).run())
     answered = any(result.name == "chat" and result.outcome == "passed" for result in report.results)
     _note_success(spec, answered)
     findings = tuple(
@@ -109,14 +99,6 @@ def try_calls(provider: Provider) -> LiveTest:
         for result in report.results
     )
     return LiveTest(findings=findings, models=report.models, tried_with=report.model, accepted=answered)
-
-
-async def _with_transport(use: Callable[[Transport], Awaitable[_Result]]) -> _Result:
-    transport = Http1Transport()
-    try:
-        return await use(transport)
-    finally:
-        await transport.aclose()
 
 
 def _spec(provider: Provider) -> ProviderSpec | Finding:
@@ -149,20 +131,10 @@ def _note_success(spec: ProviderSpec, worked: bool) -> None:
 
 
 async def look(transport: Transport, spec: ProviderSpec) -> LiveTest:
-    adapter = adapter_for(spec.kind)
-    secret = spec.credentials[0].secret if spec.credentials else ""
     try:
-        request = adapter.models_request(spec, secret)
-        if request is None:
-            return LiveTest(findings=(_NO_LIST,))
-        answer = await transport.send(spec.endpoint, request, timeout_s=PATIENCE_S)
-        try:
-            body = await answer.read(limit=LIST_LIMIT_BYTES, timeout_s=PATIENCE_S)
-        finally:
-            answer.close()
-        if answer.status >= 300:
-            raise adapter.read_error(answer.status, answer.headers, body, provider=spec.name)
-        models = adapter.read_models(body)
+        models = await ask_for_models(transport, spec, timeout_s=PATIENCE_S)
+    except NoModelList:
+        return LiveTest(findings=(_NO_LIST,))
     except Misconfigured as error:
         return LiveTest(findings=(Finding(outcome="bad", subject=_("Options"), detail=error.message),))
     except UpstreamError as error:

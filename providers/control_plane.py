@@ -41,12 +41,10 @@ class ControlPlaneClient:
         timeout_s: float,
         connections: int = 100,
         resolve: Resolve = system_resolve,
-        answer_limit: int = ANSWER_LIMIT_BYTES,
     ) -> None:
         self._timeout_s = timeout_s
         self._connections = connections
         self._resolve = resolve
-        self._answer_limit = answer_limit
         self._clients: dict[str | None, httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> "ControlPlaneClient":
@@ -118,8 +116,8 @@ class ControlPlaneClient:
         size = 0
         async for part in response.aiter_bytes():
             size += len(part)
-            if size > self._answer_limit:
-                raise BadAnswer(f"the answer is longer than {self._answer_limit} bytes")
+            if size > ANSWER_LIMIT_BYTES:
+                raise BadAnswer(f"the answer is longer than {ANSWER_LIMIT_BYTES} bytes")
             parts.append(part)
         return b"".join(parts)
 

@@ -1,14 +1,12 @@
 """Cohere: the v2 chat and embed endpoints. Text completions are one user message, since v1's generate is retired."""
 
-from collections.abc import Mapping
-
 from providers.adapter_options import LINE, Option, one_of
 from providers.adapters.base import ModelInfo
 from providers.adapters.openai_compatible import bearer
 from providers.adapters.translated_stream import StreamDecoder
 from providers.adapters.translating import TranslatingAdapter, load_object
 from providers.dialects import cohere_chat
-from providers.errors import BadAnswer, UpstreamError
+from providers.errors import BadAnswer
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
 
@@ -79,9 +77,6 @@ class CohereAdapter(TranslatingAdapter):
 
     def decode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> EmbeddingsAnswer:
         return cohere_chat.decode_embeddings(body, model=deployment.upstream_model)
-
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
-        return cohere_chat.read_error(status, headers, body)
 
     def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
         rows = load_object(body).get("models")

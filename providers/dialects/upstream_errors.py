@@ -152,9 +152,9 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstream
     return classify(read_facts(status, headers, body))
 
 
-def error_of_object(value: JsonObject, *, headers: Mapping[str, str] | None = None) -> UpstreamError:
+def error_of_object(value: JsonObject) -> UpstreamError:
     """The error in a 200: inside a stream, or instead of an answer. Its status is what its code or type stands for."""
-    return classify(facts_of_object(200, headers or {}, value))
+    return classify(facts_of_object(200, {}, value))
 
 
 def read_facts(status: int, headers: Mapping[str, str], body: bytes) -> ErrorFacts:

@@ -12,7 +12,6 @@ from providers.dialects.cohere_chat.embed import (
     decode_embeddings,
     encode_embeddings_request,
 )
-from providers.dialects.cohere_chat.errors import read_error
 from providers.dialects.cohere_chat.request import encode_request
 from providers.dialects.cohere_chat.stream import StreamDecoder
 from providers.dialects.cohere_chat.tool_names import NamedStream, told_names, with_own_names, with_told_names
@@ -26,7 +25,6 @@ __all__ = [
     "decode_embeddings",
     "encode_embeddings_request",
     "encode_request",
-    "read_error",
     "told_names",
     "with_own_names",
     "with_told_names",

@@ -3,7 +3,6 @@
 Inside a stream or an answer there is no status at all: only a text, and the finish reasons ERROR and TIMEOUT.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from providers.dialects import upstream_errors
@@ -11,11 +10,6 @@ from providers.dialects.overflow import find_overflow
 from providers.dialects.redaction import redact
 from providers.errors import ContextOverflow, ServerFailed, UpstreamError, UpstreamTimeout
 from providers.types import JsonObject
-
-
-def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error of a status of 300 or more. The texts of Cohere are among those that every provider's are read by."""
-    return upstream_errors.read_error(status, headers, body)
 
 
 def read_error_object(value: JsonObject) -> UpstreamError | None:

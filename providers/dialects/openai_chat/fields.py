@@ -45,13 +45,13 @@ def number(source: JsonObject, key: str, where: str = "") -> float | None:
     return value
 
 
-def integer(source: JsonObject, key: str, where: str = "", *, most: int = MOST) -> int | None:
+def integer(source: JsonObject, key: str, *, most: int = MOST) -> int | None:
     """Whole floats count, since some clients send every number as one."""
-    value = number(source, key, where)
+    value = number(source, key)
     if value is None:
         return None
     if not -most <= value <= most or not float(value).is_integer():
-        refuse(where + key, f"an integer from {-most} to {most}")
+        refuse(key, f"an integer from {-most} to {most}")
     return int(value)
 
 
@@ -79,7 +79,7 @@ def objects(source: JsonObject, key: str, where: str = "") -> list[JsonObject]:
     return value
 
 
-def texts(source: JsonObject, key: str, where: str = "") -> tuple[str, ...]:
+def texts(source: JsonObject, key: str) -> tuple[str, ...]:
     """A string or a list of strings."""
     value: Any = source.get(key)
     if value is None:
@@ -87,7 +87,7 @@ def texts(source: JsonObject, key: str, where: str = "") -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        refuse(where + key, "a string or an array of strings")
+        refuse(key, "a string or an array of strings")
     return tuple(value)
 
 

@@ -13,7 +13,7 @@ from providers.types import Citation, JsonObject
 MARK = re.compile(r"\[(\d{1,3})\]")
 
 
-def decode_annotations(annotations: object, *, offset: int = 0) -> tuple[Citation, ...]:
+def decode_annotations(annotations: object, *, offset: int) -> tuple[Citation, ...]:
     """Annotations with an address. `offset` is where the part's text starts in the whole text, in characters."""
     if not isinstance(annotations, list):
         return ()
@@ -24,7 +24,7 @@ def has_address(annotation: object) -> bool:
     return isinstance(annotation, dict) and isinstance(annotation.get("url"), str) and bool(annotation["url"])
 
 
-def decode_annotation(annotation: JsonObject, *, offset: int = 0) -> Citation:
+def decode_annotation(annotation: JsonObject, *, offset: int) -> Citation:
     start, end = annotation.get("start_index"), annotation.get("end_index")
     placed = isinstance(start, int) and isinstance(end, int)
     return Citation(

@@ -13,6 +13,7 @@ CONTEXT_WINDOWS = {"demo-small": 8_192}
 LARGE_CONTEXT_WINDOW = 131_072
 CHAT_MODELS = ("demo-small", "demo-large")
 EMBEDDING_MODEL = "demo-embedding"
+THINKING = "DEMO thinking: I repeat what I was asked."
 CREATED_AT_S = 1_767_225_600  # 2026-01-01T00:00:00Z: when the demo's models "appeared"
 
 Ending = Literal["stop", "stop_sequence", "length", "tool_calls"]

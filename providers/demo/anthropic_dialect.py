@@ -10,12 +10,11 @@ from urllib.parse import unquote
 import orjson
 
 from providers.demo import anthropic_checks, anthropic_shapes, tokens
-from providers.demo.answering import CHAT_MODELS, OfferedTool, Question, Reply, context_window, reply_to
+from providers.demo.answering import CHAT_MODELS, THINKING, OfferedTool, Question, Reply, context_window, reply_to
 from providers.demo.shapes import Shape
 from providers.demo.wire import Answer, Call, Dialect, JsonAnswer, RefusalError, StreamAnswer, read_json, sse
 from providers.types import JsonObject
 
-THINKING = "DEMO thinking: I repeat what I was asked."
 CREATED_AT = "2026-01-01T00:00:00Z"
 MAX_OUTPUT_TOKENS = 128_000
 STOP_REASONS = {"stop": "end_turn", "stop_sequence": "stop_sequence", "length": "max_tokens", "tool_calls": "tool_use"}
@@ -125,8 +124,9 @@ def _message(call_id: str, model: str, reply: Reply, thought: str) -> JsonObject
         content.append({"type": "text", "text": reply.text})
     for position, called in enumerate(reply.calls):
         tool_id = f"toolu_demo{call_id}{position}"
-        arguments = anthropic_arguments(called.arguments)
-        content.append({"type": "tool_use", "id": tool_id, "name": called.name, "input": arguments})
+        content.append(
+            {"type": "tool_use", "id": tool_id, "name": called.name, "input": orjson.loads(called.arguments)}
+        )
     thinking_tokens = tokens.count_tokens(thought)
     usage: JsonObject = {
         "input_tokens": reply.input_tokens,
@@ -148,12 +148,6 @@ def _message(call_id: str, model: str, reply: Reply, thought: str) -> JsonObject
         "stop_sequence": reply.stop_sequence,
         "usage": usage,
     }
-
-
-def anthropic_arguments(text: str) -> JsonObject:
-    """Tool arguments travel as an object in this dialect."""
-    arguments: JsonObject = orjson.loads(text)
-    return arguments
 
 
 def _stream(message: JsonObject) -> Iterator[bytes]:

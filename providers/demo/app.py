@@ -14,7 +14,7 @@ from providers.demo import (
     cohere_dialect,
     openai_dialect,
     openai_responses_dialect,
-    responses_dialect,
+    perplexity_dialect,
 )
 from providers.demo.wire import Answer, Call, DemoSettings, Dialect, JsonAnswer, RefusalError, StreamAnswer
 
@@ -30,7 +30,7 @@ DIALECTS: dict[str, Dialect] = {
         anthropic_dialect.DIALECT,
         cohere_dialect.DIALECT,
         openai_responses_dialect.DIALECT,
-        responses_dialect.DIALECT,
+        perplexity_dialect.DIALECT,
     )
 }
 MAX_BODY_BYTES = 32 * 1024 * 1024

@@ -7,6 +7,7 @@ from providers.demo import cohere_checks, tokens, vectors
 from providers.demo.answering import (
     CHAT_MODELS,
     EMBEDDING_MODEL,
+    THINKING,
     OfferedTool,
     Question,
     Reply,
@@ -16,7 +17,6 @@ from providers.demo.answering import (
 from providers.demo.wire import Answer, Call, Dialect, JsonAnswer, RefusalError, StreamAnswer, read_json, sse
 from providers.types import JsonObject
 
-THINKING = "DEMO thinking: I repeat what I was asked."
 PREAMBLE_TOKENS = 64
 """Of Cohere's own instructions to the model: read, cached, and charged to nobody."""
 FINISH = {"stop": "COMPLETE", "stop_sequence": "STOP_SEQUENCE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL"}

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from providers.demo import openai_responses_shapes as shapes
+from providers.demo.answering import THINKING
 from providers.demo.openai_checks import NAME, invalid, missing, refusal_of, wrong_type, wrong_value
 from providers.demo.shapes import Shape, first_complaint
 from providers.demo.wire import RefusalError
 from providers.types import JsonObject
 
-THINKING = "DEMO thinking: I repeat what I was asked."
 LONGEST_CALL_ID = 64
 IMAGE_ADDRESSES = ("http://", "https://", "data:image/")
 

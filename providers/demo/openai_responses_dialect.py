@@ -11,16 +11,15 @@ from typing import Any
 from providers.demo import openai_dialect, tokens
 from providers.demo import openai_responses_checks as checks
 from providers.demo import openai_responses_shapes as shapes
-from providers.demo.answering import CalledTool, OfferedTool, Question, Reply, context_window, reply_to
+from providers.demo.answering import THINKING, CalledTool, OfferedTool, Question, Reply, context_window, reply_to
 from providers.demo.openai_chat import not_json
 from providers.demo.openai_checks import invalid
 from providers.demo.openai_texts import model, models
 from providers.demo.responses_events import ItemEvents, added, call_events, events_of, message_events
-from providers.demo.responses_items import TOO_LONG, images_in, text_of
+from providers.demo.responses_items import SOURCE, TOO_LONG, images_in, text_of
 from providers.demo.wire import Answer, Call, Dialect, JsonAnswer, StreamAnswer, read_json, sse
 from providers.types import JsonObject
 
-SOURCE = {"url": "https://example.com/demo", "title": "DEMO source"}
 OBFUSCATED_TO = 16
 """Deltas are filled up to a common length, unless the client does not want that."""
 
@@ -41,7 +40,7 @@ def respond(call: Call) -> Answer:
 
 def _thought(body: JsonObject) -> str:
     reasoning = body.get("reasoning")
-    return checks.THINKING if reasoning and reasoning.get("effort") != "none" else ""
+    return THINKING if reasoning and reasoning.get("effort") != "none" else ""
 
 
 # ------------------------------------------------------------------------------------------------------ the question

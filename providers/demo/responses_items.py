@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 from providers.types import JsonObject
 
+SOURCE = {"url": "https://example.com/demo", "title": "DEMO source"}
+"""Of what a web search finds."""
+
 TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
 
 

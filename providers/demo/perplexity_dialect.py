@@ -7,11 +7,11 @@ reported at a fixed 0.25 and 2.50 USD per million input and output tokens.
 from collections.abc import Iterator
 from typing import Any
 
-from providers.demo import openai_dialect, responses_checks, tokens, vectors
+from providers.demo import openai_dialect, perplexity_checks, tokens, vectors
 from providers.demo.answering import OfferedTool, Question, Reply, context_window, reply_to
 from providers.demo.openai_texts import model, models
 from providers.demo.responses_events import ItemEvents, added, call_events, events_of, message_events
-from providers.demo.responses_items import TOO_LONG, images_in, text_of
+from providers.demo.responses_items import SOURCE, TOO_LONG, images_in, text_of
 from providers.demo.wire import (
     Answer,
     Call,
@@ -25,7 +25,6 @@ from providers.demo.wire import (
 )
 from providers.types import JsonObject
 
-SOURCE = {"url": "https://example.com/demo", "title": "DEMO source"}
 INPUT_USD, OUTPUT_USD = 0.25e-6, 2.5e-6
 KINDS = {"overloaded": "server_error", "not_found_error": "not_found"}
 MAX_EMBEDDING_INPUTS = 512
@@ -42,11 +41,11 @@ def error_body(refusal: RefusalError, call: Call) -> JsonObject:
 
 
 def respond(call: Call) -> Answer:
-    body = read_json(call, responses_checks.invalid("The request body is not a JSON object."))
-    responses_checks.check(body)
+    body = read_json(call, perplexity_checks.invalid("The request body is not a JSON object."))
+    perplexity_checks.check(body)
     question = _question(body)
     if question.input_tokens > context_window(question.model):
-        raise responses_checks.invalid(TOO_LONG, "input")
+        raise perplexity_checks.invalid(TOO_LONG, "input")
     reply = reply_to(question, length=call.settings.tokens)
     response = _response(call, body, question, reply)
     if body.get("stream"):
@@ -163,19 +162,19 @@ ITEM_EVENTS: dict[str, ItemEvents] = {
 
 def embeddings(call: Call) -> Answer:
     """Quantised vectors only, as Perplexity has them."""
-    body = read_json(call, responses_checks.invalid("The request body is not a JSON object."))
+    body = read_json(call, perplexity_checks.invalid("The request body is not a JSON object."))
     texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
     encoding = body.get("encoding_format") or "base64_int8"
     encode = EMBEDDING_ENCODERS.get(encoding) if isinstance(encoding, str) else None
     dimensions = body.get("dimensions") or vectors.DIMENSIONS
     if not isinstance(body.get("model"), str):
-        raise responses_checks.invalid("Missing required parameter: 'model'.", "model")
+        raise perplexity_checks.invalid("Missing required parameter: 'model'.", "model")
     if not isinstance(texts, list) or not 1 <= len(texts) <= MAX_EMBEDDING_INPUTS or not all(map(_is_text, texts)):
-        raise responses_checks.invalid(f"'input' must hold 1 to {MAX_EMBEDDING_INPUTS} non-empty strings.", "input")
+        raise perplexity_checks.invalid(f"'input' must hold 1 to {MAX_EMBEDDING_INPUTS} non-empty strings.", "input")
     if encode is None:
-        raise responses_checks.invalid("'encoding_format' must be base64_int8 or base64_binary.", "encoding_format")
+        raise perplexity_checks.invalid("'encoding_format' must be base64_int8 or base64_binary.", "encoding_format")
     if not is_integer(dimensions) or not 128 <= dimensions <= 2560:
-        raise responses_checks.invalid("'dimensions' must be from 128 to 2560.", "dimensions")
+        raise perplexity_checks.invalid("'dimensions' must be from 128 to 2560.", "dimensions")
     data = [
         {"object": "embedding", "index": index, "embedding": encode(vectors.embed(text, dimensions))}
         for index, text in enumerate(texts)

@@ -1,5 +1,7 @@
 """`/api/providers`, `/api/credentials`, `/api/deployments`. Who may come in is decided by the site's REST defaults."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -111,12 +113,10 @@ class DeploymentViewSet(AtomicWrites, viewsets.ModelViewSet[Deployment]):
     ordering_fields: ClassVar[list[str]] = ["model", "provider", "priority", "created_at", "updated_at"]
 
 
-class _provider_errors:  # noqa: N801 a context manager reads like a statement
+@contextmanager
+def _provider_errors() -> Iterator[None]:
     """What went wrong at the provider, as 502 with its words."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, UpstreamError):
-            raise ProviderFailed(redact(error.message, limit=300)) from None
+    try:
+        yield
+    except UpstreamError as error:
+        raise ProviderFailed(redact(error.message, limit=300)) from None

@@ -152,7 +152,7 @@ class AnthropicAdapter(TranslatingAdapter):
             call,
             model=deployment.upstream_model,
             max_output_tokens=deployment.max_output_tokens,
-            quirks=self.traits_for(deployment),
+            traits=self.traits_for(deployment),
             version=_api_version(deployment.provider),
             provider=deployment.provider.name,
         )

@@ -43,7 +43,7 @@ def encode_request(
     *,
     model: str,
     max_output_tokens: int | None,
-    quirks: ModelTraits,
+    traits: ModelTraits,
     version: str,
     provider: str = "anthropic",
 ) -> JsonObject:
@@ -51,9 +51,9 @@ def encode_request(
     upstream requires. Raises `Unsupported` and `ClientFault`."""
     _refuse(call, provider)
     max_tokens = _max_tokens(call.max_output_tokens, max_output_tokens)
-    thinking, effort = encode_thinking(call, quirks, max_tokens)
+    thinking, effort = encode_thinking(call, traits, max_tokens)
     system, messages = encode_messages(
-        call.messages, traits=quirks, keep_reasoning=keeps_reasoning(call, quirks, thinking), provider=provider
+        call.messages, traits=traits, keep_reasoning=keeps_reasoning(call, traits, thinking), provider=provider
     )
     body: JsonObject = {"model": model, "max_tokens": max_tokens}
     if _wants_json_object(call):
@@ -61,16 +61,16 @@ def encode_request(
     if system:
         body["system"] = system
     body["messages"] = messages
-    body.update(encode_tools(call, quirks, provider))
+    body.update(encode_tools(call, traits, provider))
     if call.extra:
         body.update({name: call.extra[name] for name in sorted(_NATIVE_FIELDS & call.extra.keys()) if name != "top_k"})
         body.pop("thinking", None)
     if thinking is not None:
         body["thinking"] = thinking
-    if config := _output_config(call, quirks, effort):
+    if config := _output_config(call, traits, effort):
         body["output_config"] = config
-    if quirks.sampling and version < VERSION_WITHOUT_SAMPLING:
-        body.update(_sampling(call, quirks, thinking is not None and thinking != {"type": "disabled"}))
+    if traits.sampling and version < VERSION_WITHOUT_SAMPLING:
+        body.update(_sampling(call, traits, thinking is not None and thinking != {"type": "disabled"}))
     body.update(_small_fields(call, provider))
     return body
 

@@ -46,8 +46,8 @@ def call_of(*messages, **fields):
     return ChatCall(model="claude", messages=messages or (user(),), **fields)
 
 
-def encode(call, quirks=OLD, *, limit=None, version="2023-06-01"):
-    return encode_request(call, model="claude-x", max_output_tokens=limit, quirks=quirks, version=version)
+def encode(call, traits=OLD, *, limit=None, version="2023-06-01"):
+    return encode_request(call, model="claude-x", max_output_tokens=limit, traits=traits, version=version)
 
 
 def tool_call(identifier="toolu_1", arguments='{"q":"x"}'):

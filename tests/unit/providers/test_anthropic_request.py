@@ -32,10 +32,10 @@ class TestTopLevel:
     def test_temperature_is_clamped_to_one(self, asked, sent):
         assert encode(call_of(temperature=asked))["temperature"] == sent
 
-    @pytest.mark.parametrize("quirks_and_version", [(NEW, "2023-06-01"), (OLD, "2026-10-21")])
-    def test_sampling_is_left_out_where_the_model_or_the_version_refuses_it(self, quirks_and_version):
-        quirks, version = quirks_and_version
-        body = encode(call_of(temperature=0.2, top_p=0.5, extra={"top_k": 5}), quirks, version=version)
+    @pytest.mark.parametrize("traits_and_version", [(NEW, "2023-06-01"), (OLD, "2026-10-21")])
+    def test_sampling_is_left_out_where_the_model_or_the_version_refuses_it(self, traits_and_version):
+        traits, version = traits_and_version
+        body = encode(call_of(temperature=0.2, top_p=0.5, extra={"top_k": 5}), traits, version=version)
         assert not {"temperature", "top_p", "top_k"} & body.keys()
 
     @pytest.mark.parametrize(

@@ -180,19 +180,19 @@ class TestThinking:
     def test_thinking_in_other_words_is_left_to_the_server(self, thinking):
         assert encode(call_of(extra={"thinking": thinking}), replace(NEW, budgets=False))["thinking"] == thinking
 
-    @pytest.mark.parametrize("quirks", [OLD, NEW])
-    def test_a_forced_tool_goes_before_thinking(self, quirks):
+    @pytest.mark.parametrize("traits", [OLD, NEW])
+    def test_a_forced_tool_goes_before_thinking(self, traits):
         choice = ToolChoice(mode="tool", name="lookup")
-        body = encode(call_of(reasoning_effort="high", tools=(LOOKUP,), tool_choice=choice), quirks)
+        body = encode(call_of(reasoning_effort="high", tools=(LOOKUP,), tool_choice=choice), traits)
         assert "thinking" not in body
         assert body["tool_choice"]["type"] == "tool"
 
     def history(self, reasoning):
         return (user(), assistant("let me see", (tool_call(),), reasoning), result("toolu_1"))
 
-    @pytest.mark.parametrize("quirks", [OLD, NEW])
-    def test_signed_thinking_is_replayed_first_and_unsigned_is_not(self, quirks):
-        body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,), reasoning_effort="low"), quirks)
+    @pytest.mark.parametrize("traits", [OLD, NEW])
+    def test_signed_thinking_is_replayed_first_and_unsigned_is_not(self, traits):
+        body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,), reasoning_effort="low"), traits)
         assert body["messages"][1]["content"] == [
             {"type": "thinking", "thinking": "hm", "signature": "sig"},
             {"type": "redacted_thinking", "data": "enc"},
@@ -210,11 +210,11 @@ class TestThinking:
         ReasoningBlock(text="hm"),
     )
 
-    @pytest.mark.parametrize("quirks", [OLD, NEW])
-    def test_thinking_of_other_vendors_is_not_replayed(self, quirks):
+    @pytest.mark.parametrize("traits", [OLD, NEW])
+    def test_thinking_of_other_vendors_is_not_replayed(self, traits):
         own = ReasoningBlock(text="hm", signature="sig", format="anthropic-claude-v1")
         reasoning = (*self.FOREIGN, own)
-        body = encode(call_of(*self.history(reasoning), tools=(LOOKUP,), reasoning_effort="low"), quirks)
+        body = encode(call_of(*self.history(reasoning), tools=(LOOKUP,), reasoning_effort="low"), traits)
         assert [block["type"] for block in body["messages"][1]["content"]] == ["thinking", "text", "tool_use"]
 
     def test_a_tool_turn_with_only_others_thinking_is_continued_without_a_budget(self):
@@ -222,9 +222,9 @@ class TestThinking:
         assert "thinking" not in encode(call_of(*history, tools=(LOOKUP,), reasoning_effort="low"), OLD)
         assert "thinking" in encode(call_of(*history, tools=(LOOKUP,), reasoning_effort="low"), NEW)
 
-    @pytest.mark.parametrize(("quirks", "effort"), [(OLD, None), (OLD, "none"), (NEW, "none")])
-    def test_a_request_without_thinking_carries_no_thinking_blocks(self, quirks, effort):
-        body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,), reasoning_effort=effort), quirks)
+    @pytest.mark.parametrize(("traits", "effort"), [(OLD, None), (OLD, "none"), (NEW, "none")])
+    def test_a_request_without_thinking_carries_no_thinking_blocks(self, traits, effort):
+        body = encode(call_of(*self.history(self.REASONED), tools=(LOOKUP,), reasoning_effort=effort), traits)
         assert [block["type"] for block in body["messages"][1]["content"]] == ["text", "tool_use"]
 
     def test_a_model_that_thinks_by_itself_gets_its_thinking_back(self):

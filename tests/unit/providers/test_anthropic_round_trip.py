@@ -115,8 +115,8 @@ def calls(draw):
     )
 
 
-def encode(call, quirks):
-    return encode_request(call, model=call.model, max_output_tokens=None, quirks=quirks, version="2023-06-01")
+def encode(call, traits):
+    return encode_request(call, model=call.model, max_output_tokens=None, traits=traits, version="2023-06-01")
 
 
 def without_reasoning(call):
@@ -142,14 +142,14 @@ def test_a_call_comes_back_as_it_was(call):
 
 
 @QUIETLY
-@given(call=calls(), quirks=st.sampled_from([OLD, NEW]), temperature=st.floats(0, 1), top_p=st.floats(0, 1))
-def test_a_body_that_was_read_is_written_as_it_was(call, quirks, temperature, top_p):
-    body = {**encode(call, quirks), "temperature": temperature, "top_p": top_p, "top_k": 4}
-    again = encode(read_request(body), quirks)
+@given(call=calls(), traits=st.sampled_from([OLD, NEW]), temperature=st.floats(0, 1), top_p=st.floats(0, 1))
+def test_a_body_that_was_read_is_written_as_it_was(call, traits, temperature, top_p):
+    body = {**encode(call, traits), "temperature": temperature, "top_p": top_p, "top_k": 4}
+    again = encode(read_request(body), traits)
     if body.get("thinking", {"type": "disabled"}) != {"type": "disabled"}:
         for name in ("temperature", "top_p", "top_k"):
             del body[name]
-    if quirks is NEW or "output_config" not in body:
+    if traits is NEW or "output_config" not in body:
         assert again == body
 
 

@@ -1,6 +1,7 @@
-from dataclasses import replace
+from dataclasses import asyncio
 
 import pytest
+import replace
 
 from monitoring.breaker import BreakerChange, BreakerState
 from monitoring.credential_state import CredentialChange
@@ -176,8 +177,11 @@ async def test_a_full_line_bars_but_a_full_house_does_not(states):
     slots = states.slots(of.provider)
     assert slots.try_acquire()
     assert look(states, of).bar is None
-    slots.resize(1, 0)
+    waiting = asyncio.create_task(slots.acquire(5))
+    await asyncio.sleep(0)
     assert look(states, of)[1:3] == ("saturated", False)
+    slots.release()
+    assert await waiting
 
 
 def test_unhealthy_bars_and_yields_until_a_real_call_succeeds(states, clock):

@@ -1,7 +1,7 @@
-from dataclasses import asyncio
+import asyncio
+from dataclasses import replace
 
 import pytest
-import replace
 
 from monitoring.breaker import BreakerChange, BreakerState
 from monitoring.credential_state import CredentialChange

@@ -114,7 +114,7 @@ def read_all(client: socket.socket) -> Got:
 
 async def test_readers_that_rest_have_everything_in_the_end(server: GatewayProcess, upstream: FaultUpstream) -> None:
     clients = [open_stream(server, "huge") for _ in range(3)]
-    await upstream.until(lambda seen: len(seen.hits) == 3)
+    await upstream.until(lambda seen: len(seen.hits) == 3, timeout_s=30.0)
     # More than lies in the buffers on the way to them: the gateway waits.
     await asyncio.sleep(2)
     found = await asyncio.gather(*(asyncio.to_thread(read_all, client) for client in clients))

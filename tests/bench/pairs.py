@@ -1,6 +1,7 @@
 """Whether a change makes a call cheaper, in CPU time, to one part in a hundred on a host whose speed moves by a fifth.
 
-    python -m tests.bench.pairs [--against REVISION|relay] [--stream] [--model claude-bench] [--rounds 4] [--calls 1500]
+    python -m tests.bench.pairs [--against REVISION|relay] [--whole] [--stream] [--model claude-bench]
+                                [--rounds 4] [--calls 1500]
 
 The gateway's path of this working tree and that of another revision (HEAD by default) run at the same time on the same
 core, so that whatever the host does it does to both. Each round takes both so many calls; the figure is the median over
@@ -8,8 +9,8 @@ the rounds of the ratio of their CPU times, with its quartiles. Clients are obje
 `tests.bench.instructions`, so the kernel's part is that of the upstream's connections only. The two revisions must share
 a database's schema, and what this takes from `tests.bench`. Needs git, and a second core for the upstream.
 
-`--against relay` compares with the bare relay instead; the gateway then does all that it does once a second as well, and
-books its calls.
+`--whole` lets both do all that a gateway does once a second as well, and book their calls: take enough `--calls` for some
+seconds. `--against relay` compares with the bare relay instead, and the gateway is whole.
 """
 
 import argparse
@@ -134,6 +135,7 @@ def pairs(starts: Sequence[Callable[[], Side]], rounds: int) -> Iterator[tuple[f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", default="HEAD")
+    parser.add_argument("--whole", action="store_true", help="with booking and all that is done once a second")
     parser.add_argument("--stream", action="store_true", help="streams of 54 events instead of whole answers")
     parser.add_argument("--model", default="gpt-4o", help="claude-bench is translated from Anthropic's dialect")
     parser.add_argument("--rounds", type=int, default=4)
@@ -149,7 +151,8 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.bench.upstream", str(upstream), "50"]
         stack.enter_context(program(command, upstream, core=1))
         with_relay = options.against == "relay"
-        cases = ("relay", "whole gateway") if with_relay else ("gateway", "gateway")
+        ours = "whole gateway" if with_relay or options.whole else "gateway"
+        cases = ("relay" if with_relay else ours, ours)
         other = ROOT if with_relay else stack.enter_context(checkout_of(options.against, Path(name) / "checkout"))
         os.environ["BENCH_UPSTREAM"] = f"http://127.0.0.1:{upstream}/v1/chat/completions"
         gateways = [seeded(Path(name) / f"data{number}", upstream) for number in range(2)]

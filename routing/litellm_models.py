@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from providers.adapters import options_of
+from providers.adapters import REGISTRY
 from providers.discovery.found import safe_name
 from routing.litellm_compatible import COMPATIBLE, remarks, upstream_name
 from routing.litellm_shares import share_out
@@ -182,7 +182,7 @@ class ModelList:
         found: dict[str, Any] = {}
         for key in ("api_version", "timeout"):
             value = params.get(key)
-            if key == "api_version" and value is not None and not _has(kind, key):
+            if key == "api_version" and value is not None and not _reads(kind, key):
                 self.notes.append(f"{path}.litellm_params.{key}: has no equivalent")
             elif isinstance(value, str) and value.startswith(VARIABLE):
                 self.notes.append(
@@ -216,7 +216,7 @@ class ModelList:
             if price is not None:
                 model[ours] = price
         base_model = info.get("base_model")
-        if base_model and _has(kind, "base_model", of_model=True):
+        if base_model and _reads(kind, "base_model"):
             model["options"] = {"base_model": str(base_model).removeprefix("azure/")}
         elif base_model:
             self.notes.append(f"{path}.model_info.base_model: has no equivalent")
@@ -224,8 +224,8 @@ class ModelList:
         return model
 
 
-def _has(kind: str, option: str, *, of_model: bool = False) -> bool:
-    return any(each.name == option for each in options_of(kind, of_model=of_model))
+def _reads(kind: str, option: str) -> bool:
+    return any(each.name == option for each in REGISTRY[kind].own_options)
 
 
 def _named(params: Mapping[str, Any]) -> tuple[str, str]:

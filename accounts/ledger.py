@@ -220,8 +220,10 @@ def _charges(found: Iterable[Rows]) -> dict[tuple[int, ...], list[int]]:
     for shared, own in found:
         if shared[FINAL]:
             for row in own:
+                if not row[BOOKINGS]:
+                    continue
+                cost, tokens = row[COST] or 0, sum(row[TOKENS][:2])
                 for booking in row[BOOKINGS]:
-                    cost, tokens = row[COST] or 0, sum(row[TOKENS][:2])
                     paid = booking[2:] or (cost, tokens)
                     sums = spent.setdefault(tuple(booking[:2]), [0, 0, 0, 0])
                     for index, amount in enumerate((cost, tokens, *paid)):

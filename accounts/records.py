@@ -1,17 +1,18 @@
 """The values that cross the border of this app. Immutable; money is nano-USD, times are seconds since the epoch.
 
 What is made for every call is a NamedTuple: making and writing one costs a fifth of a frozen dataclass. They are written
-to journals by position, so new fields go last and have a default. Make them with keywords.
+to journals by position: with a new field `settlements` still has to read the lines of the version before, which lack it. Make
+them with keywords.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from rows.bounds import MOST_OF_CALL
+
 UsageSource: TypeAlias = Literal["provider", "counted", "estimated"]
-# No call has more tokens or costs more nano-USD (a million dollars). An upstream that says otherwise is cut to it, so that
-# sums of calls stay inside 64 bits everywhere.
-CEILING = 10**15
+CEILING: Final = MOST_OF_CALL
 LimitKind: TypeAlias = Literal["requests", "tokens", "concurrency"]
 
 

@@ -84,7 +84,7 @@ def _bound(row: Row) -> None:
             row[place] = min(row[place], CEILING)
 
 
-# In the journals of versions up to this one: [owner, [record …]], with the fields of a record in this order.
+# In the journals of the versions before: [owner, [record …]], with the fields of a record in this order.
 FORMERLY = (
     "attempt", "status", "usage_source", "provider", "deployment", "model", "upstream_model", "endpoint", "stream", "final",
     "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost_nano_usd",

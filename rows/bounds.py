@@ -12,6 +12,9 @@ DEEPEST: Final = 16
 """Levels of a nested object. A document around it has a few levels of its own."""
 DEAREST_NANO_USD: Final = 10**15
 """For a million tokens: a million dollars."""
+MOST_OF_CALL: Final = 10**15
+"""No call has more tokens or costs more nano-USD (a million dollars). An upstream that says otherwise is cut to it, so that
+sums of calls stay inside 64 bits everywhere."""
 LEAST_INT64, MOST_INT64 = -(2**63), 2**63 - 1
 
 UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")

@@ -1,9 +1,11 @@
 """What an upstream says that a call used, as numbers that can be added up. Pure."""
 
 import math
+from typing import Final
 
-MOST = 10**15
-"""No call has more tokens or costs more nano-USD (a million dollars). One that says so would spoil every sum it gets into."""
+from rows.bounds import MOST_OF_CALL
+
+MOST: Final = MOST_OF_CALL
 
 
 def count(value: object) -> int:

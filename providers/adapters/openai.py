@@ -10,7 +10,6 @@ from providers.adapters.model_quirks import openai_quirks, thinking_tools
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, shape_history
 from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.dialects import mistral_body
-from providers.dialects.relay import RelayStream
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -92,7 +91,7 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
             other = self.instead(request, self._quirks.get(deployment))
             if other is not None:
                 return other.open_stream(request, deployment)
-        return RelayStream(request)
+        return super().open_stream(request, deployment)
 
     def read_other(
         self,

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from accounts.header_lines import header_lines
+from providers.http1.corked import CorkedTransport, cork_of
 from proxy_site.repeated_head import RepeatedHead, repeated_head
 from proxy_site.request_cycle import HEAD, RequestCycle
 from routing.endpoints.exchange import new_request_id
@@ -148,7 +149,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(CorkedTransport(transport, cork_of(self.loop)))
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self.headers_since = self.idle_since = time.monotonic()
 

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import httptools
 
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
+from providers.http1.corked import CorkedTransport, cork_of
 from providers.transport import Consumer
 
 HEADER_LIMIT_BYTES: Final = 64 * 1024
@@ -176,7 +177,7 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------- the event loop's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = CorkedTransport(cast(asyncio.Transport, transport), cork_of(self._loop))
 
     def data_received(self, data: bytes) -> None:
         if self.complete or self.gone:

@@ -41,6 +41,9 @@ class Socket(asyncio.Transport):
     def get_write_buffer_size(self):
         return self.buffer
 
+    def is_closing(self):
+        return self.aborted
+
 
 class Loop:
     """As much of an event loop as a connection needs, and one that waits for it in a coroutine that is driven by hand."""
@@ -56,6 +59,9 @@ class Loop:
 
     def call_at(self, when, callback):
         return self
+
+    def call_soon(self, callback):
+        callback()
 
     def cancel(self):
         return None

@@ -47,6 +47,9 @@ class Socket(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def abort(self) -> None:
         if not self.closed:
             self.closed = True

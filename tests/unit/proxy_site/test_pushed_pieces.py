@@ -55,6 +55,7 @@ async def test_a_piece_is_written_in_the_framing_of_its_answer(request_: bytes, 
     assert cycle.push(b"hello")
     assert cycle.push(b"ab")
     await cycle.end(b"")
+    await turns(1)
     assert socket.written == wire
     assert socket.closed == (request_ is OLD)
     await streaming.over()
@@ -68,6 +69,7 @@ async def test_nothing_is_written_while_the_client_is_slow_to_read() -> None:
     assert socket.written == b""
     streaming.protocol.resume_writing()
     assert cycle.push(b"hello")
+    await turns(1)
     assert socket.written == b"5\r\nhello\r\n"
     await streaming.over()
 
@@ -82,6 +84,7 @@ async def test_who_may_wait_writes_as_soon_as_the_client_reads_on() -> None:
     streaming.protocol.resume_writing()
     await writing
     assert cycle.push(b"after it")
+    await turns(1)
     assert socket.written == b"5\r\nhello\r\n8\r\nafter it\r\n"
     await streaming.over()
 
@@ -100,6 +103,7 @@ async def test_who_waits_goes_on_waiting_when_another_has_filled_the_connection_
     assert socket.written == b"4\r\nmuch\r\n"
     streaming.protocol.resume_writing()
     await writing
+    await turns(1)
     assert socket.written == b"4\r\nmuch\r\n5\r\nhello\r\n"
     await streaming.over()
 
@@ -113,6 +117,7 @@ async def test_nothing_is_written_to_a_client_that_left_and_nobody_waits_for_it(
     streaming.protocol.connection_lost(ConnectionResetError())
     assert cycle.push(b"hello")
     await asyncio.wait_for(writing, 1)
+    await turns(1)
     assert socket.written == b""
     await streaming.over()
 
@@ -125,6 +130,7 @@ async def test_a_client_that_leaves_with_another_request_waiting_is_no_mistake_o
     cycle, socket = await streaming.begun()
     streaming.protocol.connection_lost(ConnectionResetError())
     assert cycle.push(b"hello")
+    await turns(1)
     assert socket.written == b""
     streaming.ends[0].set()
     await turns(3)
@@ -137,13 +143,14 @@ async def test_a_piece_after_the_end_is_not_taken_for_the_next_answer() -> None:
     first, socket = await streaming.begun()
     await first.end(b"all")
     streaming.ends[0].set()
-    await turns(3)
+    await turns(4)
     second = streaming.cycles[1]
     assert socket.written.count(b"HTTP/1.1 200 OK\r\n") == 1
     socket.written = b""
     assert first.push(b"late")
     await first.write(b"later")
     assert second.push(b"hello")
+    await turns(1)
     assert socket.written == b"5\r\nhello\r\n"
     await streaming.over()
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from providers.demo import openai_responses_shapes as shapes
 from providers.demo.answering import THINKING
-from providers.demo.openai_checks import NAME, invalid, missing, refusal_of, wrong_type, wrong_value
-from providers.demo.shapes import Shape, first_complaint
+from providers.demo.openai_checks import NAME, invalid, refusal_of, wrong_type, wrong_value
+from providers.demo.shapes import Complaint, Shape, first_complaint, first_complaint_of
 from providers.demo.wire import RefusalError
 from providers.types import JsonObject
 
@@ -18,13 +18,13 @@ IMAGE_ADDRESSES = ("http://", "https://", "data:image/")
 
 def check(body: JsonObject) -> None:
     """A whole request body."""
-    _require(body, shapes.REQUEST)
+    _refuse(first_complaint(body, shapes.REQUEST))
     _refuse_what_is_kept(body)
     _check_input(body.get("input"))
     _check_tools(body)
     _check_text(body)
     if body.get("reasoning") is not None:
-        _require(body["reasoning"], shapes.REASONING, "reasoning")
+        _refuse(first_complaint(body["reasoning"], shapes.REASONING, path="reasoning"))
     for position, name in enumerate(body.get("include") or ()):
         if name not in shapes.INCLUDABLE:
             raise wrong_value(f"include[{position}]", name, shapes.INCLUDABLE)
@@ -41,8 +41,13 @@ def encrypted(thought: str) -> str:
     return base64.b64encode(hashlib.sha256(f"demo responses {thought}".encode()).digest()).decode()
 
 
-def _require(body: JsonObject, shape: Shape, path: str = "") -> None:
-    complaint = first_complaint(body, shape, path=path)
+def _require_variant(value: Any, variants: dict[str, Shape], path: str, *, default: str | None = None) -> str:
+    """An object told apart by its `type`; returns that type."""
+    _refuse(first_complaint_of(value, variants, path=path, default=default))
+    return str(value.get("type", default))
+
+
+def _refuse(complaint: Complaint | None) -> None:
     if complaint is not None:
         moved = complaint.reason == "unknown" and complaint.path in shapes.MOVED
         raise _moved(complaint.path) if moved else refusal_of(complaint)
@@ -54,19 +59,6 @@ def _moved(path: str) -> RefusalError:
         "Try again with the new parameter."
     )
     return invalid(text, path, "unsupported_parameter")
-
-
-def _require_variant(value: Any, variants: dict[str, Shape], path: str, *, default: str | None = None) -> str:
-    """An object told apart by its `type`; returns that type."""
-    if not isinstance(value, dict):
-        raise wrong_type(path, "an object", value)
-    kind = value.get("type", default)
-    if kind is None:
-        raise missing(f"{path}.type")
-    if not isinstance(kind, str) or kind not in variants:
-        raise wrong_value(f"{path}.type", kind, tuple(variants))
-    _require({name: entry for name, entry in value.items() if name != "type"}, variants[kind], path)
-    return kind
 
 
 def _refuse_what_is_kept(body: JsonObject) -> None:
@@ -240,7 +232,7 @@ def _check_text(body: JsonObject) -> None:
     text = body.get("text")
     if text is None:
         return
-    _require(text, shapes.TEXT, "text")
+    _refuse(first_complaint(text, shapes.TEXT, path="text"))
     wanted = text.get("format")
     if wanted is None:
         return

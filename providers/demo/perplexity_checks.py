@@ -5,7 +5,7 @@ Stricter than OpenAI's own: unknown fields are refused, and message items must c
 
 from typing import Any
 
-from providers.demo.shapes import Complaint, Field, Shape, first_complaint
+from providers.demo.shapes import Complaint, Field, Shape, first_complaint, first_complaint_of
 from providers.demo.wire import RefusalError
 from providers.types import JsonObject
 
@@ -101,7 +101,7 @@ def invalid(message: str, param: str | None = None) -> RefusalError:
 
 
 def check(body: JsonObject) -> None:
-    _require(body, REQUEST)
+    _refuse(first_complaint(body, REQUEST))
     if not any(body.get(name) for name in ("model", "models", "preset", "effort")):
         raise invalid("one of model, models, preset or effort is required", "model")
     if not all(isinstance(name, str) for name in body.get("models") or ()):
@@ -110,7 +110,7 @@ def check(body: JsonObject) -> None:
         raise invalid("previous_response_id: no such response: the demo keeps none", "previous_response_id")
     _check_input(body["input"])
     if body.get("reasoning") is not None:
-        _require(body["reasoning"], REASONING, "reasoning")
+        _refuse(first_complaint(body["reasoning"], REASONING, path="reasoning"))
     if body.get("response_format") is not None:
         kind = _require_variant(body["response_format"], RESPONSE_FORMATS, "response_format")
         if kind == "json_schema" and not isinstance(body["response_format"]["json_schema"].get("schema"), dict):
@@ -118,8 +118,12 @@ def check(body: JsonObject) -> None:
     _check_tools(body)
 
 
-def _require(body: JsonObject, shape: Shape, path: str = "") -> None:
-    complaint = first_complaint(body, shape, path=path)
+def _require_variant(value: Any, variants: dict[str, Shape], path: str) -> str:
+    _refuse(first_complaint_of(value, variants, path=path))
+    return str(value["type"])
+
+
+def _refuse(complaint: Complaint | None) -> None:
     if complaint is not None:
         raise invalid(_words(complaint), complaint.path)
 
@@ -134,18 +138,6 @@ def _words(complaint: Complaint) -> str:
         "low": f"Invalid '{complaint.path}': expected a value >= {field.low}.",
         "high": f"Invalid '{complaint.path}': expected a value <= {field.high}.",
     }[complaint.reason]
-
-
-def _require_variant(value: Any, variants: dict[str, Shape], path: str) -> str:
-    if not isinstance(value, dict):
-        raise invalid(f"Invalid type for '{path}': expected object.", path)
-    kind = value.get("type")
-    if kind is None:
-        raise invalid(f"Missing required parameter: '{path}.type'.", f"{path}.type")
-    if not isinstance(kind, str) or kind not in variants:
-        raise invalid(f"Invalid value for '{path}.type': expected one of {', '.join(variants)}.", f"{path}.type")
-    _require({name: entry for name, entry in value.items() if name != "type"}, variants[kind], path)
-    return str(kind)
 
 
 def _check_input(given: Any) -> None:

@@ -65,6 +65,18 @@ def first_complaint(body: JsonObject, shape: Shape, *, path: str = "", open_ende
     return None
 
 
+def first_complaint_of(
+    value: Any, variants: Mapping[str, Shape], *, path: str, default: str | None = None
+) -> Complaint | None:
+    """The same for an object told apart by its `type`, which is `default` where it has none."""
+    if not isinstance(value, dict):
+        return Complaint(path, "type", Field("object"), value)
+    kind = value.get("type", default)
+    told = Field(required=True, choices=tuple(variants))
+    shape = variants.get(kind, {}) if isinstance(kind, str) else {}
+    return first_complaint({**value, "type": kind}, {"type": told, **shape}, path=path)
+
+
 def _fault(value: Any, field: Field) -> Reason | None:
     if not KINDS[field.kind](value):
         return "type"

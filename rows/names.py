@@ -9,14 +9,15 @@ LONGEST_NAMED = 64
 
 def unknown(thing: str, names: Iterable[object], known: Collection[str]) -> dict[str, str]:
     """Of the first of `names` that are not `known`, what to say of each; `thing` is such as `field`."""
-    others = [str(name) for name in names if name not in known]
-    return {shown(name): _advice(thing, shown(name), known) for name in others[:MOST_NAMED]}
+    others = [str(name) for name in names if name not in known][:MOST_NAMED]
+    near = {shown(name): _nearest(name, known) for name in others}
+    return {name: f"There is no such {thing}" + (f"; did you mean '{it}'?" if it else ".") for name, it in near.items()}
 
 
 def meant(name: str, known: Collection[str]) -> str:
     """As documents put it, after `expected`: `hedge_after?`, or all that there are."""
-    near = difflib.get_close_matches(shown(name), known, n=1)
-    return f"{near[0]}?" if near else "one of " + ", ".join(known)
+    near = _nearest(name, known)
+    return f"{near}?" if near else "one of " + ", ".join(known)
 
 
 def shown(name: str) -> str:
@@ -24,6 +25,5 @@ def shown(name: str) -> str:
     return name[:LONGEST_NAMED].encode("utf-8", "replace").decode()
 
 
-def _advice(thing: str, name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"There is no such {thing}; did you mean '{near[0]}'?" if near else f"There is no such {thing}."
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(shown(name), known, n=1)), None)

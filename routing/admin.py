@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 
-from routing.admin_forms import AliasForm, PolicyForm, PositionForm, SettingsForm
+from routing.admin_forms import AliasForm, PolicyForm, SettingsForm
 from routing.admin_history import ConfigurationFileAdmin, ConfigurationRevisionAdmin
 from routing.admin_payloads import PayloadRecordAdmin
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -69,9 +69,6 @@ class RoutePolicyAdmin(_Rule):
         ),
         (_("Behaviour"), {"classes": ["tab"], "fields": ["sticky", "options"]}),
     ]
-
-    def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
-        return super().get_changelist_form(request, **{**options, "form": PositionForm})
 
 
 @admin.register(GatewaySettings)

@@ -21,8 +21,7 @@ from routing.alias_targets import are_aliases, known_models, leads_to_aliases
 from routing.configuration.columns import managed_columns
 from routing.configuration.stored import readable_section, section_fault
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
-from rows.form_fields import JsonField, WordsField
-from rows.validation import checked_object
+from rows.form_fields import JsonObjectField, WordsField
 
 NAMES_HELP = gettext_lazy(
     "Model names, or provider/model for one provider's. With commas or one a line; the order counts."
@@ -99,24 +98,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
-        field_classes = {"options": JsonField}
-
-    def clean_options(self) -> dict[str, Any]:
-        return checked_object(self.cleaned_data["options"])
-
-
-class PositionForm(forms.ModelForm):  # type: ignore[type-arg]
-    """One row of the list, where the position is edited in place."""
-
-    class Meta:
-        model = RoutePolicy
-        fields = ["position"]
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if field := self.fields.get("position"):
-            field.disabled = self.instance.source == "file"
-            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
+        field_classes = {"options": JsonObjectField}
 
 
 def _switch(label: Any, help_text: Any) -> forms.BooleanField:
@@ -210,7 +192,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "log_file": gettext_lazy("A path on the server; empty: standard output only."),
         }  # fmt: skip
         widgets = {"discovery": UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": "code"})}
-        field_classes = {"discovery": JsonField}
+        field_classes = {"discovery": JsonObjectField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -225,12 +207,6 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
                 field.disabled = True
                 said = gettext_lazy("A configuration file manages this: change it there.")
                 field.help_text = format_lazy("{} {}", field.help_text, said) if field.help_text else said
-
-    def clean_discovery(self) -> Any:
-        value = self.cleaned_data["discovery"] or {}
-        if not isinstance(value, dict):
-            raise ValidationError(_("Expected a JSON object, such as {}."))
-        return value
 
     def _post_clean(self) -> None:
         for name, (column, key) in _INSIDE.items():

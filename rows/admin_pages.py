@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin import action
 from django.core.exceptions import PermissionDenied
@@ -24,6 +25,27 @@ def state(kind: str, word: object) -> SafeString:
     return format_html('<span class="state {}">{}</span>', kind, word)
 
 
+def titled(kind: Any, title: object) -> Any:
+    """A filter of that kind, for a column whose own name is no title."""
+
+    class Titled(kind):  # type: ignore[misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.title = title
+
+    return Titled
+
+
+class InPlaceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One row of a list in which some columns are edited in place."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for field in self.fields.values():
+            field.disabled = in_file(self.instance)
+            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
+
+
 class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
     """What a file manages is changed in the file, as both cannot be right."""
 
@@ -38,6 +60,9 @@ class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(super().has_delete_permission(request, obj)) and not in_file(obj)
+
+    def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
+        return super().get_changelist_form(request, **{**options, "form": InPlaceForm})
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """For a form that was sent, as it is behind a lock: every column will be written, and what others changed since the

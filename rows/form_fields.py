@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from rows.bounds import DEAREST_NANO_USD
+from rows.validation import check_json_object
 
 NANO_PER_USD = 1_000_000_000
 DEAREST_USD = Decimal(DEAREST_NANO_USD) / NANO_PER_USD
@@ -39,7 +40,7 @@ class WordsField(forms.Field):
         return not self.disabled and self.to_python(data) != (initial or [])
 
 
-class JsonField(forms.JSONField):
+class JsonObjectField(forms.JSONField):
     """What Python cannot read (too deep, too many digits) or send (half of a pair) is a mistake of who typed it."""
 
     def to_python(self, value: Any) -> Any:
@@ -49,6 +50,14 @@ class JsonField(forms.JSONField):
         except (RecursionError, ValueError):
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
         return found
+
+    def clean(self, value: Any) -> dict[str, Any]:
+        """Nothing typed is an empty object. Rows do not check what is empty, which an empty list is, too."""
+        found = super().clean(value)
+        if found is None:
+            return {}
+        check_json_object(found)
+        return dict(found)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """As it was typed."""

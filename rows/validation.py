@@ -1,7 +1,5 @@
 """Validators of what rows of every sort hold: the pure rules, as Django asks for them."""
 
-from typing import Any
-
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
@@ -24,10 +22,3 @@ def check_json_object(value: object) -> None:
             _("This is a JSON object such as {}, with finite numbers and at most %(levels)d levels.")
             % {"levels": bounds.DEEPEST}
         )
-
-
-def checked_object(value: Any) -> dict[str, Any]:
-    """For forms: nothing typed is an empty object. Rows do not check what is empty, which an empty list is, too."""
-    found: dict[str, Any] = {} if value is None else value
-    check_json_object(found)
-    return found

@@ -18,8 +18,7 @@ from accounts import bounds
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from accounts.models.budget import Period
 from rows.bounds import MOST_WHOLE
-from rows.form_fields import NANO_PER_USD, JsonField, UsdField, WordsField
-from rows.validation import checked_object
+from rows.form_fields import NANO_PER_USD, JsonObjectField, UsdField, WordsField
 
 SCOPE_CHOICES = (
     ("completions", _("completions: call models")),
@@ -60,10 +59,7 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
             "payload_logging": FollowOrSay(),
             "cache_enabled": FollowOrSay(),
         }
-        field_classes = {"metadata": JsonField}
-
-    def clean_metadata(self) -> dict[str, Any]:
-        return checked_object(self.cleaned_data["metadata"])
+        field_classes = {"metadata": JsonObjectField}
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -10,20 +10,14 @@ from unfold.contrib.filters.admin import FieldTextFilter
 from accounts.admin.columns import managed
 from accounts.admin.forms import PriceForm
 from accounts.models import Price
-from rows.admin_pages import RowAdmin
+from rows.admin_pages import RowAdmin, titled
 from rows.form_fields import usd_text
-
-
-class ProviderFilter(FieldTextFilter):  # type: ignore[misc]
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.title = _("provider")
 
 
 class PriceAdmin(RowAdmin):
     form = PriceForm
     list_display = ["model", "of_provider", "price", "effective_from", "note", managed]
-    list_filter: ClassVar[Any] = [("provider", ProviderFilter)]
+    list_filter: ClassVar[Any] = [("provider", titled(FieldTextFilter, _("provider")))]
     search_fields = ["model", "provider", "note"]
     date_hierarchy = "effective_from"
     fieldsets = [

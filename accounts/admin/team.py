@@ -13,19 +13,13 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from accounts.admin.columns import managed
 from accounts.admin.forms import TeamForm
 from accounts.models import Team
-from rows.admin_pages import EnableActions, state
-
-
-class EnabledFilter(BooleanRadioFilter):  # type: ignore[misc]
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.title = _("enabled")
+from rows.admin_pages import EnableActions, state, titled
 
 
 class TeamAdmin(EnableActions):
     form = TeamForm
     list_display = ["name", "status", "key_count", managed]
-    list_filter: ClassVar[Any] = [("enabled", EnabledFilter)]
+    list_filter: ClassVar[Any] = [("enabled", titled(BooleanRadioFilter, _("enabled")))]
     search_fields = ["name"]
     # The model's own does not hold where rows are counted, and pages of the search would overlap.
     ordering = ["name"]

@@ -11,19 +11,21 @@ from django.utils.html import format_html
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, RelatedCheckboxFilter
 
-from providers.admin.filters import ProviderFilter
 from providers.admin.forms import CredentialForm
 from providers.models import Credential
-from rows.admin_pages import EnableActions, state
+from rows.admin_pages import EnableActions, state, titled
 from rows.file_rows import beside_file
 
 
 class CredentialAdmin(EnableActions):
     form = CredentialForm
     list_display = ["__str__", "present", "weight", "enabled", "last_worked"]
-    list_filter: ClassVar[Any] = [("provider", ProviderFilter), ("enabled", BooleanRadioFilter)]
+    list_filter: ClassVar[Any] = [
+        ("provider", titled(RelatedCheckboxFilter, gettext_lazy("provider"))),
+        ("enabled", BooleanRadioFilter),
+    ]
     list_select_related = ["provider"]
     search_fields = ["name", "provider__name", "environment_variable"]
     autocomplete_fields = ["provider"]

@@ -5,12 +5,11 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin import display
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter, RelatedCheckboxFilter
 
-from providers.admin.filters import ProviderFilter
 from providers.admin.forms import DeploymentForm
 from providers.models import Deployment
-from rows.admin_pages import EnableActions
+from rows.admin_pages import EnableActions, titled
 from rows.form_fields import usd_text
 
 
@@ -18,7 +17,7 @@ class DeploymentAdmin(EnableActions):
     form = DeploymentForm
     list_display = ["model", "of_provider", "upstream", "price", "context_window", "enabled", "source"]
     list_filter: ClassVar[Any] = [
-        ("provider", ProviderFilter),
+        ("provider", titled(RelatedCheckboxFilter, _("provider"))),
         ("enabled", BooleanRadioFilter),
         ("source", ChoicesCheckboxFilter),
     ]

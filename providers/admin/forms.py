@@ -10,8 +10,7 @@ from providers.adapters import REGISTRY
 from providers.admin.form_fields import HeadersField, SecretField
 from providers.admin.option_help import check_options_of, tell_options
 from providers.models import Credential, Deployment, Provider
-from rows.form_fields import JsonField, UsdField, WordsField
-from rows.validation import checked_object
+from rows.form_fields import JsonObjectField, UsdField, WordsField
 
 TAGS_HELP = _("Words, separated by commas or lines; a request asks for them with x-llm-proxy-tags.")
 PER_MTOK = _("US dollars per million tokens; empty means unknown, 0 means free.")
@@ -64,7 +63,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
-        field_classes = {"options": JsonField}
+        field_classes = {"options": JsonObjectField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -75,25 +74,8 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         check_options_of(self, data.get("kind", self.instance.kind))
         return data
 
-    def clean_options(self) -> dict[str, Any]:
-        return checked_object(self.cleaned_data["options"])
-
     def clean_base_url(self) -> str:
         return str(self.cleaned_data["base_url"]).strip().rstrip("/")
-
-
-class PriorityForm(forms.ModelForm):  # type: ignore[type-arg]
-    """One row of the list, where the priority is edited in place."""
-
-    class Meta:
-        model = Provider
-        fields = ["priority"]
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if field := self.fields.get("priority"):
-            field.disabled = self.instance.source == "file"
-            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -161,7 +143,7 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
             "context_window": _("Tokens of input and output together; longer conversations go elsewhere."),
         }
         widgets = {"options": UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "code"})}
-        field_classes = {"options": JsonField}
+        field_classes = {"options": JsonObjectField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -178,6 +160,3 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
     @staticmethod
     def _kind(row: Deployment) -> str:
         return row.provider.kind if row.provider_id else ""
-
-    def clean_options(self) -> dict[str, Any]:
-        return checked_object(self.cleaned_data["options"])

@@ -19,7 +19,6 @@ from providers.admin.credential import state_of
 from providers.admin.forms import (
     CredentialForm,
     DeploymentForm,
-    PriorityForm,
     ProviderForm,
     kind_choices,
     kind_label,
@@ -119,9 +118,6 @@ class ProviderAdmin(EnableActions):
             keys_enabled=Count("credentials", filter=usable, distinct=True),
             models_enabled=Count("deployments", filter=Q(deployments__enabled=True), distinct=True),
         )
-
-    def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
-        return super().get_changelist_form(request, **{**options, "form": PriorityForm})
 
     @display(description=_("kind"), ordering="kind")
     def kind_label(self, row: Provider) -> str:

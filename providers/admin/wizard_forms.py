@@ -16,8 +16,7 @@ from providers.admin.option_help import check_options_of, tell_options
 from providers.catalog import known_capabilities
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
-from rows.form_fields import JsonField, UsdField, WordsField, usd_text
-from rows.validation import checked_object
+from rows.form_fields import JsonObjectField, UsdField, WordsField, usd_text
 
 
 class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -43,7 +42,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             "base_url": UnfoldAdminTextInputWidget(attrs={"placeholder": "https://…"}),
             "options": UnfoldAdminTextareaWidget(attrs={"rows": 2, "class": "code"}),
         }
-        field_classes = {"options": JsonField}
+        field_classes = {"options": JsonObjectField}
         help_texts = {
             "name": _("How logs, metrics and headers call it, such as openai-eu."),
             "base_url": _("The address of its API, with or without the version segment."),
@@ -61,9 +60,6 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["secret"].help_text = _("Stored: %(hint)s. Leave empty to keep it.") % {
                 "hint": self.stored.hint
             }
-
-    def clean_options(self) -> dict[str, Any]:
-        return checked_object(self.cleaned_data["options"])
 
     def clean_base_url(self) -> str:
         return str(self.cleaned_data["base_url"]).strip().rstrip("/")

@@ -109,7 +109,7 @@ def test_keys_inside_json_are_fields_and_unknown_keys_stay(admin_client: Client)
     [
         ("cors_origins", "app.example.com", "is not an origin"),
         ("cors_origins", "https://app.example.com/path", "is not an origin"),
-        ("discovery", "[1]", "Expected a JSON object"),
+        ("discovery", "[1]", "This is a JSON object"),
         ("discovery", '{"registy": "https://a.example"}', "expected registry?"),
         ("api_key_header", "Authorization", "header that is not taken"),
         ("api_key_header", "X Key", "header that is not taken"),

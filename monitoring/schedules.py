@@ -1,11 +1,13 @@
 """The schedules a new installation begins with. They live in django-celery-beat's tables and are the admin's from then on.
 
 Written once by a migration: `beat_schedule` in the settings would overwrite what was edited at every restart. A later
-change of HEALTH_CHECK_INTERVAL is followed as long as nobody has edited the row (`follow_settings`).
+change of an interval is followed as long as nobody has edited the row (`follow_settings`).
 """
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 SEEDED = "Seeded: every {every_s} s."
 
@@ -26,7 +28,7 @@ def default_schedules(*, health_check_interval_s: int) -> tuple[Schedule, ...]:
 
 
 def seed(tasks: Any, intervals: Any, schedules: Iterable[Schedule]) -> None:
-    """Adds what is missing, by name. `tasks` and `intervals` are the models PeriodicTask and IntervalSchedule."""
+    """Adds what is missing, by name. `tasks` and `intervals` are PeriodicTask and IntervalSchedule as a migration has them."""
     for schedule in schedules:
         if tasks.objects.filter(name=schedule.name).exists():
             continue
@@ -40,21 +42,18 @@ def seed(tasks: Any, intervals: Any, schedules: Iterable[Schedule]) -> None:
         )
 
 
-def follow_settings(tasks: Any, intervals: Any, schedules: Iterable[Schedule]) -> list[str]:
-    """Moves rows that still are as they were seeded to the interval that the settings ask for now. Returns their names."""
-    moved = []
+def follow_settings(schedules: Iterable[Schedule]) -> None:
+    """Moves rows that still are as they were seeded to the interval that the settings ask for now."""
     for schedule in schedules:
-        row = tasks.objects.filter(name=schedule.name).select_related("interval").first()
+        row = PeriodicTask.objects.filter(name=schedule.name).select_related("interval").first()
         if row is None or row.interval is None or row.interval.period != "seconds":
             continue
         untouched = row.description == SEEDED.format(every_s=row.interval.every)
         if untouched and row.interval.every != schedule.every_s:
-            row.interval = _interval(intervals, schedule.every_s)
+            row.interval = _interval(IntervalSchedule, schedule.every_s)
             row.description = SEEDED.format(every_s=schedule.every_s)
             row.expire_seconds = max(schedule.every_s, 5)
             row.save()
-            moved.append(schedule.name)
-    return moved
 
 
 def _interval(intervals: Any, every_s: int) -> Any:

@@ -42,14 +42,10 @@ def _our_logging(**_: Any) -> None:
 
 @beat_init.connect
 def _follow_settings(**_: Any) -> None:
-    """A changed HEALTH_CHECK_INTERVAL moves the schedule, unless somebody has edited it."""
-    from django.conf import settings
-    from django_celery_beat.models import IntervalSchedule, PeriodicTask
+    """A changed interval, of the environment or the configuration, moves its schedule, unless somebody has edited it."""
+    from routing.intervals import follow_intervals
 
-    from monitoring.schedules import default_schedules, follow_settings
-
-    schedules = default_schedules(health_check_interval_s=settings.HEALTH_CHECK_INTERVAL_S)
-    follow_settings(PeriodicTask, IntervalSchedule, schedules)
+    follow_intervals()
 
 
 @before_task_publish.connect

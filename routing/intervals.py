@@ -1,7 +1,5 @@
 """Schedules follow the intervals of the configuration, as long as nobody has edited them in the admin."""
 
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
-
 from monitoring.schedules import Schedule, default_schedules, follow_settings
 from routing.environment_first import process_value
 from routing.models import GatewaySettings
@@ -19,8 +17,9 @@ def discovery_schedule(every_s: int) -> Schedule:
 
 def follow_intervals() -> None:
     stored = GatewaySettings.objects.filter(pk=1).values_list("process", flat=True).first() or {}
-    wanted = (
-        *default_schedules(health_check_interval_s=int(process_value("health_check_interval", stored))),
-        discovery_schedule(int(process_value("provider_discovery_interval", stored))),
+    follow_settings(
+        (
+            *default_schedules(health_check_interval_s=int(process_value("health_check_interval", stored))),
+            discovery_schedule(int(process_value("provider_discovery_interval", stored))),
+        )
     )
-    follow_settings(PeriodicTask, IntervalSchedule, wanted)

@@ -1,12 +1,15 @@
 from importlib import import_module
 
 import pytest
+from celery.signals import beat_init
 from django.apps import apps
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 import monitoring.tasks  # noqa: F401 - registers them
 from monitoring.schedules import SEEDED, default_schedules, follow_settings, seed
 from proxy_site.celery import app
+from routing.intervals import DISCOVERY_NAME
+from routing.models import GatewaySettings
 
 pytestmark = pytest.mark.django_db
 
@@ -36,10 +39,22 @@ def test_seeding_again_changes_nothing_that_was_edited():
 
 
 def test_a_changed_setting_is_followed_until_somebody_edits_the_row():
-    moved = follow_settings(PeriodicTask, IntervalSchedule, default_schedules(health_check_interval_s=20))
-    assert moved == ["Check all providers"]
+    follow_settings(default_schedules(health_check_interval_s=20))
     row = PeriodicTask.objects.get(name="Check all providers")
     assert (row.interval.every, row.description) == (20, SEEDED.format(every_s=20))
     row.interval = IntervalSchedule.objects.create(every=7, period="seconds")
     row.save()
-    assert follow_settings(PeriodicTask, IntervalSchedule, default_schedules(health_check_interval_s=30)) == []
+    follow_settings(default_schedules(health_check_interval_s=30))
+    row.refresh_from_db()
+    assert row.interval.every == 7
+
+
+def test_a_scheduler_that_starts_keeps_the_intervals_of_the_configuration(settings):
+    settings.SET_IN_ENVIRONMENT = frozenset()
+    GatewaySettings.objects.update_or_create(
+        pk=1, defaults={"process": {"health_check_interval": 15, "provider_discovery_interval": 90}}
+    )
+    import_module("routing.migrations.0003_discovery_schedule").forwards(apps, None)
+    beat_init.send(sender=None)
+    every = dict(PeriodicTask.objects.values_list("name", "interval__every"))
+    assert (every["Check all providers"], every[DISCOVERY_NAME]) == (15, 90)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.models import InlineForeignKeyField
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
@@ -156,6 +158,15 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
             self, data["provider"].kind if data.get("provider") else self._kind(self.instance), of_model=True
         )
         return data
+
+    def validate_unique(self) -> None:
+        """On a provider's page Django compares with the rows that are shown there, not with those of its other pages."""
+        super().validate_unique()
+        if isinstance(self.fields.get("provider"), InlineForeignKeyField) and "model" not in self.errors:
+            try:
+                self.instance.validate_constraints()
+            except ValidationError as error:
+                self.add_error(None, error)
 
     @staticmethod
     def _kind(row: Deployment) -> str:

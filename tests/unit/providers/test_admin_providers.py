@@ -92,6 +92,18 @@ def test_two_deployments_of_one_model_are_refused_with_a_sentence(admin_client: 
     assert "Please correct the duplicate" in answer.content.decode()
 
 
+def test_a_model_that_stands_on_another_page_of_its_provider_is_refused_with_a_sentence(admin_client: Client) -> None:
+    provider = add_provider()
+    Deployment.objects.create(provider=provider, model="gpt-4o")
+    new = formset("deployments", TOTAL_FORMS=1, **{"0-model": "gpt-4o", "0-enabled": "on"})
+    answer = admin_client.post(
+        reverse("admin:providers_provider_change", args=[provider.pk]), provider_form(priority=7, **new)
+    )
+    assert answer.status_code == 200
+    assert "already exists" in answer.content.decode()
+    assert Provider.objects.get().priority == 1
+
+
 def test_a_stored_secret_is_on_no_page(admin_client: Client) -> None:
     provider = add_provider()
     credential = add_credential(provider)

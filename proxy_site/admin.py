@@ -224,6 +224,17 @@ class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]
 
 @admin.register(CrontabSchedule)
 class CrontabScheduleAdmin(BaseCrontabAdmin, ModelAdmin):  # type: ignore[misc]
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """A time zone's name becomes a file's, also of the one that the form says it began with."""
+
+        def time_zone(name: str) -> Any:
+            try:
+                return db_field.to_python(name)
+            except OSError as error:  # A directory, or longer than the system lets a name be.
+                raise ValueError(name) from error
+
+        return super().formfield_for_choice_field(db_field, request, coerce=time_zone, **options)
+
     @display(description=_("human readable"))
     def human_readable(self, row: CrontabSchedule) -> str:
         """Also of a form that was refused, whose schedule cannot be read."""

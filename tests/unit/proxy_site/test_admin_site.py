@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation.trans_real import translation
-from django_celery_beat.models import ClockedSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from accounts.models import Budget, BudgetPeriod, UsageHourly, UsageRecord
 from accounts.periods import period_of
@@ -240,6 +240,16 @@ def test_a_schedule_that_is_wrong_says_so_at_its_field(admin_client: Client) -> 
     assert errors(args="[]", interval=every) == {}
     assert PeriodicTask.objects.get(name="mine").task == "monitoring.roll_up"
     assert list(errors(args="[]", interval=every)) == ["name"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["9" * 5000, "Europe"])
+def test_a_schedule_is_saved_though_its_form_began_with_no_time_zone(admin_client: Client, name: str) -> None:
+    at = {"minute": "1", "hour": "2", "day_of_month": "*", "month_of_year": "*", "day_of_week": "*", "timezone": "UTC"}
+    tasks = {"periodictask_set-TOTAL_FORMS": "0", "periodictask_set-INITIAL_FORMS": "0"}
+    address = reverse("admin:django_celery_beat_crontabschedule_add")
+    assert admin_client.post(address, {**at, **tasks, "initial-timezone": name}).status_code == 302
+    assert CrontabSchedule.objects.filter(minute="1", hour="2").exists()
 
 
 @pytest.mark.django_db

@@ -119,12 +119,11 @@ class Prober:
     async def _complete_if_allowed(self, deployment: DeploymentSpec, before: CheckResult) -> CheckResult:
         if not await self._spend(deployment):
             return before
-        adapter = adapter_for(deployment.provider.kind)
         body = {"model": deployment.model, "messages": [{"role": "user", "content": PROBE_PROMPT}], "max_tokens": 1}
         request = ClientRequest(operation=Operation.CHAT, model=deployment.model, body=body)
-        credentials = deployment.provider.credentials
+        adapter = adapter_for(deployment.provider.kind).serving(request, deployment)
         try:
-            prepared = adapter.prepare(request, deployment, credentials[0].secret if credentials else "")
+            prepared = adapter.prepare(request, deployment, deployment.provider.first_secret)
         except (Misconfigured, Unsupported):
             # Of this one deployment, which tells nothing of the provider's others.
             return before

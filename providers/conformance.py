@@ -106,7 +106,6 @@ class Conformance:
         self._deployments = deployments
         self._model = model
         self._adapter = adapter_for(provider.kind)
-        self._secret = provider.credentials[0].secret if provider.credentials else ""
         self._spending = Spending(cap_nano_usd)
         self._results: dict[str, ProbeResult] = {}
         self._models: tuple[ModelInfo, ...] = ()
@@ -146,7 +145,7 @@ class Conformance:
 
     async def _list_models(self) -> None:
         try:
-            request = self._adapter.models_request(self._provider, self._secret)
+            request = self._adapter.models_request(self._provider, self._provider.first_secret)
         except Misconfigured as error:
             self._results["model_list"] = probes.failed("model_list", error)
             return
@@ -206,9 +205,10 @@ class Conformance:
             tokens = probes.answer_tokens(deployment, probes.ANSWER_TOKENS)
             self._spending.admit(deployment, tokens)
             request = probes.chat_request(deployment, text, tokens=tokens, **fields)
-            response = await self._send(self._adapter.prepare(request, deployment, self._secret))
+            adapter = self._adapter.serving(request, deployment)
+            response = await self._send(adapter.prepare(request, deployment, self._provider.first_secret))
             body = await self._body(response)
-            delivered = self._adapter.read_answer(request, deployment, response.headers, body)
+            delivered = adapter.read_answer(request, deployment, response.headers, body)
             self._spending.book(deployment, delivered.usage, tokens)
             return read(delivered)
 
@@ -302,10 +302,11 @@ class Conformance:
         return body
 
     async def _open(self, deployment: DeploymentSpec, request: ClientRequest) -> _Streamed:
-        response = await self._send(self._adapter.prepare(request, deployment, self._secret))
+        adapter = self._adapter.serving(request, deployment)
+        response = await self._send(adapter.prepare(request, deployment, self._provider.first_secret))
         if not 200 <= response.status < 300:
             await self._body(response)
-        return _Streamed(self._adapter.open_stream(request, deployment), response)
+        return _Streamed(adapter.open_stream(request, deployment), response)
 
     async def _to_first_word(self, opened: _Streamed) -> None:
         while not opened.stream.started and await self._more(opened):

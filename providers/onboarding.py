@@ -164,7 +164,7 @@ def _provider_list(spec: ProviderSpec) -> tuple[ModelInfo, ...]:
 async def ask_for_models(transport: Transport, spec: ProviderSpec, *, timeout_s: float) -> tuple[ModelInfo, ...]:
     """The provider's own list. Raises `UpstreamError`; `NoModelList` where there is none."""
     adapter = adapter_for(spec.kind)
-    request = adapter.models_request(spec, spec.credentials[0].secret if spec.credentials else "")
+    request = adapter.models_request(spec, spec.first_secret)
     if request is None:
         raise NoModelList("This provider has no list of its models: name those you want.")
     response = await transport.send(spec.endpoint, request, timeout_s=timeout_s)

@@ -71,6 +71,11 @@ class ProviderSpec:
     options: JsonObject = field(default_factory=dict)
 
     @property
+    def first_secret(self) -> str:
+        """For what is asked once, by people or probes; empty without a credential."""
+        return self.credentials[0].secret if self.credentials else ""
+
+    @property
     def most_attempts(self) -> int:
         """At it, for one call: `max_retries` may be 0, which is one attempt."""
         return max(self.max_retries, 1)
@@ -78,7 +83,7 @@ class ProviderSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentSpec:
-    """One model at one provider. `capabilities` are the names of `providers.capabilities`; unknown sizes are None.
+    """One model at one provider. `capabilities` are named as in docs/configuration.md; unknown sizes are None.
 
     `name` is `provider/model`, unique, as decision records and headers show it. `tier` is the priority that counts, its
     own or else its provider's, 1 before 2; `traffic_weight` is its own weight times its provider's. These three are

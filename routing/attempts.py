@@ -106,7 +106,7 @@ class Attempts:
 
     async def _send(self, call: Call, won: Won, credential: CredentialSpec, request: ClientRequest) -> None:
         deployment = won.attempt.deployment
-        adapter = adapter_for(deployment.provider.kind)
+        adapter = adapter_for(deployment.provider.kind).serving(request, deployment)
         prepared = adapter.prepare(request, deployment, credential.secret)
         timeout_s = _patience(call, deployment)
         if won.response is None:

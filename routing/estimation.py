@@ -257,7 +257,7 @@ def _text_bytes(value: Any) -> int:
 
 
 def needs(request: ClientRequest) -> frozenset[str]:
-    """The capabilities a deployment must have for this request, as named in `providers.capabilities`."""
+    """The capabilities a deployment must have for this request."""
     if request.operation is EMBEDDINGS:
         return ONLY_EMBEDDINGS
     body = request.body

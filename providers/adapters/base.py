@@ -118,6 +118,11 @@ class Adapter(abc.ABC):
     most_inputs: ClassVar[int | None] = None
     """So many embeddings one request may ask for; more are asked for in several (`embedding_parts`)."""
 
+    def serving(self, request: ClientRequest, deployment: DeploymentSpec) -> "Adapter":
+        """Whose `prepare`, `read_answer`, `open_stream` and `read_error` are this request's: another's where a kind speaks
+        several dialects."""
+        return self
+
     @abc.abstractmethod
     def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:
         """Raises `Unsupported` when the request asks for what this deployment cannot do."""

@@ -1,13 +1,12 @@
 """OpenAI, and every server that is compatible with it (vLLM, llama.cpp, Ollama, LM Studio, Groq, Mistral, Together …)."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from providers.adapter_options import FLAG, LINE, Option, one_of
-from providers.adapters.base import Adapter, ClientStream, Delivered, Quirks, Thought
+from providers.adapters.base import Adapter, Quirks, Thought
 from providers.adapters.model_quirks import openai_quirks, thinking_tools
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, shape_history
+from providers.adapters.openai_compatible import CHOOSING, OpenAICompatibleAdapter, shape_history
 from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.dialects import mistral_body
 from providers.specs import DeploymentSpec, ProviderSpec
@@ -46,6 +45,12 @@ _SIGNING = re.compile(r"(?:^|/)gemini-(?:[3-9]|\d{2,}|.*-latest$)")
 """Gemini 3 and later."""
 
 
+class _InsteadOfChat(OpenAIResponsesAdapter):
+    """Refuses by name what chats refuse here: other models to choose from."""
+
+    quirks = Quirks(refused=CHOOSING)
+
+
 class OpenAIAdapter(OpenAICompatibleAdapter):
     kind = "openai"
     label = "OpenAI or compatible"
@@ -75,36 +80,17 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._responses = OpenAIResponsesAdapter()
+        self._responses = _InsteadOfChat()
 
-    def instead(self, request: ClientRequest, quirks: Quirks) -> Adapter | None:
+    def serving(self, request: ClientRequest, deployment: DeploymentSpec) -> Adapter:
         """The Responses API, for models that are given tools and think: a chat of theirs may only do one of both."""
         body = request.body
-        if quirks.thinking_tools == "chat" or not (body.get("tools") or body.get("functions")):
-            return None
+        if not (body.get("tools") or body.get("functions")) or request.operation is not Operation.CHAT:
+            return self
+        where = self._quirks.get(deployment).thinking_tools
         effort = body.get("reasoning_effort")
-        thinks = effort != "none" if quirks.thinking_tools == "responses" else effort not in (None, "none")
-        return self._responses if thinks and request.operation is Operation.CHAT else None
-
-    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        if "tools" in request.body or "functions" in request.body:
-            other = self.instead(request, self._quirks.get(deployment))
-            if other is not None:
-                return other.open_stream(request, deployment)
-        return super().open_stream(request, deployment)
-
-    def read_other(
-        self,
-        request: ClientRequest,
-        deployment: DeploymentSpec,
-        headers: Mapping[str, str],
-        body: bytes,
-        answer: JsonObject,
-    ) -> Delivered:
-        other = self.instead(request, self._quirks.get(deployment))
-        if other is not None:
-            return other.read_answer(request, deployment, headers, body)
-        return super().read_other(request, deployment, headers, body, answer)
+        thinks = where == "responses" if effort is None else where != "chat" and effort != "none"
+        return self._responses if thinks else self
 
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         is_mistral = speaks_as_mistral(deployment.provider)

@@ -72,21 +72,6 @@ class OpenAICompatibleAdapter(Adapter):
         """Last changes to the upstream's body, a shallow copy that may be changed at its top level."""
         return body
 
-    def instead(self, request: ClientRequest, quirks: Quirks) -> Adapter | None:
-        """Who asks for what this model does not do here; `open_stream` and `read_other` have to know of it, too."""
-        return None
-
-    def read_other(
-        self,
-        request: ClientRequest,
-        deployment: DeploymentSpec,
-        headers: Mapping[str, str],
-        body: bytes,
-        answer: JsonObject,
-    ) -> Delivered:
-        """An answer that is none in this dialect."""
-        raise _wrong_shape(answer)
-
     def repair(self, answer: JsonObject) -> bool:
         """Corrects an answer or a stream chunk in place; True when it changed something."""
         return False
@@ -106,8 +91,6 @@ class OpenAICompatibleAdapter(Adapter):
         if request.stream:
             _ask_for_usage(body, quirks)
         if quirks is not Adapter.quirks:
-            if (other := self.instead(request, quirks)) is not None:
-                return other.prepare(request, deployment, secret)
             apply_quirks(body, quirks, provider.name)
         path = self._paths[request.operation].get(deployment)
         shaped = orjson.dumps(self.shape(body, request, deployment))
@@ -121,7 +104,7 @@ class OpenAICompatibleAdapter(Adapter):
         operation = request.operation
         choices = answer.get("data" if operation is EMBEDDINGS else "choices")
         if not isinstance(choices, list) or not _are_objects(choices):
-            return self.read_other(request, deployment, headers, body, answer)
+            raise _wrong_shape(answer)
         if self.repairs and self.repair(answer):
             body = orjson.dumps(answer)
         usage = told(read_usage(answer.get("usage")))

@@ -3,11 +3,10 @@
 import base64
 import binascii
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 from providers.adapter_options import FLAG, LINE, Option, one_of
-from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
+from providers.adapters.base import Adapter, ClientStream, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, configured_path
 from providers.adapters.translated_stream import StreamDecoder
 from providers.adapters.translating import TranslatingAdapter
@@ -17,9 +16,8 @@ from providers.dialects.openai_responses.stream import StreamDecoder as Response
 from providers.dialects.perplexity_agent import encode_agent_request
 from providers.dialects.perplexity_sonar import ChunkRepair, repair_answer, strict_turns
 from providers.dialects.relay import RelayStream
-from providers.errors import BadAnswer, Unsupported, UpstreamError
+from providers.errors import BadAnswer, Unsupported
 from providers.specs import DeploymentSpec, ProviderSpec
-from providers.transport import UpstreamRequest
 from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
 
 
@@ -132,13 +130,10 @@ def _root(provider: ProviderSpec) -> str:
     return provider.base_path.removesuffix("/v1")
 
 
-class PerplexityAdapter(Adapter):
-    """Chooses between the two dialects. Embeddings and the model list are the same for both."""
+class PerplexityAdapter(PerplexityAgent):
+    """The Agent API, unless a chat is to be in the other dialect. Embeddings and the model list are the same for both."""
 
-    kind = "perplexity"
-    label = "Perplexity"
     default_base_url = "https://api.perplexity.ai"
-    operations = PerplexityAgent.operations
     most_inputs = 512
     own_options = (
         Option(
@@ -159,29 +154,9 @@ class PerplexityAdapter(Adapter):
     )
 
     def __init__(self) -> None:
-        self._agent = PerplexityAgent()
+        super().__init__()
         self._sonar = PerplexitySonar()
 
-    def _of(self, request: ClientRequest, deployment: DeploymentSpec) -> Adapter:
+    def serving(self, request: ClientRequest, deployment: DeploymentSpec) -> Adapter:
         dialect = deployment.options.get("dialect") or deployment.provider.options.get("dialect")
-        return self._sonar if dialect == "sonar" and request.operation is Operation.CHAT else self._agent
-
-    def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:
-        return self._of(request, deployment).prepare(request, deployment, secret)
-
-    def read_answer(
-        self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes
-    ) -> Delivered:
-        return self._of(request, deployment).read_answer(request, deployment, headers, body)
-
-    def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
-        return self._of(request, deployment).open_stream(request, deployment)
-
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
-        return self._agent.read_error(status, headers, body, provider=provider)
-
-    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        return self._agent.models_request(provider, secret)
-
-    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
-        return self._agent.read_models(body)
+        return self._sonar if dialect == "sonar" and request.operation is Operation.CHAT else self

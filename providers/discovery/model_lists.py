@@ -19,9 +19,8 @@ def source_of(provider: str) -> str:
 async def look(client: ControlPlaneClient, provider: ProviderSpec, known: Collection[str]) -> Findings | None:
     """`known` are upstream names entered otherwise. None for a provider without a list. Raises `SourceFailed`."""
     adapter = adapter_for(provider.kind)
-    secret = provider.credentials[0].secret if provider.credentials else ""
     try:
-        request = adapter.models_request(provider, secret)
+        request = adapter.models_request(provider, provider.first_secret)
         if request is None:
             return None
         answer = await client.send(provider.endpoint, request)

@@ -68,6 +68,10 @@ class Case:
         )
 
     @cached_property
+    def serving(self) -> Adapter:
+        return self.adapter.serving(self.request, self.deployment)
+
+    @cached_property
     def deployment(self) -> DeploymentSpec:
         provider = ProviderSpec(
             id=1,
@@ -111,7 +115,7 @@ def test_sends_what_the_case_expects(case: Case) -> None:
     if not case.has("upstream_request.json") and not case.has("refused.json") and not WRITING:
         pytest.fail("the case says neither what is sent nor that it is refused")
     try:
-        sent = case.adapter.prepare(case.request, case.deployment, case.facts.get("secret", "sk-test"))
+        sent = case.serving.prepare(case.request, case.deployment, case.facts.get("secret", "sk-test"))
     except UpstreamError as error:
         case.expect("refused.json", {"error": type(error).__name__, "status": error.status, "body": error.body()})
         return
@@ -131,7 +135,7 @@ def test_sends_what_the_case_expects(case: Case) -> None:
 def test_reads_the_answer(case: Case) -> None:
     body = (case.folder / "answer.json").read_bytes()
     try:
-        delivered = case.adapter.read_answer(case.request, case.deployment, {}, body)
+        delivered = case.serving.read_answer(case.request, case.deployment, {}, body)
     except UpstreamError as error:
         case.expect("client_error.json", described(case, error))
         return
@@ -168,7 +172,7 @@ def test_reads_the_stream_under_every_byte_split(case: Case) -> None:
 def test_never_takes_a_truncated_stream_for_a_complete_one(case: Case) -> None:
     body = (case.folder / "stream.txt").read_bytes()
     for at in range(len(body)):
-        stream = case.adapter.open_stream(case.request, case.deployment)
+        stream = case.serving.open_stream(case.request, case.deployment)
         sent = stream.feed(body[:at]) + stream.close() if at else stream.close()
         assert stream.ended != (stream.failure is not None)
         if stream.ended:
@@ -179,7 +183,7 @@ def test_never_takes_a_truncated_stream_for_a_complete_one(case: Case) -> None:
 
 
 def run(case: Case, pieces: list[bytes]) -> tuple[bytes, dict[str, Any]]:
-    stream: ClientStream = case.adapter.open_stream(case.request, case.deployment)
+    stream: ClientStream = case.serving.open_stream(case.request, case.deployment)
     sent = b"".join(stream.feed(piece) for piece in pieces)
     sent += stream.close()
     outcome = {

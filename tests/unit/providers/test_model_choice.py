@@ -23,7 +23,9 @@ def at(kind: str, **options: Any) -> DeploymentSpec:
 def sent(to: DeploymentSpec, **more: Any) -> JsonObject:
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], **more}
     request = ClientRequest(operation=Operation.CHAT, model="m", body=body)
-    found: JsonObject = orjson.loads(adapter_for(to.provider.kind).prepare(request, to, "key").body)
+    found: JsonObject = orjson.loads(
+        adapter_for(to.provider.kind).serving(request, to).prepare(request, to, "key").body
+    )
     return found
 
 
@@ -54,6 +56,16 @@ def test_what_chooses_a_model_is_refused_by_name(kind: str, fields: tuple[str, .
 def test_a_field_without_a_value_chooses_nothing(kind: str, nothing: Any) -> None:
     body = sent(at(kind), models=nothing, fallbacks=nothing)
     assert not {"models", "fallbacks"} & body.keys()
+
+
+def test_a_chat_that_becomes_a_response_is_told_of_no_other_models() -> None:
+    openai = at("openai")
+    endpoint = replace(openai.provider.endpoint, host="api.openai.com")
+    thinking = replace(openai, upstream_model="gpt-6", provider=replace(openai.provider, endpoint=endpoint))
+    tool = {"type": "function", "function": {"name": "f"}}
+    assert "input" in sent(thinking, tools=[tool], models=[])
+    with pytest.raises(Unsupported, match="models"):
+        sent(thinking, tools=[tool], models=["other/model"])
 
 
 def test_sonars_chat_is_told_of_no_other_models() -> None:

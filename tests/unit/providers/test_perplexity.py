@@ -54,7 +54,8 @@ def request(*messages, operation=Operation.CHAT, **fields):
     ],
 )
 def test_speaks_the_agent_api_unless_told_otherwise(options, own, path):
-    assert ADAPTER.prepare(request(), deployment(options, own=own), "key").path == path
+    asked, served = request(), deployment(options, own=own)
+    assert ADAPTER.serving(asked, served).prepare(asked, served, "key").path == path
 
 
 def test_lists_models_with_its_key():

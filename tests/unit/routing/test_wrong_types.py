@@ -118,7 +118,7 @@ def travels(operation: Operation, body: dict[str, Any], deployments: Iterable[De
     arrived = 0
     for each in deployments:
         try:
-            adapter_for(each.provider.kind).prepare(request, each, "secret")
+            adapter_for(each.provider.kind).serving(request, each).prepare(request, each, "secret")
             arrived += 1
         except UpstreamError:
             continue

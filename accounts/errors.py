@@ -8,7 +8,7 @@ AccessDenied
 └── AccountsUnavailable   503  the key cannot be checked, or the call could not be accounted for
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from accounts.header_lines import HeaderPairs
 
@@ -32,10 +32,6 @@ class AccessDenied(Exception):
         self.param = param
         self.headers = headers
         self.model: str | None = None
-
-    def body(self) -> dict[str, Any]:
-        """OpenAI's error object."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class InvalidApiKey(AccessDenied):

@@ -1,6 +1,6 @@
 """What an operations route answers instead of what was asked, in OpenAI's error shape."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class OperationRefused(Exception):
@@ -12,9 +12,6 @@ class OperationRefused(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
-
-    def body(self) -> dict[str, Any]:
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class UnknownProvider(OperationRefused):

@@ -55,10 +55,6 @@ class UpstreamError(Exception):
         if code is not None:
             self.code = code
 
-    def body(self) -> JsonObject:
-        """OpenAI's error object."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
-
 
 class ConnectFailed(UpstreamError):
     """`stale` marks a kept-alive connection that the upstream had already closed: nothing was processed."""

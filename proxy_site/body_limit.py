@@ -3,7 +3,7 @@ so without this anybody could fill the disk."""
 
 from typing import Any
 
-from proxy_site.api_errors import WORDS, error_object
+from proxy_site.errors import WORDS, error_object
 from proxy_site.http_router import refuse
 
 LIMIT_BYTES = 2_621_440

@@ -14,9 +14,10 @@ from accounts.callers import ADMIN, READ
 from accounts.errors import AccessDenied
 from monitoring import operations_api
 from monitoring.refusals import OperationRefused
-from proxy_site.api_errors import denied_response, error_object, error_response
+from proxy_site.errors import denied_response, error_object, error_response
 from proxy_site.key_authentication import KeyOrSession
 from routing import decisions_api
+from routing.errors import error_body
 from rows import names
 
 
@@ -95,7 +96,7 @@ def _denied(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, error: Any) -> HttpResponse:
-    return JsonResponse(error.body(), status=error.status)
+    return JsonResponse(error_body(error), status=error.status)
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
-from proxy_site.api_errors import wants_page
+from proxy_site.errors import wants_page
 
 
 @never_cache

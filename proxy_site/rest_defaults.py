@@ -22,8 +22,9 @@ from rest_framework.response import Response
 
 from accounts.callers import Caller, permission_missing
 from accounts.errors import AccessDenied
-from proxy_site.api_errors import INTERNAL, WORDS, error_object
+from proxy_site.errors import INTERNAL, WORDS, error_object
 from proxy_site.key_authentication import may_administer
+from routing.errors import error_body
 from rows.file_rows import in_file
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def openai_errors(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. None: not ours, Django answers and the error middleware puts it into shape."""
     if isinstance(error, AccessDenied):
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in error.headers}
-        return Response(error.body(), status=error.status, headers=headers)
+        return Response(error_body(error), status=error.status, headers=headers)
     known = _as_api_exception(error)
     if known is None:
         return None

@@ -27,7 +27,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
 ]
 
-handler400 = "proxy_site.error_pages.bad_request"
-handler403 = "proxy_site.error_pages.permission_denied"
-handler404 = "proxy_site.error_pages.not_found"
-handler500 = "proxy_site.error_pages.server_error"
+handler400 = "proxy_site.errors.bad_request"
+handler403 = "proxy_site.errors.permission_denied"
+handler404 = "proxy_site.errors.not_found"
+handler500 = "proxy_site.errors.server_error"

@@ -25,6 +25,7 @@ from providers.errors import (
     UpstreamError,
 )
 from providers.types import Operation, Usage
+from routing.errors import error_body
 from tests.contract.asking import MODELS, SECRET, WEATHER, asked, deployed, fold, served, values
 from tests.contract.exchanges import CALLS, EXCHANGES, INPUT, OUTPUT, TEXT
 
@@ -354,7 +355,7 @@ class TestErrors:
         assert isinstance(error, kind)
         assert error.upstream_status == status
         assert error.message
-        assert len(json.dumps(error.body())) < 10_000
+        assert len(json.dumps(error_body(error))) < 10_000
 
     def test_carry_the_wait(self, adapter: Adapter) -> None:
         assert adapter.read_error(429, {"retry-after": "7"}, b"{}").retry_after_s == 7
@@ -363,7 +364,7 @@ class TestErrors:
         for status in (400, 401, 404, 429, 500):
             text = json.dumps({"error": {"message": f"key {SECRET} refused"}, "message": f"Bearer {SECRET}"}).encode()
             error = adapter.read_error(status, {}, text)
-            assert SECRET not in json.dumps(error.body()) + str(error.detail)
+            assert SECRET not in json.dumps(error_body(error)) + str(error.detail)
 
 
 class TestModelLists:

@@ -16,6 +16,7 @@ from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Endpoint
 from providers.types import ClientRequest, Operation, Usage
+from routing.errors import error_body
 
 ROOT = Path(__file__).resolve().parents[2] / "golden"
 WRITING = bool(os.environ.get("GOLDEN_WRITE"))
@@ -117,7 +118,7 @@ def test_sends_what_the_case_expects(case: Case) -> None:
     try:
         sent = case.serving.prepare(case.request, case.deployment, case.facts.get("secret", "sk-test"))
     except UpstreamError as error:
-        case.expect("refused.json", {"error": type(error).__name__, "status": error.status, "body": error.body()})
+        case.expect("refused.json", {"error": type(error).__name__, "status": error.status, "body": error_body(error)})
         return
     assert not case.has("refused.json")
     actual: dict[str, Any] = {"path": sent.path, "body": orjson.loads(sent.body) if sent.body else None}
@@ -206,7 +207,7 @@ def described(case: Case, error: UpstreamError) -> dict[str, Any]:
     facts = {
         "error": type(error).__name__,
         "status": error.status,
-        "body": error.body(),
+        "body": error_body(error),
         "retry_after_s": error.retry_after_s,
         "limit_tokens": getattr(error, "limit_tokens", None),
         "requested_tokens": getattr(error, "requested_tokens", None),

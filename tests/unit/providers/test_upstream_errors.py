@@ -21,6 +21,7 @@ from providers.errors import (
     TooLargeForRate,
     UpstreamError,
 )
+from routing.errors import error_body
 
 
 def read(status: int, body: Any, **headers: str) -> UpstreamError:
@@ -176,7 +177,7 @@ def test_maps_every_sign_to_its_consequence(
     assert error.status == client_status
     assert error.upstream_status == status
     assert error.message
-    assert set(error.body()["error"]) == {"message", "type", "param", "code"}
+    assert set(error_body(error)["error"]) == {"message", "type", "param", "code"}
 
 
 GEMINIS_QUOTA = (
@@ -214,13 +215,13 @@ def test_a_request_that_is_too_large_for_a_rate_goes_on_without_consequences_for
 
 @pytest.mark.parametrize("status", [408, 504, 524])
 def test_calls_a_late_upstream_a_timeout(status: int) -> None:
-    error = read(status, b"").body()["error"]
+    error = error_body(read(status, b""))["error"]
     assert (error["type"], error["code"]) == ("timeout", "upstream_timeout")
 
 
 def test_passes_on_what_helps_the_client() -> None:
     error = read(400, openai("Unsupported value", code="unsupported_value", param="temperature"))
-    assert error.body()["error"] == {
+    assert error_body(error)["error"] == {
         "message": "Unsupported value",
         "type": "invalid_request_error",
         "param": "temperature",
@@ -230,12 +231,12 @@ def test_passes_on_what_helps_the_client() -> None:
 
 @pytest.mark.parametrize("code", [400, "400", None, "None", ""])
 def test_never_shows_a_number_as_code(code: Any) -> None:
-    assert read(400, openai("x", code=code)).body()["error"]["code"] is None
+    assert error_body(read(400, openai("x", code=code)))["error"]["code"] is None
 
 
 def test_says_nothing_of_the_credential_to_the_client() -> None:
     error = read(401, openai("Incorrect API key provided: sk-proj-1234567890abcdef."))
-    assert "sk-" not in json.dumps(error.body())
+    assert "sk-" not in json.dumps(error_body(error))
     assert "Incorrect" not in error.message
     assert error.detail is not None
     assert "1234567890" not in json.dumps(error.detail)

@@ -345,7 +345,7 @@ def test_a_client_whose_address_lacks_the_version_is_told_so(client: Client, pat
 
 
 def test_the_page_of_a_500_needs_no_database_and_no_request(rf: object) -> None:
-    from proxy_site.error_pages import server_error
+    from proxy_site.errors import server_error
 
     request = rf.get("/", headers={"accept": "text/html"})  # type: ignore[attr-defined]
     answer = server_error(request)

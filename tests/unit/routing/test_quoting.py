@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from providers.dialects.upstream_errors import read_error
 from providers.errors import ClientFault, CredentialRejected
+from routing.errors import error_body
 from routing.quoting import (
     KEPT_CHARS,
     NOT_COMPARED,
@@ -27,7 +28,7 @@ BODY: Any = {"model": "m", "messages": [{"role": "user", "content": "The quick b
 def test_a_credential_is_taken_out_of_all_that_an_error_says() -> None:
     error = CredentialRejected(f"no: {SECRET}", code=SECRET, param=SECRET, detail={"upstream_message": f"<{SECRET}>"})
     conceal(error, SECRET)
-    assert SECRET not in f"{error.body()}{error.detail}{error!r}{error}"
+    assert SECRET not in f"{error_body(error)}{error.detail}{error!r}{error}"
     assert error.code == CredentialRejected.code
     assert error.message == "no: [redacted]"
 

@@ -1,29 +1,31 @@
-"""One shape for every error that is not a page for people: `{"error": {"message", "type", "param", "code"}}`.
+"""How an error outside `/v1` looks: a page to people, and to programs `{"error": {"message", "type", "param", "code"}}`.
 
-Whatever made the answer (ninja, Django REST framework, Django itself, a broken view), this middleware looks at it last.
+Whatever made the answer (ninja, Django REST framework, Django itself, a broken view), the middleware looks at it last.
 It also gives every answer its `x-request-id`.
 """
 
 import logging
-import random
-import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import DatabaseError, DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.response import Http404
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import AccessDenied
 from monitoring.logs import current_request_id
-from proxy_site.error_pages import bad_request
+from routing.endpoints.exchange import request_id_of
+from routing.endpoints.request_head import OPERATIONS
+from routing.errors import error_body
 
 logger = logging.getLogger("llm_proxy.proxy_site.errors")
 
-WELL_FORMED_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 API = frozenset(
     {
         "api", "health", "livez", "readyz", "metrics", "providers", "status", "check", "discover", "cache",
@@ -48,6 +50,46 @@ WORDS = {
     503: ("The database does not answer.", "server_error", "database_unavailable"),
 }
 INTERNAL = ("The gateway failed to process this request.", "server_error", "internal_error")
+WITHOUT_VERSION = "There is nothing at this address: the API is under /v1, so a client's base_url ends with /v1."
+NEEDS_VERSION = tuple(f"/{name}" for name in (*OPERATIONS, "models"))
+OTHER_HOST = "This host name is not answered: PROXY_API_ALLOWED_HOSTS does not name it."
+
+
+class Problem(NamedTuple):
+    """What a page says."""
+
+    heading: str | Promise
+    text: str | Promise
+    advice: str | Promise
+
+
+PAGES = {
+    400: Problem(
+        _("Bad request"),
+        _("The server could not make sense of this request."),
+        _("Go back and try again. If a link brought you here, it is damaged."),
+    ),
+    403: Problem(
+        _("Not allowed"),
+        _("You are signed in, but this page is not for your account."),
+        _("Ask an administrator for access, or sign in with another account."),
+    ),
+    404: Problem(
+        _("Page not found"),
+        _("There is no page at this address."),
+        _("Check the address, or start from the dashboard."),
+    ),
+    500: Problem(
+        _("Something went wrong here"),
+        _("The server met an error of its own. It has been written to the log; running calls are not affected."),
+        _("Try again. If it happens again, look at the log for the time of this page."),
+    ),
+}
+FORM_EXPIRED = Problem(
+    _("The form has expired"),
+    _("The page was open for too long, or cookies are blocked, so the form could not be trusted."),
+    _("Go back, load the page again and send the form once more."),
+)
 
 
 def error_object(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:
@@ -65,7 +107,7 @@ def error_response(request: HttpRequest, status: int, *, allow: str = "", messag
 
 
 def denied_response(error: AccessDenied) -> JsonResponse:
-    response = JsonResponse(error.body(), status=error.status)
+    response = JsonResponse(error_body(error), status=error.status)
     for name, value in error.headers:
         response[name.decode("latin-1")] = value.decode("latin-1")
     return response
@@ -77,16 +119,50 @@ def wants_page(request: HttpRequest) -> bool:
     return first not in API and "text/html" in request.headers.get("Accept", "")
 
 
+# ---------------------------------------------------------------------------------------- what Django asks for an answer
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _answer(request, 400, message=OTHER_HOST if isinstance(exception, DisallowedHost) else "")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 404, message=WITHOUT_VERSION if request.path.endswith(NEEDS_VERSION) else "")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _answer(request, 500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _answer(request, 403, page=FORM_EXPIRED)
+
+
+def _answer(request: HttpRequest, status: int, *, page: Problem | None = None, message: str = "") -> HttpResponse:
+    if not wants_page(request):
+        return error_response(request, status, message=message)
+    context = {"number": status, **(page or PAGES[status])._asdict()}
+    # Without the request a 500's page needs neither session nor database, one of which may be what failed.
+    return render(None if status == 500 else request, "problem.html", context, status=status)
+
+
+# ------------------------------------------------------------------------------------------------------- the middleware
+
+
 class ApiErrorsMiddleware:
     """The outermost one of ours: nothing behind it can answer an API's client in HTML."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
         # Django's own stand behind this one and see nothing of what is refused here.
-        self._refuse: Callable[[HttpRequest], Any] = SecurityMiddleware(XFrameOptionsMiddleware(_refused))
+        self._refuse: Callable[[HttpRequest], Any] = SecurityMiddleware(XFrameOptionsMiddleware(bad_request))
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request.request_id = _request_id(request)  # type: ignore[attr-defined]
+        request.request_id = request_id_of(request.headers.get("X-Request-Id", "").encode())  # type: ignore[attr-defined]
         token = current_request_id.set(request.request_id)  # type: ignore[attr-defined]
         try:
             answer = self._refuse if _has_nul(request) else self._get_response
@@ -104,7 +180,7 @@ class ApiErrorsMiddleware:
             return denied_response(exception)
         if isinstance(exception, DataError) or (isinstance(exception, OverflowError) and "SQLite" in str(exception)):
             # The database does answer: something in the request is no value that it can hold.
-            return _refused(request)
+            return bad_request(request)
         if wants_page(request) or isinstance(exception, Http404):
             return None
         if isinstance(exception, RequestDataTooBig):
@@ -118,15 +194,6 @@ class ApiErrorsMiddleware:
 def _has_nul(request: HttpRequest) -> bool:
     """No address means anything with a NUL in it, and PostgreSQL takes it for no text at all."""
     return "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", "")
-
-
-def _refused(request: HttpRequest) -> HttpResponse:
-    return bad_request(request) if wants_page(request) else error_response(request, 400)
-
-
-def _request_id(request: HttpRequest) -> str:
-    offered = request.headers.get("X-Request-Id", "")
-    return offered if WELL_FORMED_REQUEST_ID.fullmatch(offered) else f"req_{random.getrandbits(96):024x}"
 
 
 def _is_json(response: HttpResponseBase) -> bool:

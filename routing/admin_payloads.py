@@ -29,7 +29,7 @@ from unfold.widgets import (
 )
 
 from accounts.admin.columns import grouped
-from routing.configuration.stored import readable_section
+from routing.configuration.stored import usable_section
 from routing.export import ExportQuery, archive
 from routing.models import GatewaySettings, PayloadRecord
 from routing.table_loader import current_revision
@@ -171,9 +171,7 @@ class PayloadRecordAdmin(ReadOnlyAdmin):
             "opts": self.model._meta,
             "form": form,
             "stored": PayloadRecord.objects.exists(),
-            "logging": readable_section("payload_logging", GatewaySettings.load().payload_logging).get(
-                "enabled", False
-            ),
+            "logging": usable_section("payload_logging", GatewaySettings.load().payload_logging).enabled,
         }
         return TemplateResponse(request, "admin/routing/dataset.html", context)
 

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from routing.cached_answers import CachedAnswer
 
-DEFAULT_ENTRIES = 1000
 DEFAULT_BYTES = 128 * 1024 * 1024
 
 

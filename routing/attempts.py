@@ -20,7 +20,7 @@ from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
 from providers.types import ClientRequest, Operation, Usage
 from routing.call import Attempt, Call
-from routing.condensation import CondensationPolicy, overflow_by_keyword
+from routing.condensation import overflow_by_keyword
 from routing.estimation import prompt_tokens
 from routing.quoting import conceal, fit_to_keep
 
@@ -88,7 +88,7 @@ class Attempts:
                 await self._send(call, won, credential, request)
         except UpstreamError as raised:
             conceal(raised, credential.secret)
-            error = overflow_by_keyword(raised, CondensationPolicy.read(call.table.policy.condensation).error_keywords)
+            error = overflow_by_keyword(raised, call.table.policy.condensation.error_keywords)
             if isinstance(error, UpstreamTimeout) and call.ran_out_of_its_own_time:
                 # It wanted its answer sooner than this gateway would have given up: that says nothing about the upstream.
                 self.abandon(call, won)

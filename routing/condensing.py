@@ -9,12 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from accounts.header_lines import HeaderLines, header_lines
-from providers.identity_cache import IdentityCache
 from providers.types import JsonObject, Operation
 from routing.attempts import Won
 from routing.call import Call
 from routing.condensation import (
-    CondensationPolicy,
     Condensed,
     ConversationMemory,
     Receipt,
@@ -27,6 +25,7 @@ from routing.condensation import (
     too_long,
 )
 from routing.condensation.trimming import trim
+from routing.configuration.document import Condensation
 from routing.estimation import estimate, message_tokens
 from routing.retry import Then
 from routing.walk import AllFailed, Walk
@@ -36,8 +35,8 @@ HEADER = b"x-llm-proxy-condensed"
 NOTICE = "Earlier messages of this conversation were left out or shortened to fit the context window."
 SUMMARY = "Summary of earlier messages of this conversation, which were left out:\n"
 
-Summarise = Callable[[Call, Sequence[JsonObject], CondensationPolicy], Awaitable[str | None]]
-"""Sums messages up with the policy's model; None when that failed."""
+Summarise = Callable[[Call, Sequence[JsonObject], Condensation], Awaitable[str | None]]
+"""Sums messages up with the configured model; None when that failed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,10 +56,6 @@ class Condensing:
         self.memory = ConversationMemory()
         self._walk = walk
         self._summarise = summarise
-        self._policies = IdentityCache(CondensationPolicy.read, size=1)
-
-    def policy(self, call: Call) -> CondensationPolicy:
-        return self._policies.get(call.table.policy.condensation)
 
     async def find(self, call: Call) -> Won:
         """The attempt that answers, perhaps to a shortened conversation. Raises `AllFailed`."""
@@ -76,13 +71,13 @@ class Condensing:
         return await self._shorten(call, found, last, progress)
 
     async def _shorten(self, call: Call, found: TooLong, failed: AllFailed, begun: _Progress | None) -> Won:
-        policy = self.policy(call)
+        settings = call.table.policy.condensation
         progress = begun or _begin(call)
         if not failed.errors and _fits(call, found):
             # Only the size of its JSON spoke against it.
             return await self._walk.find(call)
         for failures in range(ROUNDS):
-            if not await self._once(call, found, policy, progress, failures):
+            if not await self._once(call, found, settings, progress, failures):
                 break
             plans, attempts = len(call.decision.plans), len(call.attempts)
             try:
@@ -94,7 +89,7 @@ class Condensing:
                     break
                 found = still
                 continue
-            self._remember(call, policy, progress)
+            self._remember(call, progress)
             return won
         if call.condensed is not None:
             call.condensed = replace(call.condensed, result="failed")
@@ -102,7 +97,7 @@ class Condensing:
         raise failed
 
     async def _once(
-        self, call: Call, found: TooLong, policy: CondensationPolicy, progress: _Progress, failures: int
+        self, call: Call, found: TooLong, settings: Condensation, progress: _Progress, failures: int
     ) -> bool:
         """Shortens the call's conversation; False when nothing more can go."""
         estimated = call.estimate.likely_input
@@ -110,27 +105,27 @@ class Condensing:
             found = TooLong(window=progress.before)
         messages: list[JsonObject] = call.request.body["messages"]
         around = estimated - sum(map(message_tokens, messages))
-        target = aim(found, policy, estimated=estimated, output=call.estimate.output, failures=failures)
-        note = min(_note_tokens(policy), target // 4)
+        target = aim(found, settings, estimated=estimated, output=call.estimate.output, failures=failures)
+        note = min(_note_tokens(settings), target // 4)
         done = condense(messages, target=max(target - around - note, 0))
         if done.after >= done.before:
             return False
-        shorter, steps = await self._with_note(call, done, policy, note)
+        shorter, steps = await self._with_note(call, done, settings, note)
         progress.steps = merge_steps(progress.steps, (*done.steps, *steps))
         _apply(call, shorter, progress)
         return True
 
     async def _with_note(
-        self, call: Call, done: Condensed, policy: CondensationPolicy, most_tokens: int
+        self, call: Call, done: Condensed, settings: Condensation, most_tokens: int
     ) -> tuple[list[JsonObject], tuple[str, ...]]:
         """With what the model is told about what is missing."""
-        if policy.summary_model and done.dropped:
+        if settings.summary_model and done.dropped:
             earlier = [message for message in done.messages if _says(message, SUMMARY)]
-            summary = await self._summarise(call, [*earlier, *done.dropped], policy)
+            summary = await self._summarise(call, [*earlier, *done.dropped], settings)
             if summary:
                 kept = [message for message in done.messages if message not in earlier]
                 return insert_note(kept, SUMMARY + trim(summary, most_tokens)), ("summarise:1",)
-        if policy.notice and not any(_says(message, NOTICE) for message in done.messages):
+        if settings.notice and not any(_says(message, NOTICE) for message in done.messages):
             return insert_note(done.messages, NOTICE), ()
         return done.messages, ()
 
@@ -145,18 +140,18 @@ class Condensing:
             return None
         progress = _begin(call)
         progress.steps = ("remembered",)
-        _apply(call, recalled.messages, progress)
+        _apply(call, recalled, progress)
         return progress
 
-    def _remember(self, call: Call, policy: CondensationPolicy, progress: _Progress) -> None:
-        messages = call.request.body["messages"]
-        self.memory.keep(_scope(call), progress.original, messages, ttl_s=policy.cache_ttl_s, now=time.monotonic())
+    def _remember(self, call: Call, progress: _Progress) -> None:
+        messages, ttl_s = call.request.body["messages"], call.table.policy.condensation.cache_ttl
+        self.memory.keep(_scope(call), progress.original, messages, ttl_s=ttl_s, now=time.monotonic())
 
     def _is_on(self, call: Call) -> bool:
         if call.request.operation is not Operation.CHAT:
             return False
-        policy = self.policy(call)
-        return switched_on(call.principal.condensation, call.route.condensation_enabled, default=policy.enabled)
+        default = call.table.policy.condensation.enabled
+        return switched_on(call.principal.condensation, call.route.condensation_enabled, default=default)
 
 
 def gave_up(call: Call) -> None:
@@ -196,10 +191,10 @@ def _scope(call: Call) -> tuple[object, ...]:
     return call.principal.tenant, call.route.name, call.options.tags, call.table.answers_revision
 
 
-def _note_tokens(policy: CondensationPolicy) -> int:
-    if policy.summary_model:
-        return policy.max_tokens_default
-    return message_tokens({"content": NOTICE}) if policy.notice else 0
+def _note_tokens(settings: Condensation) -> int:
+    if settings.summary_model:
+        return settings.max_tokens_default
+    return message_tokens({"content": NOTICE}) if settings.notice else 0
 
 
 def _says(message: JsonObject, text: str) -> bool:

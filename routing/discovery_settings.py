@@ -1,7 +1,6 @@
 """The configuration's `discovery` section as providers.discovery wants it."""
 
 import logging
-from typing import Any
 
 from django.conf import settings
 
@@ -9,7 +8,7 @@ from providers.bounds import is_own_secret
 from providers.discovery.found import AddressRules
 from providers.discovery.settings import ConsulPlace, DiscoverySettings, KubernetesPlace, RegistryPlace, Surroundings
 from routing.configuration.document import Discovery
-from routing.configuration.stored import readable_section, section_fault, section_value
+from routing.configuration.stored import section_fault, usable_section
 from routing.models import GatewaySettings
 from routing.revisions import one_revision
 
@@ -18,15 +17,10 @@ logger = logging.getLogger("llm_proxy.routing.discovery_settings")
 
 def read_discovery_settings() -> DiscoverySettings:
     stored = GatewaySettings.objects.filter(pk=1).values_list("discovery", flat=True).first() or {}
-    return discovery_settings(_section(stored) or Discovery())
-
-
-def _section(stored: Any) -> Any:
-    """What can be read of it: one wrong key must not turn discovery off without a word."""
-    if (fault := section_fault("discovery", stored)) is None:
-        return section_value("discovery", stored)
-    logger.error("left out of the gateway settings: %s", fault)
-    return section_value("discovery", readable_section("discovery", stored))
+    if (fault := section_fault("discovery", stored)) is not None:
+        # One wrong key must not turn discovery off without a word.
+        logger.error("left out of the gateway settings: %s", fault)
+    return discovery_settings(usable_section("discovery", stored))
 
 
 def discovery_settings(section: Discovery) -> DiscoverySettings:

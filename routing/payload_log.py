@@ -24,7 +24,6 @@ from accounts.task_ending import end
 from providers.dialects.openai_chat.usage import read_usage, write_usage
 from providers.types import JsonObject, Operation
 from routing.call import Call
-from routing.condensation import switched_on
 from routing.errors import ClientFacing, error_body
 from routing.models import PayloadRecord
 from routing.recording import FrameKeeper
@@ -38,7 +37,6 @@ LARGEST_BYTES = 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 BATCH = 500
 INTERVAL_S = 1.0
-DEFAULT_RETENTION_DAYS = 30
 
 
 class Payload(NamedTuple):
@@ -56,11 +54,8 @@ class Payload(NamedTuple):
 
 def concerns(call: Call) -> bool:
     """Whether this call is to be stored. Asked for every request."""
-    setting = call.table.policy.payload_logging
     mine = call.principal.payload_logging
-    if not setting and mine is None:
-        return False
-    return switched_on(mine, default=setting.get("enabled") is True)
+    return call.table.policy.payload_logging.enabled if mine is None else mine
 
 
 class PayloadLog:

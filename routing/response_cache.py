@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from providers.types import Operation
-from routing.answer_store import DEFAULT_ENTRIES, AnswerStore, MemoryAnswerStore
+from routing.answer_store import AnswerStore, MemoryAnswerStore
 from routing.cache_key import cache_key
 from routing.cached_answers import CachedAnswer
 from routing.call import Call
@@ -28,7 +28,6 @@ Run = Callable[[Call], Awaitable[None]]
 LEADERS_AWAITED = 2
 FOLLOWING_S = 60.0
 """How long a request waits for an equal one, in all, before it goes by itself."""
-DEFAULT_TTL_S = 300.0
 
 HIT = b"x-llm-proxy-cache: hit\r\n"
 MISS = b"x-llm-proxy-cache: miss\r\n"
@@ -39,9 +38,9 @@ def concerns(call: Call) -> bool:
     """Whether the cache is on for this call. Asked for every request."""
     key, alias = call.principal.cache_enabled, call.route.cache_enabled
     setting = call.table.policy.response_cache
-    if not setting and key is None and alias is None:
+    if not setting.enabled and key is None and alias is None:
         return False
-    return switched_on(key, alias, default=setting.get("enabled") is True) and bool(call.principal.tenant)
+    return switched_on(key, alias, default=setting.enabled) and bool(call.principal.tenant)
 
 
 class ResponseCache:
@@ -142,8 +141,7 @@ class ResponseCache:
         """Unless the cache was cleared while they were on their way."""
         if answers and flight.clears == self._clears:
             setting = call.table.policy.response_cache
-            ttl_s = float(setting.get("ttl") or DEFAULT_TTL_S)
-            await self.store.put(answers, ttl_s=ttl_s, max_entries=int(setting.get("max_entries") or DEFAULT_ENTRIES))
+            await self.store.put(answers, ttl_s=setting.ttl, max_entries=setting.max_entries)
 
     # ------------------------------------------------------------------------------------------------- answering
 

@@ -13,8 +13,8 @@ from accounts.errors import AccessDenied
 from accounts.header_lines import HeaderLines
 from providers.types import ClientRequest, JsonObject, Operation
 from routing.call import Call, CallOptions
-from routing.condensation.policy import CondensationPolicy
 from routing.condensation.transcript import summary_body
+from routing.configuration.document import Condensation
 from routing.errors import ClientFacing, RequestError
 
 logger = logging.getLogger("llm_proxy.routing.summaries")
@@ -32,9 +32,9 @@ class Summariser:
     def __init__(self, answer: Callable[..., Awaitable[None]]) -> None:
         self._answer = answer
 
-    async def __call__(self, call: Call, messages: Sequence[JsonObject], policy: CondensationPolicy) -> str | None:
+    async def __call__(self, call: Call, messages: Sequence[JsonObject], settings: Condensation) -> str | None:
         """None when there is no summary to be had; the call goes on without one."""
-        route = call.table.route(policy.summary_model or "")
+        route = call.table.route(settings.summary_model or "")
         left_s = call.deadline - time.monotonic()
         if route is None or left_s <= 1:
             return None
@@ -43,7 +43,7 @@ class Summariser:
             messages,
             model=route.name,
             most_tokens=int(min(windows, default=SMALLEST_WINDOW) * SHARE_OF_WINDOW),
-            answer_tokens=policy.max_tokens_default,
+            answer_tokens=settings.max_tokens_default,
         )
         sink = _Collector()
         # The operator chose the model, so the key need not be allowed to use it.

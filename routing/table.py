@@ -11,6 +11,7 @@ from types import MappingProxyType
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import JsonObject
 from routing import policy_options
+from routing.configuration.document import Condensation, PayloadLogging, ResponseCache
 from routing.strategies import DEFAULT_STRATEGY, STRATEGIES, Strategy, strategy_named
 
 
@@ -25,9 +26,9 @@ class GatewayPolicy:
     default_strategy: str = "priority"
     rate_limit_requests: int | None = None
     rate_limit_window_s: int = 60
-    condensation: JsonObject = field(default_factory=dict)
-    response_cache: JsonObject = field(default_factory=dict)
-    payload_logging: JsonObject = field(default_factory=dict)
+    condensation: Condensation = field(default_factory=Condensation)
+    response_cache: ResponseCache = field(default_factory=ResponseCache)
+    payload_logging: PayloadLogging = field(default_factory=PayloadLogging)
     log_file: str = ""
     log_level: str = ""
     app_name: str = ""

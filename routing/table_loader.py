@@ -15,7 +15,7 @@ from accounts.borrowed_connection import borrowed_connection
 from accounts.price_book import PriceBook, catalogue_size
 from providers.loading import UNREADABLE, Defaults, LeaveOut, UnusableRow, load_deployments
 from routing import policy_options
-from routing.configuration.stored import readable_section, section_fault
+from routing.configuration.stored import section_fault, usable_section
 from routing.deployment_prices import priced, until
 from routing.environment_first import log_level
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
@@ -118,13 +118,11 @@ def _origins(row: GatewaySettings, leave_out: LeaveOut) -> frozenset[str]:
         return frozenset()
 
 
-def _section(row: GatewaySettings, name: str, leave_out: LeaveOut) -> dict[str, Any]:
+def _section(row: GatewaySettings, name: str, leave_out: LeaveOut) -> Any:
     stored = getattr(row, name)
-    fault = section_fault(name, stored)
-    if fault is None:
-        return dict(stored)
-    leave_out("gateway settings", fault.removesuffix("."))
-    return readable_section(name, stored)
+    if (fault := section_fault(name, stored)) is not None:
+        leave_out("gateway settings", fault.removesuffix("."))
+    return usable_section(name, stored)
 
 
 def _names(row: Any, column: str) -> tuple[str, ...]:

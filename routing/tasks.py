@@ -4,10 +4,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from providers.discovery.looking import discover
-from routing.configuration.stored import readable_section
+from routing.configuration.stored import usable_section
 from routing.intervals import DISCOVERY_TASK, PAYLOADS_TASK
 from routing.models import GatewaySettings
-from routing.payload_log import DEFAULT_RETENTION_DAYS, delete_old_payloads
+from routing.payload_log import delete_old_payloads
 
 
 @shared_task(name=DISCOVERY_TASK)
@@ -18,6 +18,5 @@ def discover_providers() -> None:
 @shared_task(name=PAYLOADS_TASK)
 def forget_payloads() -> int:
     """Deletes stored prompts and answers whose time is over; how many went."""
-    stored = readable_section("payload_logging", GatewaySettings.load().payload_logging)
-    days = stored.get("retention_days") or DEFAULT_RETENTION_DAYS
-    return delete_old_payloads(days=int(days), now=timezone.now())
+    section = usable_section("payload_logging", GatewaySettings.load().payload_logging)
+    return delete_old_payloads(days=section.retention_days, now=timezone.now())

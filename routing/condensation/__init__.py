@@ -1,6 +1,6 @@
 """How a conversation that does not fit is shortened. Pure: no clock, no I/O, no Django; the shell is `routing.condensing`.
 
-policy     the keys of the `condensation` section, and what they make of a window
+policy     what the `condensation` section makes of a window, and the receipt
 overflow   which errors and plans mean "it does not fit"
 layout     what of a conversation may go, and what belongs together
 trimming   shorter texts
@@ -8,16 +8,14 @@ planner    the steps, in order, until the conversation fits
 memory     conversations that were shortened before
 """
 
-from routing.condensation.memory import ConversationMemory, Recalled
+from routing.condensation.memory import ConversationMemory
 from routing.condensation.overflow import TooLong, aim, overflow_by_keyword, too_long
 from routing.condensation.planner import Condensed, condense, insert_note
-from routing.condensation.policy import CondensationPolicy, Receipt, merge_steps, switched_on
+from routing.condensation.policy import Receipt, merge_steps, switched_on, target_tokens
 
 __all__ = [
-    "CondensationPolicy",
     "Condensed",
     "ConversationMemory",
-    "Recalled",
     "Receipt",
     "TooLong",
     "aim",
@@ -26,5 +24,6 @@ __all__ = [
     "merge_steps",
     "overflow_by_keyword",
     "switched_on",
+    "target_tokens",
     "too_long",
 ]

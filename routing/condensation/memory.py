@@ -7,27 +7,19 @@ form of that beginning at once, which saves a refused call and, with summaries, 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
 from providers.types import JsonObject
 
+MOST_ENTRIES = 256
 MOST_BYTES = 64 * 1024 * 1024
 Scope = tuple[object, ...]
 """Whose conversation it is, and all that decides which windows there are for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recalled:
-    """The conversation with its beginning in the short form; `length` messages were replaced."""
-
-    messages: list[JsonObject]
-    length: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Entry(NamedTuple):
     length: int
     messages: tuple[JsonObject, ...]
     expires_at: float
@@ -35,12 +27,10 @@ class _Entry:
 
 
 class ConversationMemory:
-    """The newest `max_entries`, as long as their JSON takes `max_bytes`: an image stays whole in a short form, too. Falsy
+    """The newest MOST_ENTRIES, as long as their JSON takes MOST_BYTES: an image stays whole in a short form, too. Falsy
     while there are none. `now` is seconds of any steady clock."""
 
-    def __init__(self, *, max_entries: int = 256, max_bytes: int = MOST_BYTES) -> None:
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
+    def __init__(self) -> None:
         self._bytes = 0
         self._entries: OrderedDict[tuple[Scope, bytes], _Entry] = OrderedDict()
         self._lengths: dict[Scope, dict[int, int]] = {}
@@ -56,19 +46,17 @@ class ConversationMemory:
         digest = _digests(messages, {len(messages)})[len(messages)]
         self._forget((scope, digest))
         size = sum(len(orjson.dumps(message)) for message in short)
-        if size > self._max_bytes:
+        if size > MOST_BYTES:
             return
-        while len(self._entries) >= self._max_entries or self._bytes + size > self._max_bytes:
+        while len(self._entries) >= MOST_ENTRIES or self._bytes + size > MOST_BYTES:
             self._forget(next(iter(self._entries)))
         self._bytes += size
-        self._entries[scope, digest] = _Entry(
-            length=len(messages), messages=tuple(short), expires_at=now + ttl_s, size=size
-        )
+        self._entries[scope, digest] = _Entry(len(messages), tuple(short), now + ttl_s, size)
         lengths = self._lengths.setdefault(scope, {})
         lengths[len(messages)] = lengths.get(len(messages), 0) + 1
 
-    def recall(self, scope: Scope, messages: Sequence[JsonObject], *, now: float) -> Recalled | None:
-        """The longest known beginning counts."""
+    def recall(self, scope: Scope, messages: Sequence[JsonObject], *, now: float) -> list[JsonObject] | None:
+        """The conversation with the longest known beginning in its short form."""
         lengths = self._lengths.get(scope)
         if not lengths:
             return None
@@ -81,7 +69,7 @@ class ConversationMemory:
                 self._forget((scope, digest))
                 continue
             self._entries.move_to_end((scope, digest))
-            return Recalled(messages=[*entry.messages, *messages[length:]], length=length)
+            return [*entry.messages, *messages[length:]]
         return None
 
     def _forget(self, key: tuple[Scope, bytes]) -> None:

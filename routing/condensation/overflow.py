@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from providers.dialects.overflow import only_looks_like_it
 from providers.errors import BadAnswer, ClientFault, ContextOverflow, ModelNotFound, ServerFailed, UpstreamError
-from routing.condensation.policy import CondensationPolicy
+from routing.condensation.policy import target_tokens
+from routing.configuration.document import Condensation
 from routing.plan import RoutePlan, could_have_served
 
 _MAY_MEAN_OVERFLOW = (ClientFault, ServerFailed, BadAnswer, ModelNotFound)
@@ -26,22 +27,23 @@ class TooLong:
     requested_tokens: int | None = None
 
 
-def aim(found: TooLong, policy: CondensationPolicy, *, estimated: int, output: int | None, failures: int) -> int:
+def aim(found: TooLong, settings: Condensation, *, estimated: int, output: int | None, failures: int) -> int:
     """Tokens, as we estimate them, to shorten a request of `estimated` tokens to. Where the upstream said how many it
     counted, our estimate is corrected by that; where nobody knows the window, the request itself stands for it."""
     window = found.window or found.requested_tokens or estimated
-    target = policy.target_tokens(window=window, output=output, failures=failures)
+    target = target_tokens(settings, window=window, output=output, failures=failures)
     if not found.requested_tokens or not estimated:
         return target
     return int(target / min(max(found.requested_tokens / estimated, LEAST_CORRECTION), MOST_CORRECTION))
 
 
 def overflow_by_keyword(error: UpstreamError, keywords: Sequence[str]) -> UpstreamError:
-    """The error as `ContextOverflow` when it contains one of the keywords (lower case); else the error itself."""
+    """The error as `ContextOverflow` when it contains one of the keywords, in whatever case; else the error itself."""
     if not keywords or not isinstance(error, _MAY_MEAN_OVERFLOW):
         return error
     text = f"{error.code or ''}\n{error.message}".lower()
-    if not any(keyword in text for keyword in keywords) or only_looks_like_it(error.message):
+    known = any(keyword.lower() in text for keyword in keywords if keyword.strip())
+    if not known or only_looks_like_it(error.message):
         return error
     return ContextOverflow(error.message, upstream_status=error.upstream_status)
 

@@ -1,50 +1,21 @@
-"""The `condensation` section of the settings in typed form, and the receipt a client gets. Pure."""
+"""What the `condensation` section makes of a window, who may switch it off, and the receipt a client gets. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from providers.types import JsonObject
+from routing.configuration.document import Condensation
 
-DEFAULT_KEYWORDS = ("context_length_exceeded", "maximum context length")
 STEEPEST = 0.75
 """A factor near 1 would hardly tighten anything: each further round takes at most this share of the one before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondensationPolicy:
-    """`adaptive_factor` is the share of the window that is aimed at; `cache_ttl_s` seconds for which a shortened
-    conversation is remembered, 0 for not at all; `max_tokens_default` the room for an answer of unknown length, and for
-    a summary."""
-
-    enabled: bool = True
-    max_tokens_default: int = 512
-    error_keywords: tuple[str, ...] = DEFAULT_KEYWORDS
-    adaptive_factor: float = 0.5
-    cache_ttl_s: float = 300.0
-    summary_model: str | None = None
-    notice: bool = False
-
-    @classmethod
-    def read(cls, section: JsonObject) -> "CondensationPolicy":
-        """What the settings hold was checked when it was written; keys that are absent have their defaults."""
-        return cls(
-            enabled=section.get("enabled", True) is not False,
-            max_tokens_default=int(section.get("max_tokens_default") or 512),
-            error_keywords=tuple(
-                word.lower() for word in section.get("error_keywords", DEFAULT_KEYWORDS) or () if word.strip()
-            ),
-            adaptive_factor=float(section.get("adaptive_factor") or 0.5),
-            cache_ttl_s=float(section.get("cache_ttl", 300) or 0),
-            summary_model=section.get("summary_model") or None,
-            notice=section.get("notice") is True,
-        )
-
-    def target_tokens(self, *, window: int, output: int | None, failures: int) -> int:
-        """Input tokens to aim at in a window that also has to hold the answer. `output` is what the client allows for
-        it, `failures` how many shortened conversations were refused before."""
-        room = window - (self.max_tokens_default if output is None else output)
-        share = window * self.adaptive_factor * min(self.adaptive_factor, STEEPEST) ** failures
-        return max(int(min(share, room)), 0)
+def target_tokens(settings: Condensation, *, window: int, output: int | None, failures: int) -> int:
+    """Input tokens to aim at in a window that also has to hold the answer. `output` is what the client allows for
+    it, `failures` how many shortened conversations were refused before."""
+    room = window - (settings.max_tokens_default if output is None else output)
+    share = window * settings.adaptive_factor * min(settings.adaptive_factor, STEEPEST) ** failures
+    return max(int(min(share, room)), 0)
 
 
 def switched_on(*switches: bool | None, default: bool) -> bool:

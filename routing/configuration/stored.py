@@ -11,6 +11,7 @@ from routing.configuration.problems import START
 from routing.configuration.sections import keys_of
 
 _KINDS: Mapping[str, Kind] = {item.name: item.kind for item in keys_of(Configuration)}
+_DEFAULTS: Mapping[str, Any] = {item.name: item.default for item in keys_of(Configuration)}
 
 
 def read_stored(kind: Kind, stored: Any, key: str = "") -> Any:
@@ -44,6 +45,12 @@ def readable_section(name: str, stored: Any) -> dict[str, Any]:
     if not isinstance(stored, dict):
         return {}
     return {key: value for key, value in stored.items() if section_value(name, {key: value}) is not None}
+
+
+def usable_section(name: str, stored: Any) -> Any:
+    """The section in the document's own type, as far as it can be read."""
+    value = section_value(name, readable_section(name, stored))
+    return _DEFAULTS[name] if value is None else value
 
 
 def stored_process(stored: Any) -> dict[str, Any]:

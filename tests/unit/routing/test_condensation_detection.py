@@ -7,11 +7,12 @@ import pytest
 
 from providers.dialects.upstream_errors import read_error
 from providers.errors import ContextOverflow
-from routing.condensation import CondensationPolicy, overflow_by_keyword
+from routing.condensation import overflow_by_keyword
+from routing.configuration.document import Condensation
 from tests.unit.providers.test_overflow import TEXTS
 from tests.unit.routing.other_errors import OTHER_ERRORS
 
-KEYWORDS = CondensationPolicy().error_keywords
+KEYWORDS = Condensation().error_keywords
 BODIES = (
     lambda text: {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}},
     lambda text: {"type": "error", "error": {"type": "invalid_request_error", "message": text}},

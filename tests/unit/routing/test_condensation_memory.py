@@ -3,7 +3,10 @@
 import random
 from typing import Any
 
+import pytest
+
 from routing.condensation import ConversationMemory
+from routing.condensation import memory as memory_module
 from tests.unit.routing.conversations import conversation
 
 SCOPE = ("team:1", "m")
@@ -23,10 +26,7 @@ def remembering() -> ConversationMemory:
 
 
 def test_the_next_turn_starts_from_the_short_form() -> None:
-    recalled = remembering().recall(SCOPE, NEXT, now=105)
-    assert recalled is not None
-    assert recalled.messages == [*SHORT, *NEXT[3:]]
-    assert recalled.length == 3
+    assert remembering().recall(SCOPE, NEXT, now=105) == [*SHORT, *NEXT[3:]]
 
 
 def test_forgets_after_its_time() -> None:
@@ -52,13 +52,13 @@ def test_another_tenant_model_or_wording_is_another_conversation() -> None:
 def test_the_longest_known_beginning_counts() -> None:
     memory = remembering()
     memory.keep(SCOPE, NEXT, [NEXT[-1]], ttl_s=10, now=101)
-    recalled = memory.recall(SCOPE, [*NEXT, {"role": "assistant", "content": "f"}], now=102)
-    assert recalled is not None
-    assert recalled.length == 5
+    answer = {"role": "assistant", "content": "f"}
+    assert memory.recall(SCOPE, [*NEXT, answer], now=102) == [NEXT[-1], answer]
 
 
-def test_the_oldest_leave_when_it_is_full() -> None:
-    memory = ConversationMemory(max_entries=3)
+def test_the_oldest_leave_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "MOST_ENTRIES", 3)
+    memory = ConversationMemory()
     draw = random.Random(1)
     made = [conversation(draw) for _ in range(5)]
     for messages in made:
@@ -67,11 +67,12 @@ def test_the_oldest_leave_when_it_is_full() -> None:
     assert [memory.recall(SCOPE, messages, now=2) is not None for messages in made] == [False, False, True, True, True]
 
 
-def test_no_more_bytes_are_held_than_allowed() -> None:
+def test_no_more_bytes_are_held_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     def picture(name: str, size: int) -> list[dict[str, Any]]:
         return [{"role": "user", "content": name + "x" * size}]
 
-    memory = ConversationMemory(max_bytes=1000)
+    monkeypatch.setattr(memory_module, "MOST_BYTES", 1000)
+    memory = ConversationMemory()
     for name in "abc":
         memory.keep(SCOPE, picture(name, 400), picture(name, 400), ttl_s=10, now=1)
     memory.keep(SCOPE, picture("d", 2000), picture("d", 2000), ttl_s=10, now=1)

@@ -5,13 +5,34 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
+from providers.header_rules import VEIL, veiled
 from providers.models import ConformanceReport, Credential, Deployment, Provider
-from providers.validation import check_options
+from providers.validation import check_headers, check_options, with_stored
 from rows.file_rows import beside_file
 from rows.rest import OwnFieldsOnly
 
+HEADERS_HELP = (
+    "Sent with every call, as a JSON object. No value is ever told: what stands in its place, or null, keeps the value that "
+    "is stored."
+)
+
+
+class HeadersField(serializers.JSONField):
+    """Names, and a veil in place of each value. Coming back, the veil or null stands for the value that is stored."""
+
+    def to_representation(self, value: Any) -> Any:
+        return veiled(value)
+
+    def to_internal_value(self, data: Any) -> Any:
+        found = super().to_internal_value(data)
+        if not isinstance(found, dict):
+            return found
+        return {name: VEIL if value is None else value for name, value in found.items()}
+
 
 class ProviderSerializer(OwnFieldsOnly, serializers.ModelSerializer[Provider]):
+    headers = HeadersField(required=False, validators=[check_headers], help_text=HEADERS_HELP)
+
     class Meta:
         model = Provider
         exclude: ClassVar[list[str]] = []
@@ -21,7 +42,30 @@ class ProviderSerializer(OwnFieldsOnly, serializers.ModelSerializer[Provider]):
         row = self.instance or Provider()
         if self.instance is None or _differs(row, attrs, "kind", "options"):
             _check_options(attrs.get("kind", row.kind), attrs.get("options", row.options))
+        _with_stored_headers(attrs, row)
         return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Provider:
+        row: Provider = super().create(_with_stored_headers(validated_data, Provider()))
+        return row
+
+    def update(self, instance: Provider, validated_data: dict[str, Any]) -> Provider:
+        """`instance` is behind its lock, other than the one that was validated with: its values are kept."""
+        row: Provider = super().update(instance, _with_stored_headers(validated_data, instance))
+        return row
+
+    def untold(self) -> Any:
+        """What the row's tag stands for beside what is told of it."""
+        return getattr(self.instance, "headers", None)
+
+
+def _with_stored_headers(attrs: dict[str, Any], row: Provider) -> dict[str, Any]:
+    if "headers" not in attrs:
+        return attrs
+    try:
+        return {**attrs, "headers": with_stored(attrs["headers"], row.headers)}
+    except ValidationError as error:
+        raise serializers.ValidationError({"headers": error.messages}) from None
 
 
 def _differs(row: Provider | Deployment, attrs: dict[str, Any], *columns: str) -> bool:

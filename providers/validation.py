@@ -13,7 +13,7 @@ from providers import bounds
 from providers.adapter_options import faults
 from providers.adapters import REGISTRY, options_of
 from providers.addresses import base_url_fault
-from providers.header_rules import HEADER_NAME, RESERVED_HEADERS
+from providers.header_rules import HEADER_NAME, RESERVED_HEADERS, unveiled
 from rows.bounds import MOST_WHOLE, are_words, is_line
 from rows.names import MOST_NAMED
 from rows.validation import check_json_object, check_line, check_words  # noqa: F401 migrations find them here
@@ -75,6 +75,16 @@ def check_headers(headers: object) -> None:
             raise ValidationError(_("'%(name)s' is not a valid header.") % {"name": name})
         if name.lower() in RESERVED_HEADERS:
             raise ValidationError(_("'%(name)s' is set by the gateway itself.") % {"name": name})
+
+
+def with_stored(headers: dict[str, str], stored: object) -> dict[str, str]:
+    """For forms and bodies: `headers` with what is stored where they have no more than what was shown of it."""
+    found, unknown = unveiled(headers, stored)
+    if unknown:
+        raise ValidationError(
+            _("No value is stored for %(names)s: give it one.") % {"names": ", ".join(unknown[:MOST_NAMED])}
+        )
+    return found
 
 
 def _is_header(name: str, value: object) -> bool:

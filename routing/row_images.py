@@ -8,12 +8,13 @@ from typing import Any, Final, TypeAlias
 from django.db import models
 
 from providers import secrets
+from providers.header_rules import VEIL
 from routing.configuration.veiled import shown_variable
 
 Image: TypeAlias = dict[str, Any]
 
 _SEALED: Final = "$sealed"
-MASK: Final = "•••"
+MASK: Final = VEIL
 # Values that may hold a secret in plain text; ciphertexts are safe to keep but nothing to show.
 _SEALED_FIELDS: Final = frozenset({("providers.provider", "headers")})
 _MASKED_FIELDS: Final = frozenset({("providers.credential", "ciphertext")})

@@ -8,9 +8,12 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
+from providers.header_rules import unveiled, veiled
+
 
 class HeadersField(forms.Field):
-    """HTTP headers, stored as a JSON object, typed as `Name: value`, one a line."""
+    """HTTP headers, stored as a JSON object, typed as `Name: value`, one a line. What is stored is shown by name; its form
+    cleans with `with_stored`."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("required", False)
@@ -31,13 +34,17 @@ class HeadersField(forms.Field):
         return headers
 
     def prepare_value(self, value: Any) -> Any:
-        return "\n".join(f"{name}: {content}" for name, content in value.items()) if isinstance(value, dict) else value
+        return headers_text(value) if isinstance(value, dict) else value
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
-            return not self.disabled and self.to_python(data) != (initial or {})
+            return not self.disabled and unveiled(self.to_python(data), initial) != (initial or {}, [])
         except ValidationError:
             return True
+
+
+def headers_text(headers: object) -> str:
+    return "\n".join(f"{name}: {content}" for name, content in veiled(headers).items())
 
 
 class SecretField(forms.CharField):

@@ -12,6 +12,7 @@ from providers.adapters import REGISTRY
 from providers.admin.form_fields import HeadersField, SecretField
 from providers.admin.option_help import check_options_of, tell_options
 from providers.models import Credential, Deployment, Provider
+from providers.validation import with_stored
 from rows.form_fields import JsonObjectField, UsdField, WordsField
 
 TAGS_HELP = _("Words, separated by commas or lines; a request asks for them with x-llm-proxy-tags.")
@@ -41,7 +42,11 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     tags = WordsField(label=_("tags"), help_text=TAGS_HELP)
     headers = HeadersField(
-        label=_("extra headers"), help_text=_("Sent with every call. One a line, as Name: value. Keys do not go here.")
+        label=_("extra headers"),
+        help_text=_(
+            "Sent with every call. One a line, as Name: value. Stored values are not shown: ••• keeps them. "
+            "Keys do not go here."
+        ),
     )
 
     class Meta:
@@ -75,6 +80,9 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         data: dict[str, Any] = super().clean() or {}
         check_options_of(self, data.get("kind", self.instance.kind))
         return data
+
+    def clean_headers(self) -> dict[str, str]:
+        return with_stored(self.cleaned_data["headers"], self.instance.headers)
 
     def clean_base_url(self) -> str:
         return str(self.cleaned_data["base_url"]).strip().rstrip("/")

@@ -16,6 +16,7 @@ from unfold.decorators import action
 
 from providers.adapters import REGISTRY
 from providers.admin.credential import state_of
+from providers.admin.form_fields import headers_text
 from providers.admin.forms import (
     CredentialForm,
     DeploymentForm,
@@ -118,6 +119,23 @@ class ProviderAdmin(EnableActions):
             keys_enabled=Count("credentials", filter=usable, distinct=True),
             models_enabled=Count("deployments", filter=Q(deployments__enabled=True), distinct=True),
         )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look is shown columns instead of fields, which would tell the values of headers."""
+        shown = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return shown
+        return [
+            (
+                title,
+                {**options, "fields": ["headers_shown" if name == "headers" else name for name in options["fields"]]},
+            )
+            for title, options in shown
+        ]
+
+    @display(description=_("extra headers"), empty_value="-")
+    def headers_shown(self, row: Provider) -> str | None:
+        return headers_text(row.headers) or None
 
     @display(description=_("kind"), ordering="kind")
     def kind_label(self, row: Provider) -> str:

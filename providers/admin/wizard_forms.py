@@ -16,6 +16,7 @@ from providers.admin.option_help import check_options_of, tell_options
 from providers.catalog import known_capabilities
 from providers.models import Credential, Deployment, Provider
 from providers.specs import Prices
+from providers.validation import with_stored
 from rows.form_fields import JsonObjectField, UsdField, WordsField, usd_text
 
 
@@ -32,7 +33,10 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "MY_PROVIDER_KEY"}),
         help_text=_("The variable of this server that holds the key, if it shall not be stored here."),
     )
-    headers = HeadersField(label=_("extra headers"), help_text=_("One a line, as Name: value. Usually none."))
+    headers = HeadersField(
+        label=_("extra headers"),
+        help_text=_("One a line, as Name: value. Usually none. Stored values are not shown: ••• keeps them."),
+    )
 
     class Meta:
         model = Provider
@@ -60,6 +64,9 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["secret"].help_text = _("Stored: %(hint)s. Leave empty to keep it.") % {
                 "hint": self.stored.hint
             }
+
+    def clean_headers(self) -> dict[str, str]:
+        return with_stored(self.cleaned_data["headers"], self.instance.headers)
 
     def clean_base_url(self) -> str:
         return str(self.cleaned_data["base_url"]).strip().rstrip("/")

@@ -55,7 +55,7 @@ an absent key has its default. Loading the same document twice changes nothing t
 loading the document again overwrites what was edited. A provider under a new name is a new one, and the secret that was
 stored for the old one leaves with it (which is warned of), unless `renamed_from` says what it was called.
 
-**Secrets.** No dump and no difference shows the value of a header: `null` in its place is the value that is stored, as
+**Secrets.** No dump, difference or page shows the value of a header: `null` in its place is the value that is stored, as
 `credentials` without `env` are the stored secrets. Elsewhere than where they are stored, such a document is loaded without
 them, and each is warned of. A variable that is not set is warned of, too.
 

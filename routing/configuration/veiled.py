@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from providers.header_rules import VEIL
+
 _CUSTOMARY: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _TOO_SHORT_FOR_A_KEY: Final = 8
 
@@ -13,7 +15,7 @@ class Veiled:
     """`shown` is what a person sees of it, `written` what a document says in its place: None is the stored value."""
 
     value: str = field(repr=False)
-    shown: str = "•••"
+    shown: str = VEIL
     written: str | None = None
 
     def __str__(self) -> str:

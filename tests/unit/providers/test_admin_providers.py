@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
@@ -116,6 +117,46 @@ def test_a_stored_secret_is_on_no_page(admin_client: Client) -> None:
     ]
     assert all(SECRET not in text and credential.ciphertext not in text for text in pages)
     assert "sk-…3f2a" in pages[1]
+
+
+HEADERS = {"X-Key": SECRET, "X-Team": "blue"}
+
+
+@pytest.mark.parametrize("source", ["admin", "file"])
+def test_the_values_of_headers_are_on_no_page(admin_client: Client, source: str) -> None:
+    provider = add_provider(headers=HEADERS, source=source)
+    pages = [page(admin_client, f"providers_provider_{name}", provider.pk) for name in ("change", "history")]
+    if source == "admin":
+        pages.append(page(admin_client, "providers_provider_wizard_connection", provider.pk))
+    assert [text for text in pages if SECRET in text] == []
+    assert "X-Key: •••" in pages[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("X-Key: •••\r\nX-Team: •••", HEADERS),
+        ("X-Key: •••\r\nX-Team: red", {**HEADERS, "X-Team": "red"}),
+        ("X-Team: •••", {"X-Team": "blue"}),
+        ("", {}),
+    ],
+)
+def test_what_was_shown_of_a_header_keeps_its_value(admin_client: Client, typed: str, stored: dict[str, str]) -> None:
+    provider = add_provider(headers=HEADERS)
+    answer = admin_client.post(
+        reverse("admin:providers_provider_change", args=[provider.pk]), provider_form(headers=typed)
+    )
+    assert answer.status_code == 302
+    assert Provider.objects.get().headers == stored
+    assert LogEntry.objects.get().get_change_message().count("xtra headers") == (stored != HEADERS)
+
+
+@pytest.mark.parametrize("name", ["providers_provider_change", "providers_provider_wizard_connection"])
+def test_a_header_whose_value_was_never_stored_needs_one(admin_client: Client, name: str) -> None:
+    provider = add_provider(headers=HEADERS)
+    answer = admin_client.post(reverse(f"admin:{name}", args=[provider.pk]), provider_form(headers="X-Other: •••"))
+    assert "No value is stored for X-Other" in answer.content.decode()
+    assert Provider.objects.get().headers == HEADERS
 
 
 def test_an_empty_secret_field_keeps_the_secret(admin_client: Client) -> None:

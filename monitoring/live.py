@@ -1,7 +1,8 @@
 """What the control plane may ask of the worker it runs in, without knowing how a worker is made.
 
 Composition calls `install`; views call `current`. It is None in commands, in Celery and before the worker has opened.
-Every method may be called from any thread.
+Every method may be called from any thread; those that ask the event loop raise `refusals.WorkerBusy` when it does not answer
+in time.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from monitoring.health_cache import clear_health_cache
 from monitoring.health_facts import HealthFacts
 from monitoring.live import LiveState, ProviderNow
 from monitoring.operator_requests import OPERATE
-from monitoring.refusals import UnknownProvider, WorkerStarting
+from monitoring.refusals import UnknownProvider, WorkerBusy, WorkerStarting
 
 HealthWord = Literal["healthy", "degraded", "unhealthy"]
 
@@ -114,7 +114,10 @@ def livez(request: HttpRequest) -> Any:
 
 def readyz(request: HttpRequest) -> Any:
     state = live.current()
-    ready, reasons = status_report.readiness(state.conditions() if state else None)
+    try:
+        ready, reasons = status_report.readiness(state.conditions() if state else None)
+    except WorkerBusy as busy:
+        ready, reasons = False, {"worker": busy.code or ""}
     body = {"status": "ready" if ready else "not_ready", "reasons": reasons}
     return Answer(200 if ready else 503, body)
 

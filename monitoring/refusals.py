@@ -28,3 +28,15 @@ class WorkerStarting(OperationRefused):
     status = 503
     code = "starting"
     type = "server_error"
+
+
+class WorkerBusy(OperationRefused):
+    """The worker's event loop did not answer in time; what was asked of it was taken back."""
+
+    status = 503
+    code = "busy"
+    type = "server_error"
+    retry_after_s = 5
+
+    def __init__(self) -> None:
+        super().__init__("The gateway is too busy to answer; try again in some seconds.")

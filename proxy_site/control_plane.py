@@ -14,10 +14,9 @@ from accounts.callers import ADMIN, READ
 from accounts.errors import AccessDenied
 from monitoring import operations_api
 from monitoring.refusals import OperationRefused
-from proxy_site.errors import denied_response, error_object, error_response
+from proxy_site.errors import denied_response, error_object, error_response, refused_response
 from proxy_site.key_authentication import KeyOrSession
 from routing import decisions_api
-from routing.errors import error_body
 from rows import names
 
 
@@ -96,7 +95,7 @@ def _denied(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, error: Any) -> HttpResponse:
-    return JsonResponse(error_body(error), status=error.status)
+    return refused_response(error)
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import AccessDenied
 from monitoring.logs import current_request_id
+from monitoring.refusals import OperationRefused, WorkerBusy
 from routing.endpoints.exchange import request_id_of
 from routing.endpoints.request_head import OPERATIONS
 from routing.errors import error_body
@@ -113,6 +114,13 @@ def denied_response(error: AccessDenied) -> JsonResponse:
     return response
 
 
+def refused_response(error: OperationRefused) -> JsonResponse:
+    response = JsonResponse(error_body(error), status=error.status)
+    if isinstance(error, WorkerBusy):
+        response["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
 def wants_page(request: HttpRequest) -> bool:
     """Whether an error may be HTML: outside the APIs, and only for who asks for HTML, as browsers do."""
     first = request.path.lstrip("/").split("/", 1)[0]
@@ -136,6 +144,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, 500)
+
+
+def busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
+    """The page for a worker that did not answer, which leads to the same address again."""
+    answer = render(request, "busy.html", status=503)
+    answer["Retry-After"] = str(retry_after_s)
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -181,6 +197,8 @@ class ApiErrorsMiddleware:
         if isinstance(exception, DataError) or (isinstance(exception, OverflowError) and "SQLite" in str(exception)):
             # The database does answer: something in the request is no value that it can hold.
             return bad_request(request)
+        if isinstance(exception, WorkerBusy):
+            return busy(request, exception.retry_after_s) if wants_page(request) else refused_response(exception)
         if wants_page(request) or isinstance(exception, Http404):
             return None
         if isinstance(exception, RequestDataTooBig):

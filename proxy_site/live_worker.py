@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import DatabaseError
@@ -17,6 +18,7 @@ from monitoring.deployment_state import UpstreamSnapshot
 from monitoring.live import Conditions, ProviderNow
 from monitoring.models import OperatorRequest
 from monitoring.operator_requests import request_for
+from monitoring.refusals import WorkerBusy
 from providers.identity_cache import IdentityCache
 from routing.explanation import explain
 from routing.table import RoutingTable
@@ -81,7 +83,7 @@ class WorkerLiveState:
         if scope == "health" or self._loop is None:
             return {}
         clearing = asyncio.run_coroutine_threadsafe(self._worker.gateway.cache.clear(), self._loop)
-        return {"responses": clearing.result(ANSWER_S)}
+        return {"responses": _answer_of(clearing)}
 
     # -------------------------------------------------------------------------------------------- in the event loop
 
@@ -142,10 +144,27 @@ class WorkerLiveState:
         if loop is None or _running() is loop:
             return question()
 
-        async def answer() -> Found:
-            return question()
+        asked: Future[Found] = Future()
 
-        return asyncio.run_coroutine_threadsafe(answer(), loop).result(ANSWER_S)
+        def answer() -> None:
+            if asked.set_running_or_notify_cancel():
+                try:
+                    asked.set_result(question())
+                except Exception as error:
+                    asked.set_exception(error)
+
+        loop.call_soon_threadsafe(answer)
+        return _answer_of(asked)
+
+
+def _answer_of(asked: "Future[Found]") -> Found:
+    """Raises WorkerBusy, and what was asked is not done: whoever is told so asks again."""
+    try:
+        return asked.result(ANSWER_S)
+    except TimeoutError:
+        if asked.cancel():
+            raise WorkerBusy from None
+        return asked.result()
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

@@ -1,6 +1,7 @@
 """`/playground/`: a model tried in the browser before any code is written, over the WebSocket door of the gateway."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
@@ -10,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from monitoring import live
+from monitoring.refusals import WorkerBusy
 from monitoring.views.pages import staff_only
 from providers.conformance import is_special
 from providers.models import Deployment
@@ -36,8 +38,10 @@ playground = staff_only(permission_required(TRY, raise_exception=True)(page))
 def _wait_for_this_worker() -> None:
     """Whoever has just added a model would be told that there is none of that name, if it were offered before it is known."""
     state, wanted, deadline = live.current(), current_revision(), time.monotonic() + FOLLOWED_WITHIN_S
-    while state is not None and state.conditions().revision < wanted and time.monotonic() < deadline:
-        time.sleep(0.05)
+    # A worker that is too busy to say what it knows has kept the page waiting for long enough.
+    with suppress(WorkerBusy):
+        while state is not None and state.conditions().revision < wanted and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def choices() -> dict[str, list[dict[str, Any]]]:

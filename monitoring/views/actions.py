@@ -13,6 +13,7 @@ from monitoring import live
 from monitoring.checks import check_now
 from monitoring.models import OperatorRequest
 from monitoring.operator_requests import OPERATE, request_for
+from monitoring.refusals import WorkerBusy
 from monitoring.views.pages import staff_only
 from providers.models import Provider
 
@@ -32,6 +33,8 @@ def act(request: HttpRequest, provider_id: int, action: str) -> JsonResponse:
         return JsonResponse(_check(found) if action == "check" else _operate(found, action))
     except DatabaseError:
         return JsonResponse({"ok": False, "message": _("the database does not answer")}, status=503)
+    except WorkerBusy:
+        return JsonResponse({"ok": False, "message": _("the gateway is too busy to answer; try again")}, status=503)
 
 
 def _check(found: Provider) -> dict[str, object]:

@@ -16,6 +16,7 @@ from monitoring.live_facts import ProviderFacts, cell, incidents, provider_facts
 from monitoring.live_page import card_state, cause_of, worst_of
 from monitoring.models import BreakerEvent, HealthRollup, HealthSample
 from monitoring.operator_requests import OPERATE
+from monitoring.refusals import WorkerBusy
 from monitoring.views import words
 from monitoring.views.decision_drawing import say
 from monitoring.views.pages import chosen, staff_only
@@ -32,9 +33,14 @@ def provider(request: HttpRequest, provider_id: int) -> HttpResponse:
     found = get_object_or_404(Provider, pk=provider_id)
     now = timezone.now()
     facts = provider_facts(now).get(found.pk, ProviderFacts())
-    present = _present(found.pk)
+    late = False
+    try:
+        present = _present(found.pk)
+    except WorkerBusy:
+        present, late = None, True
     context = {
         "provider": found,
+        "late": late,
         "kind": kind_label(found.kind),
         "facts": facts,
         "now": _state(present, facts) if present is not None else _out_of_use(found),

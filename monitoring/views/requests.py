@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import ApiKey, Team, UsageRecord
 from monitoring import live
+from monitoring.refusals import WorkerBusy
 from monitoring.views import words
 from monitoring.views.decision_drawing import draw
 from monitoring.views.pages import chosen, staff_only, whole_number
@@ -149,13 +150,20 @@ def one_request(request: HttpRequest, request_id: str) -> HttpResponse:
     attempts = (
         list(UsageRecord.objects.filter(call_id=newest.call_id).order_by("attempt")) if newest is not None else []
     )
-    state = live.current()
-    remembered = state.decision(request_id) if state is not None else None
+    state, late = live.current(), False
+    try:
+        remembered = state.decision(request_id) if state is not None else None
+    except WorkerBusy:
+        if newest is None:
+            # Nobody can say that there is none.
+            raise
+        remembered, late = None, True
     if newest is None and remembered is None:
         raise Http404
     final = next((row for row in attempts if row.final), None)
     context = {
         "request_id": request_id,
+        "late": late,
         "final": with_names([final])[0] if final is not None else None,
         "drawing": draw(remembered, attempts, words.causes()),
     }

@@ -7,7 +7,6 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from monitoring import live_feed
 from monitoring.models import Incident, OperatorRequest
 from providers.models import Credential, Deployment, Provider
 from tests.integration.api.conftest import ClientFor
@@ -109,19 +108,3 @@ def test_a_provider_that_serves_no_model_is_not_said_to_wait_for_a_check(
     assert "serves no model" not in client.get(address, headers=HTML).content.decode()
     Provider.objects.update(enabled=True)
     assert '<span class="state idle">serves no model</span>' in client.get(address, headers=HTML).content.decode()
-
-
-class BusyFeed:
-    def snapshot_from_thread(self) -> str:
-        raise TimeoutError
-
-
-def test_a_gateway_that_is_too_busy_to_tell_of_itself_still_shows_its_page(
-    client_for: ClientFor, db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_feed, "_current", [BusyFeed()])
-    client = client_for("staff")
-    page = client.get("/dashboard/", headers=HTML)
-    assert page.status_code == 200
-    assert '"late": true' in page.content.decode()
-    assert client.get("/dashboard/live.json").status_code == 503

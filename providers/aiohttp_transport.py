@@ -20,7 +20,7 @@ from yarl import URL
 from providers import tls
 from providers.content_encoding import Inflater, inflater, next_inflated
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
-from providers.http1.dialing import parse_proxy
+from providers.http1.dialing import proxy_of, refused_tunnel
 from providers.resolution import Resolve, admitted_addresses, check_literal, in_words, system_resolve
 from providers.transport import Consumer, Endpoint, UpstreamRequest, UpstreamResponse, forward_chunks
 
@@ -311,8 +311,8 @@ class AiohttpTransport:
 
     def _open(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> _Pool:
         check_literal(endpoint.host, allow_private=endpoint.allow_private, networks=endpoint.private_networks)
-        if endpoint.proxy is not None:
-            check_literal(parse_proxy(endpoint.proxy).host, allow_private=True)
+        if (proxy := proxy_of(endpoint)) is not None:
+            check_literal(proxy.host, allow_private=True)
         for old, pool in list(self._pools.items()):
             if pool.slots.free == pool.limit and loop.time() - pool.used_at > SESSION_IDLE_S:
                 del self._pools[old]
@@ -337,6 +337,10 @@ def _mapped(error: Exception, state: _Dial) -> UpstreamError:
     if isinstance(error, TimeoutError):
         phase = "first_token" if state.connected else "connect"
         return UpstreamTimeout("The upstream did not answer in time.", phase=phase)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return ConnectFailed(refused_tunnel(error.status))
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return ConnectFailed(f"The proxy cannot be reached: {in_words(error.os_error)}.")
     if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)) and state.connected:
         return BadAnswer(f"The answer is not HTTP: {_text(error)}.")
     if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):

@@ -13,7 +13,7 @@ the upstream within milliseconds.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from providers.values import positional_value
@@ -38,7 +38,7 @@ class Endpoint:
     allow_private: bool = True
     private_networks: tuple[str, ...] = ()
     """Private ranges admitted although `allow_private` is off."""
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     ca_file: str | None = None
 
     @property

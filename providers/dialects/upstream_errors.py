@@ -56,6 +56,7 @@ _STATUS_OF_TYPE = {
     "the service is currently unavailable": 503,
     "client specified an invalid argument": 400,
 }
+PROXY_REFUSES = "A proxy on the way to the provider wants a user and a password that it knows (status 407)."
 _CODE = re.compile(r"[A-Za-z0-9_.:/ \-]{1,64}")
 _FIELD = re.compile(r"[A-Za-z0-9_.$\[\]\-]{1,128}")
 _QUOTA_CODES = frozenset(
@@ -304,9 +305,8 @@ def _not_found(facts: ErrorFacts) -> UpstreamError:
 
 def _server_failed(facts: ErrorFacts) -> UpstreamError:
     """5xx, and what points to a wrong address rather than to the client's request (redirects, 405, 410, HTML)."""
-    failed = errors.ServerFailed(
-        facts.message, upstream_status=facts.status, retry_after_s=retry_after_s(facts.headers)
-    )
+    message = PROXY_REFUSES if facts.status == 407 else facts.message
+    failed = errors.ServerFailed(message, upstream_status=facts.status, retry_after_s=retry_after_s(facts.headers))
     if facts.status in (408, 504, 524):
         failed.status, failed.code, failed.type = 504, "upstream_timeout", "timeout"
     return failed

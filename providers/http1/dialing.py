@@ -5,14 +5,13 @@ Names are resolved anew every `RESOLVED_FOR_S`, so a burst of connections asks o
 """
 
 import asyncio
-import base64
 import ssl
-from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Final
 
 from providers import tls
 from providers.errors import ConnectFailed, UpstreamTimeout
 from providers.http1.connection import Connection
+from providers.proxies import Proxy, ProxyError, parse_proxy
 from providers.resolution import Resolve, admitted_addresses, check_literal, in_words
 from providers.transport import Endpoint
 
@@ -20,26 +19,19 @@ RESOLVED_FOR_S: Final = 10.0
 PROXY_ANSWER_LIMIT_BYTES: Final = 16 * 1024
 
 
-class Proxy(NamedTuple):
-    host: str
-    port: int
-    authorization: str | None
-
-
-def parse_proxy(url: str) -> Proxy:
-    """`http://[user:password@]host[:port]`; `ConnectFailed` for anything else."""
+def proxy_of(endpoint: Endpoint) -> Proxy | None:
+    """`ConnectFailed` for one that cannot be used."""
+    if not endpoint.proxy:
+        return None
     try:
-        parts = urlsplit(url)
-        port = parts.port or 80
-    except ValueError as error:
-        raise ConnectFailed("The proxy's address is not a URL.") from error
-    if parts.scheme != "http" or not parts.hostname:
-        raise ConnectFailed("A proxy is written as http://host:port.")
-    authorization = None
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = "Basic " + base64.b64encode(pair.encode()).decode()
-    return Proxy(parts.hostname, port, authorization)
+        return parse_proxy(endpoint.proxy)
+    except ProxyError as error:
+        raise ConnectFailed(f"The proxy cannot be used: {error}.") from error
+
+
+def refused_tunnel(status: int) -> str:
+    wanted = ": it wants a user and a password that it knows" if status == 407 else ""
+    return f"The proxy refused the tunnel with status {status}{wanted}."
 
 
 class Dialer:
@@ -48,7 +40,9 @@ class Dialer:
     def __init__(self, endpoint: Endpoint, resolve: Resolve, loop: asyncio.AbstractEventLoop) -> None:
         self._endpoint, self._resolve, self._loop = endpoint, resolve, loop
         check_literal(endpoint.host, allow_private=endpoint.allow_private, networks=endpoint.private_networks)
-        self.proxy = parse_proxy(endpoint.proxy) if endpoint.proxy else None
+        self.proxy = proxy_of(endpoint)
+        # Whoever reads that a call failed need not know where the proxy is; who runs it does.
+        self._next = "The proxy" if self.proxy is not None else f"{endpoint.host}:{endpoint.port}"
         self._known: tuple[str, ...] = ()
         self._known_until = 0.0
 
@@ -66,14 +60,13 @@ class Dialer:
                 async with asyncio.timeout(share):
                     return await self._open(ip)
             except TimeoutError:
-                failure = UpstreamTimeout("The connection was not made in time.", phase="connect")
+                through = " through the proxy" if self.proxy is not None else ""
+                failure = UpstreamTimeout(f"The connection{through} was not made in time.", phase="connect")
             except ssl.SSLError as error:
                 failure = ConnectFailed(f"TLS with {self._endpoint.host} failed: {error}")
                 failure.__cause__ = error
             except OSError as error:
-                failure = ConnectFailed(
-                    f"{self._endpoint.host}:{self._endpoint.port} cannot be reached: {in_words(error)}."
-                )
+                failure = ConnectFailed(f"{self._next} cannot be reached: {in_words(error)}.")
                 failure.__cause__ = error
         # Names may have moved: the next attempt asks again.
         self._known_until = 0.0
@@ -83,8 +76,7 @@ class Dialer:
         if self._loop.time() < self._known_until:
             return self._known
         if self.proxy is not None:
-            # The proxy is the operator's own; it resolves the endpoint's name itself.
-            found = await admitted_addresses(self._resolve, self.proxy.host, self.proxy.port, allow_private=True)
+            found = await self._addresses_of(self.proxy)
         else:
             endpoint = self._endpoint
             found = await admitted_addresses(
@@ -96,6 +88,13 @@ class Dialer:
             )
         self._known, self._known_until = found, self._loop.time() + RESOLVED_FOR_S
         return found
+
+    async def _addresses_of(self, proxy: Proxy) -> tuple[str, ...]:
+        """The proxy is the operator's own; it resolves the endpoint's name itself."""
+        try:
+            return await admitted_addresses(self._resolve, proxy.host, proxy.port, allow_private=True)
+        except ConnectFailed as error:
+            raise ConnectFailed("The proxy's name has no address that can be connected to.") from error
 
     async def _open(self, ip: str) -> Connection:
         endpoint = self._endpoint
@@ -122,16 +121,23 @@ class Dialer:
             transport.write(f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{authorization}\r\n".encode())
             await tunnel.opened
             connection = Connection(self._loop)
-            secured = await self._loop.start_tls(
-                transport, connection, tls.client_context(endpoint.ca_file), server_hostname=endpoint.host
-            )
-            if secured is None:
-                raise ConnectFailed("The proxy closed the tunnel.")
+            connection.connection_made(await self._secured(transport, connection))
         except BaseException:
             transport.abort()
             raise
-        connection.connection_made(secured)
         return connection
+
+    async def _secured(self, transport: asyncio.Transport, connection: Connection) -> asyncio.Transport:
+        context, host = tls.client_context(self._endpoint.ca_file), self._endpoint.host
+        try:
+            secured = await self._loop.start_tls(transport, connection, context, server_hostname=host)
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            raise ConnectFailed(f"The tunnel through the proxy broke off: {in_words(error)}.") from error
+        if secured is None:
+            raise ConnectFailed("The proxy closed the tunnel.")
+        return secured
 
 
 class _Tunnel(asyncio.Protocol):
@@ -169,6 +175,6 @@ def _proxy_fault(head: bytes, rest: bytes) -> str | None:
     if not version.startswith(b"HTTP/1.") or not tail[:3].isdigit():
         return "The proxy's answer is not HTTP."
     if not tail.startswith(b"2"):
-        return f"The proxy refused the tunnel with status {tail[:3].decode()}."
+        return refused_tunnel(int(tail[:3]))
     # The server speaks second in TLS: bytes that come now are not its own.
     return "The proxy sent more than its answer." if rest else None

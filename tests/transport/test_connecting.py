@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import ssl
+from dataclasses import replace
 
 import pytest
 
 from providers.errors import ConnectFailed
+from providers.http1 import Http1Transport
 from providers.transport import Endpoint
 from tests.transport.authority import Authority
 from tests.transport.outcomes import REQUEST, outcome
@@ -286,13 +288,64 @@ async def test_plain_requests_name_the_whole_address_to_a_proxy(using, server):
             await wire.send(OK)
 
     server.script = script
-    endpoint = Endpoint(scheme="http", host=NAME, port=8080, proxy=f"http://127.0.0.1:{server.port}")
+    endpoint = Endpoint(scheme="http", host=NAME, port=8080, proxy=f"http://user:pa%20ss@127.0.0.1:{server.port}")
     transport = using()
     for _ in range(2):
         assert (await outcome(transport, endpoint)).body == b"ok"
     assert len(server.wires) == 1
     assert seen[0].startswith(b"POST http://provider.test:8080/v1/chat HTTP/1.1\r\n")
     assert b"host: provider.test:8080\r\n" in seen[0].lower()
+    assert b"proxy-authorization: basic dxnlcjpwysbzcw==\r\n" in seen[0].lower()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_failure_of_the_proxy_is_told_as_one_and_without_its_password(using, server, scheme):
+    async def refuse(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 407 Authenticate\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n")
+
+    server.script = refuse
+    down = socket.create_server(("127.0.0.1", 0))
+    port = down.getsockname()[1]
+    down.close()
+    endpoint = Endpoint(scheme=scheme, host=NAME, port=8080, proxy=f"http://robot:hunter2@127.0.0.1:{port}")
+    transport = using()
+    with pytest.raises(ConnectFailed) as failed:
+        await transport.send(endpoint, REQUEST, timeout_s=2)
+    assert failed.value.message == "The proxy cannot be reached: Connection refused."
+    endpoint = replace(endpoint, proxy=f"http://robot:hunter2@127.0.0.1:{server.port}")
+    if scheme == "https":
+        with pytest.raises(ConnectFailed) as failed:
+            await transport.send(endpoint, REQUEST, timeout_s=2)
+        assert failed.value.message.startswith("The proxy refused the tunnel with status 407: it wants a user")
+    else:
+        # An answer like any other, which the adapters read.
+        response = await transport.send(endpoint, REQUEST, timeout_s=2)
+        assert response.status == 407
+        response.close()
+    assert "hunter2" not in repr(endpoint)
+
+
+async def test_a_tunnel_that_breaks_off_is_not_taken_for_a_proxy_that_is_away(server, authority):
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await wire.reader.read(1)
+        wire.reset()
+
+    server.script = script
+    transport = Http1Transport(resolve=Names(["127.0.0.1"]))
+    with pytest.raises(ConnectFailed, match="The tunnel through the proxy broke off: Connection reset by peer"):
+        await transport.send(https(server, authority, proxy=f"http://127.0.0.1:{server.port}"), REQUEST, timeout_s=2)
+    await transport.aclose()
+
+
+async def test_a_proxy_without_an_address_is_told_as_one():
+    transport = Http1Transport(resolve=Names(["169.254.169.254"]))
+    endpoint = Endpoint(scheme="https", host=NAME, port=443, proxy="http://proxy.test:3128")
+    with pytest.raises(ConnectFailed, match=r"The proxy's name has no address that can be connected to"):
+        await transport.send(endpoint, REQUEST, timeout_s=2)
+    await transport.aclose()
 
 
 async def test_a_forbidden_address_is_not_asked_of_a_proxy(using, server):

@@ -159,6 +159,7 @@ def openai(message: str = "no", **fields: Any) -> dict[str, Any]:
         (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, Overloaded, 503),
         (302, b"", ServerFailed, 502),
         (405, b"", ServerFailed, 502),
+        (407, b"<html>Access denied to robot</html>", ServerFailed, 502),
         (410, {"error": "gone"}, ServerFailed, 502),
         (400, [{"error": {"code": 400, "message": "list", "status": "INVALID_ARGUMENT"}}], ClientFault, 400),
         (400, "a JSON string", ClientFault, 400),
@@ -320,6 +321,11 @@ def test_reads_every_form_of_retry_after(headers: dict[str, str], seconds: float
 def test_reads_the_wait_from_the_text(message: str, seconds: float | None) -> None:
     error = read(429, openai(message))
     assert error.retry_after_s == (pytest.approx(seconds) if seconds is not None else None)
+
+
+def test_a_proxy_that_wants_a_password_is_named_whatever_its_page_says() -> None:
+    message = read(407, openai("Access denied to robot:hunter2")).message
+    assert message == "A proxy on the way to the provider wants a user and a password that it knows (status 407)."
 
 
 def test_reads_go_durations() -> None:

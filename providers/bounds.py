@@ -12,7 +12,15 @@ LONGEST_HEADER_NAME: Final = 100
 LONGEST_HEADER: Final = 4000
 
 OWN_SECRETS: Final = frozenset(
-    {"DATABASE_URL", "REDIS_URL", "PROXY_API_SECRET_KEY", "PROXY_API_ENCRYPTION_KEYS", "PROXY_API_METRICS_TOKEN"}
+    {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "PROXY_API_SECRET_KEY",
+        "PROXY_API_ENCRYPTION_KEYS",
+        "PROXY_API_METRICS_TOKEN",
+    }
 )
 """Variables that nothing may name whose value is sent somewhere: whoever names them also chooses the address."""
 

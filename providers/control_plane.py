@@ -2,19 +2,21 @@
 
 httpx is the client. Names are resolved and checked here, then the address itself is put into the URL, so that nothing
 can change between the check and the connect; TLS still verifies the name. Connections are not kept: one to a shared
-address that was verified for one vendor must not carry another vendor's key. Redirects, cookies and proxies of the
-environment are off. What httpx raises becomes `providers.errors` here.
+address that was verified for one vendor must not carry another vendor's key. Redirects, cookies and proxies that httpx
+would find by itself are off. What httpx raises becomes `providers.errors` here. Through a proxy the data plane's client
+goes: what a proxy refuses reads the same in a probe and in a call.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 
 import httpx
 
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamTimeout
+from providers.http1 import Http1Transport
 from providers.resolution import Resolve, admitted_addresses, system_resolve
 from providers.tls import client_context
 from providers.transport import Endpoint, UpstreamRequest
@@ -46,6 +48,8 @@ class ControlPlaneClient:
         self._connections = connections
         self._resolve = resolve
         self._clients: dict[str | None, httpx.AsyncClient] = {}
+        self._through_proxies = Http1Transport(resolve=resolve)
+        self._sockets_to_proxies = asyncio.Semaphore(connections)
 
     async def __aenter__(self) -> "ControlPlaneClient":
         return self
@@ -55,12 +59,15 @@ class ControlPlaneClient:
     ) -> None:
         for client in self._clients.values():
             await client.aclose()
+        await self._through_proxies.aclose()
 
     async def send(self, endpoint: Endpoint, request: UpstreamRequest) -> Answer:
-        """Raises `ConnectFailed`, `UpstreamTimeout` (phase `connect` or `total`), `StreamTruncated` or `BadAnswer`."""
+        """Raises `ConnectFailed`, `UpstreamTimeout`, `StreamTruncated` or `BadAnswer`."""
         phase = "connect"
         try:
             async with asyncio.timeout(self._timeout_s):
+                if endpoint.proxy is not None:
+                    return await self._through_proxy(endpoint, request)
                 addresses = await admitted_addresses(
                     self._resolve,
                     endpoint.host,
@@ -73,6 +80,16 @@ class ControlPlaneClient:
         except TimeoutError:
             message = f"no complete answer within {self._timeout_s:g} s"
             raise UpstreamTimeout(message, phase=phase) from None
+
+    async def _through_proxy(self, endpoint: Endpoint, request: UpstreamRequest) -> Answer:
+        once = replace(endpoint, keepalive_s=0.0)
+        async with self._sockets_to_proxies:
+            response = await self._through_proxies.send(once, request, timeout_s=self._timeout_s)
+            try:
+                body = await response.read(limit=ANSWER_LIMIT_BYTES, timeout_s=self._timeout_s)
+            finally:
+                response.close()
+        return Answer(status=response.status, headers=response.headers, body=body)
 
     async def _first_that_connects(
         self, endpoint: Endpoint, request: UpstreamRequest, addresses: tuple[str, ...]

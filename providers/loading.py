@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from django.conf import settings
 from django.db import connection
 
 from providers import bounds
@@ -150,6 +151,7 @@ def provider_spec(
             max_connections=row.max_connections + 16,
             allow_private=row.allow_private,
             private_networks=tuple(row.private_networks),
+            proxy=settings.UPSTREAM_PROXIES.towards(scheme, host, port),
         ),
         base_path=path.rstrip("/"),
         credentials=credentials,

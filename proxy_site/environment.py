@@ -9,6 +9,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from providers.proxies import DirectHosts, ProxyError, parse_proxy, read_direct_hosts
+
 # Values that people paste from examples; accepting one would make every installation share a secret.
 KNOWN_BAD_SECRETS = frozenset(
     {"changeme", "change-me", "secret", "default", "password", "django-insecure", "your-secret-key"}
@@ -98,6 +100,24 @@ def redis_address(name: str) -> str:
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured(f"{name} must begin with redis://, rediss:// or unix://.")
     return url
+
+
+def proxy_address(name: str) -> str | None:
+    """NAME as the URL of a proxy; None without one. As everywhere, its lower-case spelling comes first."""
+    for spelling in (name.lower(), name):
+        if not (url := from_file_or_environment(spelling).strip()):
+            continue
+        try:
+            parse_proxy(url)
+        except ProxyError as error:
+            raise ImproperlyConfigured(f"{spelling} is no proxy that can be used: {error}.") from None
+        return url
+    return None
+
+
+def direct_hosts(name: str) -> DirectHosts:
+    """NAME as the hosts that are called without a proxy."""
+    return read_direct_hosts(given(name.lower()) or given(name))
 
 
 def required_secret(name: str, *, data_dir: Path, embedded: bool, kind: str = "text") -> str:

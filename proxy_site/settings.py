@@ -13,11 +13,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+from providers.proxies import Proxies
 from proxy_site.environment import (
     data_directory,
+    direct_hosts,
     from_file_or_environment,
     given,
     one_of,
+    proxy_address,
     redis_address,
     required_secret,
     seconds,
@@ -108,6 +111,11 @@ KUBERNETES_API_URL = (
     )
     if "KUBERNETES_SERVICE_HOST" in os.environ
     else ""
+)
+# For calls, probes, lists of models and sources of discovery. The standard names, as operators set them for a whole
+# machine and as whoever comes from another gateway expects them.
+UPSTREAM_PROXIES = Proxies(
+    https=proxy_address("HTTPS_PROXY"), http=proxy_address("HTTP_PROXY"), direct=direct_hosts("NO_PROXY")
 )
 UPSTREAM_CLIENT = one_of("PROXY_API_UPSTREAM_CLIENT", {"lean", "aiohttp"}, default="lean")
 WORKERS = whole_number("PROXY_API_WORKERS", default=1, least=1)

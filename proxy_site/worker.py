@@ -130,9 +130,8 @@ class Worker:
         self.monitoring.health.reapply()
         self.logs.set_file(table.policy.log_file)
         self.logs.set_level(table.policy.log_level or settings.LOG_LEVEL)
-        self.logs.protect(
-            credential.secret for provider in table.providers.values() for credential in provider.credentials
-        )
+        keys = (credential.secret for provider in table.providers.values() for credential in provider.credentials)
+        self.logs.protect((*keys, *settings.UPSTREAM_PROXIES.secrets()))
         self.accounts.configure(accounts_settings(table.policy))
 
     async def open(self) -> None:

@@ -10,6 +10,7 @@ os.environ["PROXY_API_ENCRYPTION_KEYS"] = "6KkOAXwWwUQ8iTPIdv1SvdM_Oyi8y1-50vb2t
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
 os.environ["REDIS_URL"] = ""
 
+from providers.proxies import Proxies
 from proxy_site.settings import *  # noqa: F403
 from proxy_site.settings import DATA_DIR, DATABASES
 
@@ -18,6 +19,8 @@ if not os.environ["DATABASE_URL"]:
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     # Nothing stays open behind a test.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
+# Whatever the machine of the tests has: names of tests are not to be asked of a proxy.
+UPSTREAM_PROXIES = Proxies()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AXES_ENABLED = False
 # Otherwise each test client begins with reading the whole list of static files.

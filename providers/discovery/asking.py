@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from providers.addresses import UrlError, parse_base_url
 from providers.control_plane import Answer, ControlPlaneClient
@@ -24,7 +25,13 @@ async def get_json(
         parts = parse_base_url(address)
     except UrlError as error:
         raise SourceFailed(f"the address cannot be used: {error}") from None
-    endpoint = Endpoint(scheme=parts.scheme, host=parts.host, port=parts.port, ca_file=ca_file)
+    endpoint = Endpoint(
+        scheme=parts.scheme,
+        host=parts.host,
+        port=parts.port,
+        ca_file=ca_file,
+        proxy=settings.UPSTREAM_PROXIES.towards(parts.scheme, parts.host, parts.port),
+    )
     request = UpstreamRequest(
         method="GET",
         path=(parts.path or "/") + question + query,

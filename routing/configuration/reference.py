@@ -68,6 +68,40 @@ changes, over restarts too. Rolling back never brings a withdrawn API key back, 
 that was spent stays spent.
 
 **Environment.** `.env.example` lists its variables. Where a variable and a key mean the same, the variable wins.
+
+## Through a proxy
+
+Where providers are reached through a proxy, the variables that other programs read are read here, too. Each process wants
+them: workers, `celery worker`, both roles. The lower-case spelling wins, a variable that is empty is not set, and
+`HTTPS_PROXY_FILE` names a file that holds the value. What changed is in force after the next start.
+
+| variable | meaning |
+|---|---|
+| `HTTPS_PROXY` | the proxy for `https://` addresses, written as `http://[user:password@]host:port` |
+| `HTTP_PROXY` | the proxy for `http://` addresses, in the same form |
+| `NO_PROXY` | who is called directly: names, addresses and networks, separated by commas; `*` for all |
+
+For `https://` the proxy is asked for a tunnel (CONNECT): it learns the provider's name and nothing of the call, and cannot
+stand in for the provider. For `http://` it sees the whole call, the key included. In `NO_PROXY` `example.com` (also
+`.example.com`) stands for this name and all below it, `10.0.0.0/8` for addresses that are written as such: no name is
+resolved for it. Each may end with `:port`, and then stands for that port alone.
+
+What lies near is always called directly: `localhost`, loopback and private addresses, names without a dot, and names below
+`.localhost`, `.local`, `.internal` and `.svc`. A server of yours that only the proxy can reach needs another name.
+
+| who | goes through it |
+|---|---|
+| calls, whole and streamed; the admin's *Test* and lists of models; health probes | yes |
+| discovery: registry, Consul, Kubernetes | yes; a pod's own cluster and an agent on this machine lie near |
+| PostgreSQL, Redis | no |
+| prices of the catalogue | they come with the program: nobody is asked |
+| traces | OpenTelemetry reads the variables by itself: put the host of a collector nearby into `NO_PROXY` |
+
+A proxy with another scheme (`socks5://`, `https://`) or without one is refused at the start, and `ALL_PROXY` is not read. An
+entry of `NO_PROXY` that means nothing here is no obstacle: `manage.py validate_env` names it, and says whether the proxies
+answer. User and password stand in no log, page, dump or error. A proxy that opens TLS to look inside signs with an authority
+of its own: `SSL_CERT_FILE` names a file of authorities that holds it. `docker/compose.yaml` passes on the variables that it
+lists, and `docker/k8s/network-policy.yaml` lets out to port 443 only: add the proxy to them.
 """
 
 SECTIONS: tuple[tuple[str, type], ...] = (

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 90.0
 TAKE_ORPHANS = 36
 """PR_SET_CHILD_SUBREAPER of Linux."""
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 NOTHING_TO_A_DATABASE = {"REDIS_URL", "LOG_LEVEL"}
 """What is written there is the same with and without these settings."""
 
@@ -151,7 +152,11 @@ class GatewayProcess:
         self.log = data_dir / "serve.log"
         self._process: subprocess.Popen[bytes] | Forked | None = None
         left = ("PROXY_API", "DATABASE", "REDIS", "PYTEST_CURRENT_TEST")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(left)}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(left) and not name.upper().startswith(PROXIES)
+        }
         self.env = {
             **kept,
             "DJANGO_SETTINGS_MODULE": "proxy_site.settings",

@@ -42,6 +42,12 @@ class Authority:
         Path(self.ca_file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def server_context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate(*names, expired=expired))
+        return context
+
+    def certificate(self, *names: str, expired: bool = False) -> Path:
+        """A file with a key and the certificate of these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(_name(names[0]), key, expired=expired)
@@ -57,9 +63,7 @@ class Authority:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
     def _builder(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, expired: bool = False

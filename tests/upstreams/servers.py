@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -13,14 +14,21 @@ START_TIMEOUT_S = 10.0
 
 
 @contextlib.contextmanager
-def run_asgi(app: Any) -> Iterator[str]:
-    """Serves `app` under uvicorn in a thread, on 127.0.0.1 and a free port; yields `http://127.0.0.1:PORT`.
+def run_asgi(app: Any, *, certificate: Path | None = None) -> Iterator[str]:
+    """Serves `app` under uvicorn in a thread, on 127.0.0.1 and a free port; yields `http://127.0.0.1:PORT`, or `https://…`
+    with a file that holds a key and its certificate.
 
     At the end the server is told to stop and the thread is joined: connections still open are cut.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="auto", ws="none", timeout_graceful_shutdown=1
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="auto",
+        ws="none",
+        timeout_graceful_shutdown=1,
+        ssl_certfile=certificate,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -31,7 +39,8 @@ def run_asgi(app: Any) -> Iterator[str]:
             if not thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("the test server did not start")
             time.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        scheme = "https" if certificate else "http"
+        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(START_TIMEOUT_S)

@@ -18,6 +18,8 @@ from redis import Redis, RedisError
 from accounts.models import ApiKey
 from providers.bounds import is_own_secret
 from providers.models import Credential, Deployment, Provider
+from providers.proxies import parse_proxy
+from providers.resolution import in_words
 from providers.secrets import UndecipherableSecret
 from providers.validation import check_options
 from proxy_site.bootstrap import keys_without_address
@@ -44,7 +46,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = [*_environment(), *_connections(), *_configuration(options["config"] or settings.CONFIG_FILE)]
+        findings = [
+            *_environment(),
+            *_proxies(),
+            *_connections(),
+            *_configuration(options["config"] or settings.CONFIG_FILE),
+        ]
         if options["json"]:
             fields = ("level", "key", "problem", "remedy")
             shown = [{name: getattr(finding, name) for name in fields} for finding in findings]
@@ -91,6 +98,25 @@ def _environment() -> Iterator[Finding]:
             where = f"PROXY_API_ENCRYPTION_KEYS[{position}]"
             yield error(where, "it is not 32 bytes in URL-safe base64", 'Make one: python -c "from cryptography.fernet '
                         'import Fernet; print(Fernet.generate_key().decode())"')  # fmt: skip
+
+
+def _proxies() -> Iterator[Finding]:
+    proxies = settings.UPSTREAM_PROXIES
+    for name, url in (("HTTPS_PROXY", proxies.https), ("HTTP_PROXY", proxies.http)):
+        if url is None:
+            continue
+        proxy = parse_proxy(url)
+        try:
+            socket.create_connection((proxy.host, proxy.port), timeout=CONNECT_TIMEOUT_S).close()
+        except OSError as failure:
+            problem = f"the proxy at {proxy.host}:{proxy.port} does not answer ({in_words(failure)})"
+            yield error(name, problem, "Start it, or correct the address; without a proxy, unset it")
+    if proxies.https or proxies.http:
+        for entry in proxies.direct.unread:
+            # Somebody may have copied an address there, with the password in it.
+            shown = entry.rpartition("@")[2]
+            yield warning("NO_PROXY", f"'{shown}' is no host, address or network, and names nobody",
+                          "Write example.com, 192.0.2.1, 10.0.0.0/8 or *, each but * with or without a port")  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------- connections

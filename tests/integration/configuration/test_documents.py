@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from providers import secrets
 from providers.models import Credential, Provider
+from providers.proxies import Proxies, read_direct_hosts
 from proxy_site import environment
 from proxy_site.bootstrap import prepare
 from routing.configuration.reference import reference
@@ -137,3 +138,23 @@ def test_secrets_move_to_the_newest_key_and_unreadable_ones_stay(settings):
     with pytest.raises(secrets.UndecipherableSecret):
         Credential.objects.get(name="lost").reveal()
     assert ConfigurationRevision.objects.count() == revisions
+
+
+@pytest.mark.django_db
+def test_validate_env_tells_of_a_proxy_that_is_away_and_of_entries_that_mean_nothing(settings):
+    nobody = "http://robot:hunter2-hunter2@127.0.0.1:9"
+    direct = read_direct_hosts("10.*,a.example,http://robot:hunter2-hunter2@b.example")
+    settings.UPSTREAM_PROXIES = Proxies(https=nobody, direct=direct)
+    found = [item for item in validate() if item["key"].endswith("_PROXY")]
+    assert [(item["level"], item["key"]) for item in found] == [
+        ("error", "HTTPS_PROXY"), ("warning", "NO_PROXY"), ("warning", "NO_PROXY"),
+    ]  # fmt: skip
+    assert found[0]["problem"] == "the proxy at 127.0.0.1:9 does not answer (Connection refused)"
+    assert "'10.*'" in found[1]["problem"]
+    assert "hunter2" not in str(found)
+
+
+@pytest.mark.django_db
+def test_validate_env_says_nothing_of_entries_that_nobody_needs(settings):
+    settings.UPSTREAM_PROXIES = Proxies(direct=read_direct_hosts("10.*"))
+    assert not [item for item in validate() if item["key"] == "NO_PROXY"]

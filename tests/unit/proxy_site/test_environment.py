@@ -57,6 +57,25 @@ def test_a_value_is_read_or_refused_by_its_name(monkeypatch, read, options, good
             read("A_SETTING", **options)
 
 
+def test_a_proxy_is_read_from_either_spelling_or_a_file(monkeypatch, tmp_path):
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTPS_PROXY_FILE", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert environment.proxy_address("HTTPS_PROXY") is None
+    (tmp_path / "proxy").write_text("http://u:hunter2@file.example:3128\n")
+    monkeypatch.setenv("HTTPS_PROXY_FILE", str(tmp_path / "proxy"))
+    assert environment.proxy_address("HTTPS_PROXY") == "http://u:hunter2@file.example:3128"
+    monkeypatch.delenv("HTTPS_PROXY_FILE")
+    monkeypatch.setenv("HTTPS_PROXY", " http://upper.example:3128 ")
+    monkeypatch.setenv("https_proxy", "")
+    assert environment.proxy_address("HTTPS_PROXY") == "http://upper.example:3128"
+    monkeypatch.setenv("https_proxy", "http://lower.example:3128")
+    assert environment.proxy_address("HTTPS_PROXY") == "http://lower.example:3128"
+    monkeypatch.setenv("NO_PROXY", "upper.example")
+    assert environment.direct_hosts("NO_PROXY").names == (("upper.example", None),)
+    monkeypatch.setenv("no_proxy", "lower.example")
+    assert environment.direct_hosts("NO_PROXY").names == (("lower.example", None),)
+
+
 SECRETS = {"PROXY_API_SECRET_KEY": "s" * 40, "PROXY_API_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
 
 
@@ -79,6 +98,16 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
         ([], {"DATABASE_URL": "postgres://u:se/cret@h/y", **SECRETS}, "DATABASE_URL has no port that could be one"),
         ([], {"REDIS_URL": "localhost:6379"}, "REDIS_URL must begin with redis://, rediss:// or unix://."),
         ([], {"PROXY_API_DATA_DIR": "/proc/nowhere"}, "PROXY_API_DATA_DIR is /proc/nowhere, which cannot be made"),
+        (
+            [],
+            {"HTTPS_PROXY": "u:hunter2@proxy:3128"},
+            "HTTPS_PROXY is no proxy that can be used: it does not begin with",
+        ),
+        (
+            [],
+            {"http_proxy": "socks5://u:hunter2@proxy"},
+            "http_proxy is no proxy that can be used: it begins with socks5",
+        ),
         ([], {"LOG_LEVEL": "foo"}, "LOG_LEVEL is 'foo'; it must be one of CRITICAL, DEBUG, ERROR, FATAL, INFO, WARN"),
         (["--port", "70000"], {}, "'70000' is not a port, a number from 1 to 65535"),
         (["--host", "nowhere.invalid"], {}, "Cannot listen on nowhere.invalid:8000"),
@@ -89,6 +118,7 @@ def test_a_start_that_cannot_be_meant_is_one_sentence(tmp_path, arguments, more,
     assert done.returncode != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
 
 
 EMPTY = """

@@ -162,6 +162,12 @@ class Proxies:
             return None
         return proxy
 
+    def known(self) -> Iterator[tuple[str, Proxy]]:
+        """(scheme, proxy)"""
+        for scheme, url in (("https", self.https), ("http", self.http)):
+            if url is not None:
+                yield scheme, parse_proxy(url)
+
     def secrets(self) -> Iterator[str]:
         """What no log may show: user, password, and both as they are sent."""
         for url in (self.https, self.http):

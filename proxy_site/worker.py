@@ -135,6 +135,9 @@ class Worker:
         self.accounts.configure(accounts_settings(table.policy))
 
     async def open(self) -> None:
+        # Often nobody set them for this program: they came with the machine or the container.
+        for scheme, proxy in settings.UPSTREAM_PROXIES.known():
+            logger.info("calls to %s:// addresses go through the proxy at %s:%d", scheme, proxy.host, proxy.port)
         await self.tables.open()
         await self.accounts.open()
         await self.monitoring.open()

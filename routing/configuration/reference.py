@@ -73,7 +73,7 @@ that was spent stays spent.
 
 Where providers are reached through a proxy, the variables that other programs read are read here, too. Each process wants
 them: workers, `celery worker`, both roles. The lower-case spelling wins, a variable that is empty is not set, and
-`HTTPS_PROXY_FILE` names a file that holds the value. What changed is in force after the next start.
+`HTTPS_PROXY_FILE` names a file that holds the value. What changed is in force after the next start, whose log says so.
 
 | variable | meaning |
 |---|---|

@@ -107,6 +107,11 @@ def asked_for_calls(proxy: OutgoingProxy, host: str) -> list[str]:
     return [each for each in proxy.asked if host in each and "/models" not in each]
 
 
+def test_a_start_says_that_there_is_a_proxy(gateway: GatewayProcess, proxy: OutgoingProxy) -> None:
+    said = re.findall(r"calls to (\w+):// addresses go through the proxy at ([\w.:]+)", gateway.log.read_text())
+    assert said == [(scheme, f"127.0.0.1:{proxy.port}") for scheme in ("https", "http")]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_https_goes_through_a_tunnel(gateway: GatewayProcess, proxy: OutgoingProxy, stream: bool) -> None:
     for _ in range(2):

@@ -18,7 +18,6 @@ from redis import Redis, RedisError
 from accounts.models import ApiKey
 from providers.bounds import is_own_secret
 from providers.models import Credential, Deployment, Provider
-from providers.proxies import parse_proxy
 from providers.resolution import in_words
 from providers.secrets import UndecipherableSecret
 from providers.validation import check_options
@@ -102,16 +101,15 @@ def _environment() -> Iterator[Finding]:
 
 def _proxies() -> Iterator[Finding]:
     proxies = settings.UPSTREAM_PROXIES
-    for name, url in (("HTTPS_PROXY", proxies.https), ("HTTP_PROXY", proxies.http)):
-        if url is None:
-            continue
-        proxy = parse_proxy(url)
+    for scheme, proxy in proxies.known():
         try:
             socket.create_connection((proxy.host, proxy.port), timeout=CONNECT_TIMEOUT_S).close()
         except OSError as failure:
             problem = f"the proxy at {proxy.host}:{proxy.port} does not answer ({in_words(failure)})"
-            yield error(name, problem, "Start it, or correct the address; without a proxy, unset it")
-    if proxies.https or proxies.http:
+            yield error(
+                f"{scheme.upper()}_PROXY", problem, "Start it, or correct the address; without a proxy, unset it"
+            )
+    if any(proxies.known()):
         for entry in proxies.direct.unread:
             # Somebody may have copied an address there, with the password in it.
             shown = entry.rpartition("@")[2]

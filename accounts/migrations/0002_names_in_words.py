@@ -5,6 +5,8 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
+from rows.migrating import StateAlone
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -226,3 +228,4 @@ class Migration(migrations.Migration):
             ),
         ),
     ]
+    operations = [StateAlone(operations)]

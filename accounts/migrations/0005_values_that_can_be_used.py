@@ -4,6 +4,7 @@ import django.core.validators
 from django.db import migrations, models
 
 import accounts.validation
+from rows.migrating import StateAlone
 
 
 class Migration(migrations.Migration):
@@ -341,3 +342,4 @@ class Migration(migrations.Migration):
             ),
         ),
     ]
+    operations = [StateAlone(operations)]

@@ -4,6 +4,7 @@ import django.core.validators
 from django.db import migrations, models
 
 import providers.validation
+from rows.migrating import StateAlone
 
 
 class Migration(migrations.Migration):
@@ -743,3 +744,4 @@ class Migration(migrations.Migration):
             ),
         ),
     ]
+    operations = [StateAlone(operations)]

@@ -5,6 +5,7 @@ from django.db import migrations, models
 
 import providers.validation
 import routing.value_checks
+from rows.migrating import StateAlone
 
 
 class Migration(migrations.Migration):
@@ -406,3 +407,4 @@ class Migration(migrations.Migration):
             ),
         ),
     ]
+    operations = [StateAlone(operations)]

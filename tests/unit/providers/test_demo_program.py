@@ -16,6 +16,8 @@ from providers.demo import create_app
 from tests.upstreams.servers import run_asgi
 
 HEADERS = {"authorization": "Bearer any"}
+PATIENCE_S = 60
+"""A start takes more than a second of processor time; a busy machine is slow, not wrong."""
 CHAT = {"model": "demo-small", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -65,13 +67,23 @@ def start(*options):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_program_says_where_it_listens_and_ends_in_order(number):
-    with start("--port", "0", "--dialect", "openai", "--tokens", "9") as program:
+def in_words(said):
+    return re.fullmatch(r"DEMO upstream \(openai\) at (http://127\.0\.0\.1:\d+)\n", said)[1]
+
+
+def in_json(said):
+    assert json.loads(said)["dialect"] == "openai"
+    return json.loads(said)["url"]
+
+
+@pytest.mark.parametrize(
+    ("options", "address", "number"), [([], in_words, signal.SIGTERM), (["--json"], in_json, signal.SIGINT)]
+)
+def test_the_program_says_where_it_listens_and_ends_in_order(options, address, number):
+    with start("--port", "0", "--dialect", "openai", "--tokens", "9", *options) as program:
         try:
-            assert select.select([program.stdout], [], [], 20)[0], "the program said nothing"
-            said = program.stdout.readline()
-            url = re.fullmatch(r"DEMO upstream \(openai\) at (http://127\.0\.0\.1:\d+)\n", said)[1]
+            assert select.select([program.stdout], [], [], PATIENCE_S)[0], "the program said nothing"
+            url = address(program.stdout.readline())
             answer = httpx.post(f"{url}/v1/chat/completions", json=CHAT, headers=HEADERS).json()
             assert answer["usage"]["completion_tokens"] == 9
             program.send_signal(number)
@@ -81,18 +93,7 @@ def test_the_program_says_where_it_listens_and_ends_in_order(number):
             program.kill()
 
 
-def test_the_program_says_it_in_json_when_asked():
-    with start("--port", "0", "--json") as program:
-        try:
-            assert select.select([program.stdout], [], [], 20)[0], "the program said nothing"
-            said = json.loads(program.stdout.readline())
-            assert said["dialect"] == "openai"
-            assert httpx.get(f"{said['url']}/v1/models", headers=HEADERS).status_code == 200
-        finally:
-            program.kill()
-
-
 def test_the_program_refuses_options_that_make_no_sense():
     with start("--fail-rate", "2") as program:
-        assert program.wait(20) == 1
+        assert program.wait(PATIENCE_S) == 1
         assert "fail_rate must be within 0..1" in program.stdout.read()

@@ -158,9 +158,17 @@ def test_a_database_that_is_away_is_one_sentence_with_the_cause(tmp_path):
     assert "hunter2" not in done.stdout + done.stderr + checked.stdout + checked.stderr
 
 
+CONNECT = """
+from proxy_site.lean_start import set_up
+set_up()
+from django.db import connection
+connection.ensure_connection()
+"""
+
+
 def test_what_a_start_makes_is_for_its_user_alone_and_what_was_there_stays_as_it_is(tmp_path):
     def modes(directory: Path) -> tuple[list[int], set[int]]:
-        line = f"umask 022; exec {sys.executable} manage.py showmigrations accounts"
+        line = f"umask 022; exec {sys.executable} -c '{CONNECT}'"
         env = {**os.environ, "PROXY_API_DATA_DIR": str(directory), "DJANGO_SETTINGS_MODULE": "proxy_site.settings"}
         subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, check=True)
         with sqlite3.connect(directory / "llm_proxy.sqlite3") as database:

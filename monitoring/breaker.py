@@ -252,13 +252,13 @@ class Breaker:
 
     # ------------------------------------------------------------------------------------------------ operators
 
-    def hold_open(self, now: float, cause: str = "held open by an operator") -> None:
-        self._set_override("open", now, cause)
+    def hold_open(self, now: float) -> None:
+        self._set_override("open", now, "held open by an operator")
 
-    def force_close(self, now: float, cause: str = "forced closed by an operator") -> None:
-        self._set_override("closed", now, cause)
+    def force_close(self, now: float) -> None:
+        self._set_override("closed", now, "forced closed by an operator")
 
-    def reset(self, now: float, cause: str = "reset by an operator") -> None:
+    def reset(self, now: float) -> None:
         """Back to the beginning: no override, CLOSED, nothing counted."""
         before = self.state(now)
         self._forget()
@@ -266,7 +266,7 @@ class Breaker:
         self.override = None
         self.open_until = None
         self.ramp_until = float("-inf")
-        self._changed(before, now, cause)
+        self._changed(before, now, "reset by an operator")
 
     # ------------------------------------------------------------------------------------------ other workers
 

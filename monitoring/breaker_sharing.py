@@ -75,7 +75,7 @@ class BreakerSharing:
             self.adopting = False
 
     def _on_event(self, event: UpstreamEvent) -> None:
-        if isinstance(event.change, BreakerChange) and event.deployment_id is not None and not self.adopting:
+        if isinstance(event.change, BreakerChange) and not self.adopting:
             self._dirty.add(event.deployment_id)
             self._changed.set()
 

@@ -105,22 +105,19 @@ class CredentialPool:
             return "credential_cooling"
         return OUT_OF_QUOTA if all(state.reason == QuotaExhausted.reason for state in states) else REJECTED
 
-    def has_other(self, credential_id: int | None, now: float) -> bool:
+    def has_other(self, credential_id: int, now: float) -> bool:
         """Whether a credential other than this one is available."""
         return any(now >= state.until for key, state in self._states.items() if key != credential_id)
 
-    def succeeded(self, credential_id: int | None) -> None:
-        state = self._states.get(credential_id) if credential_id is not None else None
+    def succeeded(self, credential_id: int) -> None:
+        state = self._states.get(credential_id)
         if state is not None and state.strikes:
             state.strikes = 0
 
-    def failed(self, credential_id: int | None, error: UpstreamError, now: float) -> CredentialChange | None:
+    def failed(self, credential_id: int, error: UpstreamError, now: float) -> CredentialChange | None:
         """What follows for the credential: disabled for 5 min, cooled as asked or as guessed, or nothing."""
-        state = self._states.get(credential_id) if credential_id is not None else None
-        if state is None:
-            return None
-        for_s = self._put_aside(state, error, now)
-        if for_s is None:
+        state = self._states.get(credential_id)
+        if state is None or (for_s := self._put_aside(state, error, now)) is None:
             return None
         state.reason = error.reason
         self._recompute()

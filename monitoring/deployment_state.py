@@ -40,8 +40,8 @@ class UpstreamEvent(NamedTuple):
 
     provider_id: int
     provider: str
-    deployment_id: int | None
-    deployment: str | None
+    deployment_id: int
+    deployment: str
     change: BreakerChange | CredentialChange
 
 
@@ -198,7 +198,7 @@ class Flight:
 
     __slots__ = ("credential_id", "first_token_s", "over", "permit", "state")
 
-    def __init__(self, state: DeploymentState, credential_id: int | None, permit: int) -> None:
+    def __init__(self, state: DeploymentState, credential_id: int, permit: int) -> None:
         self.state = state
         self.credential_id = credential_id
         self.permit = permit

@@ -79,7 +79,7 @@ class EventRecorder:
             provider_id=event.provider_id,
             provider_name=event.provider,
             deployment_id=event.deployment_id,
-            deployment_name=event.deployment or "",
+            deployment_name=event.deployment,
         )
         if isinstance(change, BreakerChange):
             row.kind = UpstreamEventKind.BREAKER

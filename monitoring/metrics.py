@@ -172,10 +172,6 @@ class RequestMetrics:
         """The sum over all workers in Prometheus' text format, version 0.0.4."""
         return exposition(self._store.read())
 
-    def totals(self, metric: str) -> Mapping[tuple[str, ...], float]:
-        """A counter's sums by label values, for pages and tests."""
-        return {key[1:]: sum(each) for key, each in self._store.read().items() if key[0] == metric}
-
 
 class _Plan:
     __slots__ = ("cached", "cost", "duration", "input", "output", "reasoning", "requests", "response_time")

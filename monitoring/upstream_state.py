@@ -133,13 +133,13 @@ class UpstreamStates:
 
     # --------------------------------------------------------------------------------------------------- calls
 
-    def on_start(self, deployment: DeploymentSpec, credential: CredentialSpec | None) -> Flight:
+    def on_start(self, deployment: DeploymentSpec, credential: CredentialSpec) -> Flight:
         """Claims the trial when the breaker is HALF_OPEN and has none running. Never refuses."""
         state = self._deployments.get(deployment.id) or self._begin(deployment)
         state.outstanding += 1
         breaker = state.breaker
         permit = breaker.period if breaker.open_until is None else breaker.start(self._clock())
-        return Flight(state, None if credential is None else credential.id, permit)
+        return Flight(state, credential.id, permit)
 
     def on_first_token(self, flight: Flight, seconds: float, *, stream: bool = True) -> None:
         """`seconds` from the start of the attempt to its first semantic event, or to its whole answer."""
@@ -218,15 +218,15 @@ class UpstreamStates:
 
     # ------------------------------------------------------------------------------------------------ operators
 
-    def hold_open(self, deployment_id: int) -> bool:
-        """These three return False when there is no such deployment here."""
-        return self._operate(deployment_id, Breaker.hold_open)
+    def hold_open(self, deployment_id: int) -> None:
+        """These three do nothing when there is no such deployment here."""
+        self._operate(deployment_id, Breaker.hold_open)
 
-    def force_close(self, deployment_id: int) -> bool:
-        return self._operate(deployment_id, Breaker.force_close)
+    def force_close(self, deployment_id: int) -> None:
+        self._operate(deployment_id, Breaker.force_close)
 
-    def reset(self, deployment_id: int) -> bool:
-        return self._operate(deployment_id, Breaker.reset)
+    def reset(self, deployment_id: int) -> None:
+        self._operate(deployment_id, Breaker.reset)
 
     # ---------------------------------------------------------------------------------------- status and sharing
 
@@ -250,13 +250,11 @@ class UpstreamStates:
 
     # ------------------------------------------------------------------------------------------------- innards
 
-    def _operate(self, deployment_id: int, action: Callable[[Breaker, float], None]) -> bool:
+    def _operate(self, deployment_id: int, action: Callable[[Breaker, float], None]) -> None:
         state = self._deployments.get(deployment_id)
-        if state is None:
-            return False
-        action(state.breaker, self._clock())
-        state.refresh()
-        return True
+        if state is not None:
+            action(state.breaker, self._clock())
+            state.refresh()
 
     def _begin(self, deployment: DeploymentSpec) -> DeploymentState:
         breaker = Breaker(self._policy_of(deployment.provider), draw=self._draw)

@@ -73,7 +73,12 @@ class WorkerLiveState:
 
     def reset_breakers(self, deployment_ids: tuple[int, ...]) -> None:
         """Here at once, whatever becomes of the others: an operator in an outage must not depend on the database."""
-        self._ask(lambda: [self._worker.states.reset(deployment_id) for deployment_id in deployment_ids])
+
+        def reset() -> None:
+            for deployment_id in deployment_ids:
+                self._worker.states.reset(deployment_id)
+
+        self._ask(reset)
         try:
             request_for(deployment_ids, OperatorRequest.Action.RESET)
         except DatabaseError as error:

@@ -151,8 +151,7 @@ class Attempts:
 
     def fail(self, call: Call, won: Won, error: UpstreamError) -> None:
         if self._close(call, won, error.reason):
-            if won.attempt.credential is not None:
-                conceal(error, won.attempt.credential.secret)
+            conceal(error, won.attempt.credential.secret)
             won.attempt.message = fit_to_keep(error.message, call.request.body)
             won.attempt.status = error.upstream_status or won.attempt.status
             self._states.on_failure(won.flight, error)

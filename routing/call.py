@@ -69,7 +69,7 @@ class Attempt:
 
     number: int
     deployment: DeploymentSpec
-    credential: CredentialSpec | None
+    credential: CredentialSpec
     started_at: float
     outcome: str = "running"
     status: int | None = None

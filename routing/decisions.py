@@ -85,7 +85,7 @@ def render_attempt(attempt: "Attempt") -> JsonObject:
         "started": attempt.started_at,
         "duration": attempt.duration_s,
         "time_to_first_token": None if first is None else first - attempt.started_at,
-        "credential": None if attempt.credential is None else attempt.credential.name,
+        "credential": attempt.credential.name,
         "then": attempt.then,
         "message": attempt.message or None,
     }

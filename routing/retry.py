@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from providers.errors import ConnectFailed, ContextOverflow, UpstreamError, UpstreamTimeout
 
 FORGIVE_AFTER_S = 30.0
+LONGEST_BACKOFF_S = 8.0
 LONGEST_WAIT_S = 120.0
 """What a Retry-After is obeyed for while a client waits."""
 
 # ------------------------------------------------------------------------------------------------------- back-off
 
 
-def backoff_s(retry: int, *, base_s: float, draw: float, cap_s: float = 8.0) -> float:
+def backoff_s(retry: int, *, base_s: float, draw: float) -> float:
     """Full jitter: uniform in [0, base·2^retry), `retry` from 0 ("Exponential Backoff And Jitter", AWS, 2015)."""
-    return draw * min(base_s * 2.0 ** min(retry, 32), cap_s)
+    return draw * min(base_s * 2.0 ** min(retry, 32), LONGEST_BACKOFF_S)
 
 
 # ---------------------------------------------------------------------------------------------------- retry budget
@@ -99,27 +100,22 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """`max_attempts` counts the first one."""
-
-    max_attempts: int = 3
-    base_s: float = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A failed attempt in its situation.
 
-    `attempts` made so far, this one included; `same_again` how many of them repeated this deployment after a wait;
-    `provider_spent`: its provider has had as many as it may have of one call.
+    `attempts` made so far, this one included, of `max_attempts`; `same_again` how many of them repeated this deployment
+    after a wait; `provider_spent`: its provider has had as many as it may have of one call.
     `has_next`: another candidate may be tried, `next_is_sound`: with nothing against it. `other_credential`: this
-    deployment has another one available now. `left_s`: until the deadline.
+    deployment has another one available now. `left_s`: until the deadline. `base_s`: the first wait at the same place,
+    at most.
     """
 
     error: UpstreamError
     attempts: int
+    max_attempts: int
     has_next: bool
     left_s: float
+    base_s: float = 0.25
     next_is_sound: bool = True
     other_credential: bool = False
     same_again: int = 0
@@ -127,7 +123,7 @@ class Failure:
     stale_retried: bool = False
 
 
-def what_follows(failure: Failure, policy: RetryPolicy, *, draw: float) -> Step:
+def what_follows(failure: Failure, *, draw: float) -> Step:
     """The failure table of the design, row by row."""
     error = failure.error
     if isinstance(error, ContextOverflow):
@@ -138,9 +134,9 @@ def what_follows(failure: Failure, policy: RetryPolicy, *, draw: float) -> Step:
         return Step(then=Then.STOP, why="deadline")
     if isinstance(error, ConnectFailed) and error.stale and not failure.stale_retried:
         return Step(then=Then.SAME, why="stale_connection")
-    if failure.attempts >= policy.max_attempts:
+    if failure.attempts >= failure.max_attempts:
         return Step(then=Then.STOP, why="attempts")
-    return _another_target(failure) or _same_target(failure, policy, draw)
+    return _another_target(failure) or _same_target(failure, draw)
 
 
 def _another_target(failure: Failure) -> Step | None:
@@ -153,7 +149,7 @@ def _another_target(failure: Failure) -> Step | None:
     return None
 
 
-def _same_target(failure: Failure, policy: RetryPolicy, draw: float) -> Step:
+def _same_target(failure: Failure, draw: float) -> Step:
     error = failure.error
     if failure.provider_spent:
         return Step(then=Then.STOP, why="attempts")
@@ -164,7 +160,7 @@ def _same_target(failure: Failure, policy: RetryPolicy, draw: float) -> Step:
         if wait_s >= failure.left_s or wait_s > LONGEST_WAIT_S:
             return Step(then=Then.STOP, why="retry_after_too_long")
     else:
-        wait_s = backoff_s(failure.same_again, base_s=policy.base_s, draw=draw)
+        wait_s = backoff_s(failure.same_again, base_s=failure.base_s, draw=draw)
         if wait_s >= failure.left_s:
             return Step(then=Then.STOP, why="deadline")
     return Step(then=Then.SAME, why=error.reason, wait_s=wait_s, charged=True)

@@ -18,7 +18,7 @@ from routing.estimation import CHAT, likely_context, needs
 from routing.failures import Failures, failure_headers
 from routing.hedging import Hedging, Make
 from routing.plan import DrawSource, RoutePlan, could_have_served, make_plan
-from routing.retry import Failure, RetryBudget, RetryPolicy, Step, Then, what_follows
+from routing.retry import Failure, RetryBudget, Step, Then, what_follows
 from routing.route_query import Draws, RouteQuery
 from routing.table import Route
 
@@ -179,23 +179,21 @@ class _Leg:
         failure = Failure(
             error=error,
             attempts=self._made,
+            max_attempts=self._call.table.policy.max_attempts,
             has_next=following < len(self._plan.order),
             left_s=self._call.deadline - time.monotonic(),
+            base_s=deployment.provider.retry_delay_s,
             next_is_sound=self._plan.is_sound(following),
             other_credential=self._has_other_credential(deployment),
             same_again=self._same_again,
             provider_spent=self._is_spent(deployment.provider),
             stale_retried=self._stale_retried,
         )
-        policy = RetryPolicy(
-            max_attempts=self._call.table.policy.max_attempts, base_s=deployment.provider.retry_delay_s
-        )
-        return what_follows(failure, policy, draw=random.random())
+        return what_follows(failure, draw=random.random())
 
     def _has_other_credential(self, deployment: DeploymentSpec) -> bool:
-        used = self._call.attempts[-1].credential
         credentials = self._states.provider(deployment.provider).credentials
-        return credentials.has_other(None if used is None else used.id, time.monotonic())
+        return credentials.has_other(self._call.attempts[-1].credential.id, time.monotonic())
 
     def _lost(self, deployment: DeploymentSpec) -> bool:
         """Whether something came up against this candidate since the plan was made, such as another call's trial."""

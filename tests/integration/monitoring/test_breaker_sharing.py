@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from monitoring.breaker import BreakerState, SharedBreaker
 from monitoring.breaker_sharing import HELLO, BreakerSharing, channel_of, message, parsed
+from monitoring.credential_state import ANONYMOUS
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ServerFailed
 from tests.unit.routing.pools import deployment
@@ -38,7 +39,7 @@ class Worker:
 
     def fail(self) -> None:
         for _ in range(5):
-            self.states.on_failure(self.states.on_start(D, None), ServerFailed("x"))
+            self.states.on_failure(self.states.on_start(D, ANONYMOUS), ServerFailed("x"))
 
     def state(self, id: int = 1) -> BreakerState:
         return self.states.find(id).breaker.state(time.monotonic())
@@ -110,7 +111,7 @@ async def test_a_redis_that_is_not_there_hinders_nothing():
     sharing = BreakerSharing(states, redis, clock=time.time)
     await sharing.open()
     for _ in range(5):
-        states.on_failure(states.on_start(D, None), ServerFailed("x"))
+        states.on_failure(states.on_start(D, ANONYMOUS), ServerFailed("x"))
     await asyncio.sleep(0.05)
     assert not sharing.up
     await sharing.aclose()

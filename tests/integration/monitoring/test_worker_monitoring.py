@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from monitoring.credential_state import ANONYMOUS
 from monitoring.event_recorder import write_rows
 from monitoring.metrics import metrics_text
 from monitoring.models import BreakerEvent, HealthState
@@ -61,7 +62,7 @@ async def test_a_worker_observes_follows_and_leaves_nothing_open(tmp_path):
         assert monitoring.traffic.finished == len(lines) == 1
         await until(lambda: states.find(1).provider.health == "unhealthy", within_s=2)
         for _ in range(5):
-            states.on_failure(states.on_start(spec, None), ServerFailed("x"))
+            states.on_failure(states.on_start(spec, ANONYMOUS), ServerFailed("x"))
         monitoring.sample()
         text = metrics_text().decode()
         assert 'llm_proxy_requests_total{provider="openai",endpoint="chat/completions",status="200"} 1' in text

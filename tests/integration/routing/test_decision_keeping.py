@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import DatabaseError
 
+from monitoring.credential_state import ANONYMOUS
 from routing.call import Attempt
 from routing.decision_keeping import BATCH, DecisionKeeper, Kept, prune_decisions, write_decisions
 from routing.decisions import Decision
@@ -21,7 +22,7 @@ def decision(*outcomes: str, request_id: str = "req_1", started_at: float = 1_79
     found.plans.append(make_plan(RouteQuery(model="m"), pool, STRATEGIES[DEFAULT_STRATEGY], Draws()))
     for number, outcome in enumerate(outcomes, 1):
         target = pool[number - 1].deployment
-        attempt = Attempt(number=number, deployment=target, credential=None, started_at=0.0, outcome=outcome)
+        attempt = Attempt(number=number, deployment=target, credential=ANONYMOUS, started_at=0.0, outcome=outcome)
         found.attempts.append(attempt)
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from monitoring.finished_call import FinishedAttempt, FinishedCall
+from monitoring.metrics import RequestMetrics
 from monitoring.tally import Tally, tallies
 
 
@@ -31,3 +32,8 @@ def finished(**fields: Any) -> FinishedCall:
 def told(*calls: FinishedCall) -> tuple[tuple[FinishedCall, ...], Collection[Tally]]:
     """What metrics and the live page are told of calls that ended together."""
     return calls, tallies(calls)
+
+
+def totals(metrics: RequestMetrics, metric: str) -> dict[tuple[str, ...], float]:
+    """A counter's sums over all workers, by label values."""
+    return {key[1:]: sum(each) for key, each in metrics._store.read().items() if key[0] == metric}

@@ -96,8 +96,6 @@ def test_other_errors_and_unknown_credentials_change_nothing():
     credentials = pool(1)
     assert credentials.failed(1, ServerFailed("x"), 0) is None
     assert credentials.failed(9, RateLimited("x"), 0) is None
-    assert credentials.failed(None, RateLimited("x"), 0) is None
-    credentials.succeeded(None)
     credentials.succeeded(9)
     assert credentials.bar(0) is None
 

@@ -7,6 +7,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from monitoring.breaker import BreakerState
+from monitoring.credential_state import ANONYMOUS
 from monitoring.event_recorder import EventRecorder
 from monitoring.health_refresher import HealthNews, HealthRefresher, News, OperatorNews
 from monitoring.upstream_state import UpstreamStates
@@ -97,7 +98,7 @@ async def test_a_new_table_gets_what_is_known(states):
 
 def open_breaker(states) -> None:
     for _ in range(5):
-        states.on_failure(states.on_start(ONE, None), ServerFailed("x"))
+        states.on_failure(states.on_start(ONE, ANONYMOUS), ServerFailed("x"))
 
 
 def state_of(states) -> BreakerState:

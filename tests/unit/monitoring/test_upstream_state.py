@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from monitoring.breaker import BreakerChange, BreakerState
-from monitoring.credential_state import CredentialChange
+from monitoring.credential_state import ANONYMOUS, CredentialChange
 from monitoring.upstream_state import UpstreamEvent, UpstreamStates
 from providers.errors import ClientFault, CredentialRejected, Overloaded, RateLimited, ServerFailed
 from tests.unit.routing.pools import credential, deployment, provider
@@ -166,9 +166,9 @@ def test_who_is_told_of_a_refused_credential_learns_when_it_is_tried_again(state
 
 def test_a_provider_without_credentials_needs_none(states):
     of = deployment(3, of=provider(3, credentials=(), needs_credential=False))
-    flight = states.on_start(of, None)
-    states.on_failure(flight, RateLimited("x", retry_after_s=5))
     assert look(states, of).bar is None
+    states.on_failure(states.on_start(of, ANONYMOUS), RateLimited("x", retry_after_s=5))
+    assert look(states, of).bar == "credential_cooling"
     assert look(states, deployment(4, of=provider(4, credentials=()))).bar == "no_credential"
 
 
@@ -216,19 +216,19 @@ def test_an_unhealthy_provider_bars_all_its_deployments(states, clock):
 
 def test_overrides_never_yield(states):
     look(states)
-    assert states.hold_open(1)
+    states.hold_open(1)
     assert look(states)[1:3] == ("held_open", False)
-    assert states.force_close(1)
+    states.force_close(1)
     fail(states, 20)
     assert look(states).bar is None
-    assert states.reset(1)
+    states.reset(1)
     assert states.find(1).breaker.override is None
 
 
 def test_news_about_strangers_is_ignored(states):
-    assert not states.hold_open(77)
-    assert not states.force_close(77)
-    assert not states.reset(77)
+    states.hold_open(77)
+    states.force_close(77)
+    states.reset(77)
     states.set_health(77, "unhealthy")
     states.set_provider_health(77, "unhealthy")
     states.probe_passed(77)

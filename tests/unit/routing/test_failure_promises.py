@@ -11,7 +11,7 @@ from monitoring.upstream_state import UpstreamStates
 from providers.errors import ConnectFailed, Overloaded, RateLimited, ServerFailed, UpstreamError, UpstreamTimeout
 from providers.specs import DeploymentSpec
 from routing.plan import DrawSource, RouteQuery, make_plan
-from routing.retry import Failure, RetryBudget, RetryPolicy, Then, what_follows
+from routing.retry import Failure, RetryBudget, Then, what_follows
 from routing.strategies import STRATEGIES
 from tests.unit.routing.pools import deployment
 
@@ -82,12 +82,12 @@ class World:
                 Failure(
                     error=error,
                     attempts=attempts,
+                    max_attempts=3,
                     has_next=position + 1 < len(plan.order),
                     next_is_sound=plan.is_sound(position + 1),
                     left_s=60,
                     same_again=same_again,
                 ),
-                RetryPolicy(),
                 draw=self.random.random(),
             )
             if step.then is Then.STOP or not self.budget.allows(step, self.now):

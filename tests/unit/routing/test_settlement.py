@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from accounts.records import CallRecord, RecordFields
+from monitoring.credential_state import ANONYMOUS
 from providers.adapters.base import Delivered
 from providers.errors import RateLimited
 from providers.specs import Prices
@@ -30,7 +31,7 @@ class Booked:
 
 
 def attempt(number: int, outcome: str, status: int | None) -> Attempt:
-    made = Attempt(number, deployment(number), None, 0.0)
+    made = Attempt(number, deployment(number), ANONYMOUS, 0.0)
     made.outcome, made.status = outcome, status
     return made
 

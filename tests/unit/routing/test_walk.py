@@ -6,6 +6,7 @@ from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
+from monitoring.credential_state import ANONYMOUS
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ContextOverflow, ServerFailed, UpstreamError
 from providers.types import ClientRequest, Operation
@@ -25,7 +26,7 @@ class Broken:
         self._error = error
 
     async def make(self, call, wanted):
-        call.attempts.append(SimpleNamespace(deployment=wanted, credential=None, then=None))
+        call.attempts.append(SimpleNamespace(deployment=wanted, credential=ANONYMOUS, then=None))
         raise self._error("broken")
 
 

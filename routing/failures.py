@@ -8,6 +8,7 @@ from routing.errors import ClientFacing, NoProviderAvailable
 
 LONGEST_REASON = 200
 UNAVAILABLE = "All providers are currently unavailable"
+TAGS = "lacks a tag that was asked for"
 
 NO_RETRY: HeaderLines = b"x-should-retry: false\r\n"
 
@@ -25,10 +26,10 @@ class Failures:
         return bool(self.reasons)
 
     def skipped(self, deployment: str, reason: str) -> None:
-        self.reasons.setdefault(deployment, reason.replace("_", " "))
+        self.reasons.setdefault(deployment, _in_words(reason))
 
     def failed(self, deployment: str, error: UpstreamError) -> None:
-        self.reasons[deployment] = error.message[:LONGEST_REASON]
+        self.reasons[deployment] = error.message[:LONGEST_REASON].removesuffix(".")
         self.errors.append(error)
         forget_frames(error)
 
@@ -43,6 +44,10 @@ class Failures:
             return self.errors[-1]
         listed = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
         return NoProviderAvailable(f"{UNAVAILABLE} ({listed})." if listed else f"{UNAVAILABLE}.")
+
+
+def _in_words(reason: str) -> str:
+    return TAGS if reason == "tags" else reason.replace("_", " ").replace(":", ": ", 1)
 
 
 def forget_frames(error: BaseException | None) -> None:

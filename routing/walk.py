@@ -21,6 +21,7 @@ from routing.plan import DrawSource, RoutePlan, could_have_served, make_plan
 from routing.retry import Failure, RetryBudget, Step, Then, what_follows
 from routing.route_query import Draws, RouteQuery
 from routing.table import Route
+from routing.unsuited import unsuited
 
 FALLBACK_DEPTH = 8
 NO_CHANCE = Draws()
@@ -72,7 +73,9 @@ class Walk:
                 route = others.next()
         finally:
             self.retry_budget.request_ended()
-        verdict, rest_s = failures.verdict(), self._states.rest_s(could_have_served(call.decision.plans))
+        plans = call.decision.plans
+        verdict = unsuited(plans) or failures.verdict()
+        rest_s = self._states.rest_s(could_have_served(plans))
         raise AllFailed(verdict, failures.errors, failure_headers(verdict, failures.errors, rest_s))
 
     def plan(self, call: Call, route: Route) -> RoutePlan:

@@ -184,6 +184,16 @@ def test_a_question_too_long_by_itself_is_refused_as_the_provider_does(server: G
     assert followed(server, headers)[-1] == ("context_overflow", "stop")
 
 
+def test_a_question_that_no_known_window_holds_is_refused_in_the_same_way(
+    server: GatewayProcess, upstream: CountingUpstream
+) -> None:
+    status, headers, body = ask(server, "known", [SYSTEM, {"role": "user", "content": "alone " * 20_000}])
+    assert (status, body["error"]["code"], body["error"]["param"]) == (400, "context_length_exceeded", "messages")
+    assert body["error"]["message"].startswith("This model's maximum context length is 5000 tokens.")
+    assert headers["x-should-retry"] == "false"
+    assert not upstream.asked("alone alone")
+
+
 def test_the_decision_tells_what_was_done(server: GatewayProcess) -> None:
     _, headers, _ = ask(server, "small", long_conversation("told"), headers={"x-request-id": "told-1"})
     status, _, body = server.get("/requests/told-1")

@@ -40,6 +40,17 @@ def test_one_failure_speaks_for_itself_and_many_are_listed():
     assert failures.verdict().message == "All providers are currently unavailable (a: broken; b: breaker open)."
 
 
+def test_reasons_read_as_a_sentence():
+    failures = Failures()
+    failures.failed("a", ServerFailed("The provider is broken."))
+    failures.skipped("b", "tags")
+    failures.skipped("c", "missing_capability:tools")
+    assert failures.verdict().message == (
+        "All providers are currently unavailable "
+        "(a: The provider is broken; b: lacks a tag that was asked for; c: missing capability: tools)."
+    )
+
+
 def test_rate_limits_alone_are_a_rate_limit():
     failures = Failures()
     failures.failed("a", RateLimited("first"))

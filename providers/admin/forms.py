@@ -88,7 +88,20 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         return str(self.cleaned_data["base_url"]).strip().rstrip("/")
 
 
-class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
+class _OfProvider(forms.ModelForm):  # type: ignore[type-arg]
+    """A row that its provider has once, on a page of its own or on the provider's."""
+
+    def validate_unique(self) -> None:
+        """On the provider's page Django compares with the rows that are sent, not with those that are stored."""
+        super().validate_unique()
+        if isinstance(self.fields.get("provider"), InlineForeignKeyField):
+            try:
+                self.instance.validate_constraints(exclude=set(self.errors))
+            except ValidationError as error:
+                self.add_error(None, error)
+
+
+class CredentialForm(_OfProvider):
     secret = SecretField(
         label=_("new secret"), help_text=_("Write-only: encrypted when saved. Leave empty to keep the present one.")
     )
@@ -118,7 +131,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
             self.instance.ciphertext = self.instance.hint = ""
 
 
-class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
+class DeploymentForm(_OfProvider):
     tags = WordsField(label=_("tags"), help_text=TAGS_HELP)
     capabilities = WordsField(
         label=_("capabilities"),
@@ -166,15 +179,6 @@ class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
             self, data["provider"].kind if data.get("provider") else self._kind(self.instance), of_model=True
         )
         return data
-
-    def validate_unique(self) -> None:
-        """On a provider's page Django compares with the rows that are shown there, not with those of its other pages."""
-        super().validate_unique()
-        if isinstance(self.fields.get("provider"), InlineForeignKeyField) and "model" not in self.errors:
-            try:
-                self.instance.validate_constraints()
-            except ValidationError as error:
-                self.add_error(None, error)
 
     @staticmethod
     def _kind(row: Deployment) -> str:

@@ -93,10 +93,21 @@ def test_two_deployments_of_one_model_are_refused_with_a_sentence(admin_client: 
     assert "Please correct the duplicate" in answer.content.decode()
 
 
-def test_a_model_that_stands_on_another_page_of_its_provider_is_refused_with_a_sentence(admin_client: Client) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "row"),
+    [
+        ("deployments", {"0-model": "gpt-4o"}),
+        ("credentials", {"0-name": "default", "0-weight": 1, "0-environment_variable": "OTHER_KEY"}),
+    ],
+)
+def test_a_row_that_its_provider_has_already_is_refused_with_a_sentence(
+    admin_client: Client, prefix: str, row: dict[str, object]
+) -> None:
+    """Such as a model that stands on another page of its provider's."""
     provider = add_provider()
     Deployment.objects.create(provider=provider, model="gpt-4o")
-    new = formset("deployments", TOTAL_FORMS=1, **{"0-model": "gpt-4o", "0-enabled": "on"})
+    add_credential(provider)
+    new = formset(prefix, TOTAL_FORMS=1, **row)
     answer = admin_client.post(
         reverse("admin:providers_provider_change", args=[provider.pk]), provider_form(priority=7, **new)
     )

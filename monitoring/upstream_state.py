@@ -27,16 +27,6 @@ from monitoring.slots import Slots
 from providers.errors import UpstreamError
 from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
 
-__all__ = [
-    "Candidate",
-    "DeploymentState",
-    "Flight",
-    "Health",
-    "ProviderState",
-    "UpstreamEvent",
-    "UpstreamStates",
-]
-
 Hook: TypeAlias = Callable[[UpstreamEvent], None]
 
 USUAL_POLICY = BreakerPolicy()

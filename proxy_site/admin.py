@@ -40,6 +40,7 @@ from providers.admin.provider import ProviderAdmin
 from providers.models import Provider
 from providers.specs import Prices
 from proxy_site.admin_versions import FirstCome
+from routing.deployment_prices import flat_prices
 from rows.admin_pages import state
 
 SCHEDULES = ("interval", "crontab", "clocked")
@@ -90,19 +91,7 @@ class SiteProviderAdmin(ProviderAdmin):
 
     def suggested_prices(self, kind: str, models: list[str]) -> dict[str, Prices]:
         cards = catalogue_prices((kind, model) for model in models)
-        found = {model: card.rates(0) for (_kind, model), card in cards.items() if card is not None}
-        return {
-            model: Prices(
-                input=rates.input,
-                output=rates.output,
-                cached_input=rates.cached_input,
-                cache_write=rates.cache_write,
-                cache_write_1h=rates.cache_write_1h,
-                audio_input=rates.audio_input,
-                audio_output=rates.audio_output,
-            )
-            for model, rates in found.items()
-        }
+        return {model: flat_prices(card.rates(0)) for (_kind, model), card in cards.items() if card is not None}
 
 
 # --------------------------------------------------------------------------------------------------- people and logins

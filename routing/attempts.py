@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
+from monitoring.deployment_state import Flight
 from monitoring.slots import Slots
-from monitoring.upstream_state import Flight, UpstreamStates
+from monitoring.upstream_state import UpstreamStates
 from providers.adapters import adapter_for
 from providers.adapters.base import Adapter, ClientStream, Delivered
 from providers.adapters.embedding_parts import join, parts_of, sum_of

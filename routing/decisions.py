@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 from providers.types import JsonObject
 from routing.plan import RoutePlan
 

@@ -72,17 +72,9 @@ def _completed(own: Prices, others: Prices) -> Prices:
 
 def _prices(card: PriceCard) -> Prices:
     (_, lowest), *higher = card.tiers
-    return replace(_flat(lowest), tiers=tuple((above, _flat(rates)) for above, rates in higher))
+    return replace(flat_prices(lowest), tiers=tuple((above, flat_prices(rates)) for above, rates in higher))
 
 
-def _flat(rates: Rates) -> Prices:
-    return Prices(
-        input=rates.input,
-        output=rates.output,
-        cached_input=rates.cached_input,
-        cache_write=rates.cache_write,
-        reasoning=rates.reasoning,
-        cache_write_1h=rates.cache_write_1h,
-        audio_input=rates.audio_input,
-        audio_output=rates.audio_output,
-    )
+def flat_prices(rates: Rates) -> Prices:
+    """The same under the names that deployments have them by."""
+    return Prices(**rates._asdict())

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from monitoring.upstream_state import UpstreamStates
 from providers.types import JsonObject
 from routing.decisions import render_plan
-from routing.plan import Draws, RoutePlan, make_plan
-from routing.route_query import RouteQuery
+from routing.plan import RoutePlan, make_plan
+from routing.route_query import Draws, RouteQuery
 from routing.table import Route, RoutingTable
 from routing.walk import FALLBACK_DEPTH
 

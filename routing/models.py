@@ -8,7 +8,6 @@ from simple_history.models import HistoricalRecords
 from providers.bounds import MOST_ATTEMPTS, SHORTEST_S
 from providers.validation import check_model_name, seconds_from, whole_from
 from routing.configuration.values import LONGEST_WINDOW_S
-from routing.payload_records import PayloadRecord as PayloadRecord
 from routing.value_checks import (
     check_condensation,
     check_discovery,
@@ -219,6 +218,39 @@ class RouteDecisionRecord(models.Model):
         constraints = [models.UniqueConstraint(fields=["request_id", "decided_at"], name="decision_once_per_request")]
         verbose_name = _("route decision")
         verbose_name_plural = _("route decisions")
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class PayloadRecord(models.Model):
+    """One answered call of a team or key that has payload logging on. `request` and `response` are JSON texts without
+    secrets and personal data; they are empty when they were too large to store. Names stand beside numbers, because
+    records outlive the keys they speak of."""
+
+    request_id = models.CharField(_("request"), max_length=128, db_index=True)
+    created_at = models.DateTimeField(_("time"), db_index=True)
+    key_id = models.BigIntegerField(_("key id"), null=True)
+    key_name = models.CharField(_("key"), max_length=200, blank=True, default="")
+    team_id = models.BigIntegerField(_("team id"), null=True)
+    team = models.CharField(_("team"), max_length=200, blank=True, default="")
+    model = models.CharField(_("model"), max_length=256)
+    endpoint = models.CharField(_("endpoint"), max_length=64)
+    stream = models.BooleanField(_("stream"), default=False)
+    status = models.PositiveSmallIntegerField(_("status"))
+    provider = models.CharField(_("provider"), max_length=100, blank=True, default="")
+    upstream_model = models.CharField(_("upstream model"), max_length=256, blank=True, default="")
+    cache = models.CharField(_("cache"), max_length=8, blank=True, default="")
+    input_tokens = models.BigIntegerField(_("input tokens"), default=0)
+    output_tokens = models.BigIntegerField(_("output tokens"), default=0)
+    redactions = models.PositiveIntegerField(_("redactions"), default=0)
+    request = models.TextField(_("request"), editable=False)
+    response = models.TextField(_("response"), editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("stored prompt")
+        verbose_name_plural = _("stored prompts")
 
     def __str__(self) -> str:
         return self.request_id

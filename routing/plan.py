@@ -9,14 +9,12 @@ verdict about everybody is survived. What is not known about a deployment (None,
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 from providers.specs import DeploymentSpec
 from providers.values import quick_tuple
-from routing.route_query import Draws, DrawSource, RouteQuery
+from routing.route_query import Draws, RouteQuery
 from routing.sticky import sticky_order
 from routing.strategies.base import Strategy
-
-__all__ = ["Candidate", "DrawSource", "Draws", "RoutePlan", "RouteQuery", "make_plan"]
 
 
 class RoutePlan(NamedTuple):

@@ -4,12 +4,11 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
-from rest_framework import exceptions, viewsets
+from rest_framework import exceptions, generics, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.rest_serializers import (
@@ -73,7 +72,7 @@ class HistoryViewSet(viewsets.ReadOnlyModelViewSet[ConfigurationRevision]):
         return Response({"rolled_back_to": number, "revision": made})
 
 
-class SettingsView(APIView):
+class SettingsView(generics.RetrieveUpdateAPIView[GatewaySettings]):
     """The gateway-wide settings: there is one row, and it cannot be deleted."""
 
     serializer_class = GatewaySettingsSerializer
@@ -86,21 +85,6 @@ class SettingsView(APIView):
             return row
         return GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
 
-    @extend_schema(responses=GatewaySettingsSerializer)
-    def get(self, request: Request) -> Response:
-        return Response(GatewaySettingsSerializer(self.get_object()).data)
-
-    @extend_schema(request=GatewaySettingsSerializer(partial=True), responses=GatewaySettingsSerializer)
-    def patch(self, request: Request) -> Response:
-        return self._write(request, partial=True)
-
-    @extend_schema(request=GatewaySettingsSerializer, responses=GatewaySettingsSerializer)
-    def put(self, request: Request) -> Response:
-        return self._write(request, partial=False)
-
-    def _write(self, request: Request, **options: Any) -> Response:
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
-            serializer = GatewaySettingsSerializer(self.get_object(), data=request.data, **options)
-            serializer.is_valid(raise_exception=True)
-            serializer.save()
-        return Response(serializer.data)
+            return super().update(request, *args, **kwargs)

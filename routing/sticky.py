@@ -5,7 +5,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 
 _MASK = (1 << 64) - 1
 

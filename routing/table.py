@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
+from typing import Any
 
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import JsonObject
@@ -104,13 +105,11 @@ def build_table(
     aliases: Iterable[AliasSpec] = (),
     policies: Iterable[PolicySpec] = (),
     policy: GatewayPolicy = GatewayPolicy(),
-    prices_until: float = float("inf"),
-    catalogue_size: int = 0,
-    answers_revision: int = 0,
-    left_out: Iterable[str] = (),
+    **known: Any,
 ) -> RoutingTable:
     """Resolves names once, so that a request only looks one up. An alias hides a model of the same name; its targets
-    are looked up among models and `provider/model` names, and unknown targets lead nowhere."""
+    are looked up among models and `provider/model` names, and unknown targets lead nowhere. `known` are the table's other
+    fields."""
     by_model: dict[str, list[DeploymentSpec]] = {}
     for deployment in deployments:
         by_model.setdefault(deployment.model, []).append(deployment)
@@ -129,10 +128,7 @@ def build_table(
         providers=MappingProxyType(providers),
         policy=policy,
         listed=tuple(routes[name] for name in sorted(plain)),
-        prices_until=prices_until,
-        catalogue_size=catalogue_size,
-        answers_revision=answers_revision,
-        left_out=tuple(left_out),
+        **known,
     )
 
 

@@ -72,7 +72,7 @@ def load_table() -> RoutingTable:
         aliases=aliases,
         policies=policies,
         policy=policy,
-        left_out=left_out,
+        left_out=tuple(left_out),
         prices_until=until(prices, now),
         catalogue_size=asked,
     )

@@ -17,9 +17,9 @@ from routing.errors import ClientFacing
 from routing.estimation import CHAT, likely_context, needs
 from routing.failures import Failures, failure_headers
 from routing.hedging import Hedging, Make
-from routing.plan import DrawSource, RoutePlan, could_have_served, make_plan
+from routing.plan import RoutePlan, could_have_served, make_plan
 from routing.retry import Failure, RetryBudget, Step, Then, what_follows
-from routing.route_query import Draws, RouteQuery
+from routing.route_query import Draws, DrawSource, RouteQuery
 from routing.table import Route
 from routing.unsuited import unsuited
 

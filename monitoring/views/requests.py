@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import ApiKey, Team, UsageRecord
 from monitoring import live
+from monitoring.history import RANGES
 from monitoring.refusals import WorkerBusy
 from monitoring.views import words
 from monitoring.views.decision_drawing import draw
@@ -21,7 +22,6 @@ from monitoring.views.pages import chosen, staff_only, whole_number
 from providers.models import Provider
 
 PAGE = 50
-SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 STATUSES: dict[str, Callable[[QuerySet[UsageRecord]], QuerySet[UsageRecord]]] = {
     "all": lambda rows: rows,
     "ok": lambda rows: rows.filter(status__lt=400),
@@ -47,7 +47,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     }
     filters["status"] = chosen(request, "status", STATUSES, "all")
     span = request.GET.get("span", "")
-    filters["span"] = span if _days(span) is not None else chosen(request, "span", SPANS, "24h")
+    filters["span"] = span if _days(span) is not None else chosen(request, "span", RANGES, "24h")
     before = whole_number(request, "before", 0, most=999_999_999)
     rows = _filtered(filters)
     if before:
@@ -64,7 +64,7 @@ def requests(request: HttpRequest) -> HttpResponse:
         "unknown_id": pasted,
         "next": last,
         "first_page": not before,
-        "days": filters["span"] not in SPANS,
+        "days": filters["span"] not in RANGES,
         "providers": _offered(
             [(name, name) for name in Provider.objects.values_list("name", flat=True)], filters["provider"]
         ),
@@ -115,7 +115,7 @@ def _filtered(filters: dict[str, str]) -> QuerySet[UsageRecord]:
     if (days := _days(filters["span"])) is not None:
         rows = rows.filter(created_at__gte=days[0], created_at__lt=days[1])
     else:
-        rows = rows.filter(created_at__gte=timezone.now() - SPANS[filters["span"]])
+        rows = rows.filter(created_at__gte=timezone.now() - RANGES[filters["span"]].span)
     for name in TEXT_FILTERS:
         if filters[name]:
             rows = rows.filter(**{name: filters[name]})

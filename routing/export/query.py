@@ -10,7 +10,7 @@ from django.db.models.functions import Substr
 from django.db.models.lookups import Exact
 
 from providers.types import JsonObject
-from routing.payload_records import PayloadRecord
+from routing.models import PayloadRecord
 
 Format = Literal["openai", "sharegpt", "raw"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 from routing.route_query import Draws, RouteQuery
 from routing.strategies.base import Strategy, Terms, by_score
 from routing.strategies.cost import expected_prices

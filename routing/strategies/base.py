@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, TypeAlias
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 from routing.route_query import Draws, RouteQuery
 
 Score: TypeAlias = float | int

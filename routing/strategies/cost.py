@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 from routing.route_query import Draws, RouteQuery
 from routing.strategies.base import Strategy, Terms, by_score
 

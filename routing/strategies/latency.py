@@ -6,7 +6,7 @@ Two random choices instead of the best of all, because all workers see the same 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 from routing.route_query import Draws, RouteQuery
 from routing.strategies.base import Strategy, Terms
 

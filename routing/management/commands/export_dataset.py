@@ -11,7 +11,7 @@ from accounts.management.arguments import moment, whole
 from accounts.models import ApiKey, Team
 from routing.export import Export, ExportFailed, ExportQuery, Progress
 from routing.export.parquet import ParquetUnavailable
-from routing.payload_records import PayloadRecord
+from routing.models import PayloadRecord
 from routing.table_loader import current_revision
 
 BAR = 30

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from routing.payload_records import PayloadRecord
+from routing.models import PayloadRecord
 from tests.unit.routing.conversations import conversation, words
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

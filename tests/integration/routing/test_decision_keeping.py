@@ -11,7 +11,8 @@ from routing.call import Attempt
 from routing.decision_keeping import BATCH, DecisionKeeper, Kept, prune_decisions, write_decisions
 from routing.decisions import Decision
 from routing.models import RouteDecisionRecord
-from routing.plan import Draws, RouteQuery, make_plan
+from routing.plan import make_plan
+from routing.route_query import Draws, RouteQuery
 from routing.strategies import DEFAULT_STRATEGY, STRATEGIES
 from tests.unit.routing.pools import candidate
 

@@ -5,7 +5,8 @@ import pytest
 
 from monitoring.breaker import BreakerChange, BreakerState
 from monitoring.credential_state import ANONYMOUS, CredentialChange
-from monitoring.upstream_state import UpstreamEvent, UpstreamStates
+from monitoring.deployment_state import UpstreamEvent
+from monitoring.upstream_state import UpstreamStates
 from providers.errors import ClientFault, CredentialRejected, Overloaded, RateLimited, ServerFailed
 from tests.unit.routing.pools import credential, deployment, provider
 

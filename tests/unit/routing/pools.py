@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from monitoring.upstream_state import Candidate
+from monitoring.deployment_state import Candidate
 from providers.specs import CredentialSpec, DeploymentSpec, Prices, ProviderSpec
 from providers.transport import Endpoint
 from routing.plan import RoutePlan, make_plan

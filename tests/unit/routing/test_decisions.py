@@ -1,9 +1,11 @@
 import json
 from types import SimpleNamespace
 
+from monitoring.deployment_state import Candidate
 from proxy_site.live_worker import WorkerLiveState
 from routing.decisions import Decision, DecisionRing
-from routing.plan import Candidate, Draws, RoutePlan, RouteQuery, make_plan
+from routing.plan import RoutePlan, make_plan
+from routing.route_query import Draws, RouteQuery
 from routing.strategies import STRATEGIES
 from tests.unit.routing.pools import candidate, credential, prices
 

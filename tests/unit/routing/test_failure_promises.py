@@ -10,8 +10,9 @@ import pytest
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ConnectFailed, Overloaded, RateLimited, ServerFailed, UpstreamError, UpstreamTimeout
 from providers.specs import DeploymentSpec
-from routing.plan import DrawSource, RouteQuery, make_plan
+from routing.plan import make_plan
 from routing.retry import Failure, RetryBudget, Then, what_follows
+from routing.route_query import DrawSource, RouteQuery
 from routing.strategies import STRATEGIES
 from tests.unit.routing.pools import deployment
 

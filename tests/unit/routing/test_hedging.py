@@ -11,8 +11,9 @@ from providers.errors import ClientFault, RateLimited, ServerFailed
 from routing.attempts import CandidateUnusable
 from routing.failures import Failures
 from routing.hedging import Hedging
-from routing.plan import DrawSource, RouteQuery, make_plan
+from routing.plan import make_plan
 from routing.retry import RetryBudget
+from routing.route_query import DrawSource, RouteQuery
 from routing.strategies import STRATEGIES
 from routing.table import GatewayPolicy
 from tests.unit.routing.pools import deployment, provider

@@ -1,6 +1,8 @@
 import pytest
 
-from routing.plan import Candidate, Draws, DrawSource, RoutePlan, RouteQuery, could_have_served, make_plan
+from monitoring.deployment_state import Candidate
+from routing.plan import RoutePlan, could_have_served, make_plan
+from routing.route_query import Draws, DrawSource, RouteQuery
 from routing.strategies import STRATEGIES
 from tests.unit.routing.pools import candidate, ids, provider, recomputed
 

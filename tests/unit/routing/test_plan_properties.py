@@ -5,9 +5,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring.deployment_state import Candidate
 from monitoring.upstream_state import UpstreamStates
 from providers import errors
-from routing.plan import Candidate, Draws, DrawSource, RoutePlan, RouteQuery, make_plan
+from routing.plan import RoutePlan, make_plan
+from routing.route_query import Draws, DrawSource, RouteQuery
 from routing.strategies import STRATEGIES, Balance, strategy_named
 from tests.unit.routing.pools import candidate, credential, deployment, ids, prices, provider, recomputed
 

@@ -3,7 +3,9 @@ from random import Random
 
 import pytest
 
-from routing.plan import Candidate, Draws, RouteQuery, make_plan
+from monitoring.deployment_state import Candidate
+from routing.plan import make_plan
+from routing.route_query import Draws, RouteQuery
 from routing.strategies import DEFAULT_STRATEGY, STRATEGIES, Balance, strategy_named
 from routing.strategies.latency import drawn
 from tests.unit.routing.pools import candidate, ids, prices, provider

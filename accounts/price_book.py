@@ -89,7 +89,7 @@ def _find_out(missing: Sequence[Pair]) -> None:
 def card_of(rows: Sequence[Sequence[int | None]]) -> PriceCard:
     tiers = []
     for above, price_in, price_out, cached, written, *others in rows:
-        kept, heard, spoken = others or (None, None, None)
+        kept, heard, spoken, search = others or (None, None, None, None)
         rates = Rates(
             input=price_in or 0,
             output=price_out or 0,
@@ -98,6 +98,7 @@ def card_of(rows: Sequence[Sequence[int | None]]) -> PriceCard:
             cache_write_1h=kept,
             audio_input=heard,
             audio_output=spoken,
+            search=search,
         )
         tiers.append((above or 0, rates))
     return PriceCard(tiers=tuple(tiers))
@@ -142,9 +143,16 @@ class PriceBook:
         return None if best is None else _own_card(best[1])
 
     def card(self, *, provider: str, kind: str, model: str, at: datetime | None = None) -> PriceCard | None:
-        """The catalogue's prices come with a later call when they are not known yet."""
+        """The catalogue's prices come with a later call when they are not known yet. A row that says nothing of searches
+        leaves them to the catalogue."""
         own = self.own(provider, model, at or timezone.now())
-        return own if own is not None else known_prices([(kind, model)])[(kind, model)]
+        if own is not None and own.rates(0).search is not None:
+            return own
+        listed = known_prices([(kind, model)])[(kind, model)]
+        if own is None or listed is None:
+            return listed if own is None else own
+        search = listed.rates(0).search
+        return PriceCard(tiers=tuple((above, rates._replace(search=search)) for above, rates in own.tiers))
 
     def next_change(self, after: datetime) -> datetime | None:
         """When the next own price comes into force: build the book's users again then."""
@@ -162,6 +170,7 @@ def _is_usable(row: Price) -> bool:
         row.cache_write_1h_nano_usd,
         row.audio_input_nano_usd,
         row.audio_output_nano_usd,
+        row.search_nano_usd,
     )
     if all(price is None or price >= 0 for price in prices):
         return True
@@ -179,5 +188,6 @@ def _own_card(row: Price) -> PriceCard:
         cache_write_1h=row.cache_write_1h_nano_usd,
         audio_input=row.audio_input_nano_usd,
         audio_output=row.audio_output_nano_usd,
+        search=row.search_nano_usd,
     )
     return PriceCard(tiers=((0, rates),))

@@ -4,8 +4,8 @@ The catalogue takes 100 MB and over a second to load, too much for every worker 
 so it is loaded in a short-lived process, and what it says about those models is kept. It imports nothing of ours.
 
 stdin: [[provider id or null, model], …]; stdout, in the same order: null, or
-[[above input tokens, input, output, cached input, cache write, the same for an hour, audio input, audio output], …] in nano-USD
-per million tokens.
+[[above input tokens, input, output, cached input, cache write, the same for an hour, audio input, audio output,
+search], …] in nano-USD per million tokens, searches per thousand.
 """
 
 import json
@@ -16,8 +16,9 @@ from typing import Any
 
 NAMES = (
     *("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"),
-    *("cache_write_1h_mtok", "input_audio_mtok", "output_audio_mtok"),
+    *("cache_write_1h_mtok", "input_audio_mtok", "output_audio_mtok", "web_searches_kcount"),
 )
+SEARCH = NAMES.index("web_searches_kcount")
 Rows = list[list[int | None]]
 
 
@@ -35,6 +36,9 @@ def rows_of(prices: Any) -> Rows | None:
     values = [getattr(prices, name, None) for name in NAMES]
     if values[0] is None and values[1] is None:
         return None
+    if values[SEARCH] is None:
+        # Perplexity's fee for a request, each of which is a search.
+        values[SEARCH] = getattr(prices, "requests_kcount", None)
     starts = sorted({0} | {tier.start for value in values for tier in getattr(value, "tiers", ())})
     return [[start, *(_at(value, start, index) for index, value in enumerate(values))] for start in starts]
 

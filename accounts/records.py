@@ -64,7 +64,8 @@ class Principal:
 
 class Rates(NamedTuple):
     """Nano-USD per million tokens. None: cached, cache-write and audio input cost the input price, what is kept for an hour
-    the cache-write price, reasoning and audio output the output price."""
+    the cache-write price, reasoning and audio output the output price. `search` is nano-USD per thousand searches of
+    the web; None: they cost nothing that is known."""
 
     input: int
     output: int
@@ -74,6 +75,7 @@ class Rates(NamedTuple):
     cache_write_1h: int | None = None
     audio_input: int | None = None
     audio_output: int | None = None
+    search: int | None = None
 
 
 class PriceCard(NamedTuple):
@@ -92,7 +94,8 @@ class PriceCard(NamedTuple):
 
 class Tokens(NamedTuple):
     """Tokens of one attempt, in OpenAI's convention: cached, cache-write and audio input tokens are inside `input`, those
-    kept for an hour inside `cache_write`, reasoning and audio output tokens inside `output`."""
+    kept for an hour inside `cache_write`, reasoning and audio output tokens inside `output`. `searches` are no tokens, but
+    have their price like them."""
 
     input: int = 0
     output: int = 0
@@ -102,6 +105,7 @@ class Tokens(NamedTuple):
     cache_write_1h: int = 0
     audio_input: int = 0
     audio_output: int = 0
+    searches: int = 0
 
 
 class AttemptIntent(NamedTuple):
@@ -119,7 +123,9 @@ class AttemptIntent(NamedTuple):
     revision: int = 0
 
 
-RateFields: TypeAlias = tuple[int, int, int | None, int | None, int | None, int | None, int | None, int | None]
+RateFields: TypeAlias = tuple[
+    int, int, int | None, int | None, int | None, int | None, int | None, int | None, int | None
+]
 """Those of `Rates`, for what is read and written in each call: of a plain tuple both take half as long."""
 AN_HOUR: Final = 5
 """Where the price of a cache for an hour is."""
@@ -146,6 +152,7 @@ class CallRecord(NamedTuple):
     cache: str = ""
     tags: str = ""
     revision: int = 0
+    searches: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
@@ -158,16 +165,16 @@ class CallRecord(NamedTuple):
 
 
 RecordFields: TypeAlias = tuple[
-    int, int, str | None, str, str, str, str, str, bool, bool, str, str, str, int,
+    int, int, str | None, str, str, str, str, str, bool, bool, str, str, str, int, int,
     int, int, int, int, int, int | None, int | None, int, int | None,
 ]  # fmt: skip
 """Those of `CallRecord`, for who makes one at each call's end."""
-SHARED: Final = 14
-"""So many of them stand first that many calls share."""
+SHARED: Final = 15
+"""So many of them stand first that many calls share. `searches` are among them: hardly any call has some."""
 FINAL: Final = 9
-INPUT_TOKENS: Final = 14
-OUTPUT_TOKENS: Final = 15
-COST: Final = 19
+INPUT_TOKENS: Final = 15
+OUTPUT_TOKENS: Final = 16
+COST: Final = 20
 """Where they are."""
 
 

@@ -17,6 +17,9 @@ OWN = ("call_id", "request_id", "created_at", "key_id", "team_id", *CallRecord._
 CREATED_AT, KEY, TEAM, TOKENS, COST, PROVIDER_COST, BOOKINGS = 2, 3, 4, slice(5, 10), 10, 11, -1
 """Where they are in a row: `TOKENS` are input, output, cached, cache-write and reasoning tokens."""
 
+WITHOUT_SEARCHES = SHARED - 1
+"""So many values are shared in lines of the version before."""
+
 Row = list[Any]
 """In the order of OWN."""
 
@@ -57,6 +60,8 @@ def _several(line: bytes, pieces: list[bytes], rows: defaultdict[bytes, list[byt
 
 def _shared(text: bytes) -> list[Any]:
     values: list[Any] = orjson.loads(text)
+    if len(values) == WITHOUT_SEARCHES:
+        values.append(0)
     if len(values) != SHARED:
         raise ValueError("a line whose shared part is incomplete")
     return values

@@ -33,6 +33,7 @@ class UsageAmounts(Schema):
     cached_tokens: int
     cost_usd: float
     unpriced: int = Field(description="Requests whose price was unknown; their cost is not in cost_usd.")
+    searches: int = Field(description="Searches of the web that providers ran and told of.")
 
 
 class UsageGroup(UsageAmounts):

@@ -39,6 +39,7 @@ class UsageLine:
     cost_nano_usd: int = 0
     provider_cost_nano_usd: int = 0
     unpriced: int = 0
+    searches: int = 0
 
     @property
     def cost_usd(self) -> float:
@@ -77,7 +78,7 @@ class UsageReport:
 
 
 def _shown(line: UsageLine) -> dict[str, Any]:
-    names = ("requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "unpriced")
+    names = ("requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "unpriced", "searches")
     return {name: getattr(line, name) for name in names}
 
 

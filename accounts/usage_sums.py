@@ -24,7 +24,7 @@ def add_to_sums(found: Sequence[Rows]) -> None:
         for row in own:
             rows[int(row[CREATED_AT]) // HOUR_S, row[KEY] or 0, row[TEAM] or 0].append(row)
         for (hour, key_id, team_id), some in rows.items():
-            amounts = _sums(some, final=said["final"], failed=said["status"] >= 400)
+            amounts = _sums(some, final=said["final"], failed=said["status"] >= 400, searches=said["searches"])
             owner = (key_id, team_id, said["provider"], said["model"])
             _add(hours, (hour * HOUR_S, *owner), amounts)
             _add(days, (hour * HOUR_S // DAY_S * DAY_S, *owner), amounts)
@@ -32,17 +32,18 @@ def add_to_sums(found: Sequence[Rows]) -> None:
     _upsert(UsageDaily, days)
 
 
-def _sums(rows: Sequence[Row], *, final: bool, failed: bool) -> list[int]:
+def _sums(rows: Sequence[Row], *, final: bool, failed: bool, searches: int) -> list[int]:
     """Requests, errors, tokens and cost are the client's, so only of the attempt that answered. In the order of SUMS."""
     columns = list(zip(*rows, strict=True))
     provider_cost = sum(filter(None, columns[PROVIDER_COST]))
     if not final:
-        return [0, 0, 0, 0, 0, 0, 0, provider_cost, 0]
+        return [0, 0, 0, 0, 0, 0, 0, provider_cost, 0, 0]
     given, made, cached, _, thought = map(sum, columns[TOKENS])
     costs = columns[COST]
     count = len(rows)
     return [
         count, count if failed else 0, given, made, cached, thought, sum(filter(None, costs)), provider_cost, costs.count(None),
+        count * searches,
     ]  # fmt: skip
 
 

@@ -28,8 +28,9 @@ class FinishedCall:
     """`provider` and `deployment` are those that answered or were tried last; `model` is a configured name or `other`.
 
     Tokens follow OpenAI's convention: `cached_tokens` and `cache_write_tokens` are inside `input_tokens`,
-    `reasoning_tokens` inside `output_tokens`. `overhead_s` is the time spent in the gateway itself. `cache` is `hit`,
-    `miss`, `bypass` or None when no cache was asked. `trace_id` is 32 hexadecimal digits. `ended_at` is Unix time.
+    `reasoning_tokens` inside `output_tokens`. `searches` of the web were run by the provider. `overhead_s` is the time spent
+    in the gateway itself. `cache` is `hit`, `miss`, `bypass` or None when no cache was asked. `trace_id` is 32 hexadecimal
+    digits. `ended_at` is Unix time.
 
     No named tuple, because some sixty fields are read of each: an attribute takes a tenth of the time. Changed only until
     it is told of: `attempts` and `overhead_s` are known last.
@@ -50,6 +51,7 @@ class FinishedCall:
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    searches: int = 0
     cost_nano_usd: int | None = None
     first_token_s: float | None = None
     overhead_s: float | None = None

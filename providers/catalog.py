@@ -38,7 +38,7 @@ VENDOR_HOSTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """None where unknown. Prices are nano-USD per million tokens."""
+    """None where unknown. Prices are nano-USD per million tokens, `search` per thousand searches."""
 
     context_window: int | None = None
     input: int | None = None
@@ -48,6 +48,7 @@ class ModelFacts:
     cache_write_1h: int | None = None
     audio_input: int | None = None
     audio_output: int | None = None
+    search: int | None = None
 
 
 UNKNOWN = ModelFacts()

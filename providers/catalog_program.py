@@ -3,7 +3,7 @@
 The catalogue takes 100 MB and over a second to load: too much for a server that asks once in a while.
 
 stdin: [[catalogue's provider id or null, model], …]; stdout, in the same order: null, or
-{"context_window", and the names of `PRICES`}: tokens, and nano-USD per million tokens.
+{"context_window", the names of `PRICES`, "search"}: tokens, nano-USD per million tokens, and per thousand searches.
 """
 
 import json
@@ -32,6 +32,9 @@ def look_up(provider: str | None, model: str) -> dict[str, int | None] | None:
         return None
     prices = found.get_prices(datetime.now(UTC))
     facts = {name: nano_usd(getattr(prices, field, None)) for name, field in PRICES.items()}
+    # Perplexity asks its fee for a request, each of which is a search.
+    fees = (getattr(prices, name, None) for name in ("web_searches_kcount", "requests_kcount"))
+    facts["search"] = nano_usd(next((fee for fee in fees if fee is not None), None))
     if facts["input"] is not None and facts["output"] is None:
         # Embeddings: output that is not listed is free.
         facts["output"] = 0

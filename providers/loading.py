@@ -10,6 +10,7 @@ from django.db import connection
 
 from providers import bounds
 from providers.adapters import REGISTRY
+from providers.adapters.model_quirks import always_searches
 from providers.addresses import parse_base_url
 from providers.models import Credential, Deployment, Provider
 from providers.secrets import UndecipherableSecret
@@ -193,9 +194,11 @@ def _deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
             cache_write_1h=_price(row.cache_write_1h_nano_usd_per_mtok),
             audio_input=_price(row.audio_input_nano_usd_per_mtok),
             audio_output=_price(row.audio_output_nano_usd_per_mtok),
+            search=_price(row.search_nano_usd_per_thousand),
         ),
         capabilities=_words(row, "capabilities"),
         reasoning=row.reasoning,
+        always_searches=always_searches(row.upstream_model),
         priority=row.priority,
         weight=row.weight,
         tags=_words(row, "tags") | provider.tags,

@@ -152,7 +152,8 @@ class Credential(models.Model):
 
 
 class Deployment(models.Model):
-    """A provider's model under the name clients use. Prices are nano-USD per million tokens; empty means unknown."""
+    """A provider's model under the name clients use. Prices are nano-USD per million tokens, that of searches
+    per thousand; empty means unknown."""
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
     model = models.CharField(
@@ -189,6 +190,9 @@ class Deployment(models.Model):
     )
     audio_output_nano_usd_per_mtok = models.BigIntegerField(
         _("audio output price"), null=True, blank=True, validators=PRICE
+    )
+    search_nano_usd_per_thousand = models.BigIntegerField(
+        _("price of searches"), null=True, blank=True, validators=PRICE
     )
     options = models.JSONField(_("adapter options"), default=dict, blank=True, validators=[check_json_object])
     source = models.CharField(_("source"), max_length=16, choices=Source.choices, default=Source.ADMIN, editable=False)

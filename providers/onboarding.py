@@ -137,6 +137,7 @@ def _adopt(row: Provider, info: ModelInfo, facts: ModelFacts) -> Deployment:
         cache_write_1h_nano_usd_per_mtok=facts.cache_write_1h,
         audio_input_nano_usd_per_mtok=facts.audio_input,
         audio_output_nano_usd_per_mtok=facts.audio_output,
+        search_nano_usd_per_thousand=facts.search,
         capabilities=known_capabilities(info.id),
         source=Source.ADMIN,
     )

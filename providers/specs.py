@@ -16,7 +16,8 @@ class CredentialSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """Nano-USD per million tokens; None where unknown. Unset cached prices mean the input price."""
+    """Nano-USD per million tokens, `search` per thousand searches; None where unknown. Unset cached prices mean the input
+    price."""
 
     input: int | None = None
     output: int | None = None
@@ -26,6 +27,7 @@ class Prices:
     cache_write_1h: int | None = None
     audio_input: int | None = None
     audio_output: int | None = None
+    search: int | None = None
     tiers: "tuple[tuple[int, Prices], ...]" = ()
     """(more input tokens than this, the prices of the whole call from there on), ascending."""
 
@@ -99,6 +101,8 @@ class DeploymentSpec:
     prices: Prices = Prices()
     capabilities: frozenset[str] = frozenset()
     reasoning: bool = False
+    always_searches: bool = False
+    """The web, once for each answer, without counting it."""
     priority: int | None = None
     weight: int = 1
     tags: frozenset[str] = frozenset()

@@ -30,7 +30,7 @@ class Usage(NamedTuple):
     """Tokens of one call. `cached_tokens`, `cache_write_tokens` and `audio_input_tokens` are inside `input_tokens`,
     `reasoning_tokens` and `audio_output_tokens` inside `output_tokens` (OpenAI's convention). `cost_nano_usd` is what the
     provider itself reported, if it did; `billed` the input and output tokens it charges, where it says that these are
-    others."""
+    others. `searches` of the web were run by the provider itself, which asks a fee for each."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -43,6 +43,7 @@ class Usage(NamedTuple):
     """Inside `cache_write_tokens`: kept for an hour, which costs more than five minutes."""
     audio_input_tokens: int = 0
     audio_output_tokens: int = 0
+    searches: int = 0
 
     @property
     def total_tokens(self) -> int:

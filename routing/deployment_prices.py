@@ -13,6 +13,7 @@ from routing.table import RoutingTable
 SIDES = (
     ("input", "cached_input", "cache_write", "cache_write_1h", "audio_input"),
     ("output", "reasoning", "audio_output"),
+    ("search",),
 )
 ONLY_EMBEDDINGS = frozenset({"embeddings"})
 """These have no output, which needs no price."""
@@ -20,11 +21,11 @@ ONLY_EMBEDDINGS = frozenset({"embeddings"})
 
 def priced(deployments: Iterable[DeploymentSpec], book: PriceBook, now: datetime) -> list[DeploymentSpec]:
     """A deployment's own prices hold before our price rows, and those before the catalogue, which say what it does not:
-    the price of its output, say, where only its input has one. Unknown stays unknown."""
+    the price of its output, say, where only its input has one, or that of searches. Unknown stays unknown."""
     found = list(deployments)
     # All at once: the catalogue is asked in one process, not in one for each model.
-    known_prices(_pair(item) for item in found if _unpriced(item.prices))
-    return [_priced(item, book, now) if _unpriced(item.prices) else item for item in found]
+    known_prices(_pair(item) for item in found if _unpriced(item.prices) or _may_search(item))
+    return [_priced(item, book, now) for item in found]
 
 
 def outdated(table: RoutingTable, now: float) -> bool:
@@ -41,6 +42,11 @@ def _unpriced(prices: Prices) -> bool:
     return prices.input is None or prices.output is None
 
 
+def _may_search(deployment: DeploymentSpec) -> bool:
+    """Its fee for that would have to be looked up."""
+    return deployment.prices.search is None and deployment.capabilities != ONLY_EMBEDDINGS
+
+
 def _pair(deployment: DeploymentSpec) -> tuple[str, str]:
     """What the catalogue is asked for. It has nothing for no kind, which a model of somebody else's server is of."""
     provider = deployment.provider
@@ -49,8 +55,15 @@ def _pair(deployment: DeploymentSpec) -> tuple[str, str]:
 
 
 def _priced(deployment: DeploymentSpec, book: PriceBook, now: datetime) -> DeploymentSpec:
+    complete = not _unpriced(deployment.prices)
+    if complete and not _may_search(deployment):
+        return deployment
     kind, model = _pair(deployment)
     card = book.card(provider=deployment.provider.name, kind=kind, model=model, at=now)
+    if complete:
+        # Without the tiers of others, which would all say the same.
+        fee = None if card is None else card.rates(0).search
+        return deployment if fee is None else replace(deployment, prices=replace(deployment.prices, search=fee))
     if card is not None:
         return replace(deployment, prices=_completed(deployment.prices, _prices(card)))
     if deployment.prices.input is not None and deployment.capabilities == ONLY_EMBEDDINGS:

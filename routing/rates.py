@@ -18,11 +18,16 @@ class RateBook:
         return _rates(prices.at(input_tokens)) if prices.tiers else self._flat.get(prices)
 
     def cost(self, usage: Usage, prices: Prices) -> int | None:
-        """In nano-USD: what the provider says, or else its tokens at our prices; of the tokens, those it charges."""
-        given, made, cached, written, thought, told, billed, kept, heard, spoken = usage
+        """In nano-USD: what the provider says, or else its tokens and searches at our prices; of the tokens, those it
+        charges."""
+        given, made, cached, written, thought, told, billed, kept, heard, spoken, searches = usage
         if told is not None:
             return told
-        charged = (given, made, cached, written, thought, kept, heard, spoken) if billed is None else Tokens(*billed)
+        charged = (
+            (given, made, cached, written, thought, kept, heard, spoken, searches)
+            if billed is None
+            else Tokens(*billed, searches=searches)
+        )
         rates = self.at(prices, charged[0])
         if rates is None:
             return None
@@ -42,4 +47,5 @@ def _rates(prices: Prices) -> RateFields | None:
         prices.cache_write_1h,
         prices.audio_input,
         prices.audio_output,
+        prices.search,
     )

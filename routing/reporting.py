@@ -91,9 +91,9 @@ def finished_call(
         provider, name, first_token_s = deployment.provider.name, deployment.name, last.first_token_s
     else:
         provider, name, first_token_s = NO_PROVIDER, "", None
-    given, made, cached, written, reasoning = usage[:5]
+    given, made, cached, written, reasoning, _, _, _, _, _, searches = usage
     trace_id, parent_span_id = call.options.trace
-    # By position: with a keyword for each of 29 fields it would take three times as long.
+    # By position: with a keyword for each of 30 fields it would take three times as long.
     return FinishedCall(
         call.request_id,
         call.options.endpoint,
@@ -110,6 +110,7 @@ def finished_call(
         cached,
         written,
         reasoning,
+        searches,
         cost_nano_usd,
         first_token_s,
         None,

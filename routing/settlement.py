@@ -152,6 +152,8 @@ class Settlement:
             return
         call.concluded = True
         last = won.attempt if won is not None else call.attempts[-1] if call.attempts else None
+        if won is not None and won.attempt.deployment.always_searches and not usage.searches:
+            usage = usage._replace(searches=1)
         # Nothing costs nothing, also where nobody knows the price.
         cost = 0 if last is None or usage is NOTHING else self._rates.cost(usage, last.deployment.prices)
         error_type = None if status == 200 else _error_type(status, error)
@@ -256,6 +258,7 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None, spent: int 
         call.cache,
         ",".join(sorted(tags)) if tags else "",
         ended.revision,
+        ended.searches,
         ended.input_tokens,
         ended.output_tokens,
         ended.cached_tokens,
@@ -276,6 +279,7 @@ def _failed(call: Call, ended: FinishedCall, attempt: Attempt, spent: int | None
     return CallRecord._make(_final(call, ended, attempt))._replace(
         status=status,
         final=False,
+        searches=0,
         input_tokens=0,
         output_tokens=0,
         cached_tokens=0,

@@ -204,6 +204,9 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     audio_input_nano_usd = UsdField(label=_("audio input"), help_text=_("Empty: the input price."))
     audio_output_nano_usd = UsdField(label=_("audio output"), help_text=_("Empty: the output price."))
     reasoning_nano_usd = UsdField(label=_("reasoning"), help_text=_("Empty: the output price."))
+    search_nano_usd = UsdField(
+        label=_("searches"), help_text=_("US dollars per thousand searches of the web that the provider runs.")
+    )
 
     class Meta:
         model = Price

@@ -30,6 +30,7 @@ class PriceAdmin(RowAdmin):
                     ("cached_input_nano_usd", "cache_write_nano_usd"),
                     ("cache_write_1h_nano_usd", "reasoning_nano_usd"),
                     ("audio_input_nano_usd", "audio_output_nano_usd"),
+                    "search_nano_usd",
                 ]
             },
         ),

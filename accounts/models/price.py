@@ -15,7 +15,7 @@ class Price(models.Model):
 
     1 USD per million tokens is 1,000,000,000. Empty cached, cache-write and audio input prices mean the input
     price, an empty one of what is kept for an hour the cache-write price, empty reasoning and audio output prices the output
-    price.
+    price. The price of searches is for a thousand of them; empty: not known.
     """
 
     model = models.CharField(_("model"), max_length=200, help_text="The upstream model's name; * and ? are wildcards.")
@@ -29,6 +29,7 @@ class Price(models.Model):
     audio_input_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
     audio_output_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
     reasoning_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
+    search_nano_usd = models.BigIntegerField(null=True, blank=True, validators=PRICE)
     note = models.CharField(_("note"), max_length=200, blank=True, default="")
     managed_by = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)

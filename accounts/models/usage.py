@@ -15,7 +15,8 @@ class UsageRecord(models.Model):
 
     `call_id` is ours and unique; `request_id` may be the client's own and need not be. `final` marks the attempt that
     answered the client: only its tokens and `cost_nano_usd` are the client's. Other attempts keep what they cost us in
-    `provider_cost_nano_usd`. An empty cost means the price was unknown. `created_at` is the moment of admission.
+    `provider_cost_nano_usd`. `searches` of the web were run by the provider. An empty cost means the price was unknown.
+    `created_at` is the moment of admission.
     """
 
     call_id = models.CharField(max_length=40)
@@ -36,6 +37,7 @@ class UsageRecord(models.Model):
     cached_tokens = models.BigIntegerField(default=0)
     cache_write_tokens = models.BigIntegerField(default=0)
     reasoning_tokens = models.BigIntegerField(default=0)
+    searches = models.BigIntegerField(default=0, db_default=0)
     cost_nano_usd = models.BigIntegerField(null=True)
     provider_cost_nano_usd = models.BigIntegerField(null=True)
     usage_source = models.CharField(max_length=9, choices=UsageSource.choices)
@@ -68,7 +70,7 @@ class UsageRecord(models.Model):
 
 SUMS = (
     "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd",
-    "provider_cost_nano_usd", "unpriced",
+    "provider_cost_nano_usd", "unpriced", "searches",
 )  # fmt: skip
 
 
@@ -89,6 +91,7 @@ class UsageSum(models.Model):
     cost_nano_usd = models.BigIntegerField(default=0)
     provider_cost_nano_usd = models.BigIntegerField(default=0)
     unpriced = models.BigIntegerField(default=0)
+    searches = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         abstract = True

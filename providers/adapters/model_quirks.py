@@ -12,6 +12,7 @@ from providers.adapters.base import Quirks, ThinkingTools
 
 _OPENAI_REASONING = re.compile(r"(?:^|/)(?:o[1-9](?:-|$)|gpt-(?:[5-9]|\d{2,})(?:[.\-]|$)|codex-)")
 _EFFORT_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-5\.[45](?!\d)")
+_SEARCHING = re.compile(r"(?:^|/)gpt-[\w.-]+-search-(?:preview|api)(?:-|$)")
 _THINKING_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-(?:5\.(?:[6-9]|\d{2,})|[6-9]|\d{2,})(?:[.\-]|$)")
 
 
@@ -19,6 +20,11 @@ _THINKING_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-(?:5\.(?:[6-9]|\d{2,})|[6-
 def is_openai_reasoning_model(model: str) -> bool:
     """o1, o3-mini, gpt-5 and later, with or without a vendor prefix (`openai/gpt-5-mini`); not `gpt-5-chat-latest`."""
     return bool(_OPENAI_REASONING.search(model.lower())) and "-chat" not in model
+
+
+def always_searches(model: str) -> bool:
+    """gpt-4o-search-preview, gpt-5-search-api: a chat of theirs searches before it answers, and its usage does not say so."""
+    return bool(_SEARCHING.search(model.lower()))
 
 
 def openai_quirks(base: Quirks, model: str) -> Quirks:

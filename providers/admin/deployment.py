@@ -38,6 +38,7 @@ class DeploymentAdmin(EnableActions):
                     ("cached_input_nano_usd_per_mtok", "cache_write_nano_usd_per_mtok"),
                     "cache_write_1h_nano_usd_per_mtok",
                     ("audio_input_nano_usd_per_mtok", "audio_output_nano_usd_per_mtok"),
+                    "search_nano_usd_per_thousand",
                 ],
             },
         ),

@@ -155,6 +155,9 @@ class DeploymentForm(_OfProvider):
     audio_output_nano_usd_per_mtok = UsdField(
         label=_("audio output price"), help_text=_("US dollars per million tokens; empty: the output price.")
     )
+    search_nano_usd_per_thousand = UsdField(
+        label=_("price of searches"), help_text=_("US dollars per thousand searches of the web that the provider runs.")
+    )
 
     class Meta:
         model = Deployment

@@ -49,6 +49,7 @@ _MODEL_COLUMNS = {
     "cache_write_1h_usd_per_mtok": "cache_write_1h_nano_usd_per_mtok",
     "audio_input_usd_per_mtok": "audio_input_nano_usd_per_mtok",
     "audio_output_usd_per_mtok": "audio_output_nano_usd_per_mtok",
+    "search_usd_per_thousand": "search_nano_usd_per_thousand",
 }  # fmt: skip
 _PROVIDER_COLUMNS = {
     **_same(

@@ -41,6 +41,9 @@ class ModelEntry:
     audio_output_usd_per_mtok: int | None = key(
         values.MAYBE_PRICE, "Price of a million output tokens of audio; null: the output price.", default=None
     )
+    search_usd_per_thousand: int | None = key(
+        values.MAYBE_PRICE, "Price of a thousand searches of the web that the provider runs.", default=None
+    )
     capabilities: tuple[str, ...] = key(
         values.WORDS, "What it can do, such as tools, images, structured_output, embeddings.", default=()
     )

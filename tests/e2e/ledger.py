@@ -60,7 +60,7 @@ def rows_of(gateway: GatewayProcess, request_id: str) -> list[Row]:
 OF_FINAL = {
     "requests": "1",
     "errors": "CASE WHEN status >= 400 THEN 1 ELSE 0 END",
-    **{name: name for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},
+    **{name: name for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "searches")},
     "cost": "cost_nano_usd",
     "unpriced": "CASE WHEN cost_nano_usd IS NULL THEN 1 ELSE 0 END",
 }

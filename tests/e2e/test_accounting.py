@@ -20,7 +20,9 @@ from tests.e2e.calling import Caller, Got, report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy, on_postgres
 from tests.e2e.postgres_copies import postgres_copy
 from tests.upstreams.behaviours import Behaviour, expected_text, stream_events
+from tests.upstreams.counting import CountingUpstream
 from tests.upstreams.faults import FaultUpstream
+from tests.upstreams.servers import run_asgi
 
 KILLS = int(os.environ.get("KILLS", "200"))
 """Of the long round, which may be run in pieces."""
@@ -162,6 +164,31 @@ async def test_an_unknown_price_stays_unknown(server: GatewayProcess) -> None:
         await end(caller, "unknown price", "unpriced", upstream)
     (row,) = await asyncio.to_thread(ledger.rows_of, server, "unpriced")
     assert (row["cost_nano_usd"], row["output_tokens"]) == (None, 8)
+
+
+async def test_searches_are_charged_to_the_ledger_and_to_the_budget(gateway: GatewayProcess) -> None:
+    fee = {**PRICES, "search_nano_usd_per_thousand": 10 * 10**9}
+    told = {"searching": "searches=2", "quiet": "m", "always": "gpt-4o-search-preview"}
+    models = [{"model": name, "upstream_model": target, **fee} for name, target in told.items()]
+    with run_asgi(CountingUpstream()) as url:
+        gateway.seed({"providers": [{"name": "only", "base_url": f"{url}/v1", "models": models}]}).start()
+        order = await asyncio.to_thread(gateway.manage, "create_api_key", "k", "--budget-usd", "1")
+        bearer = {"authorization": f"Bearer {order.split()[0]}"}
+        async with Caller(gateway) as caller:
+            for name, stream in itertools.product(told, (False, True)):
+                headers = {**bearer, "x-request-id": f"{name}.{stream}"}
+                got = await caller.ask(name, stream=stream, headers=headers, max_tokens=16)
+                assert got.status == 200, got
+    rows = await asyncio.to_thread(ledger.rows_when, gateway, lambda found: len(found) == 2 * len(told))
+    searches = {"searching": 2, "quiet": 0, "always": 1}
+    assert {(row["model"], row["searches"]) for row in rows} == set(searches.items())
+    for row in rows:
+        tokens = row["input_tokens"] * PER_INPUT + row["output_tokens"] * PER_OUTPUT
+        assert row["cost_nano_usd"] == row["provider_cost_nano_usd"] == tokens + searches[row["model"]] * 10**7
+    (period,) = ledger.query(gateway, "SELECT * FROM accounts_budgetperiod")
+    sums = ledger.totals(gateway)
+    assert sums["searches"] == 6
+    assert period["spent_nano_usd"] == sums["cost"] > 6 * 10**7
 
 
 async def test_a_call_that_failed_costs_nothing_also_where_nobody_knows_the_price(server: GatewayProcess) -> None:

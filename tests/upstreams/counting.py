@@ -3,7 +3,7 @@
 The model's name says what it does: `window=1000` refuses longer prompts in OpenAI's words, `words=…` refuses them in the
 given ones (underscores are spaces), `delay=0.2` waits, `fail=2` answers 500 to the first two calls with equal text,
 `cut` ends streams early, `filter` finishes with content_filter, `nousage` reports none, `usage=9` reports so many tokens
-of input, `short` embeds no input "lost", `placed` tells no indexes. Parts are joined by `;`.
+of input, `searches=2` so many searches, `short` embeds no input "lost", `placed` tells no indexes. Parts are joined by `;`.
 """
 
 import asyncio
@@ -98,8 +98,10 @@ def _text(request: Request) -> str:
     return f"answer to {last_text(request)}"
 
 
-def _usage(tokens: int) -> Request:
-    return {"prompt_tokens": tokens, "completion_tokens": 7, "total_tokens": tokens + 7}
+def _usage(tokens: int, traits: dict[str, str]) -> Request:
+    searches = int(traits.get("searches") or 0)
+    more = {"server_tool_use": {"web_search_requests": searches}} if searches else {}
+    return {"prompt_tokens": tokens, "completion_tokens": 7, "total_tokens": tokens + 7, **more}
 
 
 def _finish(traits: dict[str, str]) -> str:
@@ -109,7 +111,7 @@ def _finish(traits: dict[str, str]) -> str:
 def _answer(request: Request, traits: dict[str, str], tokens: int) -> Request:
     message = {"role": "assistant", "content": _text(request), "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(traits)}
-    more = {} if "nousage" in traits else {"usage": _usage(int(traits.get("usage") or tokens))}
+    more = {} if "nousage" in traits else {"usage": _usage(int(traits.get("usage") or tokens), traits)}
     return {**_names(request, "chat.completion"), "choices": [choice], **more}
 
 
@@ -124,7 +126,7 @@ async def _stream(send: Any, request: Request, traits: dict[str, str], tokens: i
         await asyncio.sleep(float(traits.get("pace") or 0))
     if "cut" not in traits:
         if (request.get("stream_options") or {}).get("include_usage") and "nousage" not in traits:
-            await _event(send, {**names, "choices": [], "usage": _usage(tokens)})
+            await _event(send, {**names, "choices": [], "usage": _usage(tokens, traits)})
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 

@@ -33,12 +33,13 @@ class Command(BaseCommand):
 
 
 def _table(report: UsageReport) -> str:
-    header = (report.group_by, "requests", "errors", "input", "output", "cached", "cost USD")
+    header = (report.group_by, "requests", "errors", "input", "output", "cached", "searches", "cost USD")
     rows = [header] + [
         (
             line.name,
             *(f"{number:,}" for number in (line.requests, line.errors, line.input_tokens, line.output_tokens)),
             f"{line.cached_tokens:,}",
+            f"{line.searches:,}",
             f"{line.cost_usd:,.6f}" + (" + unknown" if line.unpriced else ""),
         )
         for line in (*report.lines, report.total)

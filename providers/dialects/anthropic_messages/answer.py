@@ -51,6 +51,7 @@ def usage_of(counts: Mapping[str, Any]) -> Usage:
     written = count(counts.get("cache_creation_input_tokens"))
     details = counts.get("output_tokens_details")
     kept = counts.get("cache_creation")
+    used = counts.get("server_tool_use")
     return Usage(
         input_tokens=count(counts.get("input_tokens")) + cached + written,
         output_tokens=count(counts.get("output_tokens")),
@@ -58,6 +59,7 @@ def usage_of(counts: Mapping[str, Any]) -> Usage:
         cache_write_tokens=written,
         reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
         cache_write_1h_tokens=count(kept.get("ephemeral_1h_input_tokens")) if isinstance(kept, dict) else 0,
+        searches=count(used.get("web_search_requests")) if isinstance(used, dict) else 0,
     )
 
 

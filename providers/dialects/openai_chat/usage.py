@@ -9,6 +9,7 @@ from providers.values import quick_tuple
 _NANO = 1_000_000_000
 _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 """A usage object without any detail, as most compatible servers send it."""
+_SEARCHED = frozenset({"num_search_queries", "search_context_size", "num_sources_used", "server_tool_use"})
 
 
 def read_usage(raw: Any) -> Usage | None:
@@ -22,7 +23,7 @@ def read_usage(raw: Any) -> Usage | None:
         return None
     prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
     if raw.keys() == _PLAIN and raw["total_tokens"] == prompt + completion:
-        return quick_tuple(Usage, (prompt, completion, 0, 0, 0, None, None, 0, 0, 0))
+        return quick_tuple(Usage, (prompt, completion, 0, 0, 0, None, None, 0, 0, 0, 0))
     input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
     cached = _cached(raw, input_details)
     reasoning = count(output_details.get("reasoning_tokens")) or count(raw.get("reasoning_tokens"))
@@ -41,12 +42,13 @@ def read_usage(raw: Any) -> Usage | None:
         cost_nano_usd=_cost(raw),
         audio_input_tokens=count(input_details.get("audio_tokens")),
         audio_output_tokens=count(output_details.get("audio_tokens")),
+        searches=0 if _SEARCHED.isdisjoint(raw) else _searches(raw),
     )
 
 
 def write_usage(usage: Usage) -> JsonObject:
     # Taken apart at once: a named tuple's field takes ten times as long to read as a variable.
-    prompt, completion, cached, written, reasoning, _, _, _, heard, spoken = usage
+    prompt, completion, cached, written, reasoning, _, _, _, heard, spoken, _ = usage
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -80,6 +82,14 @@ def _cached(raw: JsonObject, details: JsonObject) -> int:
         or count(raw.get("prompt_cache_hit_tokens"))
         or count(raw.get("cached_tokens"))
     )
+
+
+def _searches(raw: JsonObject) -> int:
+    """What is paid by the piece: Perplexity's queries, or its fee for a request that looked into so much; the sources of xAI's
+    live search; OpenRouter's and LiteLLM's requests."""
+    told = count(raw.get("num_search_queries")) or count(raw.get("num_sources_used"))
+    told = told or count(_object(raw, "server_tool_use").get("web_search_requests"))
+    return told or (1 if isinstance(raw.get("search_context_size"), str) else 0)
 
 
 def _object(source: JsonObject, key: str) -> JsonObject:

@@ -16,7 +16,7 @@ from providers.dialects.openai_responses.citations import (
 )
 from providers.dialects.openai_responses.errors import classify_error, error_in
 from providers.dialects.openai_responses.items import decode_call, decode_reasoning
-from providers.dialects.openai_responses.usage import decode_usage
+from providers.dialects.openai_responses.usage import decode_usage, is_search
 from providers.errors import BadAnswer
 from providers.types import ChatAnswer, Choice, Citation, FinishReason, JsonObject, ReasoningBlock, ToolCall
 
@@ -35,6 +35,7 @@ class Output:
     reasoning: list[ReasoningBlock] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     results: list[JsonObject] = field(default_factory=list)
+    searches: int = 0
 
     @property
     def text(self) -> str:
@@ -65,6 +66,8 @@ def _read_item(output: Output, item: JsonObject) -> None:
             output.reasoning.append(block)
     elif kind == "search_results":
         output.results.extend(results_of(item))
+    elif is_search(item):
+        output.searches += 1
 
 
 def _read_part(output: Output, part: Any) -> None:
@@ -126,6 +129,6 @@ def decode_answer(body: object) -> ChatAnswer:
         model=str(answer.get("model") or ""),
         choices=(choice,),
         created=int(created) if isinstance(created, int | float) else None,
-        usage=decode_usage(answer.get("usage")),
+        usage=decode_usage(answer.get("usage"), output.searches),
         extra=extra,
     )

@@ -11,7 +11,7 @@ from providers.dialects.openai_responses.citations import marked_citations, numb
 from providers.dialects.openai_responses.errors import classify_error, error_in
 from providers.dialects.openai_responses.items import decode_reasoning
 from providers.dialects.openai_responses.slots import CallSlot, Citations, MessageSlot, ReasoningSlot, Said, Slots
-from providers.dialects.openai_responses.usage import decode_usage
+from providers.dialects.openai_responses.usage import decode_usage, is_search
 from providers.errors import BadAnswer, UpstreamError
 from providers.types import (
     ExtraFields,
@@ -45,6 +45,7 @@ class Progress:
         self._blocks: set[str] = set()
         self._citations = Citations()
         self._results: list[JsonObject] = []
+        self._searches = 0
 
     def on(self, kind: str, body: JsonObject) -> list[StreamEvent]:
         if kind in ("response.failed", "error", "response.cancelled") or (body.get("error") and "response" not in body):
@@ -91,6 +92,8 @@ class Progress:
             return self._finish_reasoning(item, index)
         if kind == "search_results":
             self._found(results_of(item))
+        elif is_search(item):
+            self._searches += 1
         return []
 
     def _call(self, item: JsonObject, index: object, *, is_added: bool = False) -> CallSlot:
@@ -255,7 +258,7 @@ class Progress:
         if fields:
             events.append(ExtraFields(fields))
         events.append(Finish(finish_reason(response, has_calls=bool(self._slots.of(CallSlot)))))
-        usage = decode_usage(response.get("usage"))
+        usage = decode_usage(response.get("usage"), self._searches)
         if usage is not None:
             events.append(UsageReport(usage))
         self.ended = True
@@ -265,7 +268,7 @@ class Progress:
         """A failed answer may still say what it has used up."""
         self.ended = True
         response = body.get("response")
-        usage = decode_usage(response.get("usage")) if isinstance(response, dict) else None
+        usage = decode_usage(response.get("usage"), self._searches) if isinstance(response, dict) else None
         failed = StreamFailed(_failure(body))
         return [failed] if usage is None else [UsageReport(usage), failed]
 
@@ -278,6 +281,8 @@ class Progress:
             events.extend(ReasoningDelta(text) for text in texts)
         events.extend(event for block in output.reasoning for event in self._replayable(block))
         self._found(output.results)
+        # An event may be missing, or the list.
+        self._searches = max(self._searches, output.searches)
         rest = self._text.finish(output.text or None)
         events.extend([TextDelta(rest)] if rest else [])
         refused = self._refusal.finish("".join(output.refusals) or None)

@@ -24,7 +24,24 @@ def _details(usage: JsonObject, name: str) -> JsonObject:
     return details if isinstance(details, dict) else {}
 
 
-def decode_usage(usage: object) -> Usage | None:
+def is_search(item: JsonObject) -> bool:
+    """One that is paid for: OpenAI asks nothing for opening a page that was found, nor for looking through it."""
+    if item.get("type") != "web_search_call" or item.get("status") == "failed":
+        return False
+    action = item.get("action")
+    return not isinstance(action, dict) or action.get("type") in (None, "search")
+
+
+def _searches(usage: JsonObject) -> int:
+    """Perplexity's and xAI's own count."""
+    tools = _details(usage, "tool_calls_details")
+    used = _details(usage, "server_side_tool_usage_details")
+    told = [_details(tools, name).get("invocation") for name in ("search_web", "web_search")]
+    return min(sum(map(count, [*told, used.get("web_search_calls"), used.get("x_search_calls")])), MOST)
+
+
+def decode_usage(usage: object, searches: int = 0) -> Usage | None:
+    """`searches` are those of the answer's items, for providers that do not count them."""
     if not isinstance(usage, dict) or not ("input_tokens" in usage or "output_tokens" in usage):
         return None
     inputs, outputs = _details(usage, "input_tokens_details"), _details(usage, "output_tokens_details")
@@ -35,6 +52,7 @@ def decode_usage(usage: object) -> Usage | None:
         cache_write_tokens=count(inputs.get("cache_write_tokens")) or count(inputs.get("cache_creation_input_tokens")),
         reasoning_tokens=count(outputs.get("reasoning_tokens")),
         cost_nano_usd=nano_usd(_details(usage, "cost").get("total_cost")),
+        searches=_searches(usage) or searches,
     )
 
 

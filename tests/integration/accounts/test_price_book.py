@@ -56,6 +56,7 @@ def test_the_catalogue_knows_cached_and_tiered_prices():
     assert sonnet.rates(1).input == 3 * USD
     assert sonnet.rates(1).cached_input == 3 * USD // 10
     assert sonnet.rates(200_001).input == 6 * USD
+    assert sonnet.rates(1).search == sonnet.rates(200_001).search == 10 * USD
     assert found[asked[1]] is None
     assert found[asked[2]] is None, "a server of one's own has no catalogue price"
     assert found[asked[3]] is not None

@@ -29,6 +29,7 @@ def line(number: int, group: int) -> bytes:
         tags="ü,b",
         stream=True,
         input_tokens=number,
+        searches=group % 3,
         cost_nano_usd=number if number % 5 else None,
         time_to_first_token_ms=number if number % 7 else None,
     )
@@ -66,7 +67,7 @@ def test_the_sums_of_a_batch_of_many_kinds_are_those_of_its_rows(model):
     book(ledger_rows(LINES))
     final = UsageRecord.objects.filter(final=True)
     found = model.objects.aggregate(
-        *[Sum(name) for name in ("requests", "errors", "input_tokens", "cost_nano_usd", "unpriced")]
+        *[Sum(name) for name in ("requests", "errors", "input_tokens", "cost_nano_usd", "unpriced", "searches")]
     )
     assert list(found.values()) == [
         len(LINES),
@@ -74,6 +75,7 @@ def test_the_sums_of_a_batch_of_many_kinds_are_those_of_its_rows(model):
         sum(range(len(LINES))),
         final.aggregate(sum=Sum("cost_nano_usd"))["sum"],
         final.filter(cost_nano_usd=None).count(),
+        sum(group % 3 * size for group, size in enumerate(GROUPS)),
     ]
     assert model.objects.filter(team_id=0).exists()
     assert set(model.objects.values_list("model", flat=True)) == {f"m{group}" for group in range(len(GROUPS))}

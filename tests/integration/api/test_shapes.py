@@ -179,7 +179,7 @@ class TestUsage:
         self.book(1, team.pk, "a", 1)
         amounts = {
             "requests": COUNT, "errors": COUNT, "input_tokens": COUNT, "output_tokens": COUNT, "cached_tokens": COUNT,
-            "cost_usd": {"type": "number"}, "unpriced": COUNT,
+            "cost_usd": {"type": "number"}, "unpriced": COUNT, "searches": COUNT,
         }  # fmt: skip
         for group in ("team", "key", "model", "provider", "day"):
             row = exactly(**{group: {"type": "string"}, "name": {"type": "string"}}, **amounts)

@@ -84,7 +84,8 @@ DEPLOYMENTS = {
     "model": MODELS, "upstream_model": st.just("") | MODELS, "enabled": FLAGS, "priority": st.none() | st.integers(0, 9),
     "tags": WORDS, "context_window": MAYBE, "capabilities": WORDS, "reasoning": FLAGS, "input_nano_usd_per_mtok": PRICES,
     "cache_write_nano_usd_per_mtok": PRICES, "cache_write_1h_nano_usd_per_mtok": PRICES,
-    "audio_input_nano_usd_per_mtok": PRICES, "audio_output_nano_usd_per_mtok": PRICES, "options": OBJECTS | MODEL_OPTIONS,
+    "audio_input_nano_usd_per_mtok": PRICES, "audio_output_nano_usd_per_mtok": PRICES,
+    "search_nano_usd_per_thousand": PRICES, "options": OBJECTS | MODEL_OPTIONS,
     "source": SOURCES,
 }  # fmt: skip
 ALIASES = {

@@ -225,6 +225,7 @@ MODEL_EFFECTS = {
     "cache_write_1h_usd_per_mtok: 6": lambda spec: spec.prices.cache_write_1h == 6_000_000_000,
     "audio_input_usd_per_mtok: 7": lambda spec: spec.prices.audio_input == 7_000_000_000,
     "audio_output_usd_per_mtok: 8": lambda spec: spec.prices.audio_output == 8_000_000_000,
+    "search_usd_per_thousand: 10": lambda spec: spec.prices.search == 10_000_000_000,
     "capabilities: [tools]": lambda spec: spec.capabilities == {"tools"},
     "reasoning: true": lambda spec: spec.reasoning,
     "priority: 3": lambda spec: spec.priority == 3,

@@ -15,7 +15,8 @@ def owner(call_id: str):
     return (call_id, "req_1", 1_700_000_000.5, 7, None, ((3, 4),))
 
 
-SHARED_TEXT = b'[1,200,"provider","a","a/m","m","u","chat/completions",false,true,"","","",0]'
+SHARED_TEXT = b'[1,200,"provider","a","a/m","m","u","chat/completions",false,true,"","","",7,3]'
+OLDER_TEXT = SHARED_TEXT.replace(b",7,3]", b",7]")
 
 
 class Booked(NamedTuple):
@@ -362,3 +363,22 @@ def test_lines_of_a_worker_of_an_older_version_are_booked_as_they_were_meant():
         input_tokens=10, output_tokens=5, cached_tokens=1, cache_write_tokens=2, reasoning_tokens=3, cost_nano_usd=60,
         provider_cost_nano_usd=50, duration_ms=34, time_to_first_token_ms=8,
     )  # fmt: skip
+
+
+def test_lines_of_before_searches_were_counted_are_booked_beside_those_with_them():
+    own = b's["%b","r",1.5,7,null,1,2,3,4,5,6,7,8,9,[[3,4]]]\t'
+    older, newer = own % b"c" + OLDER_TEXT, own % b"d" + SHARED_TEXT
+    assert replay([older, newer]) == ([older, newer], 0)
+    first, last = booked([older, newer])
+    assert (first.record.searches, last.record.searches) == (0, 3)
+    assert first.record._replace(searches=3) == last.record
+    assert (first.record.revision, first.record.input_tokens, first.record.cost_nano_usd) == (7, 1, 6)
+    assert first.bookings == last.bookings == [[3, 4]]
+
+
+def test_an_attempt_of_before_searches_had_a_price_is_replayed():
+    intent = b'[1,"a","a/m","m","u","chat/completions",false,10,[1000000,0,null,null,null,null,null,null],0]'
+    (settled,), damaged = replay([b'a[["c","r",1.5,7,null,[]],%b]' % intent])
+    assert damaged == 0
+    (found,) = booked([settled])
+    assert (found.record.cost_nano_usd, found.record.searches) == (10, 0)

@@ -44,6 +44,14 @@ def test_what_is_kept_for_an_hour_costs_more_than_for_five_minutes():
     assert cost_nano_usd(tokens, RATES._replace(cache_write_1h=6 * USD)) * 10**8 == (700 * 375 + 300 * 600) * USD
 
 
+def test_searches_have_a_price_per_thousand_beside_what_the_tokens_cost():
+    tokens, searching = Tokens(input=1_000, output=100, searches=3), RATES._replace(search=10 * USD)
+
+    assert cost_nano_usd(tokens, searching) == cost_nano_usd(tokens._replace(searches=0), RATES) + 3 * USD // 100
+    assert cost_nano_usd(tokens, RATES) == cost_nano_usd(tokens._replace(searches=0), RATES)
+    assert cost_nano_usd(Tokens(searches=1), RATES._replace(search=1)) == 1
+
+
 def test_a_fraction_of_a_nano_dollar_is_rounded_up_once():
     assert cost_nano_usd(Tokens(input=1), Rates(input=1, output=1)) == 1
     assert cost_nano_usd(Tokens(input=1, output=1), Rates(input=1, output=1)) == 1

@@ -227,6 +227,7 @@ def counted(usage: Usage | None) -> dict[str, Any] | None:
         "reasoning_tokens",
         "cost_nano_usd",
         "billed",
+        "searches",
     )
     found = {name: value for name in names if (value := getattr(usage, name))}
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]

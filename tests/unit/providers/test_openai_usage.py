@@ -26,6 +26,23 @@ def test_audio_is_inside_what_was_heard_and_said() -> None:
     assert written["completion_tokens_details"]["audio_tokens"] == 40
 
 
+@pytest.mark.parametrize(
+    ("more", "searches"),
+    [
+        ({"num_search_queries": 18, "search_context_size": "low"}, 18),
+        ({"search_context_size": "low"}, 1),
+        ({"num_sources_used": 4}, 4),
+        ({"num_sources_used": 0}, 0),
+        ({"server_tool_use": {"web_search_requests": 2}}, 2),
+        ({"server_tool_use": None, "search_context_size": None}, 0),
+        ({"num_search_queries": 10**30}, MOST),
+    ],
+)
+def test_searches_are_counted_where_the_provider_tells_of_them(more: dict[str, Any], searches: int) -> None:
+    raw = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14, **more}
+    assert read_usage(raw) == Usage(9, 5, searches=searches)
+
+
 def test_cached_tokens_said_twice_count_once() -> None:
     both = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_cache_hit_tokens": 80}
     assert read_usage({**both, "prompt_tokens_details": {"cached_tokens": 64}}) == Usage(100, 5, cached_tokens=64)

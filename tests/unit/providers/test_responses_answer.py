@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from providers.dialects.counts import MOST
 from providers.dialects.openai_responses.answer import decode_answer
 from providers.dialects.openai_responses.errors import classify_error, error_in
 from providers.dialects.openai_responses.items import encode_call
-from providers.dialects.openai_responses.usage import decode_usage, encode_usage, nano_usd
+from providers.dialects.openai_responses.usage import decode_usage, encode_usage, is_search, nano_usd
 from providers.dialects.upstream_errors import read_error
 from providers.errors import (
     BadAnswer,
@@ -127,6 +128,29 @@ def test_usage_of_openai_and_of_perplexity():
     counted = {"input_tokens": 9, "output_tokens": 5, "cached_tokens": 4, "cache_write_tokens": 1}
     assert decode_usage(openai) == Usage(**counted, reasoning_tokens=2)
     assert decode_usage(perplexity) == Usage(**counted, cost_nano_usd=3_120_000)
+
+
+@pytest.mark.parametrize(
+    ("more", "searches"),
+    [
+        ({}, 2),
+        ({"tool_calls_details": {"search_web": {"invocation": 3}, "fetch_url": {"invocation": 5}}}, 3),
+        ({"server_side_tool_usage_details": {"web_search_calls": 1, "x_search_calls": 7, "mcp_calls": 2}}, 8),
+        ({"server_side_tool_usage_details": {"web_search_calls": 10**30, "x_search_calls": 7}}, MOST),
+        ({"tool_calls_details": {"search_web": None}, "server_side_tool_usage_details": []}, 2),
+    ],
+)
+def test_a_providers_own_count_of_searches_stands_before_that_of_the_items(more, searches):
+    assert decode_usage({"input_tokens": 9, "output_tokens": 5, **more}, 2) == Usage(9, 5, searches=searches)
+
+
+def test_a_page_that_is_opened_and_a_search_that_failed_are_no_searches():
+    call = {"type": "web_search_call", "status": "completed"}
+    assert is_search(call)
+    assert is_search({**call, "action": {"type": "search", "query": "q"}})
+    for more in ({"action": {"type": "open_page"}}, {"action": {"type": "find_in_page"}}, {"status": "failed"}):
+        assert not is_search({**call, **more})
+    assert not is_search({"type": "file_search_call"})
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], "9", {"total_tokens": 3}])

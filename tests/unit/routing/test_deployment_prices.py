@@ -100,3 +100,27 @@ def test_a_catalogues_price_is_for_the_vendors_own_address(monkeypatch: pytest.M
 def test_long_prompts_cost_the_price_of_their_tier():
     prices = Prices(input=1, output=1, tiers=((200, Prices(input=2, output=2)), (400, Prices(input=3, output=3))))
     assert [prices.at(tokens).input for tokens in (0, 200, 201, 400, 401)] == [1, 1, 2, 2, 3]
+
+
+def test_a_price_of_searches_is_looked_up_although_the_tokens_have_theirs(monkeypatch: pytest.MonkeyPatch):
+    tiers = ((0, Rates(input=5, output=6, search=10)), (200, Rates(input=9, output=8, search=10)))
+    monkeypatch.setitem(price_book._known, ("openai", "u1"), PriceCard(tiers=tiers))
+    of = replace(provider(1), endpoint=Endpoint(scheme="https", host="api.openai.com", port=443))
+    own = Prices(input=3, output=4)
+
+    def found(prices: Prices, *rows: Price) -> Prices:
+        return priced([deployment(1, of=of, prices=prices)], PriceBook(rows), NOW)[0].prices
+
+    # Its own tokens' prices hold for prompts of every length, as before.
+    assert found(own) == replace(own, search=10)
+    assert found(replace(own, search=0)) == replace(own, search=0)
+    assert found(own, row(7, search_nano_usd=8)) == replace(own, search=8)
+    assert found(own, row(7)) == replace(own, search=10)
+    assert found(Prices(), row(7)) == Prices(input=7, output=7, search=10)
+    assert found(Prices(search=1)).at(201) == Prices(input=9, output=8, search=1)
+
+
+def test_embeddings_search_nothing():
+    prices, can = Prices(input=3, output=0), frozenset({"embeddings"})
+    asked = deployment(1, of=provider(1, demo=True), prices=prices, capabilities=can)
+    assert priced([asked], PriceBook([row(7, model="u*", search_nano_usd=8)]), NOW) == [asked]

@@ -47,3 +47,11 @@ def test_audio_and_what_is_kept_for_an_hour_cost_their_own_prices() -> None:
     prices = replace(PRICES, cache_write_1h=5_000_000, audio_input=7_000_000, audio_output=11_000_000)
     assert RateBook().cost(usage, PRICES) == 100 + 500
     assert RateBook().cost(usage, prices) == (100 - 20 - 30) + 10 + 10 * 5 + 30 * 7 + 10 * 10 + 40 * 11
+
+
+def test_searches_cost_their_price_unless_the_provider_says_what_the_call_cost() -> None:
+    prices = replace(PRICES, search=10_000_000_000)
+    assert RateBook().cost(USAGE._replace(searches=2), prices) == 34 + 20_000_000
+    assert RateBook().cost(USAGE._replace(searches=2, billed=(5, 2)), prices) == 25 + 20_000_000
+    assert RateBook().cost(USAGE._replace(searches=2, cost_nano_usd=3), prices) == 3
+    assert RateBook().cost(USAGE._replace(searches=2), PRICES) == RateBook().cost(USAGE, PRICES)

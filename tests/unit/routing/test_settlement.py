@@ -177,3 +177,40 @@ def test_a_cache_for_an_hour_is_reserved_for_who_asks_for_it(raw: bytes, per_tok
     found = estimate(request)
     Settlement(accounts).reserve(SimpleNamespace(admission=None, request=request, route=route, estimate=found))  # type: ignore[arg-type]
     assert held == [found.most_input * per_token]
+
+
+def searching(usage: Usage, **fields: Any) -> CallRecord:
+    accounts: Any = Booked()
+    last = attempt(1, "success", 200)
+    last.deployment = deployment(1, prices=Prices(input=10**6, output=10**6, search=10 * 10**9), **fields)
+    won: Any = SimpleNamespace(attempt=last, stream=SimpleNamespace(usage=usage, finish_reason="stop"))
+    Settlement(accounts).streamed(ended(last), won)
+    return accounts.records[0]
+
+
+def test_searches_are_booked_and_charged_beside_the_tokens() -> None:
+    record = searching(Usage(3, 2, searches=4))
+    assert (record.searches, record.cost_nano_usd, record.provider_cost_nano_usd) == (4, 40_000_005, 40_000_005)
+    assert searching(Usage(3, 2)).cost_nano_usd == 5
+
+
+def test_an_answer_of_a_model_that_always_searches_is_one_search() -> None:
+    assert searching(Usage(3, 2), always_searches=True).searches == 1
+    assert searching(Usage(3, 2, searches=4), always_searches=True).searches == 4
+    accounts: Any = Booked()
+    last = attempt(1, "server_error", 500)
+    last.deployment = deployment(1, always_searches=True)
+    Settlement(accounts).failed(ended(last), RateLimited("slow down"))
+    assert accounts.records[0].searches == 0
+
+
+def test_an_attempt_that_did_not_answer_is_booked_without_searches() -> None:
+    failed = attempt(1, "cancelled", None)
+    last = attempt(2, "success", 200)
+    last.deployment = deployment(2, prices=Prices(input=0, output=0, search=10**9))
+    accounts: Any = Booked()
+    won: Any = SimpleNamespace(
+        attempt=last, stream=SimpleNamespace(usage=Usage(3, 2, searches=1), finish_reason="stop")
+    )
+    Settlement(accounts).streamed(ended(failed, last), won)
+    assert [(each.searches, each.cost_nano_usd) for each in accounts.records] == [(0, 0), (1, 10**6)]

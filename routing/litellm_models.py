@@ -48,13 +48,13 @@ _PARAMS: Final = frozenset(
     {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "weight", "order", "rpm",
      "tpm", "max_retries", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
      "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr", "input_cost_per_audio_token",
-     "output_cost_per_audio_token", "tags", "litellm_credential_name"}
+     "output_cost_per_audio_token", "search_context_cost_per_query", "tags", "litellm_credential_name"}
 )  # fmt: skip
 _INFO: Final = frozenset(
     {"id", "max_input_tokens", "max_output_tokens", "max_tokens", "input_cost_per_token", "output_cost_per_token",
      "cache_read_input_token_cost", "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
-     "input_cost_per_audio_token", "output_cost_per_audio_token", "mode", "base_model", "supports_function_calling",
-     "supports_vision"}
+     "input_cost_per_audio_token", "output_cost_per_audio_token", "search_context_cost_per_query", "mode", "base_model",
+     "supports_function_calling", "supports_vision"}
 )  # fmt: skip
 _PRICES: Final = {
     "input_cost_per_token": "input_usd_per_mtok", "output_cost_per_token": "output_usd_per_mtok",
@@ -63,6 +63,9 @@ _PRICES: Final = {
     "cache_creation_input_token_cost_above_1hr": "cache_write_1h_usd_per_mtok",
     "input_cost_per_audio_token": "audio_input_usd_per_mtok", "output_cost_per_audio_token": "audio_output_usd_per_mtok",
 }  # fmt: skip
+
+
+_SEARCH: Final = "search_context_cost_per_query"
 
 
 def unusable(name: str) -> str:
@@ -211,10 +214,7 @@ class ModelList:
             model["capabilities"] = ["embeddings"]
         if isinstance(params.get("tags"), list):
             model["tags"] = [str(tag) for tag in params["tags"]]
-        for theirs, ours in _PRICES.items():
-            price = _per_mtok(params.get(theirs, info.get(theirs)))
-            if price is not None:
-                model[ours] = price
+        model.update(self._prices(params, info, path))
         base_model = info.get("base_model")
         if base_model and _reads(kind, "base_model"):
             model["options"] = {"base_model": str(base_model).removeprefix("azure/")}
@@ -222,6 +222,14 @@ class ModelList:
             self.notes.append(f"{path}.model_info.base_model: has no equivalent")
         self.notes += [f"{path}.model_info.{name}: has no equivalent" for name in info if name not in _INFO]
         return model
+
+    def _prices(self, params: Mapping[str, Any], info: Mapping[str, Any], path: str) -> dict[str, Decimal]:
+        found = {ours: _times(1_000_000, params.get(theirs, info.get(theirs))) for theirs, ours in _PRICES.items()}
+        fees = params.get(_SEARCH, info.get(_SEARCH))
+        found["search_usd_per_thousand"] = _per_thousand(fees)
+        if isinstance(fees, Mapping) and len(set(map(str, fees.values()))) > 1:
+            self.notes.append(f"{path}: {_SEARCH} is one price here, whatever the size; that of medium was taken")
+        return {name: price for name, price in found.items() if price is not None}
 
 
 def _reads(kind: str, option: str) -> bool:
@@ -275,12 +283,19 @@ def _counts(params: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, int
     }
 
 
-def _per_mtok(per_token: Any) -> Decimal | None:
-    """A million times the price of a token; what is finer than a nano-USD is rounded."""
-    if per_token is None or isinstance(per_token, bool):
+def _per_thousand(per_search: Any) -> Decimal | None:
+    """A number, or one for each size of what is searched, of which medium is the usual one."""
+    if isinstance(per_search, Mapping):
+        per_search = per_search.get("search_context_size_medium", next(iter(per_search.values()), None))
+    return _times(1_000, per_search)
+
+
+def _times(many: int, price_of_one: Any) -> Decimal | None:
+    """So many times the price; what is finer than a nano-USD is rounded."""
+    if price_of_one is None or isinstance(price_of_one, bool):
         return None
     try:
-        price = Decimal(str(per_token)) * 1_000_000
+        price = Decimal(str(price_of_one)) * many
     except InvalidOperation:
         return None
     return price.quantize(Decimal("1e-9")).normalize() if price.is_finite() and price >= 0 else None

@@ -235,3 +235,22 @@ def test_the_cache_stays_on_and_checks_keep_their_interval():
 def test_a_file_that_includes_its_models_is_litellms_and_says_what_else_to_import():
     assert is_litellm({"include": ["models.yaml"]})
     assert "import these files too" in translate({"include": ["models.yaml"]}).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("fees", "price", "noted"),
+    [
+        ({f"search_context_size_{size}": 0.01 for size in ("low", "medium", "high")}, 10_000_000_000, False),
+        ({"search_context_size_low": 0.006, "search_context_size_medium": 0.01}, 10_000_000_000, True),
+        ({"search_context_size_high": "0.0140000000015"}, 14_000_000_002, False),
+        (0.005, 5_000_000_000, False),
+        ({}, None, False),
+        ({"search_context_size_medium": "dear"}, None, False),
+    ],
+)
+def test_what_a_search_costs_is_taken_over(fees: Any, price: int | None, noted: bool):
+    given = {**model("m", "gpt-4o"), "model_info": {"search_context_cost_per_query": fees}}
+    assert loadable(given).providers[0].models[0].search_usd_per_thousand == price
+    notes = translated(given).notes
+    assert any("that of medium was taken" in note for note in notes) == noted
+    assert not any("no equivalent" in note for note in notes)

@@ -16,3 +16,8 @@ def count(value: object) -> int:
     if type(value) is int:
         return value if 0 <= value <= MOST else MOST if value > 0 else 0
     return round(min(value, MOST)) if isinstance(value, float) and 0 < value < math.inf else 0
+
+
+def nano_of_ticks(ticks: object) -> int | None:
+    """What xAI says that a call cost, in 10⁻¹⁰ USD, as nano-USD; None where nothing is said."""
+    return min((ticks + 5) // 10, MOST) if type(ticks) is int and ticks >= 0 else None

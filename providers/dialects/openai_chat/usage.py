@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from providers.dialects.counts import MOST, count
+from providers.dialects.counts import MOST, count, nano_of_ticks
 from providers.types import JsonObject, Usage
 from providers.values import quick_tuple
 
@@ -10,6 +10,7 @@ _NANO = 1_000_000_000
 _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 """A usage object without any detail, as most compatible servers send it."""
 _SEARCHED = frozenset({"num_search_queries", "search_context_size", "num_sources_used", "server_tool_use"})
+_GROUNDED = "web_search_requests"
 
 
 def read_usage(raw: Any) -> Usage | None:
@@ -42,7 +43,7 @@ def read_usage(raw: Any) -> Usage | None:
         cost_nano_usd=_cost(raw),
         audio_input_tokens=count(input_details.get("audio_tokens")),
         audio_output_tokens=count(output_details.get("audio_tokens")),
-        searches=0 if _SEARCHED.isdisjoint(raw) else _searches(raw),
+        searches=0 if _SEARCHED.isdisjoint(raw) and _GROUNDED not in input_details else _searches(raw, input_details),
     )
 
 
@@ -84,11 +85,11 @@ def _cached(raw: JsonObject, details: JsonObject) -> int:
     )
 
 
-def _searches(raw: JsonObject) -> int:
+def _searches(raw: JsonObject, input_details: JsonObject) -> int:
     """What is paid by the piece: Perplexity's queries, or its fee for a request that looked into so much; the sources of xAI's
-    live search; OpenRouter's and LiteLLM's requests."""
+    live search; the requests that OpenRouter and LiteLLM tell of, the latter Gemini's beside the tokens of the prompt."""
     told = count(raw.get("num_search_queries")) or count(raw.get("num_sources_used"))
-    told = told or count(_object(raw, "server_tool_use").get("web_search_requests"))
+    told = told or count(_object(raw, "server_tool_use").get(_GROUNDED)) or count(input_details.get(_GROUNDED))
     return told or (1 if isinstance(raw.get("search_context_size"), str) else 0)
 
 
@@ -100,9 +101,8 @@ def _object(source: JsonObject, key: str) -> JsonObject:
 def _cost(raw: JsonObject) -> int | None:
     """What the provider says the call cost: OpenRouter's `cost`, Perplexity's `cost.total_cost` (both in USD), xAI's
     `cost_in_usd_ticks` (10⁻¹⁰ USD)."""
-    ticks = raw.get("cost_in_usd_ticks")
-    if type(ticks) is int and ticks >= 0:
-        return min((ticks + 5) // 10, MOST)
+    if (told := nano_of_ticks(raw.get("cost_in_usd_ticks"))) is not None:
+        return told
     cost = raw.get("cost")
     if isinstance(cost, dict):
         cost = cost.get("total_cost")

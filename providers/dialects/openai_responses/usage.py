@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 
-from providers.dialects.counts import MOST, count
+from providers.dialects.counts import MOST, count, nano_of_ticks
 from providers.types import JsonObject, Usage
 
 NANO = Decimal(1_000_000_000)
@@ -44,6 +44,7 @@ def decode_usage(usage: object, searches: int = 0) -> Usage | None:
     """`searches` are those of the answer's items, for providers that do not count them."""
     if not isinstance(usage, dict) or not ("input_tokens" in usage or "output_tokens" in usage):
         return None
+    cost = nano_usd(_details(usage, "cost").get("total_cost"))
     inputs, outputs = _details(usage, "input_tokens_details"), _details(usage, "output_tokens_details")
     return Usage(
         input_tokens=count(usage.get("input_tokens")),
@@ -51,7 +52,7 @@ def decode_usage(usage: object, searches: int = 0) -> Usage | None:
         cached_tokens=count(inputs.get("cached_tokens")) or count(inputs.get("cache_read_input_tokens")),
         cache_write_tokens=count(inputs.get("cache_write_tokens")) or count(inputs.get("cache_creation_input_tokens")),
         reasoning_tokens=count(outputs.get("reasoning_tokens")),
-        cost_nano_usd=nano_usd(_details(usage, "cost").get("total_cost")),
+        cost_nano_usd=nano_of_ticks(usage.get("cost_in_usd_ticks")) if cost is None else cost,
         searches=_searches(usage) or searches,
     )
 

@@ -34,6 +34,7 @@ def test_audio_is_inside_what_was_heard_and_said() -> None:
         ({"num_sources_used": 4}, 4),
         ({"num_sources_used": 0}, 0),
         ({"server_tool_use": {"web_search_requests": 2}}, 2),
+        ({"prompt_tokens_details": {"web_search_requests": 3}}, 3),
         ({"server_tool_use": None, "search_context_size": None}, 0),
         ({"num_search_queries": 10**30}, MOST),
     ],

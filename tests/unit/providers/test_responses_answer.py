@@ -130,6 +130,12 @@ def test_usage_of_openai_and_of_perplexity():
     assert decode_usage(perplexity) == Usage(**counted, cost_nano_usd=3_120_000)
 
 
+def test_xais_cost_is_what_the_call_cost():
+    told = {"input_tokens": 16962, "output_tokens": 3727, "cost_in_usd_ticks": 569_184_000}
+    assert decode_usage(told) == Usage(16962, 3727, cost_nano_usd=56_918_400)
+    assert decode_usage({**told, "cost_in_usd_ticks": None}) == Usage(16962, 3727)
+
+
 @pytest.mark.parametrize(
     ("more", "searches"),
     [

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from providers.bounds import MOST_ATTEMPTS
 from providers.discovery.found import safe_name
-from routing.litellm_models import MOST_ATTEMPTS, VARIABLE, ModelList, at_most, unusable
+from routing.litellm_models import VARIABLE, ModelList, at_most, unusable
 
 SECTIONS: Final = ("router_settings", "litellm_settings", "general_settings")
 STRATEGIES: Final = {

@@ -11,11 +11,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from providers.adapters import REGISTRY
+from providers.bounds import MOST_ATTEMPTS
 from providers.discovery.found import safe_name
 from routing.litellm_compatible import COMPATIBLE, remarks, upstream_name
 from routing.litellm_shares import share_out
 
-MOST_ATTEMPTS: Final = 20
 VARIABLE: Final = "os.environ/"
 KINDS: Final = {
     "openai": "openai", "azure": "azure", "azure_ai": "azure", "anthropic": "anthropic", "cohere": "cohere",

@@ -1,6 +1,6 @@
 """Upstreams for end-to-end tests: the demo provider and the scripted fault upstream, each on a real socket."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from providers.demo import create_app
 from tests.e2e.gateway_process import GatewayProcess
 from tests.e2e.private_servers import PrivateServer, private_redis
+from tests.upstreams.faults import FaultUpstream
 from tests.upstreams.servers import run_asgi
 
 
@@ -15,6 +16,13 @@ from tests.upstreams.servers import run_asgi
 def demo_url() -> Iterator[str]:
     with run_asgi(create_app()) as url:
         yield url
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FaultUpstream]:
+    # In the clients' own loop: a thread of its own would wait for the interpreter longer than what is measured.
+    async with FaultUpstream() as upstream:
+        yield upstream
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,6 @@ MODELS = {
     "silent, left": "fault:hang_before_headers?tokens=7",
     "stalls, left": "fault:hang_mid_stream?after_tokens=3&tokens=7",
 }
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[FaultUpstream]:
-    async with FaultUpstream() as upstream:
-        yield upstream
 
 
 def seeded(gateway: GatewayProcess, upstream: FaultUpstream, **more: Any) -> GatewayProcess:
@@ -159,7 +153,7 @@ async def test_each_end_of_a_call_is_charged_by_its_rule(server: GatewayProcess,
     ledger.totals(server)
 
 
-async def test_an_unknown_price_stays_unknown(server: GatewayProcess) -> None:
+async def test_an_unknown_price_stays_unknown(server: GatewayProcess, upstream: FaultUpstream) -> None:
     async with Caller(server) as caller:
         await end(caller, "unknown price", "unpriced", upstream)
     (row,) = await asyncio.to_thread(ledger.rows_of, server, "unpriced")

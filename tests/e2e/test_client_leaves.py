@@ -5,7 +5,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +25,6 @@ MODELS = {
     "fine": "fault:none",
 }
 LEAVES = ("waiting", "waiting for a token", "streaming", "silent mid-stream", "bursting")
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[FaultUpstream]:
-    # In the clients' own loop: a thread of its own would wait for the interpreter longer than what is measured.
-    async with FaultUpstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

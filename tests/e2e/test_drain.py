@@ -7,7 +7,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +22,6 @@ MODELS = [
     {"model": "endless", "upstream_model": "fault:none?tokens=1000&interval_s=0.1"},
     {"model": "short", "upstream_model": "fault:none?tokens=5&interval_s=0.05"},
 ]
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[FaultUpstream]:
-    async with FaultUpstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

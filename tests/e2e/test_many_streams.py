@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +23,6 @@ EVENTS = 50
 INTERVAL_S = 0.1
 STALLED = 20
 HUGE = 40_000
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[FaultUpstream]:
-    async with FaultUpstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

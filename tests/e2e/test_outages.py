@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,6 @@ from tests.upstreams.faults import FaultUpstream
 
 pytestmark = pytest.mark.slow
 PRICES = {"input_nano_usd_per_mtok": 10**9, "output_nano_usd_per_mtok": 2 * 10**9}
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[FaultUpstream]:
-    async with FaultUpstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

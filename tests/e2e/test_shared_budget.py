@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -22,12 +22,6 @@ PER_INPUT, PER_OUTPUT = 1_000, 2_000
 PRICES = {"input_nano_usd_per_mtok": PER_INPUT * 10**6, "output_nano_usd_per_mtok": PER_OUTPUT * 10**6}
 COST = 5 * PER_INPUT + 8 * PER_OUTPUT
 CALLS, AMOUNT = 500, 300 * COST
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[FaultUpstream]:
-    async with FaultUpstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

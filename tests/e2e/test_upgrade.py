@@ -8,7 +8,7 @@ instance after another is taken out of the balancer, drained and replaced.
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,12 +73,6 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     git("worktree", "add", "--detach", str(directory), f"{newest}~1")
     yield directory
     git("worktree", "remove", "--force", str(directory))
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[FaultUpstream]:
-    async with FaultUpstream() as upstream:
-        yield upstream
 
 
 @pytest.fixture

@@ -11,15 +11,9 @@ from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import ReadOnlyError
 
 from monitoring.outage_lines import AGAIN_AFTER_S, OutageLines
+from tests.unit.monitoring.clock import Clock
 
 PUBSUB = "channels_redis.pubsub"
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -8,15 +8,8 @@ from monitoring.credential_state import ANONYMOUS, CredentialChange
 from monitoring.deployment_state import UpstreamEvent
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ClientFault, CredentialRejected, Overloaded, RateLimited, ServerFailed
+from tests.unit.monitoring.clock import Clock
 from tests.unit.routing.pools import credential, deployment, provider
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

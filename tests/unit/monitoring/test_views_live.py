@@ -19,6 +19,7 @@ from monitoring.live_window import WINDOW_S, LiveWindow, class_of, milliseconds,
 from monitoring.traffic import Traffic
 from monitoring.upstream_state import UpstreamStates
 from tests.unit.monitoring.calls import told
+from tests.unit.monitoring.clock import Clock
 
 
 def call(at: float, *, provider: str = "one", status: int = 200, failed: str = "", first: float = 0.2) -> FinishedCall:
@@ -124,14 +125,6 @@ class Worker:
 
     def conditions(self) -> Conditions:
         return Conditions(revision=1, stale=False, draining=False, sql_down_s=0, redis_up=True, journal_backlog=0)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import json
 from types import SimpleNamespace
 
+from monitoring.credential_state import ANONYMOUS
 from monitoring.deployment_state import Candidate
 from proxy_site.live_worker import WorkerLiveState
 from routing.decisions import Decision, DecisionRing
@@ -17,7 +18,7 @@ def plan(*pool: Candidate, strategy: str = "cost", sticky: str | None = None) ->
 
 def attempt(of: Candidate, **fields: object) -> SimpleNamespace:
     made = {
-        "deployment": of.deployment, "credential": None, "started_at": 1.0, "outcome": "ok", "status": 200,
+        "deployment": of.deployment, "credential": ANONYMOUS, "started_at": 1.0, "outcome": "ok", "status": 200,
         "duration_s": 2.0, "first_token_s": None, "message": "", "then": None,
     }  # fmt: skip
     return SimpleNamespace(**{**made, **fields})

@@ -22,6 +22,7 @@ from providers.adapters.openai_compatible import (
     shape_history,
 )
 from providers.errors import ClientFault, Misconfigured, ServerFailed, UpstreamError
+from providers.lenient import objects
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, JsonObject, Operation
@@ -126,8 +127,8 @@ class AzureAdapter(OpenAICompatibleAdapter):
     def repair(self, answer: JsonObject) -> bool:
         """Chunks of the asynchronous content filter come without a delta; clients expect one."""
         changed = False
-        for choice in answer.get("choices") or ():
-            if isinstance(choice, dict) and not {"delta", "message", "text"} & choice.keys():
+        for choice in objects(answer.get("choices")):
+            if not {"delta", "message", "text"} & choice.keys():
                 choice["delta"] = {}
                 choice.setdefault("finish_reason", None)
                 changed = True

@@ -15,6 +15,7 @@ from providers.dialects.call_repair import CallRepair
 from providers.dialects.openai_chat import keep_first_call, wants_one_call
 from providers.dialects.relay import RelayStream
 from providers.errors import Unsupported
+from providers.lenient import objects
 from providers.specs import DeploymentSpec
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -38,10 +39,8 @@ def repair_answer(answer: JsonObject) -> bool:
     usage = answer.get("usage")
     if isinstance(usage, dict):
         is_changed = _clean_usage(usage) or is_changed
-    choices = answer.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict):
-            is_changed = _clean_choice(choice) or is_changed
+    for choice in objects(answer.get("choices")):
+        is_changed = _clean_choice(choice) or is_changed
     return openrouter.repair_answer(answer) or is_changed
 
 
@@ -83,9 +82,8 @@ def _clean_usage(usage: JsonObject) -> bool:
 def _text_of_completion(answer: JsonObject) -> bool:
     """The one path answers prompts in either shape; a client of text completions reads `text`."""
     is_changed = repair_answer(answer)
-    choices = answer.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        said = choice.pop("message", None) or choice.pop("delta", None) if isinstance(choice, dict) else None
+    for choice in objects(answer.get("choices")):
+        said = choice.pop("message", None) or choice.pop("delta", None)
         if isinstance(said, dict):
             choice.setdefault("text", said.get("content") or "")
             answer["object"] = "text_completion"
@@ -95,9 +93,8 @@ def _text_of_completion(answer: JsonObject) -> bool:
 
 def _with_one_call(body: bytes) -> bytes:
     answer = load_answer(body)
-    choices = answer.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        message = choice.get("message") if isinstance(choice, dict) else None
+    for choice in objects(answer.get("choices")):
+        message = choice.get("message")
         if isinstance(message, dict):
             keep_first_call(message)
     return orjson.dumps(answer)

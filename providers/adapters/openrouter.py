@@ -11,6 +11,7 @@ from providers.adapters.openai_compatible import SUMMARY, OpenAICompatibleAdapte
 from providers.dialects import model_choice, upstream_errors
 from providers.dialects.retry_after import retry_after_s
 from providers.errors import ModelNotFound, QuotaExhausted, RateLimited, Unsupported, UpstreamError
+from providers.lenient import an_object, objects
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -30,9 +31,8 @@ _LACKING = (("'tool_choice'", "tool_choice"), ("tool use", "tools"), ("image inp
 
 def repair_answer(answer: JsonObject) -> bool:
     """Changes nothing: raises the error that a choice can hold instead of an answer."""
-    choices = answer.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and isinstance(choice.get("error"), dict):
+    for choice in objects(answer.get("choices")):
+        if isinstance(choice.get("error"), dict):
             raise upstream_errors.error_of_object(choice)
     return False
 
@@ -97,9 +97,8 @@ def _ask_for_summary(body: JsonObject, summary: Any) -> None:
     """The effort has to be the same in both its places."""
     if summary is None:
         return
-    reasoning = body.get("reasoning")
     effort = body.get("reasoning_effort")
-    asked = {**(reasoning if isinstance(reasoning, dict) else {}), "summary": summary}
+    asked = {**an_object(body.get("reasoning")), "summary": summary}
     body["reasoning"] = asked if effort is None else {**asked, "effort": effort}
 
 

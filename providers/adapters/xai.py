@@ -17,10 +17,12 @@ import orjson
 
 from providers.adapters.base import ClientStream, Delivered, Quirks
 from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer
+from providers.dialects.openai_chat.answer import encode_citation
 from providers.dialects.openai_chat.usage import client_usage, read_usage
 from providers.dialects.relay import RelayStream
+from providers.lenient import objects
 from providers.specs import DeploymentSpec
-from providers.types import ClientRequest, JsonObject, Operation
+from providers.types import Citation, ClientRequest, JsonObject, Operation
 
 _STRICT_MODELS = re.compile(r"(?:^|/)grok-(?:(?:[4-9]|\d{2,})(?:[.\-]|$)|.*\bcode\b|build)")
 _SILENT_MODELS = re.compile(
@@ -67,7 +69,7 @@ class GrokAdapter(OpenAICompatibleAdapter):
 
     def repair(self, answer: JsonObject) -> bool:
         changed = False
-        for choice in _objects(answer.get("choices")):
+        for choice in objects(answer.get("choices")):
             message = choice.get("message")
             if not choice.get("finish_reason"):
                 has_calls = isinstance(message, dict) and bool(message.get("tool_calls"))
@@ -86,7 +88,7 @@ class GrokAdapter(OpenAICompatibleAdapter):
         prefill = prefill_of(request)
         if prefill:
             answer = load_answer(body)
-            for choice in _objects(answer.get("choices")):
+            for choice in objects(answer.get("choices")):
                 message = choice.get("message")
                 if isinstance(message, dict) and message.get("content") == prefill:
                     message["content"] = ""
@@ -120,7 +122,7 @@ class Habits:
             chunk["choices"] = [_citations_choice(chunk["citations"])]
             return True
         changed = False
-        for choice in _objects(choices):
+        for choice in objects(choices):
             delta = choice.get("delta")
             if isinstance(delta, dict):
                 changed = self._repair(delta, choice.get("index")) or changed
@@ -141,13 +143,5 @@ class Habits:
 
 
 def _citations_choice(urls: list[Any]) -> JsonObject:
-    annotations = [
-        {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 0, "title": "", "url": url}}
-        for url in urls
-        if isinstance(url, str)
-    ]
+    annotations = [encode_citation(Citation(url=url)) for url in urls if isinstance(url, str)]
     return {"index": 0, "delta": {"annotations": annotations}, "logprobs": None, "finish_reason": None}
-
-
-def _objects(value: Any) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -8,6 +8,7 @@ and those of other types (references to sources) have no text and are left out.
 from typing import Any
 
 from providers.dialects.thought_names import name_thought_of
+from providers.lenient import a_list
 from providers.types import JsonObject
 
 
@@ -41,9 +42,5 @@ def mend_choices(choices: list[JsonObject]) -> bool:
 def _texts(value: Any) -> str:
     if isinstance(value, str):
         return value
-    parts = [part.get("text") if isinstance(part, dict) else part for part in _listed(value)]
+    parts = [part.get("text") if isinstance(part, dict) else part for part in a_list(value)]
     return "".join(part for part in parts if isinstance(part, str))
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -8,8 +8,10 @@ In concise streams (`stream_mode: concise`) the kinds of chunks have names of th
 from collections.abc import Iterable
 from typing import Any
 
+from providers.dialects.openai_chat.answer import encode_citation
 from providers.dialects.openai_responses.citations import marked_citations
 from providers.errors import Unsupported
+from providers.lenient import a_list, an_object, objects
 from providers.types import JsonObject
 
 STEERING = frozenset({"system", "developer"})
@@ -42,7 +44,7 @@ def _append(turns: list[JsonObject], message: JsonObject) -> None:
         turns.append(message)
         return
     merged = {**last, "content": _joined(last.get("content"), message.get("content"))}
-    calls = [*_listed(last, "tool_calls"), *_listed(message, "tool_calls")]
+    calls = [*a_list(last.get("tool_calls")), *a_list(message.get("tool_calls"))]
     if calls:
         merged["tool_calls"] = calls
     turns[-1] = merged
@@ -60,45 +62,27 @@ def _parts(content: Any) -> list[Any]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _listed(source: JsonObject, name: str) -> list[Any]:
-    value = source.get(name)
-    return value if isinstance(value, list) else []
-
-
 def sources_of(answer: JsonObject) -> dict[int, tuple[str, str]]:
     """Address and title by the number in the text: `[k]` is the k-th citation."""
     titles = {
         result.get("url"): str(result.get("title") or "")
-        for result in _listed(answer, "search_results")
-        if isinstance(result, dict) and isinstance(result.get("url"), str)
+        for result in objects(answer.get("search_results"))
+        if isinstance(result.get("url"), str)
     }
-    urls = _listed(answer, "citations") or list(titles)
+    urls = a_list(answer.get("citations")) or list(titles)
     return {place: (url, titles.get(url, "")) for place, url in enumerate(urls, 1) if isinstance(url, str)}
 
 
 def annotations_of(text: str, sources: dict[int, tuple[str, str]]) -> list[JsonObject]:
     """OpenAI's annotations for every `[k]` in the text that has a source."""
-    return [
-        {
-            "type": "url_citation",
-            "url_citation": {
-                "start_index": citation.start_index,
-                "end_index": citation.end_index,
-                "title": citation.title,
-                "url": citation.url,
-            },
-        }
-        for citation in marked_citations(text, sources)
-    ]
+    return [encode_citation(citation) for citation in marked_citations(text, sources)]
 
 
 def repair_answer(answer: JsonObject) -> bool:
     """Adds annotations to a complete answer and takes the stream's leftovers out of it, in place; True if it did."""
     sources = sources_of(answer)
     changed = False
-    for choice in answer.get("choices") or ():
-        if not isinstance(choice, dict):
-            continue
+    for choice in objects(answer.get("choices")):
         changed = choice.pop("delta", None) is not None or changed
         message = choice.get("message")
         text = message.get("content") if isinstance(message, dict) else None
@@ -125,17 +109,14 @@ class ChunkRepair:
                 del chunk[name]
             elif chunk.get(name):
                 self._sent[name] = chunk[name]
-        for choice in chunk.get("choices") or ():
-            if isinstance(choice, dict):
-                self._repair_choice(choice)
+        for choice in objects(chunk.get("choices")):
+            self._repair_choice(choice)
         return True
 
     def _repair_choice(self, choice: JsonObject) -> None:
         choice.pop("message", None)
         index = choice["index"] if isinstance(choice.get("index"), int) else 0
-        delta = choice.get("delta")
-        delta = dict(delta) if isinstance(delta, dict) else {}
-        choice["delta"] = delta
+        delta = choice["delta"] = dict(an_object(choice.get("delta")))
         first = index not in self._texts
         if not first:
             delta.pop("role", None)

@@ -23,6 +23,7 @@ from providers.dialects.redaction import redact
 from providers.dialects.retry_after import retry_after_s
 from providers.dialects.validation_errors import complaints_in, first_field, told
 from providers.errors import UpstreamError
+from providers.lenient import an_object
 from providers.types import JsonObject
 
 _STATUS_OF_TYPE = {
@@ -167,14 +168,14 @@ def read_facts(status: int, headers: Mapping[str, str], body: bytes) -> ErrorFac
         value = next((item for item in value if isinstance(item, dict)), {})
     if isinstance(value, str):
         value = {"message": value}
-    return facts_of_object(status, headers, value if isinstance(value, dict) else {})
+    return facts_of_object(status, headers, an_object(value))
 
 
 def facts_of_object(status: int, headers: Mapping[str, str], value: JsonObject) -> ErrorFacts:
     nested = value.get("error")
     source = nested if isinstance(nested, dict) else value
-    metadata = _object(source.get("metadata"))
-    details = _object(source.get("details"))
+    metadata = an_object(source.get("metadata"))
+    details = an_object(source.get("details"))
     code = _text(details.get("error_code")) or _text(source.get("code"))
     kind = _text(source.get("type")) if source is nested or value.get("type") != "error" else None
     message = _message(value, nested, source, metadata)
@@ -371,10 +372,6 @@ def _plain_message(status: int, body: bytes) -> str:
     if not text or text.startswith("<"):
         return f"The provider answered with status {status}" + (" and an HTML page." if text else " and an empty body.")
     return redact(text)
-
-
-def _object(value: Any) -> JsonObject:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str | None:

@@ -31,6 +31,7 @@ from providers.dialects.anthropic_messages.stream_blocks import Content
 from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import SseDecoder, SseEvent
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
+from providers.lenient import an_object
 from providers.types import (
     Finish,
     Heartbeat,
@@ -124,7 +125,7 @@ class StreamDecoder:
     # ---------------------------------------------------------------------------------------------------------- events
 
     def _message_start(self, body: JsonObject) -> list[StreamEvent]:
-        message = _object(body.get("message"))
+        message = an_object(body.get("message"))
         events = self._start(str(message.get("id") or ""), str(message.get("model") or ""))
         self._count(message.get("usage"))
         if events and not self._counted:
@@ -139,17 +140,17 @@ class StreamDecoder:
         return [StreamStart(identifier, model)]
 
     def _block_start(self, body: JsonObject) -> list[StreamEvent]:
-        return self._start() + self._content.start(body.get("index"), _object(body.get("content_block")))
+        return self._start() + self._content.start(body.get("index"), an_object(body.get("content_block")))
 
     def _block_delta(self, body: JsonObject) -> list[StreamEvent]:
-        events = self._content.delta(body.get("index"), _object(body.get("delta")))
+        events = self._content.delta(body.get("index"), an_object(body.get("delta")))
         return events if self._started else self._start() + events
 
     def _block_stop(self, body: JsonObject) -> list[StreamEvent]:
         return self._content.stop(body.get("index"))
 
     def _message_delta(self, body: JsonObject) -> list[StreamEvent]:
-        delta = _object(body.get("delta"))
+        delta = an_object(body.get("delta"))
         events = self._start()
         if isinstance(reason := delta.get("stop_reason"), str):
             self._stop_reason = reason
@@ -192,7 +193,3 @@ class StreamDecoder:
         "message_stop": _message_stop,
         "error": _error,
     }
-
-
-def _object(value: Any) -> JsonObject:
-    return value if isinstance(value, dict) else {}

@@ -27,6 +27,7 @@ from providers.dialects.cohere_chat.answer import objects, read_citation, read_f
 from providers.dialects.cohere_chat.errors import read_error_object, read_failure
 from providers.dialects.sse import SseDecoder
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
+from providers.lenient import an_object
 from providers.types import (
     CitationFound,
     ExtraFields,
@@ -205,8 +206,7 @@ class StreamDecoder:
         return found
 
     def _message_end(self, event: JsonObject) -> list[StreamEvent]:
-        delta = event.get("delta")
-        delta = delta if isinstance(delta, dict) else {}
+        delta = an_object(event.get("delta"))
         failure = read_failure(delta.get("finish_reason"), delta.get("error"))
         if failure is not None:
             return self._fail(failure)
@@ -237,9 +237,7 @@ class StreamDecoder:
 
 
 def _message(event: JsonObject) -> JsonObject:
-    delta = event.get("delta")
-    message = delta.get("message") if isinstance(delta, dict) else None
-    return message if isinstance(message, dict) else {}
+    return an_object(an_object(event.get("delta")).get("message"))
 
 
 def _tool_call(event: JsonObject) -> tuple[JsonObject, JsonObject]:
@@ -247,10 +245,8 @@ def _tool_call(event: JsonObject) -> tuple[JsonObject, JsonObject]:
     call = _message(event).get("tool_calls")
     if isinstance(call, list) and len(call) == 1:
         call = call[0]
-    if not isinstance(call, dict):
-        return {}, {}
-    function = call.get("function")
-    return call, function if isinstance(function, dict) else {}
+    call = an_object(call)
+    return call, an_object(call.get("function"))
 
 
 def _index(event: JsonObject, *, default: int) -> int:

@@ -12,6 +12,7 @@ from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.sse import SseDecoder, SseEvent, load_data
 from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer, UpstreamError
+from providers.lenient import an_object
 from providers.types import (
     CitationFound,
     ExtraFields,
@@ -146,8 +147,7 @@ class _Choice:
 
     def _take_call(self, call: JsonObject, events: list[StreamEvent]) -> None:
         custom = isinstance(call.get("custom"), dict)
-        inner = call.get("custom") if custom else call.get("function")
-        inner = inner if isinstance(inner, dict) else {}
+        inner = an_object(call.get("custom" if custom else "function"))
         number = self._number(call)
         if number is None:
             number = len(self.calls)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from providers.dialects.counts import MOST, count, nano_of_ticks
+from providers.lenient import an_object
 from providers.types import JsonObject, Usage
 from providers.values import quick_tuple
 
@@ -25,7 +26,10 @@ def read_usage(raw: Any) -> Usage | None:
     prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
     if raw.keys() == _PLAIN and raw["total_tokens"] == prompt + completion:
         return quick_tuple(Usage, (prompt, completion, 0, 0, 0, None, None, 0, 0, 0, 0))
-    input_details, output_details = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
+    input_details, output_details = (
+        an_object(raw.get("prompt_tokens_details")),
+        an_object(raw.get("completion_tokens_details")),
+    )
     cached = _cached(raw, input_details)
     reasoning = count(output_details.get("reasoning_tokens")) or count(raw.get("reasoning_tokens"))
     unsaid = count(raw.get("total_tokens")) - prompt - completion
@@ -89,13 +93,8 @@ def _searches(raw: JsonObject, input_details: JsonObject) -> int:
     """What is paid by the piece: Perplexity's queries, or its fee for a request that looked into so much; the sources of xAI's
     live search; the requests that OpenRouter and LiteLLM tell of, the latter Gemini's beside the tokens of the prompt."""
     told = count(raw.get("num_search_queries")) or count(raw.get("num_sources_used"))
-    told = told or count(_object(raw, "server_tool_use").get(_GROUNDED)) or count(input_details.get(_GROUNDED))
+    told = told or count(an_object(raw.get("server_tool_use")).get(_GROUNDED)) or count(input_details.get(_GROUNDED))
     return told or (1 if isinstance(raw.get("search_context_size"), str) else 0)
-
-
-def _object(source: JsonObject, key: str) -> JsonObject:
-    value = source.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _cost(raw: JsonObject) -> int | None:

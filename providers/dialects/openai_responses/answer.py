@@ -11,13 +11,13 @@ from providers.dialects.openai_responses.citations import (
     decode_annotations,
     marked_citations,
     numbered,
-    results_of,
     search_fields,
 )
 from providers.dialects.openai_responses.errors import classify_error, error_in
 from providers.dialects.openai_responses.items import decode_call, decode_reasoning
 from providers.dialects.openai_responses.usage import decode_usage, is_search
 from providers.errors import BadAnswer
+from providers.lenient import a_list, objects
 from providers.types import ChatAnswer, Choice, Citation, FinishReason, JsonObject, ReasoningBlock, ToolCall
 
 CALLS = frozenset({"function_call", "custom_tool_call"})
@@ -44,9 +44,8 @@ class Output:
 
 def read_output(items: object) -> Output:
     output = Output()
-    for item in items if isinstance(items, list) else []:
-        if isinstance(item, dict):
-            _read_item(output, item)
+    for item in objects(items):
+        _read_item(output, item)
     if not output.citations:
         output.citations.extend(marked_citations(output.text, numbered(output.results)))
     return output
@@ -55,8 +54,7 @@ def read_output(items: object) -> Output:
 def _read_item(output: Output, item: JsonObject) -> None:
     kind = item.get("type")
     if kind == "message":
-        content = item.get("content")
-        for part in content if isinstance(content, list) else []:
+        for part in a_list(item.get("content")):
             _read_part(output, part)
     elif kind in CALLS:
         output.calls.append(decode_call(item))
@@ -65,7 +63,7 @@ def _read_item(output: Output, item: JsonObject) -> None:
         if block.text or block.encrypted:
             output.reasoning.append(block)
     elif kind == "search_results":
-        output.results.extend(results_of(item))
+        output.results.extend(objects(item.get("results")))
     elif is_search(item):
         output.searches += 1
 

@@ -6,7 +6,6 @@ else's know `annotations` of the message. Both are served.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from providers.types import Citation, JsonObject
 
@@ -72,8 +71,3 @@ def search_fields(results: list[JsonObject]) -> JsonObject:
         return {}
     urls = [result["url"] for result in results if isinstance(result.get("url"), str)]
     return {"citations": list(dict.fromkeys(urls)), "search_results": results}
-
-
-def results_of(item: Mapping[str, Any]) -> list[JsonObject]:
-    results = item.get("results")
-    return [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []

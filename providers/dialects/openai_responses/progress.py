@@ -7,12 +7,13 @@ Each of these is asked only for what was not passed on before.
 from collections.abc import Callable
 
 from providers.dialects.openai_responses.answer import CALLS, finish_reason, read_output
-from providers.dialects.openai_responses.citations import marked_citations, numbered, results_of, search_fields
+from providers.dialects.openai_responses.citations import marked_citations, numbered, search_fields
 from providers.dialects.openai_responses.errors import classify_error, error_in
 from providers.dialects.openai_responses.items import decode_reasoning
 from providers.dialects.openai_responses.slots import CallSlot, Citations, MessageSlot, ReasoningSlot, Said, Slots
 from providers.dialects.openai_responses.usage import decode_usage, is_search
 from providers.errors import BadAnswer, UpstreamError
+from providers.lenient import a_list, an_object, objects
 from providers.types import (
     ExtraFields,
     Finish,
@@ -54,8 +55,7 @@ class Progress:
         events = handler(self, body) if handler is not None else []
         if events and not self._started and not isinstance(events[-1], StreamFailed):
             self._started = True
-            start = body.get("response")
-            events.insert(0, _start(start if isinstance(start, dict) else {}))
+            events.insert(0, _start(an_object(body.get("response"))))
         return events
 
     # ------------------------------------------------------------------------------------------------ the beginning
@@ -70,7 +70,7 @@ class Progress:
     # --------------------------------------------------------------------------------------------------------- items
 
     def _on_item_added(self, body: JsonObject) -> list[StreamEvent]:
-        item = _item(body)
+        item = an_object(body.get("item"))
         if item.get("type") in CALLS:
             return self._call(item, body.get("output_index"), is_added=True).learn(item)
         if item.get("type") == "message":
@@ -78,20 +78,19 @@ class Progress:
         return []
 
     def _on_item_done(self, body: JsonObject) -> list[StreamEvent]:
-        item = _item(body)
+        item = an_object(body.get("item"))
         kind, index = item.get("type"), body.get("output_index")
         if kind in CALLS:
             call = self._call(item, index)
             return [*call.learn(item), *call.finish(item.get("input" if call.custom else "arguments"))]
         if kind == "message":
-            content = item.get("content")
-            parts = enumerate(content) if isinstance(content, list) else ()
+            parts = enumerate(a_list(item.get("content")))
             slot = self._message({"item_id": item.get("id"), "output_index": index})
             return [event for place, part in parts for event in self._finish_part(slot, place, part)]
         if kind == "reasoning":
             return self._finish_reasoning(item, index)
         if kind == "search_results":
-            self._found(results_of(item))
+            self._found(objects(item.get("results")))
         elif is_search(item):
             self._searches += 1
         return []
@@ -225,7 +224,7 @@ class Progress:
 
     def _on_thought(self, body: JsonObject) -> list[StreamEvent]:
         """Perplexity's account of its search: a thought, and maybe what was found."""
-        self._found(results_of(body))
+        self._found(objects(body.get("results")))
         thought = body.get("thought")
         return [ReasoningDelta(thought)] if isinstance(thought, str) and thought else []
 
@@ -235,12 +234,10 @@ class Progress:
     # ----------------------------------------------------------------------------------------------------------- end
 
     def _on_completed(self, body: JsonObject) -> list[StreamEvent]:
-        response = body.get("response")
-        return self._end(response if isinstance(response, dict) else {})
+        return self._end(an_object(body.get("response")))
 
     def _on_incomplete(self, body: JsonObject) -> list[StreamEvent]:
-        response = body.get("response")
-        return self._end({**(response if isinstance(response, dict) else {}), "status": "incomplete"})
+        return self._end({**an_object(body.get("response")), "status": "incomplete"})
 
     def end_early(self) -> list[StreamEvent]:
         if not (self._text.length or self._refusal.length or self._slots.of(CallSlot)):
@@ -267,8 +264,7 @@ class Progress:
     def _fail(self, body: JsonObject) -> list[StreamEvent]:
         """A failed answer may still say what it has used up."""
         self.ended = True
-        response = body.get("response")
-        usage = decode_usage(response.get("usage"), self._searches) if isinstance(response, dict) else None
+        usage = decode_usage(an_object(body.get("response")).get("usage"), self._searches)
         failed = StreamFailed(_failure(body))
         return [failed] if usage is None else [UsageReport(usage), failed]
 
@@ -291,8 +287,8 @@ class Progress:
         if not self._citations.seen and not found:
             found = list(marked_citations(self._text.text, numbered(self._results)))
         events.extend(event for citation in found for event in self._citations.found(citation))
-        for item in items if isinstance(items, list) else []:
-            if isinstance(item, dict) and item.get("type") in CALLS:
+        for item in objects(items):
+            if item.get("type") in CALLS:
                 events.extend(self._end_call(item))
         return events
 
@@ -321,14 +317,8 @@ def _start(response: JsonObject) -> StreamStart:
 
 
 def _failure(body: JsonObject) -> UpstreamError:
-    response = body.get("response")
-    error = error_in(body) or (error_in(response) if isinstance(response, dict) else None)
+    error = error_in(body) or error_in(an_object(body.get("response")))
     return classify_error(error or {"message": "The provider's answer failed."})
-
-
-def _item(body: JsonObject) -> JsonObject:
-    item = body.get("item")
-    return item if isinstance(item, dict) else {}
 
 
 def _place(body: JsonObject, name: str) -> int:

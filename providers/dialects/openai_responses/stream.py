@@ -19,12 +19,8 @@ Of what does not belong there:
 * data that is no JSON object (invalid UTF-8 included) fails the stream.
 """
 
-from typing import Any
-
-import orjson
-
 from providers.dialects.openai_responses.progress import Progress
-from providers.dialects.sse import SseDecoder, SseEvent
+from providers.dialects.sse import SseDecoder, SseEvent, load_data
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.types import JsonObject, StreamEvent, StreamFailed
 
@@ -93,9 +89,7 @@ class StreamDecoder:
             return self._progress.end_early()
         if not event.data.strip():
             return []
-        body = _parse(event.data)
-        if not isinstance(body, dict):
-            raise BadAnswer("The provider sent a stream event that is not a JSON object.")
+        body = load_data(event.data)
         if self._repeats(body, event.data):
             return []
         kind = body.get("type")
@@ -109,10 +103,3 @@ class StreamDecoder:
         repeats = self._last == (number, data)
         self._last = (number, data)
         return repeats
-
-
-def _parse(data: bytes) -> Any:
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise BadAnswer("The provider sent a stream event that is not JSON.") from None

@@ -3,6 +3,7 @@
 from decimal import Decimal, InvalidOperation
 
 from providers.dialects.counts import MOST, count, nano_of_ticks
+from providers.lenient import an_object
 from providers.types import JsonObject, Usage
 
 NANO = Decimal(1_000_000_000)
@@ -19,11 +20,6 @@ def nano_usd(amount: object) -> int | None:
         return None
 
 
-def _details(usage: JsonObject, name: str) -> JsonObject:
-    details = usage.get(name)
-    return details if isinstance(details, dict) else {}
-
-
 def is_search(item: JsonObject) -> bool:
     """One that is paid for: OpenAI asks nothing for opening a page that was found, nor for looking through it."""
     if item.get("type") != "web_search_call" or item.get("status") == "failed":
@@ -34,9 +30,9 @@ def is_search(item: JsonObject) -> bool:
 
 def _searches(usage: JsonObject) -> int:
     """Perplexity's and xAI's own count."""
-    tools = _details(usage, "tool_calls_details")
-    used = _details(usage, "server_side_tool_usage_details")
-    told = [_details(tools, name).get("invocation") for name in ("search_web", "web_search")]
+    tools = an_object(usage.get("tool_calls_details"))
+    used = an_object(usage.get("server_side_tool_usage_details"))
+    told = [an_object(tools.get(name)).get("invocation") for name in ("search_web", "web_search")]
     return min(sum(map(count, [*told, used.get("web_search_calls"), used.get("x_search_calls")])), MOST)
 
 
@@ -44,8 +40,8 @@ def decode_usage(usage: object, searches: int = 0) -> Usage | None:
     """`searches` are those of the answer's items, for providers that do not count them."""
     if not isinstance(usage, dict) or not ("input_tokens" in usage or "output_tokens" in usage):
         return None
-    cost = nano_usd(_details(usage, "cost").get("total_cost"))
-    inputs, outputs = _details(usage, "input_tokens_details"), _details(usage, "output_tokens_details")
+    cost = nano_usd(an_object(usage.get("cost")).get("total_cost"))
+    inputs, outputs = an_object(usage.get("input_tokens_details")), an_object(usage.get("output_tokens_details"))
     return Usage(
         input_tokens=count(usage.get("input_tokens")),
         output_tokens=count(usage.get("output_tokens")),

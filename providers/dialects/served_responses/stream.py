@@ -14,6 +14,7 @@ from providers.dialects.served_responses.output_items import CallItem, MessageIt
 from providers.dialects.sse import BlockSplitter, parse_block, too_large
 from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer
+from providers.lenient import an_object, objects
 from providers.types import (
     CitationFound,
     ExtraFields,
@@ -309,8 +310,7 @@ def _logprobs(block: bytes) -> list[JsonObject]:
 
 
 def _content_of(logprobs: Any) -> list[JsonObject]:
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []
+    return objects(an_object(logprobs).get("content"))
 
 
 def _frame(event: JsonObject) -> bytes:

@@ -11,6 +11,7 @@ The ID of an instance is unique on its node only, so it is known by both.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -22,11 +23,9 @@ from providers.discovery.found import (
     Shown,
     SourceFailed,
     collect,
-    number,
-    part,
-    parts,
-    safe_name,
+    described,
 )
+from providers.lenient import a_list, an_object
 
 SOURCE: Final = "consul"
 FIELDS: Final = ("kind", "models", "scheme", "path", "priority", "weight", "api_key_env")
@@ -61,14 +60,8 @@ async def look(
                 client, f"{base}/v1/health/service/{quote(name, safe='')}?{query}", headers=headers
             )
             entries += _instances(instances, tag)
-    findings = collect(SOURCE, entries, rules)
-    return Findings(
-        source=SOURCE,
-        found=findings.found,
-        refused=findings.refused,
-        unusable=findings.unusable,
-        position=_next_position(position, answer.headers.get("x-consul-index", "")),
-    )
+    position = _next_position(position, answer.headers.get("x-consul-index", ""))
+    return replace(collect(SOURCE, entries, rules), position=position)
 
 
 def _next_position(before: str, now: str) -> str:
@@ -85,7 +78,7 @@ def _instances(instances: object, tag: str) -> list[Shown]:
         service = instance.get("Service") if isinstance(instance, Mapping) else None
         if not isinstance(service, Mapping):
             raise SourceFailed("Consul's health answer holds an instance without its service")
-        node = part(instance.get("Node"))
+        node = an_object(instance.get("Node"))
         own_id = str(service.get("ID", ""))
         found.append(
             Shown(
@@ -98,23 +91,15 @@ def _instances(instances: object, tag: str) -> list[Shown]:
 
 
 def _entry(service: Mapping[str, Any], node_address: str, tag: str) -> Mapping[str, Any]:
-    tags = [str(item) for item in parts(service.get("Tags"))]
-    described = {name: value for name, _, value in (item.partition("=") for item in tags) if name in FIELDS and value}
-    meta = part(service.get("Meta"))
-    described |= {name: str(meta[name]) for name in FIELDS if meta.get(name)}
-    host = str(service.get("Address") or node_address)
-    host = f"[{host}]" if ":" in host else host
-    path = "/" + described.get("path", "").strip("/")
-    weights = part(service.get("Weights"))
-    entry: dict[str, Any] = {
-        "name": safe_name(str(service.get("ID", ""))),
-        "base_url": f"{described.get('scheme', 'http')}://{host}:{service.get('Port')}{path.rstrip('/')}",
-        "kind": described.get("kind", "openai"),
-        "models": [name.strip() for name in described.get("models", "").split(",") if name.strip()],
-        "tags": [item for item in tags if item != tag and item.partition("=")[0] not in FIELDS],
-        "weight": number(described.get("weight"), weights.get("Passing", 1)),
-        "priority": number(described.get("priority"), 1),
-    }
-    if "api_key_env" in described:
-        entry["api_key_env"] = described["api_key_env"]
-    return entry
+    tags = [str(item) for item in a_list(service.get("Tags"))]
+    notes = {name: value for name, _, value in (item.partition("=") for item in tags) if name in FIELDS and value}
+    meta = an_object(service.get("Meta"))
+    notes |= {name: str(meta[name]) for name in FIELDS if meta.get(name)}
+    return described(
+        str(service.get("ID", "")),
+        str(service.get("Address") or node_address),
+        service.get("Port"),
+        notes,
+        tags=[item for item in tags if item != tag and item.partition("=")[0] not in FIELDS],
+        weight=an_object(service.get("Weights")).get("Passing", 1),
+    )

@@ -172,13 +172,27 @@ def collect(source: str, entries: Sequence[Shown], rules: AddressRules) -> Findi
     return Findings(source=source, found=tuple(found.values()), refused=tuple(refused), unusable=unusable)
 
 
-def part(value: object) -> Mapping[str, Any]:
-    """A part of an answer that should be an object: what is none says nothing."""
-    return value if isinstance(value, Mapping) else {}
+def described(
+    name: str, host: str, port: Any, notes: Mapping[str, str], *, tags: list[str], weight: Any = 1
+) -> JsonObject:
+    """What `provider_document` reads, of a place and what is written beside it: `scheme`, `path`, `kind`, `models` (separated
+    by commas), `priority`, `weight`, `api_key_env`. `weight` is what it is where nothing is written of it."""
+    host = f"[{host}]" if ":" in host else host
+    path = notes.get("path", "").strip("/")
+    entry: JsonObject = {
+        "name": safe_name(name),
+        "base_url": f"{notes.get('scheme', 'http')}://{host}:{port}" + (f"/{path}" if path else ""),
+        "kind": notes.get("kind", "openai"),
+        "models": words(notes.get("models", "")),
+        "tags": tags,
+        "priority": number(notes.get("priority"), 1),
+        "weight": number(notes.get("weight"), weight),
+    }
+    return {**entry, "api_key_env": notes["api_key_env"]} if notes.get("api_key_env") else entry
 
 
-def parts(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def number(text: str | None, default: Any) -> Any:

@@ -25,11 +25,10 @@ from providers.discovery.found import (
     Shown,
     SourceFailed,
     collect,
-    number,
-    part,
-    parts,
-    safe_name,
+    described,
+    words,
 )
+from providers.lenient import a_list, an_object
 
 SOURCE: Final = "kubernetes"
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -105,30 +104,34 @@ async def _all(
         if not isinstance(page, Mapping) or not isinstance(page.get("items"), list):
             raise SourceFailed(f"Kubernetes' list of {resource} has no items")
         items += [item for item in page["items"] if isinstance(item, Mapping)]
-        more = str(part(page.get("metadata")).get("continue") or "")
+        more = str(an_object(page.get("metadata")).get("continue") or "")
         if not more:
             return items
     raise SourceFailed(f"Kubernetes' list of {resource} does not end")
 
 
 def _notes(item: Mapping[str, Any]) -> dict[str, str]:
-    annotations = part(part(item.get("metadata")).get("annotations"))
-    return {name.removeprefix(PREFIX): str(value) for name, value in annotations.items() if name.startswith(PREFIX)}
+    annotations = an_object(an_object(item.get("metadata")).get("annotations"))
+    return {
+        name.removeprefix(PREFIX).replace("-", "_"): str(value)
+        for name, value in annotations.items()
+        if name.startswith(PREFIX)
+    }
 
 
 def _name(item: Mapping[str, Any]) -> str:
-    return str(part(item.get("metadata")).get("name", ""))
+    return str(an_object(item.get("metadata")).get("name", ""))
 
 
 def _of_service(service: Mapping[str, Any]) -> Shown:
-    metadata = part(service.get("metadata"))
+    metadata = an_object(service.get("metadata"))
     notes = _notes(service)
-    port = _port(parts(part(service.get("spec")).get("ports")), notes.get("port"))
+    port = _port(a_list(an_object(service.get("spec")).get("ports")), notes.get("port"))
     namespace = metadata.get("namespace", "default")
     host = f"{_name(service)}.{namespace}.svc"
     return Shown(
         external_id=f"{namespace}/{_name(service)}",
-        entry=_entry(_name(service), host, port, notes),
+        entry=described(_name(service), host, port, notes, tags=words(notes.get("tags", ""))),
         former_id=str(metadata.get("uid") or host),
     )
 
@@ -137,12 +140,12 @@ def _of_slices(services: list[Mapping[str, Any]], slices: list[Mapping[str, Any]
     notes = {_name(service): _notes(service) for service in services}
     found = []
     for piece in slices:
-        labels = part(part(piece.get("metadata")).get("labels"))
+        labels = an_object(an_object(piece.get("metadata")).get("labels"))
         service = str(labels.get("kubernetes.io/service-name", ""))
         if service not in notes:
             continue
-        port = _port(parts(piece.get("ports")), notes[service].get("port"))
-        for endpoint in map(part, parts(piece.get("endpoints"))):
+        port = _port(a_list(piece.get("ports")), notes[service].get("port"))
+        for endpoint in map(an_object, a_list(piece.get("endpoints"))):
             if _is_ready(endpoint):
                 found += [
                     _of_address(service, str(ip), endpoint, port, notes[service]) for ip in endpoint["addresses"][:1]
@@ -152,21 +155,20 @@ def _of_slices(services: list[Mapping[str, Any]], slices: list[Mapping[str, Any]
 
 def _is_ready(endpoint: Mapping[str, Any]) -> bool:
     """`ready` may be absent, which the API says to read as true; a terminating endpoint gets no new calls."""
-    conditions = part(endpoint.get("conditions"))
+    conditions = an_object(endpoint.get("conditions"))
     return (
-        bool(parts(endpoint.get("addresses")))
+        bool(a_list(endpoint.get("addresses")))
         and conditions.get("ready") is not False
         and not conditions.get("terminating")
     )
 
 
 def _of_address(service: str, ip: str, endpoint: Mapping[str, Any], port: Any, notes: Mapping[str, str]) -> Shown:
-    pod = str(part(endpoint.get("targetRef")).get("name") or "")
-    host = f"[{ip}]" if ":" in ip else ip
+    pod = str(an_object(endpoint.get("targetRef")).get("name") or "")
     by_address = f"{service}/{ip}:{port}"
     return Shown(
         external_id=f"{service}/{pod}" if pod else by_address,
-        entry=_entry(pod or f"{service}-{ip}", host, port, notes),
+        entry=described(pod or f"{service}-{ip}", ip, port, notes, tags=words(notes.get("tags", ""))),
         former_id=by_address,
     )
 
@@ -179,24 +181,3 @@ def _port(ports: list[Any], wanted: str | None) -> Any:
             if port.get("name") in names or (wanted and str(port.get("port")) in names):
                 return port.get("port")
     return known[0].get("port") if known else None
-
-
-def _entry(name: str, host: str, port: Any, notes: Mapping[str, str]) -> Mapping[str, Any]:
-    path = notes.get("path", "").strip("/")
-    address = f"{notes.get('scheme', 'http')}://{host}:{port}"
-    entry: dict[str, Any] = {
-        "name": safe_name(name),
-        "base_url": f"{address}/{path}" if path else address,
-        "kind": notes.get("kind", "openai"),
-        "models": _words(notes.get("models", "")),
-        "tags": _words(notes.get("tags", "")),
-        "priority": number(notes.get("priority"), 1),
-        "weight": number(notes.get("weight"), 1),
-    }
-    if notes.get("api-key-env"):
-        entry["api_key_env"] = notes["api-key-env"]
-    return entry
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

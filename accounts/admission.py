@@ -273,13 +273,7 @@ class Accounts:
         IdempotencyMismatch, IdempotencyInFlight or AccountsUnavailable."""
         try:
             return await self._lookups.run(
-                lambda: idempotency.begin(
-                    key_id=claim.key_id,
-                    idempotency_key=claim.idempotency_key,
-                    body=claim.body,
-                    request_id=claim.request_id,
-                    given_up_after=timedelta(seconds=self._settings.lease_grace_s),
-                ),
+                lambda: idempotency.begin(claim, given_up_after=timedelta(seconds=self._settings.lease_grace_s)),
                 timeout_s=self._settings.sql_timeout_s,
                 late=partial(self._claimed_late, claim),
             )
@@ -289,26 +283,11 @@ class Accounts:
     async def keep_answer(self, claim: Claim, answer: StoredAnswer) -> None:
         """Without the database nothing is kept, and a repetition is refused until the claim has expired."""
         with contextlib.suppress(SqlUnavailable):
-            await self._lookups.run(
-                lambda: idempotency.finish(
-                    key_id=claim.key_id,
-                    idempotency_key=claim.idempotency_key,
-                    request_id=claim.request_id,
-                    status=answer.status,
-                    headers=answer.headers,
-                    body=answer.body,
-                ),
-                timeout_s=self._settings.sql_timeout_s,
-            )
+            await self._lookups.run(lambda: idempotency.finish(claim, answer), timeout_s=self._settings.sql_timeout_s)
 
     async def abandon_claim(self, claim: Claim) -> None:
         with contextlib.suppress(SqlUnavailable):
-            await self._lookups.run(
-                lambda: idempotency.abandon(
-                    key_id=claim.key_id, idempotency_key=claim.idempotency_key, request_id=claim.request_id
-                ),
-                timeout_s=self._settings.sql_timeout_s,
-            )
+            await self._lookups.run(lambda: idempotency.abandon(claim), timeout_s=self._settings.sql_timeout_s)
 
     def _claimed_late(self, claim: Claim, stored: StoredAnswer | None) -> None:
         """Its caller was refused in the meantime: a claim that succeeded now is nobody's, and would keep all others out."""

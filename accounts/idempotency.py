@@ -5,11 +5,11 @@ workers. Runs in threads.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import AccessDenied
@@ -58,33 +58,36 @@ class Claim:
     request_id: str
 
 
-def begin(
-    *, key_id: int, idempotency_key: str, body: bytes, request_id: str, given_up_after: timedelta = GIVEN_UP_AFTER
-) -> StoredAnswer | None:
+def begin(claim: Claim, *, given_up_after: timedelta = GIVEN_UP_AFTER) -> StoredAnswer | None:
     """None: the caller is the first and must `finish` or `abandon`. Raises UnusableIdempotencyKey (its length),
     IdempotencyMismatch (another body) or IdempotencyInFlight (the first call still runs)."""
-    if not 1 <= len(idempotency_key) <= LONGEST_KEY:
+    if not 1 <= len(claim.idempotency_key) <= LONGEST_KEY:
         raise UnusableIdempotencyKey(f"An Idempotency-Key has 1 to {LONGEST_KEY} characters.", param="Idempotency-Key")
-    digest, now = hashlib.sha256(body).hexdigest(), timezone.now()
-    mine = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key)
+    digest, now = hashlib.sha256(claim.body).hexdigest(), timezone.now()
+    mine = _rows(claim)
     mine.filter(expires_at__lte=now).delete()
     mine.filter(status__isnull=True, created_at__lte=now - given_up_after).delete()
     try:
         with transaction.atomic():
             IdempotencyRecord.objects.create(
-                key_id=key_id,
-                idempotency_key=idempotency_key,
+                key_id=claim.key_id,
+                idempotency_key=claim.idempotency_key,
                 body_hash=digest,
-                request_id=request_id,
+                request_id=claim.request_id,
                 expires_at=now + KEPT_FOR,
             )
     except IntegrityError:
-        return _stored(key_id, idempotency_key, digest)
+        return _stored(claim, digest)
     return None
 
 
-def _stored(key_id: int, idempotency_key: str, digest: str) -> StoredAnswer:
-    row = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key).first()
+def _rows(claim: Claim) -> QuerySet[IdempotencyRecord]:
+    """Of its key: one, or none."""
+    return IdempotencyRecord.objects.filter(key_id=claim.key_id, idempotency_key=claim.idempotency_key)
+
+
+def _stored(claim: Claim, digest: str) -> StoredAnswer:
+    row = _rows(claim).first()
     if row is not None and row.body_hash != digest:
         raise IdempotencyMismatch("This Idempotency-Key was used with another body.", param="Idempotency-Key")
     if row is None or row.status is None:
@@ -97,23 +100,17 @@ def _stored(key_id: int, idempotency_key: str, digest: str) -> StoredAnswer:
     )
 
 
-def finish(
-    *,
-    key_id: int,
-    idempotency_key: str,
-    request_id: str,
-    status: int,
-    headers: Sequence[tuple[str, str]],
-    body: bytes,
-) -> None:
+def finish(claim: Claim, answer: StoredAnswer) -> None:
     """Keeps the answer for whoever repeats the call. Only for answers worth repeating: below 500, not 429. One that comes
     after it was given up is kept by nobody: the claim is another call's, maybe of another body."""
-    mine = IdempotencyRecord.objects.filter(key_id=key_id, idempotency_key=idempotency_key, request_id=request_id)
-    mine.filter(status__isnull=True).update(status=status, headers=[list(pair) for pair in headers], body=body)
+    _unanswered(claim).update(status=answer.status, headers=[list(pair) for pair in answer.headers], body=answer.body)
 
 
-def abandon(*, key_id: int, idempotency_key: str, request_id: str) -> None:
+def abandon(claim: Claim) -> None:
     """The call failed in a way that a repetition may mend: the next one is the first again."""
-    IdempotencyRecord.objects.filter(
-        key_id=key_id, idempotency_key=idempotency_key, request_id=request_id, status__isnull=True
-    ).delete()
+    _unanswered(claim).delete()
+
+
+def _unanswered(claim: Claim) -> QuerySet[IdempotencyRecord]:
+    """Of this very call."""
+    return _rows(claim).filter(request_id=claim.request_id, status__isnull=True)

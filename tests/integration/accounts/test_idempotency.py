@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -33,13 +34,18 @@ from routing.table import GatewayPolicy
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def attempt(body: bytes = b"{}", key_id: int = 1, key: str = "k", request_id: str = "req_1") -> StoredAnswer | None:
-    return begin(key_id=key_id, idempotency_key=key, body=body, request_id=request_id)
+def claimed(body: bytes = b"{}", key_id: int = 1, key: str = "k", request_id: str = "req_1") -> Claim:
+    return Claim(key_id=key_id, idempotency_key=key, body=body, request_id=request_id)
+
+
+def attempt(body: bytes = b"{}", **of: Any) -> StoredAnswer | None:
+    return begin(claimed(body, **of))
 
 
 def end(body: bytes = b"", request_id: str = "req_1") -> None:
-    headers = [("content-type", "application/json")]
-    finish(key_id=1, idempotency_key="k", request_id=request_id, status=200, headers=headers, body=body)
+    headers = (("content-type", "application/json"),)
+    answer = StoredAnswer(request_id=request_id, status=200, headers=headers, body=body)
+    finish(claimed(request_id=request_id), answer)
 
 
 def test_the_second_call_gets_the_first_answer():
@@ -82,10 +88,10 @@ def test_an_answer_that_comes_after_its_call_was_given_up_is_nobodys():
 
 def test_an_abandoned_call_may_be_tried_again():
     attempt()
-    abandon(key_id=1, idempotency_key="k", request_id="req_2")
+    abandon(claimed(request_id="req_2"))
     with pytest.raises(IdempotencyInFlight):
         attempt()
-    abandon(key_id=1, idempotency_key="k", request_id="req_1")
+    abandon(claimed())
     assert attempt() is None
 
 

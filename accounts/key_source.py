@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import AccountChange, ApiKey, Budget, Limit
 from accounts.models.budget import BudgetScope, OnUnknownPrice
 from accounts.models.limit import Scope
-from accounts.records import BudgetRule, LimitRule
+from accounts.records import BudgetRule, LimitKind, LimitRule
 
 FOREVER = float("inf")
 # A transaction that began earlier may commit later than one already seen, so each poll looks back this far.
@@ -159,26 +159,16 @@ def _usable_until(key: ApiKey) -> float:
 
 
 def limit_rules(limit: Limit, scope: str) -> tuple[LimitRule, ...]:
-    rules = []
-    if limit.requests:
-        rules.append(
-            LimitRule(
-                scope=scope,
-                kind="requests",
-                limit=limit.requests,
-                window_s=limit.requests_window_s,
-                strict=limit.strict,
-            )
-        )
-    if limit.tokens:
-        rules.append(
-            LimitRule(
-                scope=scope, kind="tokens", limit=limit.tokens, window_s=limit.tokens_window_s, strict=limit.strict
-            )
-        )
-    if limit.concurrency:
-        rules.append(LimitRule(scope=scope, kind="concurrency", limit=limit.concurrency, strict=limit.strict))
-    return tuple(rules)
+    amounts: tuple[tuple[LimitKind, int | None, int], ...] = (
+        ("requests", limit.requests, limit.requests_window_s),
+        ("tokens", limit.tokens, limit.tokens_window_s),
+        ("concurrency", limit.concurrency, 0),
+    )
+    return tuple(
+        LimitRule(scope=scope, kind=kind, limit=amount, window_s=window_s, strict=limit.strict)
+        for kind, amount, window_s in amounts
+        if amount
+    )
 
 
 def budget_rule(budget: Budget) -> BudgetRule:

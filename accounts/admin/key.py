@@ -144,16 +144,8 @@ class ApiKeyAdmin(EnableActions):
         return self._show_once(request, request.issued_key, _("The key is made"))
 
     def _show_once(self, request: HttpRequest, issued: IssuedKey, title: str) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.model._meta,
-            "issued": issued,
-            "original": issued.key,
-            "key_url": reverse(f"{self.admin_site.name}:accounts_apikey_change", args=[issued.key.pk]),
-            "address": f"{request.scheme}://{request.get_host()}",
-        }
-        response = TemplateResponse(request, "admin/accounts/apikey/token.html", context)
+        address = f"{request.scheme}://{request.get_host()}"
+        response = self._page(request, issued.key, "token", title, issued=issued, address=address)
         response["Cache-Control"] = "no-store"
         return response
 
@@ -172,13 +164,13 @@ class ApiKeyAdmin(EnableActions):
                 self.message_user(request, str(error), messages.ERROR)
                 return redirect(f"{self.admin_site.name}:accounts_apikey_change", object_id)
             return self._show_once(request, issued, _("The key has a new secret"))
-        return self._ask(request, row, "rotate", _("A new secret for this key?"), overlaps=OVERLAPS)
+        return self._page(request, row, "ask", _("A new secret for this key?"), what="rotate", overlaps=OVERLAPS)
 
     @action(description=gettext_lazy("Revoke"), url_path="revoke", icon="block", permissions=["change"])  # type: ignore[untyped-decorator]
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self._changeable(request, object_id)
         if row is not None and request.method != "POST":
-            return self._ask(request, row, "revoke", _("Revoke this key?"))
+            return self._page(request, row, "ask", _("Revoke this key?"), what="revoke")
         if row is not None:
             revoke_key(row.pk)
             self.message_user(request, _("%(name)s is revoked.") % {"name": row}, messages.SUCCESS)
@@ -198,17 +190,16 @@ class ApiKeyAdmin(EnableActions):
             return None
         return row
 
-    def _ask(self, request: HttpRequest, row: ApiKey, what: str, title: str, **context: Any) -> HttpResponse:
+    def _page(self, request: HttpRequest, row: ApiKey, name: str, title: str, **context: Any) -> HttpResponse:
         shared = {
             **self.admin_site.each_context(request),
             "title": title,
             "opts": self.model._meta,
             "original": row,
-            "what": what,
             "key_url": reverse(f"{self.admin_site.name}:accounts_apikey_change", args=[row.pk]),
             **context,
         }
-        return TemplateResponse(request, "admin/accounts/apikey/ask.html", shared)
+        return TemplateResponse(request, f"admin/accounts/apikey/{name}.html", shared)
 
 
 class OverlapForm(forms.Form):

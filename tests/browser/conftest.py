@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import (
     Browser,
@@ -112,14 +113,15 @@ def watched() -> Iterator[Watched]:
 
 
 @pytest.fixture(scope="module")
-def session_state(chromium: Browser, site: Site) -> Any:
-    """The cookies of a person who is logged in, got once through the login page."""
-    context = chromium.new_context()
-    page = context.new_page()
-    log_in(page, site)
-    state = context.storage_state()
-    context.close()
-    return state
+def session_cookies(site: Site) -> list[Any]:
+    """Of a person who is logged in, got once and without a browser, which would take a second and a half of processor
+    time. That the login page works in one is a test's own matter."""
+    page = f"{site.url}/admin/login/"
+    with httpx.Client(timeout=30) as client:
+        client.get(page)
+        form = {"username": USER, "password": PASSWORD, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        assert client.post(page, data=form, headers={"referer": page}).status_code == 302
+        return [{"name": name, "value": value, "url": site.url} for name, value in client.cookies.items()]
 
 
 class Contexts:
@@ -133,7 +135,7 @@ class Contexts:
         self._kept: dict[str, tuple[BrowserContext, Page, CDPSession]] = {}
         self._fresh: list[BrowserContext] = []
 
-    def page(self, state: Any, init_script: str, *, fresh: bool, options: dict[str, Any]) -> Page:
+    def page(self, cookies: list[Any], init_script: str, *, fresh: bool, options: dict[str, Any]) -> Page:
         key = repr((init_script, sorted(options.items())))
         if not fresh and key in self._kept:
             context = self._kept[key][0]
@@ -147,8 +149,8 @@ class Contexts:
                 kept = context.new_page()
                 kept.goto(f"{self._url}/livez")
                 self._kept[key] = context, kept, context.new_cdp_session(kept)
-        if state is not None:
-            context.add_cookies(state["cookies"])
+        if cookies:
+            context.add_cookies(cookies)
         return context.new_page()
 
     def empty(self) -> None:
@@ -176,13 +178,13 @@ def contexts(chromium: Browser, site: Site) -> Iterator[Contexts]:
 
 
 @pytest.fixture
-def open_page(contexts: Contexts, site: Site, session_state: Any, watched: Watched) -> Iterator[Any]:
+def open_page(contexts: Contexts, site: Site, session_cookies: list[Any], watched: Watched) -> Iterator[Any]:
     """`open_page("/admin/", color_scheme="dark", …)`: a page of somebody who is logged in. `fresh`: with an empty cache."""
 
     def open_one(
         path: str, *, logged_in: bool = True, init_script: str = "", fresh: bool = False, **options: Any
     ) -> Page:
-        page = contexts.page(session_state if logged_in else None, init_script, fresh=fresh, options=options)
+        page = contexts.page(session_cookies if logged_in else [], init_script, fresh=fresh, options=options)
         watch(page, site, watched)
         page.goto(site.url + path)
         return page

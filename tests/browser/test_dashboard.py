@@ -255,16 +255,6 @@ def test_no_page_has_a_serious_accessibility_problem(open_page: Open, request_id
     assert found == []
 
 
-def test_no_page_is_wider_than_a_phone(open_page: Open, site: Site) -> None:
-    page = open_page("/livez", viewport=PHONE)
-    wide = {}
-    for path in PAGES:
-        page.goto(site.url + path)
-        page.wait_for_timeout(500)
-        wide[path] = page.evaluate("document.documentElement.scrollWidth")
-    assert {path: width for path, width in wide.items() if width > PHONE["width"]} == {}
-
-
 def test_pages_speak_portuguese(open_page: Open) -> None:
     page = open_page("/dashboard/", locale="pt-BR")
     expect(page.locator("#line")).to_contain_text("Tudo bem: 1 de 1 provedores saudáveis")

@@ -54,14 +54,6 @@ def test_two_models_answer_side_by_side(open_page: Open) -> None:
         expect(pane.locator("[data-part=answer]")).to_contain_text(model)
 
 
-def test_an_error_says_what_is_wrong(open_page: Open) -> None:
-    page = open_page("/playground/")
-    page.evaluate("document.querySelector('#model1').append(new Option('gone', 'gone'))")
-    page.locator("#model1").select_option("gone")
-    ask(page, "Hello?")
-    expect(page.locator("#pane1 [data-part=state]")).to_contain_text("The model 'gone' does not exist")
-
-
 def test_an_error_is_not_shown_with_the_figures_of_the_answer_before_it(open_page: Open) -> None:
     page = open_page("/playground/")
     page.evaluate("document.querySelector('#model1').append(new Option('gone', 'gone'))")

@@ -212,7 +212,7 @@ class BudgetBook:
     async def _wait_for(self, found: Slice, cost: int, tokens: int) -> None:
         """Joins the refill that is being prepared, or prepares one; returns when it is done."""
         if monotonic() < found.fresh_until and found.is_beyond(cost, tokens):
-            raise self._insufficient(found)
+            raise _insufficient(found, cost, tokens)
         refill = self._refill_of(found)
         if refill is not None and refill.sent and refill.done is not None:
             await asyncio.shield(refill.done)
@@ -229,7 +229,7 @@ class BudgetBook:
         assert refill.done is not None
         await asyncio.shield(refill.done)
         if found.is_beyond(cost, tokens):
-            raise self._insufficient(found)
+            raise _insufficient(found, cost, tokens)
 
     def _refill_of(self, found: Slice) -> Refill | None:
         """One of the slice before, of a period that ended in this moment, brings `found` nothing."""
@@ -293,17 +293,22 @@ class BudgetBook:
         booking.result()
         found.debts -= debts
 
-    def _insufficient(self, found: Slice) -> InsufficientQuota:
-        rule = found.rule
-        left = []
-        if rule.amount_nano_usd is not None:
-            left.append(f"{_usd(max(0, (found.left_nano or 0) + found.free_nano))} of {_usd(rule.amount_nano_usd)}")
-        if rule.tokens is not None:
-            left.append(f"{max(0, (found.left_tokens or 0) + found.free_tokens)} of {rule.tokens} tokens")
-        renews = datetime.fromtimestamp(found.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return InsufficientQuota(
-            f"The {_named(rule)} does not cover this call: {' and '.join(left)} left. It renews at {renews}."
-        )
+
+def _insufficient(found: Slice, cost_nano: int, tokens: int) -> InsufficientQuota:
+    """`cost_nano` and `tokens` are the most that the call can take: who is refused with much left has to see why."""
+    rule = found.rule
+    asked, left = [], []
+    if rule.amount_nano_usd is not None:
+        asked.append(_usd(cost_nano))
+        left.append(f"{_usd(max(0, (found.left_nano or 0) + found.free_nano))} of {_usd(rule.amount_nano_usd)}")
+    if rule.tokens is not None:
+        asked.append(f"{tokens} tokens")
+        left.append(f"{max(0, (found.left_tokens or 0) + found.free_tokens)} of {rule.tokens} tokens")
+    renews = datetime.fromtimestamp(found.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return InsufficientQuota(
+        f"The {_named(rule)} does not cover this call, which may take up to {' and '.join(asked)}: "
+        f"{' and '.join(left)} left. It renews at {renews}."
+    )
 
 
 def _named(rule: BudgetRule) -> str:

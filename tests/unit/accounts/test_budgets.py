@@ -99,8 +99,8 @@ async def test_a_refusal_names_the_budget_what_is_left_and_when_it_renews():
         await bench.book.hold([budget], 5, 71)
 
     assert refused.value.message == (
-        "The daily budget 'research' does not cover this call: $2.000000 of $2.000000 and 70 of 70 tokens left. "
-        "It renews at 2026-08-01T00:00:00Z."
+        "The daily budget 'research' does not cover this call, which may take up to $0.000000 and 71 tokens: "
+        "$2.000000 of $2.000000 and 70 of 70 tokens left. It renews at 2026-08-01T00:00:00Z."
     )
     assert (b"x-should-retry", b"false") in refused.value.headers
 

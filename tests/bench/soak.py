@@ -219,7 +219,7 @@ def installation(directory: Path, workers: int):  # type: ignore[no-untyped-def]
     """A gateway over stores of its own, its two keys, and the stores' counters."""
     with ExitStack() as stack:
         redis = stack.enter_context(private_redis(directory))
-        postgres = stack.enter_context(private_postgres(directory / "pg"))
+        postgres = stack.enter_context(private_postgres())
         psycopg.connect(postgres.url, autocommit=True).execute(
             "ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements"
         )

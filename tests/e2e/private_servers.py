@@ -78,23 +78,25 @@ class PrivateServer:
 
 
 @contextlib.contextmanager
-def private_postgres(directory: Path) -> Iterator[PrivateServer]:
+def private_postgres() -> Iterator[PrivateServer]:
+    """Not in pytest's own directory, which each run of it that starts closes to everybody but its user."""
+    with tempfile.TemporaryDirectory(prefix="llm-proxy-postgres-") as directory:
+        yield from _postgres_in(directory)
+
+
+def _postgres_in(directory: str) -> Iterator[PrivateServer]:
     if not POSTGRES_PROGRAMS:
         pytest.skip("no PostgreSQL server program on this machine")
     programs, port = POSTGRES_PROGRAMS[-1], free_port()
     # PostgreSQL refuses to run as root.
     user = "postgres" if os.geteuid() == 0 else None
-    directory.mkdir(mode=0o700)
     if user is not None:
         os.chown(directory, pwd.getpwnam(user).pw_uid, -1)
-        for parent in directory.parents:
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
     options = ["-A", "trust", "-U", "postgres", "--no-sync"]
     subprocess.run([programs / "initdb", "-D", directory, *options], user=user, check=True, stdout=subprocess.DEVNULL)
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     server = PrivateServer(
-        [str(programs / "postgres"), "-D", str(directory), "-p", str(port), "-k", str(directory), "-c", "fsync=off"],
+        [str(programs / "postgres"), "-D", directory, "-p", str(port), "-k", directory, "-c", "fsync=off"],
         url,
         lambda: psycopg.connect(url, connect_timeout=1).close(),
         user,

@@ -20,8 +20,8 @@ PRICES = {"input_nano_usd_per_mtok": 10**9, "output_nano_usd_per_mtok": 2 * 10**
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[PrivateServer]:
-    with private_postgres(tmp_path / "postgres") as server:
+def postgres() -> Iterator[PrivateServer]:
+    with private_postgres() as server:
         yield server
 
 

@@ -77,7 +77,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[dict[str, str]]:
-    with private_postgres(tmp_path / "pg") as postgres, private_redis(tmp_path) as redis:
+    with private_postgres() as postgres, private_redis(tmp_path) as redis:
         yield {**on_postgres(postgres.url), "REDIS_URL": redis.url}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.calling import report
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.neighbours import Neighbours
 
 MOST_MEMORY_MB = 300
 EXPORT = """
@@ -77,6 +78,7 @@ def export(gateway: GatewayProcess, name: str, *, shape: str = "openai", redact:
 def test_memory_does_not_grow_with_the_number_of_rows(migrated_data_dir: Path, tmp_path: Path, rows: int) -> None:
     gateway = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path / "data"))
     gateway.run("-c", FILL, str(rows), timeout_s=600)
+    neighbours = Neighbours()
     runs = [export(gateway, "a.jsonl"), export(gateway, "a.parquet")]
     if rows > 20_000:
         runs += [
@@ -84,7 +86,9 @@ def test_memory_does_not_grow_with_the_number_of_rows(migrated_data_dir: Path, t
             export(gateway, "r.jsonl", redact=True),
             export(gateway, "raw.jsonl", shape="raw"),
         ]
-        assert rows / runs[0]["seconds"] >= 20_000
     for done in runs:
         assert done["rss_mb"] <= MOST_MEMORY_MB
         assert done["manifest"]["counts"]["read"] == rows
+    if rows > 20_000:
+        rate = rows / runs[0]["seconds"]
+        assert rate >= 20_000 or neighbours.excuse(f"{rate:,.0f} rows/s")

@@ -19,7 +19,15 @@ from monitoring.passive import Traffic
 from providers.adapters import adapter_for
 from providers.control_plane import Answer, ControlPlaneClient
 from providers.dialects.redaction import redact
-from providers.errors import ClientFault, CredentialRejected, Misconfigured, RateLimited, Unsupported, UpstreamError
+from providers.errors import (
+    ClientFault,
+    CredentialRejected,
+    Misconfigured,
+    RateLimited,
+    Unsupported,
+    UpstreamError,
+    knowing_the_secret,
+)
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, Operation
@@ -99,7 +107,8 @@ class Prober:
 
         def read(answer: Answer) -> None:
             if answer.status >= 300:
-                raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
+                refusal = adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
+                raise knowing_the_secret(refusal, secret)
             adapter.read_models(answer.body)
 
         def ignore(answer: Answer) -> None:

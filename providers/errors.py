@@ -101,6 +101,8 @@ class CredentialRejected(UpstreamError):
     disables_credential = True
     reason = "credential"
 
+    none_was_sent = "The provider asks for a credential, and none is configured for it."
+
 
 class Overloaded(UpstreamError):
     cools_credential = True
@@ -210,3 +212,10 @@ class TooLargeForRate(ClientFault):
 
     fails_over = True
     reason = "too_large_for_rate"
+
+
+def knowing_the_secret(error: UpstreamError, secret: str) -> UpstreamError:
+    """The error that an adapter read, which does not know with what it was asked: who sent no secret had none rejected."""
+    if not secret and isinstance(error, CredentialRejected):
+        error.message = CredentialRejected.none_was_sent
+    return error

@@ -17,7 +17,7 @@ from providers.addresses import parse_base_url
 from providers.bounds import is_model_name
 from providers.catalog import UNKNOWN, ModelFacts, is_listed, known_capabilities, model_facts
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
-from providers.errors import UpstreamError
+from providers.errors import UpstreamError, knowing_the_secret
 from providers.http1 import Http1Transport
 from providers.loading import UNREADABLE, provider_spec, usable_credentials, usable_deployments
 from providers.models import ConformanceReport, Deployment, Provider, Source
@@ -165,7 +165,8 @@ def _provider_list(spec: ProviderSpec) -> tuple[ModelInfo, ...]:
 async def ask_for_models(transport: Transport, spec: ProviderSpec, *, timeout_s: float) -> tuple[ModelInfo, ...]:
     """The provider's own list. Raises `UpstreamError`; `NoModelList` where there is none."""
     adapter = adapter_for(spec.kind)
-    request = adapter.models_request(spec, spec.first_secret)
+    secret = spec.first_secret
+    request = adapter.models_request(spec, secret)
     if request is None:
         raise NoModelList("This provider has no list of its models: name those you want.")
     response = await transport.send(spec.endpoint, request, timeout_s=timeout_s)
@@ -174,7 +175,9 @@ async def ask_for_models(transport: Transport, spec: ProviderSpec, *, timeout_s:
     finally:
         response.close()
     if not 200 <= response.status < 300:
-        raise adapter.read_error(response.status, response.headers, body, provider=spec.name)
+        raise knowing_the_secret(
+            adapter.read_error(response.status, response.headers, body, provider=spec.name), secret
+        )
     return adapter.read_models(body)
 
 

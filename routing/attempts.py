@@ -16,7 +16,7 @@ from monitoring.upstream_state import UpstreamStates
 from providers.adapters import adapter_for
 from providers.adapters.base import Adapter, ClientStream, Delivered
 from providers.adapters.embedding_parts import join, parts_of, sum_of
-from providers.errors import BadAnswer, UpstreamError, UpstreamTimeout
+from providers.errors import BadAnswer, UpstreamError, UpstreamTimeout, knowing_the_secret
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
 from providers.types import ClientRequest, Operation, Usage
@@ -118,7 +118,7 @@ class Attempts:
         won.response = response
         won.attempt.status = response.status
         if not 200 <= response.status < 300:
-            raise await _refusal(adapter, response, deployment, timeout_s)
+            raise knowing_the_secret(await _refusal(adapter, response, deployment, timeout_s), credential.secret)
         if request.stream:
             won.stream = adapter.open_stream(request, deployment)
             won.frames = await _until_semantic(won.stream, response, timeout_s)

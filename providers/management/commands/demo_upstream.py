@@ -32,7 +32,8 @@ class AnnouncingServer(uvicorn.Server):
 
 class Command(BaseCommand):
     help = (
-        "Runs the demo provider: a small HTTP server that speaks a provider's wire format and labels its answers DEMO."
+        "Runs the demo provider: a small HTTP server that speaks a provider's wire format and labels its answers DEMO. "
+        "It wants a key, as the services do; any will do."
     )
     requires_system_checks: list[str] = []
 

@@ -315,6 +315,13 @@ def test_the_command_prints_results_and_fails_when_somebody_is_unhealthy(upstrea
         call_command("check_providers", "nobody")
 
 
+def test_a_provider_that_asks_for_a_key_where_none_is_configured_says_so(upstream):
+    upstream.status = 401
+    Provider.objects.create(name="keyless", base_url=upstream.url)
+    checks.check_now()
+    assert "asks for a credential, and none is configured" in HealthState.objects.get().cause
+
+
 def test_secrets_stay_out_of_everything_a_check_leaves_behind(upstream):
     upstream.status = 401
     provider("canary", upstream.url)

@@ -20,6 +20,7 @@ from providers.errors import (
     ServerFailed,
     TooLargeForRate,
     UpstreamError,
+    knowing_the_secret,
 )
 from routing.errors import error_body
 
@@ -364,3 +365,14 @@ def test_leaves_ordinary_text_alone() -> None:
 def test_cuts_long_messages_and_control_characters() -> None:
     assert len(read(400, openai("x" * 100_000)).message) == MAX_MESSAGE_CHARS
     assert "\x00" not in redact("a\x00b\x1b[31m")
+
+
+def test_who_sent_no_key_had_none_rejected() -> None:
+    refused = read(401, openai("Incorrect API key provided."))
+    assert knowing_the_secret(refused, "sk-1").message == "The provider rejected the configured credential."
+    assert (
+        knowing_the_secret(refused, "").message == "The provider asks for a credential, and none is configured for it."
+    )
+    broken = read(500, openai("broken"))
+    assert knowing_the_secret(broken, "") is broken
+    assert broken.message == "broken"

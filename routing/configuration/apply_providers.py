@@ -22,7 +22,8 @@ def provider(entry: ProviderEntry, path: str, *, secret_of: Callable[[str], str]
         known, warnings = _known(entry)
         columns["headers"], unknown = _headers(entry, known)
         row = save_if_different(Provider, {"name": entry.name}, {**columns, "name": entry.name}, known=known)
-        credentials = _credentials(row, resolved, prune=prune)
+        credentials, lost = _credentials(row, resolved, prune=prune)
+    warnings += lost
     _models(row, entry, path)
     warnings += [f"{key}: no value is stored, so it is not sent" for key in unknown]
     return warnings + [f"providers.{entry.name}.{said}" for said in _without_key(credentials, resolved, secret_of)]
@@ -62,8 +63,9 @@ def _headers(entry: ProviderEntry, known: Provider | None) -> tuple[dict[str, st
     return {name: value for name, value in values.items() if value is not None}, unknown
 
 
-def _credentials(row: Provider, resolved: ResolvedProvider, *, prune: bool) -> list[Credential]:
-    """Returns those of the entry, in its order."""
+def _credentials(row: Provider, resolved: ResolvedProvider, *, prune: bool) -> tuple[list[Credential], list[str]]:
+    """Returns those of the entry, in its order; and warnings."""
+    lost = []
     existing = {credential.name: credential for credential in row.credentials.all()}
     found = []
     for entry in resolved.credentials:
@@ -78,8 +80,13 @@ def _credentials(row: Provider, resolved: ResolvedProvider, *, prune: bool) -> l
         for name, credential in existing.items():
             # A secret typed into the admin exists nowhere else: only --prune takes it away.
             if name not in named and (prune or not credential.ciphertext):
+                if credential.ciphertext:
+                    lost.append(
+                        f"providers.{row.name}.credentials: {name} leaves, and the secret that is stored for it; named in "
+                        "`credentials` it stays, and rolling back brings it back"
+                    )
                 credential.delete()
-    return found
+    return found, lost
 
 
 def _without_key(rows: list[Credential], resolved: ResolvedProvider, secret_of: Callable[[str], str]) -> Iterator[str]:

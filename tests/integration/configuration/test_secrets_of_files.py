@@ -135,6 +135,20 @@ def test_a_former_name_that_the_document_has_is_refused(load: Load, second: str)
         load(f"providers: [{{name: a}}, {second}]")
 
 
+def test_a_secret_that_pruning_takes_is_told_of_before_and_after(load: Load):
+    load(provider())
+    typed()
+    said = "providers.p.credentials: typed leaves, and the secret that is stored for it"
+
+    assert load(provider("weight: 2")).warnings == ()
+    assert load(provider(), prune=True, dry_run=True).warnings[0].startswith(said)
+    applied = load(provider(), prune=True)
+    assert applied.warnings[0].startswith(said)
+    assert not Credential.objects.exists()
+    roll_back(applied.revision - 1)
+    assert Credential.objects.get().reveal() == "sk-typed-into-the-admin"
+
+
 def test_a_secret_that_leaves_with_its_provider_is_told_of_before_and_after(load: Load):
     load(provider("credentials: [{name: typed}]", name="old"))
     typed("old")

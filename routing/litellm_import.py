@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from providers.bounds import MOST_ATTEMPTS
 from providers.discovery.found import safe_name
+from routing.litellm_elsewhere import elsewhere
 from routing.litellm_models import VARIABLE, ModelList, at_most, unusable
 
 SECTIONS: Final = ("router_settings", "litellm_settings", "general_settings")
@@ -52,7 +53,7 @@ def translate(source: Mapping[str, Any]) -> Imported:
         if name == "include":
             result.notes.append("include: import these files too; each becomes a document of its own")
         elif name not in ("model_list", "credential_list", *SECTIONS):
-            result.notes.append(f"{name}: has no equivalent and was left out")
+            result.notes.append(f"{name}: {elsewhere(name, 'has no equivalent and was left out')}")
     return result
 
 
@@ -140,7 +141,7 @@ def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
     _fallbacks(router, lite, result)
     _master_key(general, result)
     for section, rest in (("router_settings", router), ("litellm_settings", lite), ("general_settings", general)):
-        result.notes += [f"{section}.{name}: has no equivalent" for name in rest]
+        result.notes += [f"{section}.{name}: {elsewhere(name)}" for name in rest]
 
 
 def _strategy(named: Any, result: Imported) -> None:
@@ -183,7 +184,7 @@ def _cache(lite: dict[str, Any], result: Imported) -> None:
     if (ttl := _taken("ttl", _number, result, ("litellm_settings.cache_params", params))) is not None:
         cache["ttl"] = ttl
     result.document["response_cache"] = cache
-    result.notes += [f"litellm_settings.cache_params.{name}: has no equivalent" for name in params]
+    result.notes += [f"litellm_settings.cache_params.{name}: {elsewhere(name)}" for name in params]
 
 
 def _fallbacks(router: dict[str, Any], lite: dict[str, Any], result: Imported) -> None:

@@ -61,9 +61,13 @@ class Command(BaseCommand):
                 self.stdout.write(style(finding.describe()))
         errors = sum(finding.level == "error" for finding in findings)
         if errors:
-            raise CommandError(f"{errors} errors, {len(findings) - errors} warnings.")
+            raise CommandError(f"{_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}.")
         if not options["json"]:
-            self.stdout.write(f"No errors, {len(findings)} warnings.")
+            self.stdout.write(f"No errors, {_count(len(findings), 'warning')}.")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 # -------------------------------------------------------------------------------------------------------- environment

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         except ConfigurationRefused as refusal:
             if options["json"]:
                 self.stdout.write(json.dumps({"refused": [_problem(refusal.file, item) for item in refusal.problems]}))
-            raise CommandError(f"{refusal}\nNothing was changed.") from None
+            raise CommandError(f"{refusal}\nNothing was changed.{_advice(refusal)}") from None
         if options["json"]:
             self.stdout.write(json.dumps(_report(applied, dry_run=options["dry_run"]), default=str))
             return
@@ -51,12 +51,20 @@ class Command(BaseCommand):
         self.stdout.write(_summary(applied, dry_run=options["dry_run"]))
 
 
+def _advice(refusal: ConfigurationRefused) -> str:
+    if any(problem.key in ("model_list", "litellm_settings") for problem in refusal.problems):
+        return " This is a LiteLLM proxy's configuration: `manage.py import_litellm` turns it into a document."
+    return ""
+
+
 def _summary(applied: Applied, *, dry_run: bool) -> str:
     if not applied.sentences:
         return "Nothing to change."
+    count = len(applied.sentences)
+    changes = "1 change" if count == 1 else f"{count} changes"
     if dry_run:
-        return f"{len(applied.sentences)} changes would be made; nothing was changed."
-    return f"{len(applied.sentences)} changes, revision {applied.revision}."
+        return f"{changes} would be made; nothing was changed."
+    return f"{changes}, revision {applied.revision}."
 
 
 def _report(applied: Applied, *, dry_run: bool) -> dict[str, Any]:

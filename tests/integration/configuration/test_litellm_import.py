@@ -119,6 +119,32 @@ def test_an_alias_of_a_group_that_became_an_alias_leads_to_its_models():
     assert document["model_aliases"]["n"] == document["model_aliases"]["m"] == {"targets": ["openai/m", "openai/m-2"]}
 
 
+def test_what_stands_elsewhere_here_is_pointed_to(tmp_path: Path):
+    settings = (
+        "litellm_settings: {max_budget: 9, drop_params: true, fancy: 1}\n"
+        "router_settings: {redis_host: cache}\ngeneral_settings: {database_url: x}\n"
+    )
+    priced = GOOD.replace("}}", "}, model_info: {input_cost_per_token: 0.000003}}")
+    document, said = imported(tmp_path, f"model_list: [{priced}]\n{settings}")
+    assert "input_usd_per_mtok: 3\n" in document
+    for part in (
+        "max_budget: not taken over: budgets belong to teams",
+        "drop_params: no switch",
+        "fancy: has no equivalent",
+        "redis_host: not in the document: with REDIS_URL",
+        "database_url: not in the document: DATABASE_URL",
+    ):
+        assert part in said
+
+
+@pytest.mark.django_db
+def test_who_loads_litellms_own_file_is_told_of_the_import(tmp_path: Path):
+    path = tmp_path / "litellm.yaml"
+    path.write_text(f"model_list: [{GOOD}]\n")
+    with pytest.raises(CommandError, match=r"`manage\.py import_litellm` turns it into a document"):
+        call_command("load_config", str(path))
+
+
 def test_no_retries_are_one_attempt_and_the_routers_own_settings_win(tmp_path: Path):
     settings = "router_settings: {num_retries: 0, timeout: 7}\nlitellm_settings: {num_retries: 4, request_timeout: 9}\n"
     document, said = imported(tmp_path, f"model_list: [{GOOD}]\n{settings}")

@@ -1,0 +1,32 @@
+"""What of a LiteLLM proxy's configuration is there, but not in the document: where it is. Pure."""
+
+from typing import Final
+
+NOTHING: Final = "has no equivalent"
+
+_REDIS: Final = "not in the document: with REDIS_URL in the environment, limits and cached answers are shared in Redis"
+_BUDGETS: Final = (
+    "not taken over: budgets belong to teams (`teams.NAME.budgets`) and keys (`create_api_key --budget-usd`)"
+)
+_LIMITS: Final = "not taken over: limits belong to teams (`teams.NAME.max_concurrency`) and keys (`create_api_key`)"
+_CALLBACKS: Final = "not needed for metrics (/metrics) and traces (docs/operations.md); others have no equivalent"
+
+_ELSEWHERE: Final = {
+    "type": _REDIS, "host": _REDIS, "port": _REDIS, "password": _REDIS, "url": _REDIS,
+    "redis_host": _REDIS, "redis_port": _REDIS, "redis_password": _REDIS, "redis_url": _REDIS,
+    "max_budget": _BUDGETS, "budget_duration": _BUDGETS,
+    "max_parallel_requests": _LIMITS, "global_max_parallel_requests": _LIMITS,
+    "callbacks": _CALLBACKS, "success_callback": _CALLBACKS, "failure_callback": _CALLBACKS,
+    "database_url": "not in the document: DATABASE_URL in the environment",
+    "alerting": "not in the document: rules for Prometheus are in docker/prometheus/alerts.yml",
+    "set_verbose": "not taken over: `log_level: DEBUG`",
+    "json_logs": "always so",
+    "enable_pre_call_checks": "always so, where a deployment's `context_window` is known",
+    "drop_params": "no switch: docs/providers.md says what each kind drops and what it refuses",
+    "environment_variables": "not in the document: set them where the gateway starts, or in .env",
+}  # fmt: skip
+
+
+def elsewhere(name: str, nothing: str = NOTHING) -> str:
+    """What to say of the setting `name`, whichever section it stood in; `nothing` where there is no such thing here."""
+    return _ELSEWHERE.get(name, nothing)

@@ -282,16 +282,19 @@ class LiveFeed:
             logger.debug("other workers were not told of this second: %s", error)
 
     async def _listen(self) -> None:
-        channel = ""
+        channel, level = "", logging.WARNING
         while True:
             try:
                 # One for good: of another, messages would come for this one that nobody takes.
                 channel = channel or await self._layer.new_channel()
                 await self._layer.group_add(GROUP, channel)
+                level = logging.WARNING
                 while True:
                     message = await self._layer.receive(channel)
                     if message["worker"] != self._name:
                         self._arrived.append(WorkerSecond.from_message(message))
             except Exception as error:
-                logger.warning("live figures of other workers are missing: %s", error)
+                # Once for each time that it goes away, and not every other second until it is back.
+                logger.log(level, "live figures of other workers are missing: %s", error)
+                level = logging.DEBUG
                 await asyncio.sleep(LISTEN_AGAIN_S)

@@ -15,6 +15,8 @@ from accounts.models import ApiKey, Budget, Limit, Team
 
 DEFAULT_OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=30)
+USUAL_SCOPES = ("completions",)
+"""Of a new key for which nobody says any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class KeyOrder:
 
     name: str
     team: str = ""
-    scopes: Sequence[str] = ("completions",)
+    scopes: Sequence[str] = USUAL_SCOPES
     models: Sequence[str] = ()
     networks: Sequence[str] = ()
     tags: Sequence[str] = ()

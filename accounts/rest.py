@@ -53,8 +53,10 @@ class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fresh = keys.new_key(str(settings.KEY_PEPPER).encode())
+        # Without a scope it could do nothing: the same default as `create_api_key`. An empty list is somebody's word.
+        scopes = serializer.validated_data.get("scopes", list(provisioning.USUAL_SCOPES))
         with transaction.atomic():
-            row = serializer.save(public_id=fresh.public_id, digest=fresh.digest, hint=fresh.hint)
+            row = serializer.save(scopes=scopes, public_id=fresh.public_id, digest=fresh.digest, hint=fresh.hint)
         return Response({**ApiKeySerializer(row).data, "key": fresh.token}, status=201)
 
     @extend_schema(request=RotationSerializer, responses=NewApiKeySerializer)

@@ -13,7 +13,7 @@ READ_ONLY = ["managed_by", "created_at", "updated_at"]
 
 
 class ModelRules(OwnFieldsOnly, serializers.ModelSerializer[Any]):
-    """Also applies what the model itself demands of its fields together (`clean`, check constraints)."""
+    """The fields of a row. What they demand of each other is checked as well."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         model: type[models.Model] = self.Meta.model

@@ -1,7 +1,7 @@
 """What every view and every body of the management API's rows has."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import transaction
 from django.shortcuts import get_object_or_404
@@ -32,9 +32,27 @@ class AtomicWrites:
             instance.delete()
 
 
+class RowNumber(serializers.PrimaryKeyRelatedField[Any]):
+    """Another row, named by its `id`."""
+
+    default_error_messages: ClassVar[Any] = {
+        "does_not_exist": "There is no row with the id {pk_value}.",
+        "incorrect_type": "This is the number under which the other row is listed, its id.",
+    }
+
+
+class OneOf(serializers.ChoiceField):
+    def __init__(self, choices: Any, **options: Any) -> None:
+        super().__init__(choices, **options)
+        self.error_messages["invalid_choice"] = f'"{{input}}" is not one of {", ".join(map(str, self.choices))}.'
+
+
 class OwnFieldsOnly(serializers.Serializer[Any]):
     """Refuses a field that there is not: what somebody meant by `allowed_model` would else be left out in silence, and the
     key could call every model. Fields that are only read are taken, without effect, so that a row can be sent back."""
+
+    serializer_related_field: Any = RowNumber
+    serializer_choice_field: Any = OneOf
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

@@ -102,6 +102,10 @@ class TestKeys:
         assert token not in shown
         assert row.digest not in shown
 
+    def test_of_which_nobody_says_a_scope_may_call_models(self, admin: Client) -> None:
+        assert post(admin, "api-keys", name="app")["scopes"] == ["completions"]
+        assert post(admin, "api-keys", name="for later", scopes=[])["scopes"] == []
+
     def test_are_rotated_and_revoked(self, admin: Client, worker: FakeLive) -> None:
         made = post(admin, "api-keys", name="app", scopes=["read"])
         rotated = post(admin, f"api-keys/{made['id']}/rotate", 200, overlap_s=0)
@@ -166,6 +170,17 @@ class TestRules:
         assert "allowance" not in post(admin, "budgets", 400, scope="all")["error"]["message"]
         post(admin, "budgets", scope="team", team=team.pk, amount_nano_usd=10**9)
         assert (Limit.objects.count(), Budget.objects.count()) == (1, 1)
+
+    def test_a_refused_value_is_told_what_would_be_taken(self, admin: Client, team: Team) -> None:
+        told = [
+            post(admin, "budgets", 400, scope="team", amount_nano_usd=1, **wrong)["error"]["message"]
+            for wrong in ({"team": team.pk, "period": "week"}, {"team": 999}, {"team": "research"})
+        ]
+        assert told == [
+            '"week" is not one of day, month.',
+            "There is no row with the id 999.",
+            "This is the number under which the other row is listed, its id.",
+        ]
 
     def test_what_was_read_can_be_written_back_and_changes_nothing(self, admin: Client, provider: Provider) -> None:
         team = post(admin, "teams", name="red")["id"]

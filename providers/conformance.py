@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from providers import conformance_probes as probes
 from providers.adapters import adapter_for
-from providers.adapters.base import ClientStream, Delivered, ModelInfo
+from providers.adapters.base import ClientStream, Delivered
+from providers.adapters.model_list import ModelInfo
 from providers.conformance_probes import ProbeResult
 from providers.errors import BadAnswer, CredentialRejected, Misconfigured, StreamTruncated, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec

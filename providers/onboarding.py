@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from providers.adapters import adapter_for
-from providers.adapters.base import ModelInfo
+from providers.adapters.model_list import ModelInfo
 from providers.addresses import parse_base_url
 from providers.bounds import is_model_name
 from providers.catalog import UNKNOWN, ModelFacts, is_listed, known_capabilities, model_facts

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from providers.adapter_options import FLAG, LINE, Option, Rule, mapping_of
-from providers.adapters.base import ModelInfo
+from providers.adapters.model_list import ModelInfo
 from providers.adapters.translated_stream import StreamDecoder
 from providers.adapters.translating import TranslatingAdapter, load_object
 from providers.dialects import anthropic_messages

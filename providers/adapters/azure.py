@@ -11,14 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from providers.adapter_options import LINE, Option, Rule, one_of
-from providers.adapters.base import ModelInfo, Quirks
+from providers.adapters.base import Quirks, configured_path
+from providers.adapters.credential_headers import bearer, join_headers
+from providers.adapters.model_list import ModelInfo, read_model_list
 from providers.adapters.model_quirks import openai_quirks
 from providers.adapters.openai_compatible import (
     OpenAICompatibleAdapter,
-    bearer,
-    configured_path,
-    join_headers,
-    read_model_list,
     shape_history,
 )
 from providers.errors import ClientFault, Misconfigured, ServerFailed, UpstreamError

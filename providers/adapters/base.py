@@ -10,14 +10,17 @@
 
 import abc
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from providers.adapter_options import Option
+from providers.adapters.credential_headers import CredentialHeaders, Headers, bearer, join_headers
+from providers.adapters.model_list import ModelInfo, read_model_list
+from providers.dialects import upstream_errors
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
-from providers.types import ClientRequest, JsonObject, Operation, Usage
+from providers.types import ClientRequest, Operation, Usage
 from providers.values import positional_value
 
 Thought: TypeAlias = Literal["kept", "left out", "as reasoning", "required"]
@@ -66,16 +69,6 @@ class Delivered:
         return f"Delivered({len(self.body)} bytes, {self.usage}, {self.finish_reason})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInfo:
-    """A model in a provider's own list."""
-
-    id: str
-    context_window: int | None = None
-    max_output_tokens: int | None = None
-    raw: JsonObject = field(default_factory=dict)
-
-
 class ClientStream(Protocol):
     """Turns an upstream's bytes into the client's SSE frames. Sans-I/O; one per attempt.
 
@@ -115,8 +108,17 @@ class Adapter(abc.ABC):
     own_options: ClassVar[tuple[Option, ...]] = ()
     """What `options` may say beside what they may of every kind."""
 
+    version_path: ClassVar[str] = ""
+    """What a base_url without a path (or with only its beginning) is completed to."""
+
+    models_path: ClassVar[str | None] = "/models"
+    """Below `root`."""
+
     most_inputs: ClassVar[int | None] = None
     """So many embeddings one request may ask for; more are asked for in several (`embedding_parts`)."""
+
+    def __init__(self) -> None:
+        self._headers = CredentialHeaders(self.auth_headers)
 
     def serving(self, request: ClientRequest, deployment: DeploymentSpec) -> "Adapter":
         """Whose `prepare`, `read_answer`, `open_stream` and `read_error` are this request's: another's where a kind speaks
@@ -136,13 +138,35 @@ class Adapter(abc.ABC):
     @abc.abstractmethod
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream: ...
 
-    @abc.abstractmethod
+    # ---------------------------------------------------------------------------------- what most kinds have in common
+
+    def auth_headers(self, secret: str, provider: ProviderSpec) -> Headers:
+        """Lower-case names. Version headers belong here too."""
+        return bearer(secret)
+
+    def root(self, provider: ProviderSpec) -> str:
+        """The base path with the kind's version segment, whether or not the configured base_url had it."""
+        base, version = provider.base_path, self.version_path
+        if base == version or not version.startswith(base):
+            return base
+        return version if not base or version[len(base)] == "/" else base
+
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
         """`provider` is the name that operators gave it, for messages that tell a client who refused."""
+        return upstream_errors.read_error(status, headers, body)
 
-    @abc.abstractmethod
     def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
         """The provider's model list; None where there is none."""
+        if self.models_path is None:
+            return None
+        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
+        return UpstreamRequest(method="GET", path=self.root(provider) + self.models_path, headers=headers)
 
-    @abc.abstractmethod
-    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]: ...
+    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
+        return read_model_list(body)
+
+
+def configured_path(provider: ProviderSpec, operation: Operation) -> str | None:
+    """`options.paths` may name another path per operation, from the root of the host."""
+    paths = provider.options.get("paths")
+    return str(paths[operation.value]) if isinstance(paths, dict) and operation.value in paths else None

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import orjson
 
 from providers.adapters import openrouter
-from providers.adapters.base import ClientStream, Delivered, Quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, configured_path, load_answer, operation_path
+from providers.adapters.base import ClientStream, Delivered, Quirks, configured_path
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer
 from providers.dialects.call_repair import CallRepair
 from providers.dialects.openai_chat import keep_first_call, wants_one_call
 from providers.dialects.relay import RelayStream
@@ -147,8 +147,7 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
     )  # fmt: skip
 
     def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
-        provider = deployment.provider
-        return configured_path(provider, operation) or operation_path(self.version_path, provider, Operation.CHAT)
+        return configured_path(deployment.provider, operation) or super().path(Operation.CHAT, deployment)
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         _refuse(body, deployment.provider.name)

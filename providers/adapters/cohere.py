@@ -1,8 +1,8 @@
 """Cohere: the v2 chat and embed endpoints. Text completions are one user message, since v1's generate is retired."""
 
 from providers.adapter_options import LINE, Option, one_of
-from providers.adapters.base import ModelInfo
-from providers.adapters.openai_compatible import bearer
+from providers.adapters.credential_headers import bearer
+from providers.adapters.model_list import ModelInfo
 from providers.adapters.translated_stream import StreamDecoder
 from providers.adapters.translating import TranslatingAdapter, load_object
 from providers.dialects import cohere_chat

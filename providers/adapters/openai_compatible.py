@@ -3,13 +3,13 @@
 A subclass gives its address and, where it differs, authentication, paths, quirks and repairs of answers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import orjson
 
-from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo, Quirks
+from providers.adapters.base import Adapter, ClientStream, Delivered, Quirks, configured_path
 from providers.adapters.request_quirks import apply_quirks
 from providers.dialects import embeddings, model_choice, upstream_errors
 from providers.dialects.call_repair import mend_calls
@@ -20,19 +20,10 @@ from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
 from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.identity_cache import IdentityCache
-from providers.specs import DeploymentSpec, ProviderSpec
+from providers.specs import DeploymentSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, JsonObject, Operation, told
 
-BASE_HEADERS = (
-    ("content-type", "application/json"),
-    ("accept", "application/json"),
-    ("accept-encoding", "identity"),
-    ("user-agent", "llm-proxy-api"),
-)
-
-
-Headers: TypeAlias = tuple[tuple[str, str], ...]
 CHOOSING = model_choice.FIELDS
 SUMMARY = "reasoning_summary"
 """Of the Responses API, which a chat of OpenAI's cannot be asked for: whoever can say it looks into the request."""
@@ -40,30 +31,23 @@ RARE = CHOOSING | {SUMMARY}
 EMBEDDINGS = Operation.EMBEDDINGS
 TOOLS_OR_THINKING = "Function tools with reasoning_effort are not supported"
 THINKS_ELSEWHERE = "this model takes them in a chat only with reasoning_effort none"
-REMEMBERED = 1024
-"""Header tuples kept at most, one for each credential in use."""
 
 
 class OpenAICompatibleAdapter(Adapter):
-    version_path: ClassVar[str] = "/v1"
-    """What a base_url without a path (or with only its beginning) is completed to."""
-
-    models_path: ClassVar[str | None] = "/models"
+    version_path = "/v1"
     repairs: ClassVar[bool] = False
     """True when `repair` does something: answers and chunks are then written anew where it changed them."""
 
     def __init__(self) -> None:
-        self._headers = CredentialHeaders(self.auth_headers)
+        super().__init__()
         self._quirks = IdentityCache(self.quirks_for)
         self._paths = {each: IdentityCache(partial(self.path, each)) for each in self.operations}
 
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
     def path(self, operation: Operation, deployment: DeploymentSpec) -> str:
-        return operation_path(self.version_path, deployment.provider, operation)
-
-    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
-        return bearer(secret)
+        provider = deployment.provider
+        return configured_path(provider, operation) or f"{self.root(provider)}/{operation}"
 
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         return self.quirks
@@ -125,76 +109,11 @@ class OpenAICompatibleAdapter(Adapter):
         return RelayStream(request, repair=self.repair if self.repairs else None)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
-        error = upstream_errors.read_error(status, headers, body)
+        error = super().read_error(status, headers, body, provider=provider)
         if status == 400 and error.message.startswith(TOOLS_OR_THINKING):
             # Azure and gateways before OpenAI say it as OpenAI does. Another candidate may take both.
             return Unsupported(field="tools", provider=provider or self.kind, why=THINKS_ELSEWHERE)
         return error
-
-    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        if self.models_path is None:
-            return None
-        return UpstreamRequest(
-            method="GET",
-            path=root_path(self.version_path, provider) + self.models_path,
-            headers=join_headers(self.auth_headers(secret, provider), provider.headers),
-        )
-
-    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
-        return read_model_list(body)
-
-
-# ------------------------------------------------------------------------- parts that translating adapters use too
-
-
-def root_path(version_path: str, provider: ProviderSpec) -> str:
-    """The base path with the provider's version segment, whether or not the configured base_url had it."""
-    base = provider.base_path
-    if base == version_path or not version_path.startswith(base):
-        return base
-    return version_path if not base or version_path[len(base)] == "/" else base
-
-
-def operation_path(version_path: str, provider: ProviderSpec, operation: Operation) -> str:
-    return configured_path(provider, operation) or root_path(version_path, provider) + "/" + operation
-
-
-def configured_path(provider: ProviderSpec, operation: Operation) -> str | None:
-    """`options.paths` may name another path per operation, from the root of the host."""
-    paths = provider.options.get("paths")
-    return str(paths[operation.value]) if isinstance(paths, dict) and operation.value in paths else None
-
-
-def bearer(secret: str) -> Headers:
-    return (("authorization", f"Bearer {secret}"),) if secret else ()
-
-
-class CredentialHeaders:
-    """The same tuple for every call with one credential, so that the transport encodes it once. Remembered by identity: a
-    new routing table has new specs, and what belonged to the old ones is dropped in time. `auth` takes (secret, provider)."""
-
-    def __init__(self, auth: Callable[[str, ProviderSpec], Headers]) -> None:
-        self._auth = auth
-        self._remembered: dict[int, tuple[ProviderSpec, str, Headers]] = {}
-
-    def of(self, provider: ProviderSpec, secret: str) -> Headers:
-        known = self._remembered.get(id(secret))
-        if known is not None and known[0] is provider and known[1] is secret:
-            return known[2]
-        headers = join_headers(self._auth(secret, provider), provider.headers)
-        if len(self._remembered) >= REMEMBERED:
-            self._remembered.clear()
-        self._remembered[id(secret)] = (provider, secret, headers)
-        return headers
-
-
-def join_headers(auth: Headers, extra: Headers) -> Headers:
-    """The provider's own configured headers win over ours of the same name. Secrets are not kept in any cache here."""
-    if not extra:
-        return BASE_HEADERS + auth
-    joined = {name.lower(): value for name, value in (*BASE_HEADERS, *auth, *extra)}
-    joined["accept-encoding"] = "identity"
-    return tuple(joined.items())
 
 
 def shape_history(body: JsonObject, *, has_developer: bool) -> None:
@@ -217,32 +136,6 @@ def load_answer(body: bytes) -> JsonObject:
     if answer.get("error"):
         raise upstream_errors.error_of_object(answer)
     return answer
-
-
-def read_model_list(body: bytes) -> tuple[ModelInfo, ...]:
-    """OpenAI's list, and the fields by which OpenRouter, vLLM, Mistral and others add sizes to it."""
-    try:
-        listing = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise BadAnswer("The provider's model list is not JSON.") from None
-    rows = listing.get("data") if isinstance(listing, dict) else listing
-    if not isinstance(rows, list):
-        raise BadAnswer("The provider's model list has no 'data'.")
-    return tuple(_model_info(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str))
-
-
-def _model_info(row: JsonObject) -> ModelInfo:
-    top = row.get("top_provider")
-    names = ("context_length", "max_model_len", "context_window", "max_context_length")
-    window = next((size for name in names if (size := row.get(name))), None)
-    largest = row.get("max_output_tokens") or row.get("max_completion_tokens")
-    if isinstance(top, dict):
-        largest = largest or top.get("max_completion_tokens")
-    return ModelInfo(id=row["id"], context_window=_size(window), max_output_tokens=_size(largest), raw=row)
-
-
-def _size(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def _ask_for_usage(body: JsonObject, quirks: Quirks) -> None:

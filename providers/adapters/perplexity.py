@@ -6,8 +6,8 @@ import struct
 from typing import Any
 
 from providers.adapter_options import FLAG, LINE, Option, one_of
-from providers.adapters.base import Adapter, ClientStream, Quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, configured_path
+from providers.adapters.base import Adapter, ClientStream, Quirks, configured_path
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter
 from providers.adapters.translated_stream import StreamDecoder
 from providers.adapters.translating import TranslatingAdapter
 from providers.dialects.openai_chat.usage import read_usage

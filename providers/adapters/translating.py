@@ -11,18 +11,10 @@ from typing import ClassVar, TypeAlias
 
 import orjson
 
-from providers.adapters.base import Adapter, ClientStream, Delivered, ModelInfo
-from providers.adapters.openai_compatible import (
-    CredentialHeaders,
-    bearer,
-    configured_path,
-    join_headers,
-    read_model_list,
-    root_path,
-)
+from providers.adapters.base import Adapter, ClientStream, Delivered, configured_path
 from providers.adapters.translated_stream import StreamDecoder, TranslatedStream
-from providers.dialects import embeddings, openai_chat, text_completions, upstream_errors
-from providers.errors import BadAnswer, Unsupported, UpstreamError
+from providers.dialects import embeddings, openai_chat, text_completions
+from providers.errors import BadAnswer, Unsupported
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import (
@@ -43,27 +35,14 @@ _Encoders: TypeAlias = tuple[
 
 class TranslatingAdapter(Adapter):
     operations: ClassVar[frozenset[Operation]] = frozenset({Operation.CHAT, Operation.COMPLETIONS})
-    version_path: ClassVar[str] = ""
-    """What a base_url without a path (or with only its beginning) is completed to."""
-
-    models_path: ClassVar[str] = "/models"
-    """Below `root`."""
-
     obeys_one_call: ClassVar[bool] = True
     """False where `parallel_tool_calls: false` cannot be said, so that further calls are left out of the answer."""
-
-    def __init__(self) -> None:
-        self._headers = CredentialHeaders(self.auth_headers)
 
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
     @abc.abstractmethod
     def chat_path(self, deployment: DeploymentSpec) -> str:
         """Path (and query) from the root of the host; `self.root(provider)` is the completed base path."""
-
-    def auth_headers(self, secret: str, provider: ProviderSpec) -> tuple[tuple[str, str], ...]:
-        """Lower-case names. Version headers belong here too."""
-        return bearer(secret)
 
     @abc.abstractmethod
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
@@ -87,9 +66,6 @@ class TranslatingAdapter(Adapter):
         raise NotImplementedError
 
     # -------------------------------------------------------------------------------------------- the seam
-
-    def root(self, provider: ProviderSpec) -> str:
-        return root_path(self.version_path, provider)
 
     def prepare(self, request: ClientRequest, deployment: DeploymentSpec, secret: str) -> UpstreamRequest:
         provider = deployment.provider
@@ -131,16 +107,6 @@ class TranslatingAdapter(Adapter):
                 model=deployment.upstream_model, created=request.received_at_s, include_usage=request.include_usage
             ),
         )
-
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
-        return upstream_errors.read_error(status, headers, body)
-
-    def models_request(self, provider: ProviderSpec, secret: str) -> UpstreamRequest | None:
-        headers = join_headers(self.auth_headers(secret, provider), provider.headers)
-        return UpstreamRequest(method="GET", path=self.root(provider) + self.models_path, headers=headers)
-
-    def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
-        return read_model_list(body)
 
     def _call(self, request: ClientRequest, provider: ProviderSpec) -> ChatCall:
         if request.operation is Operation.COMPLETIONS:

@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from providers.adapters import adapter_for
-from providers.adapters.base import ModelInfo
+from providers.adapters.model_list import ModelInfo
 from providers.conformance import Conformance
 from providers.errors import (
     ConnectFailed,

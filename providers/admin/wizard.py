@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
 from providers.adapters import REGISTRY
-from providers.adapters.base import ModelInfo
+from providers.adapters.model_list import ModelInfo
 from providers.addresses import parse_base_url
 from providers.admin import live_test
 from providers.admin.forms import kind_choices

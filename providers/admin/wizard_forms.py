@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from providers.adapters import adapter_for
-from providers.adapters.base import ModelInfo
+from providers.adapters.model_list import ModelInfo
 from providers.admin.form_fields import HeadersField, SecretField
 from providers.admin.option_help import check_options_of, tell_options
 from providers.catalog import known_capabilities

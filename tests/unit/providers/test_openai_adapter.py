@@ -10,9 +10,9 @@ import pytest
 
 from providers.adapters import REGISTRY, UnknownKindError, adapter_for
 from providers.adapters.base import Quirks
+from providers.adapters.credential_headers import join_headers
 from providers.adapters.model_quirks import is_openai_reasoning_model, thinking_tools
 from providers.adapters.openai import OpenAIAdapter
-from providers.adapters.openai_compatible import join_headers
 from providers.adapters.request_quirks import apply_quirks
 from providers.errors import BadAnswer, Unsupported
 from providers.specs import DeploymentSpec, ProviderSpec

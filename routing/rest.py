@@ -79,7 +79,8 @@ class SettingsView(generics.RetrieveUpdateAPIView[GatewaySettings]):
     queryset = GatewaySettings.objects.all()
 
     def get_object(self) -> GatewaySettings:
-        if self.request.method not in SAFE_METHODS:
+        # Not for `OPTIONS`, which asks for the row as if to write it.
+        if self.request.method not in SAFE_METHODS and transaction.get_connection().in_atomic_block:
             # Every column is written: what others changed since the row was read must not be undone.
             row: GatewaySettings = locked(GatewaySettings).get(pk=GatewaySettings.load().pk)
             return row

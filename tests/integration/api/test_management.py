@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch as patched
 
 import pytest
 from django.db import connection
@@ -243,6 +244,12 @@ class TestSettings:
         assert not GatewaySettings.objects.exists(), "reading writes nothing"
         assert patch(admin, "settings", max_attempts=5)["max_attempts"] == 5
         assert GatewaySettings.objects.get().max_attempts == 5
+
+    @pytest.mark.django_db(transaction=True)
+    def test_who_asks_what_may_be_written_writes_and_locks_nothing(self, admin: Client) -> None:
+        with patched("routing.rest.locked") as locked:
+            assert "PUT" in admin.options("/api/settings/").json()["actions"]
+        assert (locked.called, GatewaySettings.objects.exists()) == (False, False)
 
     def test_a_key_that_a_file_manages_is_left_to_the_file(self, admin: Client) -> None:
         row = GatewaySettings.load()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from rows import names
 from rows.locks import locked
@@ -59,4 +60,10 @@ class OwnFieldsOnly(serializers.Serializer[Any]):
             wrong = names.unknown("field", (name for name in data if name != OF_A_PAGE), self.fields)
             if wrong:
                 raise serializers.ValidationError(wrong)
-        return super().to_internal_value(data)
+        try:
+            return super().to_internal_value(data)
+        except RecursionError:
+            # JSON within a field of a form: a whole body of JSON is refused where it is read.
+            raise serializers.ValidationError(
+                {api_settings.NON_FIELD_ERRORS_KEY: ["A value is nested too deeply."]}
+            ) from None

@@ -181,3 +181,11 @@ def test_what_other_pages_are_asked_for(admin_client: Client, address: str) -> N
                 name,
                 value[:9],
             )
+
+
+def test_what_a_form_of_the_management_api_holds_is_read_as_far_as_it_can_be(admin_client: Client) -> None:
+    deep = "[" * DEEP + "]" * DEEP
+    for address in ("/api/teams/", f"/api/teams/{Team.objects.create(name='red').pk}/"):
+        send = admin_client.post if address == "/api/teams/" else admin_client.patch
+        answer = send(address, f"name=blue&metadata={deep}", content_type="application/x-www-form-urlencoded")
+        assert (answer.status_code, "nested too deeply" in answer.json()["error"]["message"]) == (400, True)

@@ -103,7 +103,8 @@ def check_options(kind: str, options: object, *, of_model: bool = False) -> None
             text = _("The option '%(name)s' has a value that it cannot have; expected %(expected)s")
         else:
             text = _("There is no option '%(name)s' of this kind; expected %(expected)s")
-        wrong.append(text % {"name": fault.name, "expected": fault.expected})
+        expected = _(fault.expected) if fault.is_known else fault.expected
+        wrong.append(text % {"name": fault.name, "expected": expected})
     if wrong:
         raise ValidationError(wrong[:MOST_NAMED])
 

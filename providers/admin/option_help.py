@@ -58,7 +58,9 @@ def _has(option: Option, of_model: bool) -> bool:
 
 
 def _names(declared: Iterable[Option]) -> SafeString:
-    """What each is, for whoever points at it, in the words of docs/configuration.md."""
+    """What each is, for whoever points at it, in the words of docs/configuration.md, or in the reader's language."""
     return format_html_join(
-        ", ", '<code title="{} ({})">{}</code>', [(each.meaning, each.rule.label, each.name) for each in declared]
+        ", ",
+        '<code title="{} ({})">{}</code>',
+        [(_(each.meaning), _(each.rule.label), each.name) for each in declared],
     )

@@ -23,16 +23,17 @@ function wentTo(call) {
 
 function makeRow(call) {
   const kind = call.status < 400 ? "ok" : call.status === 499 ? "idle" : "bad";
-  const cell = (text, number = true) => element("td", number ? { class: "number" } : {}, text);
+  // What a phone has no place for stands on the request's own page.
+  const cell = (text, always) => element("td", { class: always ? "number" : "number wide-cell" }, text);
   return element(
     "tr",
     {},
     element("td", {}, element("a", { href: `requests/${encodeURIComponent(call.id)}/` }, timeOfDay(call.at))),
-    element("td", {}, element("span", { class: "cut", title: call.team ? `${call.key} · ${call.team}` : call.key }, call.key || missing)),
-    element("td", {}, ...wentTo(call)),
+    element("td", { class: "wide-cell" }, element("span", { class: "cut", title: call.team ? `${call.key} · ${call.team}` : call.key }, call.key || missing)),
+    element("td", { class: "went" }, ...wentTo(call)),
     cell(call.provider === "none" ? missing : count(call.attempts)),
     cell(duration(call.first)),
-    cell(duration(call.total)),
+    cell(duration(call.total), true),
     cell(`${count(call.in)} · ${count(call.out)}`),
     cell(money(call.cost)),
     element("td", {}, element("span", { class: `state ${kind}`, title: call.error || "" }, String(call.status))),

@@ -3,8 +3,13 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.translation import override
+from django.utils.translation.trans_real import translation
 
 from accounts.models import Team
+from providers.adapter_options import COMMON
+from providers.adapters import REGISTRY
+from providers.admin.option_help import _of_kind
 from providers.models import Deployment, Provider
 
 pytestmark = pytest.mark.django_db
@@ -31,3 +36,14 @@ def test_nothing_typed_is_an_empty_object(admin_client: Client) -> None:
     assert admin_client.post(reverse("admin:providers_deployment_add"), body).status_code == 302
     assert admin_client.post(reverse("admin:accounts_team_add"), {"name": "red", "metadata": ""}).status_code == 302
     assert (Deployment.objects.get().options, Team.objects.get().metadata) == ({}, {})
+
+
+def test_what_an_option_means_is_said_in_portuguese() -> None:
+    every = [*COMMON, *(option for adapter in REGISTRY.values() for option in adapter.own_options)]
+    texts = {text for option in every for text in (option.meaning, option.rule.label)}
+    catalogue = translation("pt-br")
+    assert sorted(text for text in texts if catalogue.gettext(text) == text) == []
+    with override("pt-br"):
+        assert 'title="Se valem os preços de tabela do fornecedor. (true ou false)"' in _of_kind(
+            "openai", of_model=False
+        )

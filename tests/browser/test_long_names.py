@@ -66,6 +66,21 @@ def test_no_page_is_wider_than_its_window(open_page: Open, site: Site, request_i
     assert {path: pixels for path, pixels in beyond.items() if pixels > 0} == {}
 
 
+@pytest.mark.parametrize("language", ["en-US", "pt-BR"])
+def test_lists_of_requests_need_no_scrolling_sideways_on_a_phone(
+    open_page: Open, site: Site, request_id: str, language: str
+) -> None:
+    page = open_page("/livez", viewport=PHONE, locale=language)
+    for path in ("/dashboard/", "/dashboard/requests/"):
+        page.goto(site.url + path)
+        expect(page.locator("table.requests .went").first).to_be_visible()
+        beyond = page.locator(".table-scroll:has(table.requests)").evaluate(
+            "(node) => node.scrollWidth - node.clientWidth"
+        )
+        assert beyond <= 0, path
+        assert page.locator("table.requests tbody tr").first.bounding_box()["height"] <= 130, path  # type: ignore[index]
+
+
 def test_figures_stay_beside_a_long_name(open_page: Open, request_id: str) -> None:
     page = open_page("/dashboard/usage/?by=model", viewport=DESK)
     expect(page.get_by_role("columnheader", name="Cached tokens")).to_be_in_viewport(ratio=1)

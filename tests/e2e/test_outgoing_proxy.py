@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,16 @@ def asked_for_calls(proxy: OutgoingProxy, host: str) -> list[str]:
     return [each for each in proxy.asked if host in each and "/models" not in each]
 
 
+SAID = r"calls to (\w+):// addresses go through the proxy at ([\w.:]+)"
+
+
 def test_a_start_says_that_there_is_a_proxy(gateway: GatewayProcess, proxy: OutgoingProxy) -> None:
-    said = re.findall(r"calls to (\w+):// addresses go through the proxy at ([\w.:]+)", gateway.log.read_text())
-    assert said == [(scheme, f"127.0.0.1:{proxy.port}") for scheme in ("https", "http")]
+    expected = [(scheme, f"127.0.0.1:{proxy.port}") for scheme in ("https", "http")]
+    deadline = time.monotonic() + 10
+    # The log is written by a thread of its own.
+    while (said := re.findall(SAID, gateway.log.read_text())) != expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert said == expected
 
 
 @pytest.mark.parametrize("stream", [False, True])

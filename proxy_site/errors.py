@@ -85,6 +85,11 @@ PAGES = {
         _("The server met an error of its own. It has been written to the log; running calls are not affected."),
         _("Try again. If it happens again, look at the log for the time of this page."),
     ),
+    503: Problem(
+        _("The gateway is busy"),
+        _("It was too busy with calls to answer this page within five seconds. Running calls are not affected."),
+        "",
+    ),
 }
 FORM_EXPIRED = Problem(
     _("The form has expired"),
@@ -148,7 +153,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
     """The page for a worker that did not answer, which leads to the same address again."""
-    answer = render(request, "busy.html", status=503)
+    answer = _answer(request, 503)
     answer["Retry-After"] = str(retry_after_s)
     answer["Cache-Control"] = "no-store"
     return answer

@@ -23,7 +23,6 @@ import os
 import signal
 import socket
 import struct
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +32,7 @@ from typing import Any, cast
 from tests.upstreams import behaviours
 from tests.upstreams.behaviours import Behaviour, Fault, failing
 from tests.upstreams.exchange import Exchange
+from tests.upstreams.in_thread import in_thread
 
 __all__ = ["Behaviour", "Fault", "FaultUpstream", "Hit", "Script", "failing", "fault_upstream_in_thread"]
 
@@ -335,27 +335,8 @@ class Connection(asyncio.Protocol):
 def fault_upstream_in_thread(script: Script | None = None) -> Iterator[FaultUpstream]:
     """For tests with synchronous clients. Set `script` and read `hits` from the test; call nothing async."""
     upstream = FaultUpstream(script)
-    started = threading.Event()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def live() -> None:
-        async with upstream:
-            started.set()
-            await stop.wait()
-
-    def run() -> None:
-        loop.run_until_complete(live())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert started.wait(10), "the fault upstream did not start"
-    try:
+    with in_thread(upstream):
         yield upstream
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
 
 
 async def main(host: str, port: int) -> None:

@@ -6,9 +6,10 @@ Names lead where the test says, so that they need no name server: the proxy is w
 import asyncio
 import base64
 import contextlib
-import threading
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
+
+from tests.upstreams.in_thread import in_thread
 
 REFUSAL = b"HTTP/1.1 %d No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -20,6 +21,17 @@ class OutgoingProxy:
     def __init__(self, leads_to: Mapping[str, int], *, user: str = "") -> None:
         self.leads_to, self.asked, self.port = dict(leads_to), list[str](), 0
         self._authorization = b"basic " + base64.b64encode(user.encode()) if user else b""
+
+    async def __aenter__(self) -> "OutgoingProxy":
+        self._server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *reason: object) -> None:
+        self._server.close()
+        for task in (left := asyncio.all_tasks() - {asyncio.current_task()}):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -66,28 +78,5 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def outgoing_proxy(leads_to: Mapping[str, int], *, user: str = "") -> Iterator[OutgoingProxy]:
     """In a thread, on a free port of 127.0.0.1."""
     proxy = OutgoingProxy(leads_to, user=user)
-    loop, started = asyncio.new_event_loop(), threading.Event()
-    stop = asyncio.Event()
-
-    async def live() -> None:
-        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-        proxy.port = server.sockets[0].getsockname()[1]
-        started.set()
-        await stop.wait()
-        server.close()
-        for task in (left := asyncio.all_tasks() - {asyncio.current_task()}):
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
-    def run() -> None:
-        loop.run_until_complete(live())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert started.wait(10), "the proxy did not start"
-    try:
+    with in_thread(proxy):
         yield proxy
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)

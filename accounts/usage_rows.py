@@ -21,7 +21,7 @@ LENGTH_OF = {
     for index, name in enumerate(COLUMNS)
     if isinstance(field := UsageRecord._meta.get_field(name), models.CharField)
 }
-INSERT = f"INSERT INTO {UsageRecord._meta.db_table} ({', '.join(COLUMNS)})"
+INTO = f"INTO {UsageRecord._meta.db_table} ({', '.join(COLUMNS)})"
 # Below SQLite's limit of 32,766 values in a statement, and long enough to spread its overhead.
 ROWS_AT_ONCE = (128, 16)
 FEW_AT_ONCE = (128, 16, 4, 1)
@@ -103,15 +103,18 @@ def stored_time(seconds: float) -> str:
 
 @lru_cache
 def _insert_values(shared: int, rows: int) -> str:
-    """The first `shared` columns of all rows are the first parameters."""
+    """The first `shared` columns of all rows are the first parameters.
+
+    What fails, fails with its transaction. Without `OR FAIL` SQLite makes sure that it could undo the statement alone: it
+    copies each page that it changes to a temporary file, which is most of what it writes to files."""
     first = [f"?{number}" for number in range(1, shared + 1)]
     one = f"({', '.join([*first, *['?'] * (len(COLUMNS) - shared)])})"
-    return f"{INSERT} VALUES {', '.join([one] * rows)}"
+    return f"INSERT OR FAIL {INTO} VALUES {', '.join([one] * rows)}"  # noqa: S608 constants
 
 
 @lru_cache
 def _insert_json() -> str:
-    return f"{INSERT} SELECT {', '.join(_read_json())} FROM jsonb_array_elements(%s::jsonb) line"  # noqa: S608 constants
+    return f"INSERT {INTO} SELECT {', '.join(_read_json())} FROM jsonb_array_elements(%s::jsonb) line"  # noqa: S608 constants
 
 
 def _read_json() -> Iterator[str]:

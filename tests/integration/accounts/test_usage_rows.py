@@ -5,16 +5,18 @@ from datetime import UTC, datetime
 import pytest
 from django.db.models import Sum
 
-from accounts import journal_lines
+from accounts import direct_sql, journal_lines
 from accounts.ledger import book
 from accounts.models import UsageDaily, UsageHourly, UsageRecord
 from accounts.records import CallRecord
 from accounts.settlements import ledger_rows
-from accounts.usage_rows import COLUMNS
+from accounts.usage_rows import COLUMNS, _insert_values
 from tests.unit.accounts.builders import record
 
 pytestmark = pytest.mark.django_db
 AT = 1_700_000_000.25
+FAIL = 3
+"""OE_Fail of SQLite; OE_Abort, for which it would keep what it needs to undo the statement, is 2."""
 # A group of each size: more and less than what one statement takes, and enough small ones to fill statements together.
 GROUPS = (300, 129, 128, 17, 16, 15, 4, *[3] * 15, *[1] * 30)
 
@@ -92,3 +94,15 @@ def test_names_that_are_too_long_are_cut_alike_in_rows_and_sums():
 def test_columns_are_those_of_the_ledger():
     assert set(COLUMNS) == {field.name for field in UsageRecord._meta.fields} - {"id"}
     assert set(CallRecord._fields) < set(COLUMNS)
+
+
+def test_sqlite_copies_no_page_so_that_it_could_undo_the_statement_alone():
+    if direct_sql.on_postgres():
+        pytest.skip("SQLite's own")
+    shared, rows = 3, 128
+    with direct_sql.cursor() as cursor:
+        values = [None] * (shared + (len(COLUMNS) - shared) * rows)
+        steps = cursor.execute(f"EXPLAIN {_insert_values(shared, rows)}", values).fetchall()
+    # Where a constraint is broken: its error, and what is done about it.
+    ends = {action for _, step, error, action, *_ in steps if step in ("Halt", "HaltIfNull") and error}
+    assert ends == {FAIL}

@@ -15,6 +15,7 @@ import httptools
 
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamError, UpstreamTimeout
 from providers.http1.corked import CorkedTransport, cork_of
+from providers.http1.gathering import SOON_S, gatherer_of
 from providers.transport import Consumer
 
 HEADER_LIMIT_BYTES: Final = 64 * 1024
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
         "_consumer",
         "_fields",
         "_gap",
+        "_gatherer",
         "_head_only",
         "_keep",
         "_loop",
@@ -55,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_pending",
         "_phase",
+        "_poured_at",
         "_timer",
         "_timer_at",
         "_transport",
@@ -91,7 +94,8 @@ class Connection(asyncio.Protocol):
         self._pending: memoryview | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._consumer: Consumer | None = None
-        self._patience_s = 0.0
+        self._gatherer = gatherer_of(loop)
+        self._patience_s = self._poured_at = 0.0
         self.deadline = NEVER
         self._phase = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -125,11 +129,13 @@ class Connection(asyncio.Protocol):
         """What arrives goes to `consumer` at once, until it wants no more (True), or something else happens that is to be
         looked at (False). Between two pieces at most `patience_s` may pass."""
         self._consumer, self._patience_s = consumer, patience_s
+        self._gatherer.streams += 1
         try:
             await self.wait(self._loop.time() + patience_s, "idle")
             return self._consumer is None
         finally:
             self._consumer = None
+            self._gatherer.streams -= 1
 
     def take(self) -> bytes:
         """All that has arrived of the body, joined; reading goes on if it was paused."""
@@ -141,8 +147,19 @@ class Connection(asyncio.Protocol):
             pieces.clear()
         self._buffered = 0
         if self._paused:
-            self._resume()
+            self.resume()
         return data
+
+    def pause(self) -> None:
+        """Reads no more until `resume`, or until all is taken."""
+        if not self._paused and not self.gone:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and not self.gone:
+            self._paused = False
+            self._transport.resume_reading()
 
     def settle(self, keepalive_s: float) -> bool:
         """Ends the call. True when the connection may carry another one, and then it closes itself when unused for
@@ -155,7 +172,7 @@ class Connection(asyncio.Protocol):
         self._fields.clear()
         self._buffered = 0
         if self._paused:
-            self._resume()
+            self.resume()
         self._phase = "unused"
         self.deadline = deadline = self._loop.time() + keepalive_s
         if self._timer_at > deadline:
@@ -196,7 +213,7 @@ class Connection(asyncio.Protocol):
         if len(pieces) > unread:
             self._gap = 0
             if self._buffered > READ_AHEAD_BYTES:
-                self._pause()
+                self.pause()
         elif self._gap > HEADER_LIMIT_BYTES:
             self.fail(BadAnswer("The answer's headers are too large."))
         if self._waiter is not None and (self._consumer is None or not self._goes_on(self._consumer)):
@@ -272,9 +289,13 @@ class Connection(asyncio.Protocol):
             return False
         if not self.pieces:
             return True
-        self.deadline = self._loop.time() + self._patience_s
+        now, before = self._loop.time(), self._poured_at
+        self._poured_at = now
+        self.deadline = now + self._patience_s
         try:
             if consumer(self.take()):
+                if now - before < SOON_S:
+                    self._gatherer.rest(self)
                 return True
         except Exception as error:
             # The waiting caller's, not the event loop's.
@@ -303,16 +324,6 @@ class Connection(asyncio.Protocol):
             step, pending = pending[:WRITE_STEP_BYTES], pending[WRITE_STEP_BYTES:]
             self._pending = pending or None
             self._transport.write(step)
-
-    def _pause(self) -> None:
-        if not self._paused and not self.gone:
-            self._paused = True
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        self._paused = False
-        if not self.gone:
-            self._transport.resume_reading()
 
     def _leave(self, exc: Exception | None) -> None:
         if self.gone:

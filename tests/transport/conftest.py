@@ -7,6 +7,7 @@ import uvloop
 from providers.aiohttp_transport import AiohttpTransport
 from providers.http1 import Http1Transport
 from providers.transport import Endpoint
+from tests.transport.authority import Authority
 from tests.transport.wire import WireServer
 
 TRANSPORTS = {"http1": Http1Transport, "aiohttp": AiohttpTransport}
@@ -54,3 +55,8 @@ async def transport(transport_class, server):
 @pytest.fixture
 def endpoint(server):
     return Endpoint(scheme="http", host="127.0.0.1", port=server.port)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))

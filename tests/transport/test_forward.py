@@ -11,7 +11,6 @@ from providers.aiohttp_transport import AiohttpTransport
 from providers.errors import BadAnswer, ConnectFailed, StreamTruncated, UpstreamTimeout
 from providers.http1 import Http1Transport
 from providers.transport import Endpoint
-from tests.transport.authority import Authority
 from tests.transport.outcomes import REQUEST, WAYS, outcome
 from tests.transport.test_pool import abandonable
 from tests.transport.wire import Wire, WireServer, answer_then_close, eventually
@@ -326,11 +325,6 @@ async def test_a_large_body_is_forwarded_over_tls(transport_class, authority, wa
         finally:
             await transport.aclose()
             await asyncio.sleep(0.01)
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 async def test_aiohttp_gives_pieces_in_the_callers_own_task(server, endpoint):

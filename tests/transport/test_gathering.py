@@ -9,9 +9,9 @@ import pytest
 
 from providers.http1 import Http1Transport
 from providers.http1.gathering import CROWD, REST_S, Gatherer, gatherer_of
-from providers.transport import Consumer
+from providers.transport import Consumer, Endpoint
 from tests.transport.outcomes import REQUEST
-from tests.transport.wire import Wire
+from tests.transport.wire import Wire, WireServer
 
 PIECES = [b"%04d" % number for number in range(200)]
 STREAM = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -81,6 +81,17 @@ async def test_many_fast_streams_are_read_together_and_arrive_whole(http1, serve
     reads = sum(len(each.pieces) for each in taken)
     assert reads < len(taken) * len(PIECES) / 4
     assert gatherer_of(asyncio.get_running_loop()).streams == 0
+
+
+async def test_over_tls_they_arrive_whole_as_well(http1, authority):
+    async with WireServer(tls=authority.server_context("127.0.0.1")) as server:
+        server.script = events_every(0)
+        endpoint = Endpoint(scheme="https", host="127.0.0.1", port=server.port, ca_file=authority.ca_file)
+        taken = [Taken() for _ in range(2 * CROWD)]
+        await asyncio.gather(*[streamed(http1, endpoint, each) for each in taken])
+        assert [each.body for each in taken] == [b"".join(PIECES)] * len(taken)
+        assert sum(len(each.pieces) for each in taken) < len(taken) * len(PIECES) / 4
+        await http1.aclose()
 
 
 async def test_a_connection_that_rested_carries_the_next_call(http1, server, endpoint):

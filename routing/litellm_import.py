@@ -6,6 +6,7 @@ Read of it: `model_list` and `credential_list` (see `litellm_models`), `router_s
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from providers.bounds import MOST_ATTEMPTS
@@ -19,6 +20,7 @@ STRATEGIES: Final = {
     "simple-shuffle": "priority", "least-busy": "least_busy", "latency-based-routing": "latency",
     "cost-based-routing": "cost", "usage-based-routing": "least_busy", "usage-based-routing-v2": "least_busy",
 }  # fmt: skip
+_BY_USAGE: Final = "usage-based-routing"
 _LAST: Final = 1000
 """Where the policy for whatever has none of its own stands: the first that matches counts."""
 _DEFAULT_MAX_RETRIES: Final = 3
@@ -46,8 +48,10 @@ def translate(source: Mapping[str, Any]) -> Imported:
     sections = {name: dict(_section(source, name, Mapping, "a mapping") or {}) for name in SECTIONS}
     models = ModelList(notes=result.notes, credentials=_credentials(source.get("credential_list")))
     result.document["providers"] = models.read(_section(source, "model_list", list, "a list") or [])
+    if models.wildcards:
+        result.document["discovery"] = {"model_lists": True, "auto_approve": list(dict.fromkeys(models.wildcards))}
     _aliases(models.groups, result)
-    _group_aliases(sections["router_settings"].pop("model_group_alias", None), models.groups, result)
+    _group_aliases(sections["router_settings"].pop("model_group_alias", None), models, result)
     _settings(sections, result)
     for name in source:
         if name == "include":
@@ -85,7 +89,7 @@ def _aliases(groups: Mapping[str, list[str]], result: Imported) -> None:
         result.document["model_aliases"] = aliases
 
 
-def _group_aliases(named: Any, groups: Mapping[str, list[str]], result: Imported) -> None:
+def _group_aliases(named: Any, models: ModelList, result: Imported) -> None:
     """`{name: model}` or `{name: {model, hidden}}`. A target that is an alias here already is replaced by its targets."""
     path = "router_settings.model_group_alias"
     if named is not None and not isinstance(named, Mapping):
@@ -96,10 +100,10 @@ def _group_aliases(named: Any, groups: Mapping[str, list[str]], result: Imported
         name, target = str(alias), str(given.get("model") if isinstance(given, Mapping) else given)
         if problem := unusable(name):
             result.notes.append(f"{path}: {problem}; it was left out")
-        elif target not in groups:
+        elif target not in models.groups and not any(fnmatchcase(target, each) for each in models.wildcards):
             result.notes.append(f"{path}.{name}: no model {target} was taken over; it was left out")
         else:
-            targets = groups[target] if target in aliases else [target]
+            targets = models.groups[target] if target in aliases else [target]
             result.document.setdefault("model_aliases", {})[name] = {"targets": targets}
         if isinstance(given, Mapping) and given.get("hidden"):
             result.notes.append(f"{path}.{name}.hidden: has no equivalent; the name is listed")
@@ -150,6 +154,11 @@ def _strategy(named: Any, result: Imported) -> None:
     result.document["default_strategy"] = STRATEGIES.get(str(named), "priority")
     if str(named) not in STRATEGIES:
         result.notes.append(f"router_settings.routing_strategy: {named} is unknown here; priority was taken")
+    elif str(named).startswith(_BY_USAGE):
+        result.notes.append(
+            f"router_settings.routing_strategy: {named} prefers who had the fewest tokens this minute; least_busy, which"
+            " prefers who has the fewest calls running, was taken"
+        )
 
 
 def _health(general: dict[str, Any], result: Imported) -> None:

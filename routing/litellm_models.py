@@ -56,6 +56,13 @@ _INFO: Final = frozenset(
      "input_cost_per_audio_token", "output_cost_per_audio_token", "search_context_cost_per_query", "mode", "base_model",
      "supports_function_calling", "supports_vision"}
 )  # fmt: skip
+_OF_ACCOUNTS: Final = frozenset(
+    {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "max_retries",
+     "litellm_credential_name"}
+)  # fmt: skip
+"""What a wildcard can say of a provider; all else it says of models that are not known yet."""
+_WITHOUT_A_LIST: Final = frozenset({"azure", *(kind for kind, each in REGISTRY.items() if each.models_path is None)})
+"""Azure lists what it sells, not what is deployed."""
 _PRICES: Final = {
     "input_cost_per_token": "input_usd_per_mtok", "output_cost_per_token": "output_usd_per_mtok",
     "cache_read_input_token_cost": "cached_input_usd_per_mtok",
@@ -71,9 +78,7 @@ _SEARCH: Final = "search_context_cost_per_query"
 def unusable(name: str) -> str:
     """Why that cannot be the name of a model here; empty when it can."""
     if "*" in name:
-        return (
-            f"'{name}' stands for any name, and models are listed by name here (`discovery.model_lists` proposes them)"
-        )
+        return f"'{name}' stands for any name, and models are called by name here"
     if not name or any(character.isspace() for character in name):
         return f"'{name}' is empty or has a space, as no model's name here"
     return ""
@@ -87,11 +92,13 @@ def at_most(value: int, most: int, path: str, notes: list[str]) -> int:
 
 @dataclass(slots=True)
 class ModelList:
-    """`groups` are the targets of each public name, `notes` what a person must look at."""
+    """`groups` are the targets of each public name, `notes` what a person must look at, `wildcards` the names under which
+    discovery finds what wildcards stand for."""
 
     notes: list[str]
     credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    wildcards: list[str] = field(default_factory=list)
     _providers: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     _members: dict[str, list[tuple[dict[str, Any], Mapping[str, Any]]]] = field(default_factory=dict)
 
@@ -112,12 +119,15 @@ class ModelList:
         params = {**self.credentials.get(str(given.get("litellm_credential_name")), {}), **given}
         public, prefix, upstream = str(entry.get("model_name") or params["model"]), *_named(params)
         kind, upstream = _kind(prefix, upstream, info)
-        if problem := _problem(public, prefix, upstream, kind, params, info):
+        wildcard = "*" in public and "*" in upstream and params["model"] != "*"
+        named = (public.replace("*", "x"), upstream.replace("*", "x")) if wildcard else (public, upstream)
+        if problem := _problem(*named, prefix, kind, params, info):
             self.notes.append(f"{path}: {problem}; it was left out")
-            if kind is not None and "/*" in params["model"]:
-                self._provider(kind, prefix, params, path)  # whose models `discovery.model_lists` proposes
             return
         assert kind is not None
+        if wildcard:
+            self._wildcard(kind, prefix, public, upstream, params, path)
+            return
         provider = self._provider(kind, prefix, params, path)
         model = self._model(kind, public, upstream, params, info, path)
         names = {item["name"] for item in provider["models"]}
@@ -128,6 +138,29 @@ class ModelList:
         self._members.setdefault(public, []).append((model, params))
         self.notes += [f"{path}.litellm_params.{name}: has no equivalent" for name in given if name not in _PARAMS]
 
+    def _wildcard(
+        self, kind: str, prefix: str, public: str, upstream: str, params: Mapping[str, Any], path: str
+    ) -> None:
+        """The models that the provider lists go live when discovery finds them, and are called `provider/model` as well:
+        a provider that is called as clients call it keeps their names."""
+        wanted = public.removesuffix(f"/{upstream}")
+        name = self._provider(kind, prefix, params, path, called=wanted if wanted == safe_name(wanted) else None)[
+            "name"
+        ]
+        if kind in _WITHOUT_A_LIST:
+            found = f"but {name} has no list of its models to ask: write them down"
+        else:
+            self.wildcards.append(f"{name}/{upstream}")
+            found = f"{name} is asked for its models by `discovery` (at once: `discover_providers`), and they go live"
+            if public not in ("*", upstream, f"{name}/{upstream}"):
+                found += f", called '{upstream}' and '{name}/{upstream}'"
+        self.notes.append(f"{path}: '{public}' stands for any name; {found}")
+        self.notes += [
+            f"{path}.litellm_params.{each}: has no equivalent for models that are found"
+            for each in params
+            if each not in _OF_ACCOUNTS
+        ]
+
     def _info(self, entry: Mapping[str, Any], path: str) -> Mapping[str, Any]:
         info = entry.get("model_info") or {}
         if isinstance(info, Mapping):
@@ -137,12 +170,14 @@ class ModelList:
 
     # ------------------------------------------------------------------------------------------------------ provider
 
-    def _provider(self, kind: str, prefix: str, params: Mapping[str, Any], path: str) -> dict[str, Any]:
+    def _provider(
+        self, kind: str, prefix: str, params: Mapping[str, Any], path: str, called: str | None = None
+    ) -> dict[str, Any]:
         provider = self._account(kind, prefix, params, path) | self._own_settings(kind, params, path)
         identity = (kind, *provider.items())
         if identity not in self._providers:
             taken = {other["name"] for other in self._providers.values()}
-            called = prefix.removesuffix("_chat") if prefix in COMPATIBLE else kind
+            called = called or (prefix.removesuffix("_chat") if prefix in COMPATIBLE else kind)
             name = next(
                 name for n in range(1, len(taken) + 2) if (name := called if n == 1 else f"{called}-{n}") not in taken
             )
@@ -260,8 +295,10 @@ def _kind(prefix: str, upstream: str, info: Mapping[str, Any]) -> tuple[str | No
 
 
 def _problem(
-    public: str, prefix: str, upstream: str, kind: str | None, params: Mapping[str, Any], info: Mapping[str, Any]
+    public: str, upstream: str, prefix: str, kind: str | None, params: Mapping[str, Any], info: Mapping[str, Any]
 ) -> str:
+    if params["model"] == "*":
+        return "'*' stands for any model of any provider; what names a provider, such as 'openai/*', is taken over"
     if problem := unusable(public) or unusable(upstream):
         return problem
     if kind is None:

@@ -12,10 +12,13 @@ from routing.configuration.rendering import plain, render_plain
 from routing.configuration.schema import read
 from routing.litellm_import import NotLiteLLM, is_litellm, translate
 
+_COUNTED = ("providers", "model_aliases", "route_policies", "api_keys")
+
 
 class Command(BaseCommand):
     help = (
-        "Turns a LiteLLM proxy's config.yaml into a document for load_config, and says what has no equivalent. "
+        "Turns a LiteLLM proxy's config.yaml into a document for load_config, and says what was taken over and what has "
+        "no equivalent. "
         "Nothing is loaded: look at the result first."
     )
     requires_system_checks: list[str] = []
@@ -59,6 +62,7 @@ class Command(BaseCommand):
             shown = {"document": json.loads(render_plain(document, style="json")), "notes": notes, "problems": problems}
             self.stdout.write(json.dumps(shown))
             return
+        self.stderr.write(_taken_over(document))
         for note in (*notes, *problems):
             self.stderr.write(self.style.WARNING(note))
         if not options["output"]:
@@ -71,3 +75,10 @@ def _checked(document: dict[str, Any], name: str) -> tuple[dict[str, Any], list[
         return plain(read(render_plain(document).encode(), file=name)), []
     except ConfigurationRefused as refusal:
         return document, str(refusal).splitlines()
+
+
+def _taken_over(document: dict[str, Any]) -> str:
+    models = [model for provider in document.get("providers", ()) for model in provider.get("models", ())]
+    counts = {name: len(document[name]) for name in _COUNTED if name in document} | {"models": len(models)}
+    parts = [f"{name} ({count})" for name, count in counts.items()] + [n for n in document if n not in _COUNTED]
+    return f"Taken over: {', '.join(parts)}."

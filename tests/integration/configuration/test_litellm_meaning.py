@@ -165,11 +165,6 @@ def test_an_ollama_of_ones_own_is_asked_where_it_is_and_without_a_key():
     ]  # fmt: skip
 
 
-def test_a_wildcard_leaves_its_provider_for_discovery_to_ask():
-    wanted = loadable(model("anthropic/*", "anthropic/*", api_key="os.environ/A"))
-    assert [(each.kind, each.api_key_env, each.models) for each in wanted.providers] == [("anthropic", "A", ())]
-
-
 def test_a_credential_by_name_is_what_it_stands_for():
     named = [{"credential_name": "mine", "credential_values": {"api_key": "os.environ/MINE", **PROXY}}]
     provider = loadable(model("m", "openai/x", litellm_credential_name="mine"), credential_list=named).providers[0]

@@ -62,11 +62,12 @@ class Command(BaseCommand):
             shown = {"document": json.loads(render_plain(document, style="json")), "notes": notes, "problems": problems}
             self.stdout.write(json.dumps(shown))
             return
-        self.stderr.write(_taken_over(document))
         for note in (*notes, *problems):
             self.stderr.write(self.style.WARNING(note))
         if not options["output"]:
             self.stdout.write(render_plain(document), ending="")
+            self.stdout.flush()  # who reads no further is told nothing more
+        self.stderr.write(_taken_over(document))
 
 
 def _checked(document: dict[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:

@@ -93,8 +93,8 @@ def test_the_import_says_what_it_took_over(tmp_path: Path):
     )
     said = StringIO()
     call_command("import_litellm", str(path), stdout=StringIO(), stderr=said)
-    first, *notes = said.getvalue().splitlines()
-    assert first == (
+    *notes, last = said.getvalue().splitlines()
+    assert last == (
         "Taken over: providers (2), model_aliases (2), route_policies (1), models (1), max_attempts, discovery."
     )
     assert [note for note in notes if "alias" in note] == [

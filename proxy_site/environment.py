@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Collection
 from pathlib import Path
@@ -19,6 +20,7 @@ SHORTEST_SECRET = 32
 A_DAY_S = 86_400
 ON = frozenset({"true", "on", "ok", "y", "yes", "1"})
 OFF = frozenset({"false", "off", "n", "no", "0"})
+ORIGIN = re.compile(r"https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 def from_file_or_environment(name: str) -> str:
@@ -79,6 +81,19 @@ def one_of(name: str, choices: Collection[str], *, default: str, upper: bool = F
     if word not in choices:
         raise ImproperlyConfigured(f"{name} is '{text}'; it must be one of {', '.join(sorted(choices))}.")
     return word
+
+
+def origins(name: str) -> list[str]:
+    """NAME as origins, with commas. Compared with what browsers send, which is in lower case and ends with the host: what
+    has another form, as a bare host or with a path, would be trusted by nobody and say nothing."""
+    found = [origin for each in given(name).split(",") if (origin := each.strip().lower())]
+    for origin in found:
+        if not ORIGIN.fullmatch(origin):
+            raise ImproperlyConfigured(
+                f"{name} is '{given(name)}'; it must be origins such as https://gateway.example.com, without a path, and "
+                f"'{origin}' is none."
+            )
+    return found
 
 
 def data_directory(name: str, *, default: Path) -> Path:

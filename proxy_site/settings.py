@@ -20,6 +20,7 @@ from proxy_site.environment import (
     from_file_or_environment,
     given,
     one_of,
+    origins,
     proxy_address,
     redis_address,
     required_secret,
@@ -129,7 +130,7 @@ USAGE_RETENTION_DAYS = whole_number("PROXY_API_USAGE_RETENTION_DAYS", default=40
 
 # ------------------------------------------------------------------------------------------------------ Django itself
 ALLOWED_HOSTS = env.list("PROXY_API_ALLOWED_HOSTS", default=[]) or ["*"]
-CSRF_TRUSTED_ORIGINS = env.list("PROXY_API_TRUSTED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS = origins("PROXY_API_TRUSTED_ORIGINS")
 ROOT_URLCONF = "proxy_site.urls"
 ASGI_APPLICATION = "proxy_site.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

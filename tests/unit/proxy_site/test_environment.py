@@ -41,6 +41,20 @@ READ = [
         [("", "INFO"), ("warn", "WARN"), (" Warn ", "WARN")],
         ["foo", "INFOS"],
     ),
+    (
+        environment.origins,
+        {},
+        [
+            ("", []),
+            (
+                " https://Gateway.example.com , http://10.0.0.1:8080,",
+                ["https://gateway.example.com", "http://10.0.0.1:8080"],
+            ),
+            ("https://*.example.com", ["https://*.example.com"]),
+            ("http://[::1]:80", ["http://[::1]:80"]),
+        ],
+        ["foo", "gateway.example.com", "https://gateway.example.com/", "https://", "null", "https://a b"],
+    ),
 ]
 
 
@@ -93,6 +107,11 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
     [
         ([], {"PROXY_API_PORT": "70000"}, "PROXY_API_PORT is '70000'; it must be a whole number from 1 to 65535."),
         ([], {"PROXY_API_SECURE_COOKIES": "ture"}, "PROXY_API_SECURE_COOKIES is 'ture'; it must be true or false."),
+        (
+            [],
+            {"PROXY_API_TRUSTED_ORIGINS": "foo"},
+            "PROXY_API_TRUSTED_ORIGINS is 'foo'; it must be origins such as https://",
+        ),
         ([], {"DATABASE_URL": "postgres://x/y"}, "PROXY_API_SECRET_KEY is not set."),
         ([], {"DATABASE_URL": "localhost", **SECRETS}, "DATABASE_URL must be a postgres:// address"),
         ([], {"DATABASE_URL": "postgres://u:se/cret@h/y", **SECRETS}, "DATABASE_URL has no port that could be one"),

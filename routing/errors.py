@@ -5,6 +5,8 @@ Errors of the other layers (`accounts.errors`, `providers.errors`) have the same
 
 from typing import Protocol
 
+import orjson
+
 from providers.types import JsonObject
 
 
@@ -121,3 +123,10 @@ class InternalError(RequestError):
 def error_body(error: ClientFacing) -> JsonObject:
     """`{"error": {"message", "type", "param", "code"}}`."""
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def error_event(error: ClientFacing, request_id: str) -> bytes:
+    """The same within a stream, with the request's id: who is told of it by a client's exception sees no header."""
+    body = error_body(error)
+    body["error"]["request_id"] = request_id
+    return b"data: %b\n\n" % orjson.dumps(body)

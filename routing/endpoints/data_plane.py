@@ -87,7 +87,7 @@ class DataPlane:
         body = exchange.whole_body()
         if body is None:
             body = await exchange.body()
-        request, front = _decode(head.endpoint, body)
+        request, front = _decode(head.endpoint, body, exchange.request_id)
         if options.idempotency_key is not None and not request.stream:
             await answer_once(
                 self._gateway, exchange, request, body=body, principal=principal, options=options, front=front
@@ -124,10 +124,10 @@ def _require(method: str, *allowed: str) -> None:
         raise WrongMethod(method, ", ".join(allowed))
 
 
-def _decode(endpoint: str, body: bytes) -> tuple[ClientRequest, Front | None]:
+def _decode(endpoint: str, body: bytes, request_id: str) -> tuple[ClientRequest, Front | None]:
     try:
         if endpoint == RESPONSES:
-            return read_response_request(body)
+            return read_response_request(body, request_id)
         return decode(OPERATIONS[endpoint], loads_strict(body), raw=body, received_at_s=int(time.time())), None
     except JsonRefusedError as error:
         raise InvalidRequest(f"The body {error}", code="invalid_json") from None

@@ -13,7 +13,7 @@ from accounts.header_lines import HeaderLines, header_pairs
 from accounts.records import Principal
 from providers.types import JsonObject
 from routing.endpoints.request_head import RequestHead, Scope
-from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body
+from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body, error_event
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -179,7 +179,7 @@ class HttpExchange:
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         """The error in OpenAI's shape: as the response, or as the last event of a stream that has begun."""
         if self.started:
-            await self.write(b"data: " + orjson.dumps(error_body(error)) + b"\n\n")
+            await self.write(error_event(error, self.request_id))
             await self.finish()
         else:
             await self.reply(error.status, orjson.dumps(error_body(error)), headers)

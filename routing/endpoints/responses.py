@@ -22,7 +22,7 @@ Front = Callable[[ClientSink], ClientSink]
 """Puts a sink that translates in front of the client's."""
 
 
-def read_response_request(body: bytes) -> tuple[ClientRequest, Front]:
+def read_response_request(body: bytes, request_id: str) -> tuple[ClientRequest, Front]:
     """Raises `InvalidRequest` naming the field, and `JsonRefusedError`."""
     asked, now_s = loads_strict(body), int(time.time())
     try:
@@ -35,14 +35,16 @@ def read_response_request(body: bytes) -> tuple[ClientRequest, Front]:
         raise InvalidRequest(error.message, param=name_of_field(error.param), code=error.code) from None
     # An id of its own: a client's request id may come more than once.
     begun = opening(asked, response_id=f"resp_{new_request_id().removeprefix('req_')}", created_at=now_s)
-    return request, lambda inner: ResponsesSink(inner, begun, logprobs=bool(chat.get("logprobs")))
+    logprobs = bool(chat.get("logprobs"))
+    return request, lambda inner: ResponsesSink(inner, begun, logprobs=logprobs, request_id=request_id)
 
 
 class ResponsesSink(PassingSink):
     """The client's sink for a chat's answer, which it writes as a response."""
 
-    def __init__(self, inner: ClientSink, begun: JsonObject, *, logprobs: bool) -> None:
+    def __init__(self, inner: ClientSink, begun: JsonObject, *, logprobs: bool, request_id: str) -> None:
         super().__init__(inner)
+        self._request_id = request_id
         self._begun = begun
         self._logprobs = logprobs
         self._stream = ServedStream(begun, logprobs=logprobs)
@@ -85,7 +87,7 @@ class ResponsesSink(PassingSink):
         message = error.message.replace(f"'{error.param}'", f"'{field}'")
         named = _Named(error.status, error.code, error.type, message, field)
         if self.started:
-            await self._inner.finish(self._take_held() + self._stream.fail(named))
+            await self._inner.finish(self._take_held() + self._stream.fail(named, self._request_id))
         else:
             await self._inner.fail(named, headers)
 

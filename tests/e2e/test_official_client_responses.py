@@ -199,9 +199,11 @@ def test_an_error_of_the_provider_names_the_field_as_the_client_knows_it(client:
 def test_a_stream_that_breaks_off_is_an_exception_and_what_came_before_is_there(client: openai.OpenAI) -> None:
     seen: list[str] = []
     stream = client.responses.create(model="cut", input="x", stream=True)
-    with pytest.raises(openai.APIError, match="ended too early"):
+    with pytest.raises(openai.APIError, match="ended too early") as caught:
         seen.extend(event.type for event in stream)
     assert "response.output_text.delta" in seen
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["request_id"] == stream.response.headers["x-request-id"]
 
 
 def test_a_failure_before_the_first_token_has_its_own_status(client: openai.OpenAI) -> None:

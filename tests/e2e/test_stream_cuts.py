@@ -4,6 +4,7 @@ came before is lost or repeated. A deadline holds against an upstream that trick
 from collections.abc import Iterator
 from pathlib import Path
 
+import openai
 import pytest
 
 from tests.e2e.calling import Caller, Got, at_once, percentile, report
@@ -128,3 +129,24 @@ async def overruns(caller: Caller, model: str, calls: int) -> list[float]:
         assert not got.done
         assert got.status in (200, 504)
     return [got.duration_s - DEADLINE_S for got in found]
+
+
+def test_the_official_client_raises_where_a_stream_broke_off_and_has_the_requests_id(
+    server: GatewayProcess, upstream: FaultUpstream
+) -> None:
+    cut = Behaviour(fault=Fault.CUT, tokens=TOKENS, cut_at=SIZE - 200, cut_with="eof")
+    upstream.script = Script(default=cut)
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as client:
+        stream = client.chat.completions.create(
+            model=CUT_MODEL, messages=[{"role": "user", "content": "x"}], stream=True
+        )
+        with pytest.raises(openai.APIError) as caught:
+            list(stream)
+    assert (type(caught.value), caught.value.type, caught.value.code) == (
+        openai.APIError,
+        "upstream_error",
+        "stream_truncated",
+    )
+    assert isinstance(caught.value.body, dict)
+    assert set(caught.value.body) == {"message", "type", "param", "code", "request_id"}
+    assert caught.value.body["request_id"] == stream.response.headers["x-request-id"]

@@ -96,7 +96,7 @@ class ResponseBuilder:
             # Fields that a provider's own clients know, such as `search_results`, never in the place of the API's.
             self.response |= {name: value for name, value in event.fields.items() if name not in self._own}
 
-    def fail(self, error: Any) -> Iterator[JsonObject]:
+    def fail(self, error: Any, request_id: str | None = None) -> Iterator[JsonObject]:
         """`error` has a code and a message. The official client raises what the first of the two events says; others
         wait for the second, which ends the stream."""
         if self.over:
@@ -104,7 +104,8 @@ class ResponseBuilder:
         yield from self._begin()
         self.over = True
         said = {"code": error.code, "message": error.message, "param": error.param}
-        yield self._numbered({"type": "error", **said, "error": {"type": error.type, **said}})
+        raised = {"type": error.type, **said} | ({"request_id": request_id} if request_id else {})
+        yield self._numbered({"type": "error", **said, "error": raised})
         for _ in self._close_all("incomplete"):
             pass
         code = error.code if error.code in FAILED_WITH else "server_error"
@@ -238,8 +239,8 @@ class ServedStream:
     def close(self) -> bytes:
         return self._write(self._chat.close())
 
-    def fail(self, error: Any) -> bytes:
-        return b"".join(map(_frame, self._builder.fail(error)))
+    def fail(self, error: Any, request_id: str | None = None) -> bytes:
+        return b"".join(map(_frame, self._builder.fail(error, request_id)))
 
     def _block(self, block: bytes) -> bytes:
         if block.startswith(b":"):

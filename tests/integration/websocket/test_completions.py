@@ -114,6 +114,7 @@ async def test_several_generations_run_at_once_and_say_what_they_cost(door: Door
 
     assert texts == {name: expected_text(5) for name in ("a", "b", "c")}
     assert last["unknown"]["error"]["code"] == "model_not_found"
+    assert last["unknown"]["request_id"].startswith("req_")
     done = last["a"]
     assert (done["type"], done["provider"]) == ("done", "only")
     assert done["usage"]["total_tokens"] == done["usage"]["prompt_tokens"] + done["usage"]["completion_tokens"]

@@ -69,7 +69,7 @@ def client() -> Client:
 
 @pytest.fixture
 def sink(client: Client) -> ResponsesSink:
-    return ResponsesSink(client, begun(), logprobs=False)  # type: ignore[arg-type]
+    return ResponsesSink(client, begun(), logprobs=False, request_id="req_1")  # type: ignore[arg-type]
 
 
 def asked(**body: Any) -> bytes:
@@ -78,7 +78,7 @@ def asked(**body: Any) -> bytes:
 
 def test_a_request_is_a_chat_of_the_size_that_it_came_in() -> None:
     body = asked(stream=True, input=[{"role": "user", "content": [{"type": "input_image", "image_url": "https://a"}]}])
-    request, _ = read_response_request(body)
+    request, _ = read_response_request(body, "req_1")
     assert (request.operation, request.model, request.stream, request.include_usage) == (
         Operation.CHAT,
         "m",
@@ -91,14 +91,14 @@ def test_a_request_is_a_chat_of_the_size_that_it_came_in() -> None:
 def test_every_response_has_an_id_of_its_own() -> None:
     ids = set()
     for _ in range(2):
-        _, front = read_response_request(asked())
+        _, front = read_response_request(asked(), "req_1")
         ids.add(front(Client())._begun["id"])  # type: ignore[arg-type,attr-defined]
     assert len(ids) == 2
 
 
 def test_what_the_gateway_itself_refuses_has_the_clients_name() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        read_response_request(asked(temperature=9))
+        read_response_request(asked(temperature=9), "req_1")
     assert caught.value.param == "temperature"
 
 
@@ -223,7 +223,7 @@ NAMES = [*CHECKS, *MOVED, "input", "tools", "tool_choice", "background", "prompt
 def test_whatever_is_sent_is_taken_or_refused_by_name(body: dict[str, Any]) -> None:
     refusals: list[InvalidRequest] = []
     try:
-        request, _ = read_response_request(asked(**body))
+        request, _ = read_response_request(asked(**body), "req_1")
     except InvalidRequest as error:
         refusals.append(error)
     else:

@@ -8,6 +8,8 @@ from routing.errors import ClientFacing, NoProviderAvailable
 
 LONGEST_REASON = 200
 UNAVAILABLE = "All providers are currently unavailable"
+NOBODY = "this name leads to no model that is served"
+"""An alias whose targets nobody has: of anybody else there is a reason."""
 TAGS = "lacks a tag that was asked for"
 
 NO_RETRY: HeaderLines = b"x-should-retry: false\r\n"
@@ -43,7 +45,7 @@ class Failures:
         if kinds == {ModelNotFound} and len(self.errors) == len(self.reasons):
             return self.errors[-1]
         listed = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
-        return NoProviderAvailable(f"{UNAVAILABLE} ({listed})." if listed else f"{UNAVAILABLE}.")
+        return NoProviderAvailable(f"{UNAVAILABLE} ({listed or NOBODY}).")
 
 
 def _in_words(reason: str) -> str:

@@ -31,7 +31,7 @@ def test_when_to_come_back_is_told_as_far_as_it_is_known(error, errors, rest_s, 
 def test_one_failure_speaks_for_itself_and_many_are_listed():
     failures = Failures()
     assert not failures
-    assert failures.verdict().message == "All providers are currently unavailable."
+    assert failures.verdict().message.endswith("unavailable (this name leads to no model that is served).")
     failures.failed("a", ServerFailed("broken"))
     assert failures.verdict() is failures.errors[0]
     failures.skipped("b", "breaker_open")

@@ -14,7 +14,7 @@ from routing.call import Call, CallOptions
 from routing.decisions import Decision
 from routing.estimation import Estimate
 from routing.strategies import STRATEGIES
-from routing.table import GatewayPolicy, Route, RoutingTable
+from routing.table import AliasSpec, GatewayPolicy, Route, RoutingTable, build_table
 from routing.walk import AllFailed, Walk
 from tests.unit.routing.pools import deployment, provider
 
@@ -94,3 +94,17 @@ async def test_a_retry_that_the_budget_refuses_did_not_follow() -> None:
 async def test_what_follows_an_overflow_is_the_wider_route_and_after_that_whatever_condensing_does() -> None:
     call = call_for([deployment(1)], wider=[deployment(2)])
     assert await walked(call, error=ContextOverflow) == ["next", "condense"]
+
+
+@pytest.mark.parametrize("name", ["a", "b", "own"])
+async def test_aliases_that_lead_to_each_other_end_at_once_and_say_that_they_lead_nowhere(name: str) -> None:
+    """No door saves such any more; rows of before, and whose models have gone since, are still there."""
+    leads = {"a": "b", "b": "a", "own": "own"}
+    aliases = [AliasSpec(name=each, targets=(to,), fallbacks=("a", "b", "own")) for each, to in leads.items()]
+    call = call_for([])
+    call.table = build_table(revision=1, deployments=(), aliases=aliases)
+    call.route = call.table.routes[name]
+    with pytest.raises(AllFailed) as caught:
+        await Walk(attempts=Broken(), states=UpstreamStates(time.monotonic, lambda: 0.5)).find(call)
+    assert "this name leads to no model that is served" in caught.value.verdict.message
+    assert len(call.decision.plans) == 3, "each name once"

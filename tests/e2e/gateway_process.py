@@ -2,7 +2,9 @@
 
 import contextlib
 import ctypes
+import fcntl
 import filecmp
+import functools
 import json
 import os
 import secrets
@@ -16,7 +18,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 from tests.e2e.databases import give_database, url_of
 
@@ -28,6 +30,9 @@ TAKE_ORPHANS = 36
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 NOTHING_TO_A_DATABASE = {"REDIS_URL", "LOG_LEVEL"}
 """What is written there is the same with and without these settings."""
+REDIS_DATABASES = (9, 10, 11, 12, 14, 15)
+"""Of the sixteen that a Redis has; a test that empties one takes 13."""
+_locks: list[TextIO] = []
 
 
 def free_port() -> int:
@@ -133,8 +138,19 @@ class Seeder:
 
 def shared_redis() -> dict[str, str]:
     """The environment of a gateway on the machine's own Redis, in a database that no other test process uses."""
-    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return {"REDIS_URL": f"redis://127.0.0.1:6379/{9 + process % 6}"}
+    return {"REDIS_URL": f"redis://127.0.0.1:6379/{_own_redis_database()}"}
+
+
+@functools.cache
+def _own_redis_database() -> int:
+    """Locked while this process lives: two runs at once know nothing else of each other. Shared when all are taken."""
+    for number in REDIS_DATABASES:
+        with contextlib.suppress(OSError):
+            lock = (Path(tempfile.gettempdir()) / f"llm-proxy-test-redis-{number}.lock").open("a")
+            _locks.append(lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number
+    return REDIS_DATABASES[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % len(REDIS_DATABASES)]
 
 
 class GatewayProcess:

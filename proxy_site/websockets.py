@@ -9,6 +9,7 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import path, re_path
+from django.utils.http import is_same_domain
 
 from accounts.callers import is_staff
 from accounts.errors import AccessDenied, InvalidApiKey, PermissionDenied
@@ -46,15 +47,25 @@ def same_origin_or_trusted(scope: Scope) -> bool:
     if not origin:
         return True
     host = headers.get(b"host", b"").decode("latin-1").lower()
-    return _authority(origin) == host or origin in {each.lower() for each in settings.CSRF_TRUSTED_ORIGINS}
+    parts = _parts(origin)
+    return parts is not None and (
+        parts[1] == host or any(_is_of(parts, each) for each in settings.CSRF_TRUSTED_ORIGINS)
+    )
 
 
-def _authority(origin: str) -> str | None:
-    """None when it is no origin at all, as `http://[` is none."""
+def _parts(origin: str) -> tuple[str, str] | None:
+    """Scheme and authority; None when it is no origin at all, as `http://[` is none."""
     try:
-        return urlsplit(origin).netloc
+        found = urlsplit(origin)
     except ValueError:
         return None
+    return found.scheme, found.netloc
+
+
+def _is_of(origin: tuple[str, str], trusted: str) -> bool:
+    """As Django reads its setting for forms: `https://*.example.com` is every subdomain."""
+    scheme, authority = urlsplit(trusted.lower())[:2]
+    return origin[0] == scheme and is_same_domain(origin[1], authority.removeprefix("*"))
 
 
 class StaffOnly:

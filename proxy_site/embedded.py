@@ -10,6 +10,7 @@ from providers.demo import create_app
 from providers.models import Provider, Source
 
 START_TIMEOUT_S = 5.0
+LAST_PORT = 65535
 
 
 class DemoUpstream:
@@ -19,8 +20,11 @@ class DemoUpstream:
     database, and the other server left with an address where nobody listens once this one has stopped.
     """
 
-    def __init__(self, *, preferred_port: int) -> None:
-        self.port = _free_port(_former_port() or preferred_port)
+    def __init__(self, *, preferred_port: int, but_not: int = 0) -> None:
+        """`but_not` is the server's own port, which nobody has taken yet: a start on the demo's former one would take it
+        from itself."""
+        former = _former_port()
+        self.port = _free_port(former if former and former != but_not else preferred_port)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -55,7 +59,7 @@ def _former_port() -> int | None:
 
 
 def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
+    for port in (preferred if preferred <= LAST_PORT else 0, 0):
         try:
             with _bound(port) as probe:
                 return int(probe.getsockname()[1])

@@ -83,3 +83,15 @@ def test_a_port_that_somebody_else_has_taken_is_not_the_demos():
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         assert DemoUpstream(preferred_port=stranger.getsockname()[1]).port != stranger.getsockname()[1]
+
+
+def test_a_start_on_the_port_where_the_demo_was_leaves_it_to_the_server():
+    prepare(demo_base_url="http://127.0.0.1:8001/v1")
+    demo = DemoUpstream(preferred_port=0, but_not=8001)
+    assert demo.port != 8001
+    prepare(demo_base_url=demo.base_url)
+    assert Provider.objects.get(source=Source.DEMO).base_url == demo.base_url
+
+
+def test_beside_a_server_on_the_last_port_the_demo_finds_one():
+    assert 0 < DemoUpstream(preferred_port=65536).port <= 65535

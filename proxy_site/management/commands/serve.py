@@ -75,7 +75,7 @@ class Command(BaseCommand):
         if settings.CONFIG_FILE:
             load_at_start(settings.CONFIG_FILE)
         work = EmbeddedWork(beat=not options["no_beat"])
-        demo = DemoUpstream(preferred_port=port + 1)
+        demo = DemoUpstream(preferred_port=port + 1, but_not=port)
         # A gateway sets nothing up: its control plane does.
         first = FirstStart() if role is Role.GATEWAY else prepare(demo_base_url=demo.base_url)
         if first.demo:

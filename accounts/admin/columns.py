@@ -7,6 +7,7 @@ from django.contrib.admin import display
 from django.utils import formats
 from django.utils.translation import gettext_lazy as _
 
+from rows.figures import rounded
 from rows.file_rows import in_file
 from rows.form_fields import NANO_PER_USD
 
@@ -22,8 +23,8 @@ def usd(nano_usd: int | None, *, places: int = 2) -> str:
         return "–"
     amount = Decimal(nano_usd) / NANO_PER_USD
     if amount and abs(amount) < Decimal("0.01"):
-        places = 6
-    return f"${formats.number_format(amount, places, force_grouping=True)}"
+        places = 6 if abs(amount) >= Decimal("0.000001") else 9
+    return f"${rounded(amount, places, grouping=True)}"
 
 
 def grouped(number: int) -> str:

@@ -4,10 +4,11 @@ import math
 from datetime import UTC, datetime
 
 from django import template
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from monitoring.views import words
+from rows.figures import rounded
 
 register = template.Library()
 NOTHING = "–"
@@ -20,8 +21,8 @@ def seconds(value: float | str | None) -> str:
     if value is None or isinstance(value, str):
         return NOTHING
     if value < 1:
-        return f"{formats.number_format(value * 1000, 0 if value >= 0.01 else 1)} ms"
-    return f"{formats.number_format(value, 2 if value < 10 else 1)} s"
+        return f"{rounded(value * 1000, 0 if value >= 0.01 else 1)} ms"
+    return f"{rounded(value, 2 if value < 10 else 1)} s"
 
 
 @register.filter
@@ -39,24 +40,24 @@ def usd(value: float | None) -> str:
     size = abs(value)
     small = min(1 - math.floor(math.log10(size)), 9)
     digits = small if size < 0.01 else 4 if size < 1 else 2
-    return f"{'-' if value < 0 else ''}${formats.number_format(size, digits, force_grouping=True)}"
+    return f"{'-' if value < 0 else ''}${rounded(size, digits, grouping=True)}"
 
 
 @register.filter
 def grouped(value: int | None) -> str:
-    return NOTHING if value is None else str(formats.number_format(value, 0, force_grouping=True))
+    return NOTHING if value is None else rounded(value, 0, grouping=True)
 
 
 @register.filter
 def share(value: float | None) -> str:
-    return NOTHING if value is None else f"{formats.number_format(100 * value, 0)} %"
+    return NOTHING if value is None else f"{rounded(100 * value, 0)} %"
 
 
 @register.filter
 def percent(value: float | None) -> str:
     if value is None:
         return NOTHING
-    return f"{formats.number_format(value, 0 if value in (0, 100) else 2)} %"
+    return f"{rounded(value, 0 if value in (0, 100) else 2)} %"
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """What pages say: causes in the reader's language, amounts that can be read, one incident for one outage."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django.utils import translation
 from monitoring.breaker import Breaker, BreakerPolicy
 from monitoring.live_facts import incidents
 from monitoring.models import Incident
-from monitoring.templatetags.dashboard_format import usd
+from monitoring.templatetags.dashboard_format import percent, seconds, share, usd
 from monitoring.views.words import causes, in_words
 from providers import errors
 from providers.models import Deployment, Provider
@@ -48,11 +49,29 @@ def test_every_way_in_which_an_attempt_can_fail_is_said_in_portuguese() -> None:
         (1234.5, "$1,234.50"),
         (-0.00066, "-$0.00066"),
         (-1234.5, "-$1,234.50"),
+        (0.001955188, "$0.0020"),
+        (0.00158, "$0.0016"),
+        (1.999, "$2.00"),
     ],
 )
 def test_an_amount_is_written_with_the_digits_that_say_something(dollars: float, text: str) -> None:
     with translation.override("en"):
         assert usd(dollars) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "written", "text"),
+    [
+        (0.0999, seconds, "100 ms"),
+        (0.00257, seconds, "2.6 ms"),
+        (9.996, seconds, "10.00 s"),
+        (0.998, share, "100 %"),
+        (12.346, percent, "12.35 %"),
+    ],
+)
+def test_a_figure_is_rounded_as_the_browser_rounds_it(value: float, written: Callable[[float], str], text: str) -> None:
+    with translation.override("en"):
+        assert written(value) == text
 
 
 @pytest.mark.django_db

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from django.db.models import QuerySet, Sum
@@ -67,13 +68,15 @@ class UsageReport:
         }
 
     def as_csv(self) -> str:
-        """Cells that a spreadsheet would run as a formula are made text."""
+        """Cells that a spreadsheet would run as a formula are made text, and amounts have all their digits: a small one was
+        1.98e-06, which many a spreadsheet takes for text and leaves out of its sums."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         names = list(_shown(self.total))
         writer.writerow([self.group_by, "name", *names])
         for line in self.lines:
-            writer.writerow([formula_safe(line.group), formula_safe(line.name), *_shown(line).values()])
+            shown = {**_shown(line), "cost_usd": f"{Decimal(line.cost_nano_usd).scaleb(-9):f}"}
+            writer.writerow([formula_safe(line.group), formula_safe(line.name), *shown.values()])
         return out.getvalue()
 
 

@@ -26,8 +26,9 @@ def usage(request: HttpRequest) -> HttpResponse:
     report = usage_report(group_by=group, start=start, end=end)  # type: ignore[arg-type]
     if request.GET.get("format") == "csv":
         name = f"usage-by-{group}-{start:%Y%m%d}-{end - timedelta(seconds=1):%Y%m%d}.csv"
+        # With the mark without which Excel takes UTF-8 for the machine's own code, and é for two other letters.
         return HttpResponse(
-            report.as_csv(),
+            report.as_csv().encode("utf-8-sig"),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )

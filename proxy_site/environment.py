@@ -20,7 +20,8 @@ SHORTEST_SECRET = 32
 A_DAY_S = 86_400
 ON = frozenset({"true", "on", "ok", "y", "yes", "1"})
 OFF = frozenset({"false", "off", "n", "no", "0"})
-ORIGIN = re.compile(r"https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+HOST_NAME = re.compile(r"\*|\.?[^\s./:@*?#\[\]][^\s/:@*?#\[\]]*|\[[0-9A-Fa-f:.]+\]")
+ORIGIN = re.compile(r"https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 def from_file_or_environment(name: str) -> str:
@@ -83,16 +84,27 @@ def one_of(name: str, choices: Collection[str], *, default: str, upper: bool = F
     return word
 
 
+def host_names(name: str) -> list[str]:
+    """NAME as what Django compares the name in `Host` with. Whatever could never be one is refused: every page would be
+    a 400, and the reason for it far from here."""
+    return _listed(
+        name, HOST_NAME, "names of hosts without scheme, port or path, such as gateway.example.com or .example.com"
+    )
+
+
 def origins(name: str) -> list[str]:
-    """NAME as origins, with commas. Compared with what browsers send, which is in lower case and ends with the host: what
-    has another form, as a bare host or with a path, would be trusted by nobody and say nothing."""
-    found = [origin for each in given(name).split(",") if (origin := each.strip().lower())]
-    for origin in found:
-        if not ORIGIN.fullmatch(origin):
-            raise ImproperlyConfigured(
-                f"{name} is '{given(name)}'; it must be origins such as https://gateway.example.com, without a path, and "
-                f"'{origin}' is none."
-            )
+    """NAME as what `Origin` is compared with, which browsers send in lower case. What has another form, as a bare host or
+    with a path, would be trusted by nobody and say nothing."""
+    found = _listed(name, ORIGIN, "origins with their scheme and no path, such as https://gateway.example.com")
+    return [origin.lower() for origin in found]
+
+
+def _listed(name: str, entry: re.Pattern[str], what: str) -> list[str]:
+    """NAME as its entries between commas, each without the blanks around it."""
+    text = given(name)
+    found = [each for part in text.split(",") if (each := part.strip())]
+    if not all(map(entry.fullmatch, found)):
+        raise ImproperlyConfigured(f"{name} is '{text}'; it must be {what}, separated by commas.")
     return found
 
 

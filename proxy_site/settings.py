@@ -19,6 +19,7 @@ from proxy_site.environment import (
     direct_hosts,
     from_file_or_environment,
     given,
+    host_names,
     one_of,
     origins,
     proxy_address,
@@ -129,7 +130,7 @@ DRAIN_TIMEOUT_S = seconds("PROXY_API_DRAIN_TIMEOUT", default=30.0)
 USAGE_RETENTION_DAYS = whole_number("PROXY_API_USAGE_RETENTION_DAYS", default=400)
 
 # ------------------------------------------------------------------------------------------------------ Django itself
-ALLOWED_HOSTS = env.list("PROXY_API_ALLOWED_HOSTS", default=[]) or ["*"]
+ALLOWED_HOSTS = host_names("PROXY_API_ALLOWED_HOSTS") or ["*"]
 CSRF_TRUSTED_ORIGINS = origins("PROXY_API_TRUSTED_ORIGINS")
 ROOT_URLCONF = "proxy_site.urls"
 ASGI_APPLICATION = "proxy_site.asgi.application"

@@ -2,6 +2,7 @@
 stack trace."""
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -42,6 +43,24 @@ READ = [
         ["foo", "INFOS"],
     ),
     (
+        environment.host_names,
+        {},
+        [
+            ("", []),
+            ("*", ["*"]),
+            ("a.example.com, .example.org,", ["a.example.com", ".example.org"]),
+            ("localhost,10.0.0.1,[::1]", ["localhost", "10.0.0.1", "[::1]"]),
+        ],
+        [
+            "https://a.example.com",
+            "a.example.com:8443",
+            "a.example.com/admin",
+            "*.example.com",
+            "a b",
+            "ok.example,::1",
+        ],
+    ),
+    (
         environment.origins,
         {},
         [
@@ -67,7 +86,7 @@ def test_a_value_is_read_or_refused_by_its_name(monkeypatch, read, options, good
         assert read("A_SETTING", **options) == value
     for text in bad:
         monkeypatch.setenv("A_SETTING", text)
-        with pytest.raises(ImproperlyConfigured, match=f"A_SETTING is '{text}'"):
+        with pytest.raises(ImproperlyConfigured, match=re.escape(f"A_SETTING is '{text}'")):
             read("A_SETTING", **options)
 
 
@@ -110,7 +129,7 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
         (
             [],
             {"PROXY_API_TRUSTED_ORIGINS": "foo"},
-            "PROXY_API_TRUSTED_ORIGINS is 'foo'; it must be origins such as https://",
+            "PROXY_API_TRUSTED_ORIGINS is 'foo'; it must be origins with their scheme",
         ),
         ([], {"DATABASE_URL": "postgres://x/y"}, "PROXY_API_SECRET_KEY is not set."),
         ([], {"DATABASE_URL": "localhost", **SECRETS}, "DATABASE_URL must be a postgres:// address"),
@@ -128,6 +147,12 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
             "http_proxy is no proxy that can be used: it begins with socks5",
         ),
         ([], {"LOG_LEVEL": "foo"}, "LOG_LEVEL is 'foo'; it must be one of CRITICAL, DEBUG, ERROR, FATAL, INFO, WARN"),
+        (
+            [],
+            {"PROXY_API_ALLOWED_HOSTS": "https://gateway.example.com"},
+            "PROXY_API_ALLOWED_HOSTS is 'https://gateway.example.com'; it must be names of hosts without scheme",
+        ),
+        ([], {"PROXY_API_TRUSTED_ORIGINS": "gateway.example.com"}, "it must be origins with their scheme and no path"),
         (["--port", "70000"], {}, "'70000' is not a port, a number from 1 to 65535"),
         (["--host", "nowhere.invalid"], {}, "Cannot listen on nowhere.invalid:8000"),
     ],

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from providers.header_rules import VEIL, veiled
 from providers.models import ConformanceReport, Credential, Deployment, Provider
-from providers.validation import check_headers, check_options, with_stored
+from providers.validation import check_headers, check_options, check_secret, with_stored
 from rows.file_rows import beside_file
 from rows.rest import OwnFieldsOnly
 
@@ -83,7 +83,9 @@ def _check_options(kind: str, options: object, *, of_model: bool = False) -> Non
 class CredentialSerializer(OwnFieldsOnly, serializers.ModelSerializer[Credential]):
     """`secret` is stored encrypted and shown as `hint` from then on; `environment_variable` names one instead."""
 
-    secret = serializers.CharField(write_only=True, required=False, max_length=8192, trim_whitespace=True)
+    secret = serializers.CharField(
+        write_only=True, required=False, max_length=8192, trim_whitespace=True, validators=[check_secret]
+    )
 
     class Meta:
         model = Credential

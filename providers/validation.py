@@ -48,6 +48,17 @@ def check_variable(name: str) -> None:
         raise ValidationError(_("This variable is the gateway's own secret."))
 
 
+def check_secret(secret: str) -> None:
+    """A key goes out in a header, of every HTTP client that asks: calls, probes, lists of models."""
+    if re.search(r"[\s\x00-\x1f\x7f]", secret):
+        raise ValidationError(_("A key has no spaces or line breaks; part of something else was pasted."))
+    if not secret.isascii():
+        strange = next(character for character in secret if not character.isascii())
+        raise ValidationError(
+            _("A key has no characters such as '%(character)s', which no header carries.") % {"character": strange}
+        )
+
+
 def check_model_name(name: str) -> None:
     if not bounds.is_model_name(name):
         raise ValidationError(_("A model name has no spaces or control characters."))

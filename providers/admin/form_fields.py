@@ -1,6 +1,5 @@
 """Form fields for what only providers have: headers and secrets."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -9,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
 from providers.header_rules import unveiled, veiled
+from providers.validation import check_secret
 
 
 class HeadersField(forms.Field):
@@ -57,6 +57,5 @@ class SecretField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         secret = str(super().clean(value))
-        if re.search(r"[\s\x00-\x1f\x7f]", secret):
-            raise ValidationError(_("A key has no spaces or line breaks; part of something else was pasted."))
+        check_secret(secret)
         return secret

@@ -37,6 +37,13 @@ def test_capabilities_and_tags_are_lists_of_words(admin: Client, provider: Provi
     assert send(admin, f"providers/{provider.pk}", method="patch", tags=words) == "tags"
 
 
+@pytest.mark.parametrize("secret", ["a\nb", "sk-abc def", "sk-…", "sk-é", "sk-\u200babc"])
+def test_a_secret_that_no_header_carries_is_refused(admin: Client, provider: Provider, secret: str) -> None:
+    assert send(admin, "credentials", provider=provider.pk, name="new", secret=secret) == "secret"
+    stored = send(admin, "credentials", 201, provider=provider.pk, name="old", secret=" sk-abc ")
+    assert send(admin, f"credentials/{stored['id']}", method="patch", secret=secret) == "secret"
+
+
 @pytest.mark.parametrize(
     "options", [5, [1], "x", None, {"a": 1e400}, {"a": "\x00"}, {"\x00": 1}, {"a": ["\ud800"]}, {"a": 2**70}]
 )

@@ -14,7 +14,7 @@ def test_headers_are_typed_one_a_line() -> None:
         field.clean("no colon here")
 
 
-@pytest.mark.parametrize("pasted", ["sk-abc def", "sk-abc\nsk-def", "sk-\x00abc"])
+@pytest.mark.parametrize("pasted", ["sk-abc def", "sk-abc\nsk-def", "sk-\x00abc", "sk-…"])
 def test_a_secret_with_something_else_pasted_is_refused(pasted: str) -> None:
     with pytest.raises(ValidationError):
         SecretField().clean(pasted)

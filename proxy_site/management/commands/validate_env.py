@@ -20,7 +20,7 @@ from providers.bounds import is_own_secret
 from providers.models import Credential, Deployment, Provider
 from providers.resolution import in_words
 from providers.secrets import UndecipherableSecret
-from providers.validation import check_options
+from providers.validation import check_options, check_secret
 from proxy_site.bootstrap import keys_without_address
 from proxy_site.databases.last_word import cause
 from routing.configuration.dump import read_configuration
@@ -173,6 +173,11 @@ def _stored_secrets() -> Iterator[Finding]:
             yield warning(f"credential {credential}", f"{variable} is not set", f"Set {variable} or {variable}_FILE")
         elif not variable and not secret:
             yield warning(f"credential {credential}", "no secret was entered yet", "Enter it in the admin")
+        try:
+            check_secret(secret)
+        except ValidationError as refused:
+            remedy = f"Correct {variable}" if variable else "Enter it in the admin"
+            yield error(f"credential {credential}", refused.messages[0].rstrip("."), remedy)
 
 
 def _stored_values() -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from monitoring.passive import Recent
 from monitoring.targets import load_targets
 from providers import onboarding
 from providers.discovery.looking import discover
-from providers.models import Deployment, Provider
+from providers.models import Credential, Deployment, Provider
 from routing.discovery_settings import read_discovery_settings
 from routing.intervals import follow_intervals
 from routing.listen_address import listen_address
@@ -155,6 +155,21 @@ def test_validate_env_names_each_stored_value_that_no_door_accepts():
         call_command("validate_env", "--json", stdout=out)
     found = [each["key"] for each in json.loads(out.getvalue())["findings"] if each["level"] == "error"]
     assert found == ["provider odd: options", "deployment odd/odd-m: capabilities"]
+
+
+def test_validate_env_names_each_secret_that_no_header_carries(monkeypatch):
+    monkeypatch.setenv("A_KEY_OF_AN_EXAMPLE", "sk-…")
+    provider = Provider.objects.get(name="sound")
+    Credential.objects.create(provider=provider, name="env", environment_variable="A_KEY_OF_AN_EXAMPLE")
+    old = Credential(provider=provider, name="old")
+    old.store("sk-abc\nsk-def")
+    old.save()
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("validate_env", stdout=out)
+    assert "credential sound/env: A key has no characters such as '…'" in out.getvalue()
+    assert "Correct A_KEY_OF_AN_EXAMPLE." in out.getvalue()
+    assert "credential sound/old: A key has no spaces or line breaks" in out.getvalue()
 
 
 def test_a_negative_price_counts_as_unknown():

@@ -75,7 +75,8 @@ class Text(_AsItIs):
             hint = "; put it in quotes" if isinstance(node, ScalarNode) and node.type in ("number", "flag") else ""
             return reading.refuse(node.at, key, self._found(node), self.label + hint)
         if not self.at_least <= len(node.text) <= self.at_most or UNPRINTABLE.search(node.text):
-            bounds = f"{self.label} of {self.at_least} to {self.at_most} characters, on one line"
+            told = f"{self.at_least} to {self.at_most} "
+            bounds = self.label if told in self.label else f"{self.label} of {told}characters, on one line"
             return reading.refuse(node.at, key, self._found(node), bounds)
         if self.pattern is not None and self.pattern.fullmatch(node.text) is None:
             return reading.refuse(node.at, key, self._found(node), self.label)
@@ -177,7 +178,9 @@ class Usd:
             nano = exact * NANO_USD
             if nano == nano.to_integral_value():
                 return int(nano)
-        return reading.refuse(node.at, key, describe(node), self.label)
+        too_much = exact is not None and exact * NANO_USD > self.most_nano_usd
+        most = f" and at most {self.most_nano_usd // NANO_USD}" if too_much else ""
+        return reading.refuse(node.at, key, describe(node), self.label + most)
 
     def plain(self, value: Any) -> Any:
         whole, rest = divmod(value, NANO_USD)

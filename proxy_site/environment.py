@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from providers.addresses import base_url_fault
 from providers.proxies import DirectHosts, ProxyError, parse_proxy, read_direct_hosts
 
 # Values that people paste from examples; accepting one would make every installation share a secret.
@@ -140,6 +141,14 @@ def proxy_address(name: str) -> str | None:
             raise ImproperlyConfigured(f"{spelling} is no proxy that can be used: {error}.") from None
         return url
     return None
+
+
+def base_url(name: str) -> str:
+    """NAME as a provider's address; empty without one. It is not repeated: a password may stand in it."""
+    url = given(name)
+    if url and (why := base_url_fault(url)) is not None:
+        raise ImproperlyConfigured(f"{name} is no address that a provider can have: {why}.")
+    return url
 
 
 def direct_hosts(name: str) -> DirectHosts:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.proxies import Proxies
 from proxy_site.environment import (
+    base_url,
     data_directory,
     direct_hosts,
     from_file_or_environment,
@@ -77,7 +78,7 @@ PROVIDER_KEYS_IN_ENVIRONMENT = {
     for kind in PROVIDER_KINDS_IN_ENVIRONMENT
     if (value := from_file_or_environment(f"PROXY_API_{kind}_API_KEY"))
 }
-AZURE_BASE_URL = env.str("PROXY_API_AZURE_BASE_URL", default="")
+AZURE_BASE_URL = base_url("PROXY_API_AZURE_BASE_URL")
 
 # Finds the secret that a credential names (`api_key_env`), in NAME or NAME_FILE; empty when it is not set.
 PROVIDER_SECRET = from_file_or_environment

@@ -152,6 +152,12 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
             {"PROXY_API_ALLOWED_HOSTS": "https://gateway.example.com"},
             "PROXY_API_ALLOWED_HOSTS is 'https://gateway.example.com'; it must be names of hosts without scheme",
         ),
+        (
+            [],
+            {"PROXY_API_AZURE_BASE_URL": "mine"},
+            "PROXY_API_AZURE_BASE_URL is no address that a provider can have: a",
+        ),
+        ([], {"PROXY_API_AZURE_BASE_URL": "https://u:hunter2@a.example"}, "PROXY_API_AZURE_BASE_URL is no address"),
         ([], {"PROXY_API_TRUSTED_ORIGINS": "gateway.example.com"}, "it must be origins with their scheme and no path"),
         (["--port", "70000"], {}, "'70000' is not a port, a number from 1 to 65535"),
         (["--host", "nowhere.invalid"], {}, "Cannot listen on nowhere.invalid:8000"),

@@ -29,6 +29,9 @@ SCRIPT = (Path(__file__).parent / "limits.lua").read_text(encoding="utf-8")
 BATCH = 128
 RUNNING_LEASE_US = 15_000_000
 RENEW_EVERY_S = 5.0
+LOOK_AGAIN_S = 0.2
+"""So soon after a failure the server is tried, until it answers or is left alone: where no call has a limit, nothing else
+would ask before the next renewal."""
 NEVER, UNKNOWN = -1, -2
 
 Operation = list[Any]
@@ -52,6 +55,7 @@ class RedisLimitStore:
         self._pump: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
+        self._look: asyncio.TimerHandle | None = None
         self._running: dict[str, tuple[str, ...]] = {}
 
     @property
@@ -73,6 +77,8 @@ class RedisLimitStore:
         if self._pump is not None:
             with contextlib.suppress(StoreUnavailable):
                 await self._pump
+        if self._look is not None:
+            self._look.cancel()
         await end(self._renewal, self._probe)
         await self._redis.aclose()
 
@@ -185,6 +191,12 @@ class RedisLimitStore:
     def _failed(self, error: Exception) -> None:
         if self._breaker.failed(monotonic()):
             self._leave_alone(error)
+        elif self._look is None and self.up:
+            self._look = asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._try()
 
     def _leave_alone(self, error: Exception) -> None:
         log.error("shared limits are unreachable (%s): each worker counts its share", type(error).__name__)
@@ -196,6 +208,10 @@ class RedisLimitStore:
         """What a call does, and its end: a server may answer and let nobody write (a replica, full memory, an ACL)."""
         key = [f"{self._prefix}trial"]
         return [(key, [4, 0, "trial", RUNNING_LEASE_US], None), (key, [3, 0, "trial"], None)]
+
+    def _try(self) -> None:
+        for keys, operation, _ in self._trial():
+            self._enqueue(keys, operation, None)
 
     async def _probe_until_back(self) -> None:
         while True:
@@ -211,8 +227,7 @@ class RedisLimitStore:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
             # So that a server that is gone is missed where no call has a limit, too.
-            for keys, operation, _ in self._trial():
-                self._enqueue(keys, operation, None)
+            self._try()
             for call_id, places in list(self._running.items()):
                 for key in places:
                     self._enqueue([key], [4, 0, call_id, RUNNING_LEASE_US], None)

@@ -7,6 +7,7 @@ of a request that wishes for an upgrade, takes trailers for headers, and collect
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,8 @@ class GatewayServerState(ServerState):
     def __init__(self) -> None:
         super().__init__()
         self.draining = False
+        self.came_at = -math.inf
+        """When the newest connection came."""
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -151,7 +154,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(CorkedTransport(transport, cork_of(self.loop)))
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.headers_since = self.idle_since = time.monotonic()
+        self.headers_since = self.idle_since = self.server_state.came_at = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

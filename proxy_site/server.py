@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,9 @@ from proxy_site.request_cycle import RequestCycle
 SWEEP_INTERVAL_S = 1.0
 LAME_DUCK_S = 2.0
 """A draining server answers one more request on each open connection that it gets within this time, because a client
-that is just sending one must not lose it."""
+that is just sending one must not lose it. For as long it accepts from clients that open a connection for each call."""
+REPLACED = signal.SIGUSR1
+"""To one of several workers, whose listener the others go on with; SIGTERM says that nobody does."""
 DRAIN_GRACE_S = 5.0
 """How long after the drain deadline a client may take to read the error event before its connection is cut."""
 
@@ -27,8 +30,8 @@ class GatewayServer(uvicorn.Server):
     answers finish, connections close, the process ends with 0.
 
     `on_drain` is called once when draining begins (readiness turns to 503 and the gateway's own deadline,
-    `drain_timeout_s`, starts). A server with a listener of its own goes on accepting for a moment, so that probes see it
-    unready; one of several workers leaves its listener to the others at once. `is_busy` tells of calls that no HTTP
+    `drain_timeout_s`, starts). It goes on accepting for a moment, so that probes see it unready and who comes meanwhile is
+    answered; a worker that is replaced leaves its listener to the others at once. `is_busy` tells of calls that no HTTP
     request stands for, such as those of a WebSocket. `is_orphan` is asked once a second.
     """
 
@@ -43,11 +46,12 @@ class GatewayServer(uvicorn.Server):
         is_orphan: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(config)
-        self.server_state = GatewayServerState()
+        self.server_state: GatewayServerState = GatewayServerState()
         self._drain_timeout_s = drain_timeout_s
         self._is_busy = is_busy
         self._is_orphan = is_orphan
         self._orphaned = False
+        self._replaced = False
         self._sweeper: asyncio.Task[None] | None = None
         self._on_drain = on_drain
         self._on_started = on_started
@@ -56,15 +60,20 @@ class GatewayServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """SIGHUP would end it within a stream. Under nohup, and in a worker, it is ignored and stays so."""
         with super().capture_signals():
-            in_main = threading.current_thread() is threading.main_thread()
-            unhandled = in_main and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
-            if unhandled:
-                signal.signal(signal.SIGHUP, self.handle_exit)
+            handlers: dict[int, Any] = {}
+            if threading.current_thread() is threading.main_thread():
+                handlers[REPLACED] = self._replace
+                if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+                    handlers[signal.SIGHUP] = self.handle_exit
+            before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
             try:
                 yield
             finally:
-                if unhandled:
-                    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def _replace(self, signum: int, frame: types.FrameType | None) -> None:
+        self._replaced = self.should_exit = True
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -77,29 +86,29 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         self._on_drain()
-        await self._drain(shared_listener=sockets is not None)
+        await self._drain()
         await super().shutdown(sockets=sockets)
         await end(self._sweeper)
         # A drained shutdown is a success, not a death by signal: uvicorn would raise the signal again.
         self._captured_signals.clear()
 
-    async def _drain(self, *, shared_listener: bool) -> None:
+    async def _drain(self) -> None:
         """Until nothing runs any more, at the latest until the drain deadline and its grace have passed."""
         began = time.monotonic()
         self._mark_last_requests(began)
-        if shared_listener:
-            self._stop_listening()
         while not self.force_exit and (now := time.monotonic()) < began + self._drain_timeout_s + DRAIN_GRACE_S:
-            if not self._is_busy() and not self._running() and not self._may_be_used_again(now):
-                return
-            if now >= began + LAME_DUCK_S:
+            listening = not self._replaced and now < began + LAME_DUCK_S
+            if not listening:
                 self._stop_listening()
+            awaited = self._may_be_used_again(now) or (listening and self._may_be_sought(now))
+            if not awaited and not self._is_busy() and not self._running():
+                return
             await asyncio.sleep(0.05)
         for connection in self._connections():
             connection.transport.abort()
 
     def _mark_last_requests(self, now: float) -> None:
-        self.server_state.draining = True  # type: ignore[attr-defined]
+        self.server_state.draining = True
         for connection in self._connections():
             connection.idle_since = now
         for cycle in self._running():
@@ -113,6 +122,10 @@ class GatewayServer(uvicorn.Server):
     def _may_be_used_again(self, now: float) -> bool:
         """Whether a client may be sending on a connection that it believes to be open."""
         return any(now < connection.idle_since + LAME_DUCK_S for connection in self._connections())
+
+    def _may_be_sought(self, now: float) -> bool:
+        """Whether a client that opens a connection for each call may be about to open the next."""
+        return now < self.server_state.came_at + LAME_DUCK_S
 
     def _running(self) -> list[RequestCycle]:
         """The HTTP requests that are being answered."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from monitoring.logs import configure_logging
+from proxy_site.server import REPLACED
 
 logger = logging.getLogger("llm_proxy.proxy_site.supervisor")
 
@@ -65,6 +66,8 @@ class Supervisor:
             if self._restart:
                 self._restart = False
                 self._restart_in_turn()
+        # The workers' copies are the last: when they close them, who comes is refused, and does not wait for nobody.
+        self._listener.close()
         for worker in self._workers:
             worker.process.send_signal(signal.SIGTERM)
         for worker in self._workers:
@@ -124,7 +127,7 @@ class Supervisor:
                 self._give_up(successor, old)
                 return
             self._workers[index] = successor
-            old.process.send_signal(signal.SIGTERM)
+            old.process.send_signal(REPLACED)
             if not self._wait_for(old.ended, math.inf):
                 self._workers.append(old)
                 return

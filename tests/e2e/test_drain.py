@@ -1,6 +1,8 @@
 """Stopping and restarting under load: running streams finish, nobody new is invited, and the exit is an orderly one."""
 
 import asyncio
+import http.client
+import itertools
 import json
 import os
 import select
@@ -19,6 +21,7 @@ from tests.upstreams.faults import FaultUpstream
 
 MODELS = [
     {"model": "long", "upstream_model": "fault:none?tokens=20&interval_s=0.1"},
+    {"model": "longer", "upstream_model": "fault:none?tokens=40&interval_s=0.1"},
     {"model": "endless", "upstream_model": "fault:none?tokens=1000&interval_s=0.1"},
     {"model": "short", "upstream_model": "fault:none?tokens=5&interval_s=0.05"},
 ]
@@ -55,6 +58,42 @@ async def test_running_streams_finish_while_readiness_is_gone(
         found = await asyncio.gather(*running)
     assert all(got.is_clean(expected_text(20)) for got in found), found
     assert await exit_code == 0
+
+
+def outcomes(server: GatewayProcess, seconds: float) -> list[tuple[float, object]]:
+    """Of calls that each open a connection of their own: when it was opened, and its status or what failed."""
+    began, found = time.monotonic(), []
+    while (now := time.monotonic() - began) < seconds:
+        try:
+            found.append((now, server.get("/v1/models")[0]))
+        except (OSError, http.client.HTTPException) as error:
+            found.append((now, type(getattr(error, "reason", error))))
+        time.sleep(0.005)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("workers", "model", "tokens"), [(1, "short", 5), pytest.param(2, "longer", 40, marks=pytest.mark.redis)]
+)
+async def test_who_opens_a_connection_for_each_call_is_answered_for_a_moment_and_then_refused(
+    server: GatewayProcess, upstream: FaultUpstream, workers: int, model: str, tokens: int
+) -> None:
+    server.env.update(shared_redis() if workers > 1 else {})
+    server.start("--workers", str(workers))
+    async with Caller(server) as caller:
+        await until_answered(caller)
+        before = len(upstream.hits)
+        running = asyncio.create_task(caller.ask(model))
+        await upstream.until(lambda seen: len(seen.hits) == before + 1)
+        server.signal(signal.SIGTERM)
+        found = await asyncio.to_thread(outcomes, server, 3.5)
+        got = await running
+    assert got.is_clean(expected_text(tokens)), got
+    answered = list(itertools.takewhile(lambda one: one[1] == 200, found))
+    assert answered[-1][0] > 1.5
+    # The one that was on its way when the socket was closed may be reset; nobody waits for a server that accepts no more.
+    assert {what for _, what in found[len(answered) + 1 :]} == {ConnectionRefusedError}
+    assert await stopped(server) == 0
 
 
 async def test_it_ends_in_order_though_nobody_reads_its_log(server: GatewayProcess) -> None:

@@ -19,7 +19,8 @@ from proxy_site.supervisor import Supervisor
 WORKER = """
 import os, pathlib, signal, sys, time
 here, ready = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-signal.signal(signal.SIGTERM, lambda *_: (here / f"told-{os.getpid()}").touch())
+for number in (signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, lambda *_: (here / f"told-{os.getpid()}").touch())
 (here / f"started-{os.getpid()}").touch()
 if not (here / "slow").exists():
     os.write(ready, b"+")

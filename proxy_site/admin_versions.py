@@ -22,6 +22,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from proxy_site import entity_tags
+from rows.admin_pages import asked_again
 
 SEEN = "seen_version"
 CHANGED = "changed_meanwhile"
@@ -70,6 +71,7 @@ class FirstCome:
             raise Http404
         return super().history_view(request, object_id, *args, **options)  # type: ignore[misc]
 
+    @asked_again
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
         _refuse_numbers(request)
         return super().changeform_view(request, *args, **options)  # type: ignore[misc]

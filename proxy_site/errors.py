@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.db import DatabaseError, DataError
+from django.db import DatabaseError, DataError, IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.response import Http404
 from django.middleware.clickjacking import XFrameOptionsMiddleware
@@ -79,6 +79,11 @@ PAGES = {
         _("Page not found"),
         _("There is no page at this address."),
         _("Check the address, or start from the dashboard."),
+    ),
+    409: Problem(
+        _("This was not saved"),
+        _("It exists already, or what it refers to is gone: somebody else was quicker."),
+        _("Go back, load the page again and look at what is there now."),
     ),
     500: Problem(
         _("Something went wrong here"),
@@ -202,6 +207,10 @@ class ApiErrorsMiddleware:
         if isinstance(exception, DataError) or (isinstance(exception, OverflowError) and "SQLite" in str(exception)):
             # The database does answer: something in the request is no value that it can hold.
             return bad_request(request)
+        if isinstance(exception, IntegrityError):
+            # The database does answer: others have changed what this was checked against.
+            logger.warning("a request does not fit what is stored by now: %s", type(exception).__name__)
+            return _answer(request, 409)
         if isinstance(exception, WorkerBusy):
             return busy(request, exception.retry_after_s) if wants_page(request) else refused_response(exception)
         if wants_page(request) or isinstance(exception, Http404):

@@ -1,13 +1,15 @@
 """What all admin pages of rows share: rows that a file manages are read-only and say so."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import action
+from django.contrib.messages.storage import default_storage
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -44,6 +46,22 @@ class InPlaceForm(forms.ModelForm):  # type: ignore[type-arg]
         for field in self.fields.values():
             field.disabled = in_file(self.instance)
             field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
+
+
+def asked_again(view: Callable[..., Any]) -> Callable[..., Any]:
+    """For a page whose form is saved in one transaction. Of two people who save the same name at once both were told by
+    their forms that it is free: the second one's form is asked again, and finds what the first has saved."""
+
+    @functools.wraps(view)
+    def answer(page: Any, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        try:
+            return view(page, request, *args, **options)
+        except IntegrityError:
+            # A transaction that fails at its end had said already that all is saved.
+            request._messages = default_storage(request)  # type: ignore[attr-defined]
+            return view(page, request, *args, **options)
+
+    return answer
 
 
 class RowAdmin(SimpleHistoryAdmin, ModelAdmin):  # type: ignore[misc]

@@ -17,6 +17,7 @@ from unfold.widgets import (
 from accounts import bounds
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from accounts.models.budget import Period
+from accounts.models.limit import Scope
 from rows.bounds import MOST_WHOLE
 from rows.form_fields import NANO_PER_USD, JsonObjectField, UsdField, WordsField
 
@@ -159,6 +160,10 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]
         numbers = ("requests", "tokens", "concurrency")
         if all(data.get(name) is None and name not in self.errors for name in numbers):
             raise forms.ValidationError(_("Set at least one of requests, tokens and calls at the same time."))
+        others = Limit.objects.filter(scope=Scope.DEFAULT).exclude(pk=self.instance.pk)
+        if data.get("scope") == Scope.DEFAULT and others.exists():
+            # At its field; the constraint would be named instead.
+            self.add_error("scope", _("There is a limit for every key already: change that one."))
         return owner_only(data)
 
 

@@ -22,6 +22,7 @@ from providers.admin.wizard_forms import ConnectionForm, ModelsForm
 from providers.catalog import is_listed
 from providers.models import Provider
 from providers.specs import Prices
+from rows.admin_pages import asked_again
 from rows.file_rows import in_file
 
 if TYPE_CHECKING:
@@ -66,12 +67,14 @@ class Wizard:
         kinds = [{"kind": kind, "label": label, "url": REGISTRY[kind].default_base_url} for kind, label in choices]
         return self._page(request, "kind", 1, kinds=kinds)
 
+    @asked_again
     def create(self, request: HttpRequest, kind: str) -> HttpResponse:
         self._check(request)
         if kind not in REGISTRY:
             raise Http404
         return self._connection(request, Provider(kind=kind), kind)
 
+    @asked_again
     def connection(self, request: HttpRequest, pk: int) -> HttpResponse:
         provider = self._provider(request, pk)
         return self._connection(request, provider, provider.kind)
@@ -88,6 +91,7 @@ class Wizard:
         ]
         return self._page(request, "test_result", 3, provider=provider, result=result)
 
+    @asked_again
     def models(self, request: HttpRequest, pk: int) -> HttpResponse:
         provider = self._provider(request, pk)
         listed = [

@@ -43,7 +43,7 @@ class Controls(HTMLParser):
             self.sent[self._text] = [self.sent[self._text][0] + data]
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "textarea":
+        if tag == "textarea" and self._text:
             # The first line break is the page's.
             self.sent[self._text] = [self.sent[self._text][0].removeprefix("\n")]
             self._text = ""

@@ -1,10 +1,10 @@
 """Nothing outside the pages for people answers in HTML, whatever the client accepts and whatever went wrong."""
 
 import pytest
-from django.db import DataError
+from django.db import DataError, IntegrityError
 from django.http import HttpRequest
 from django.test import Client, override_settings
-from django.urls import path
+from django.urls import include, path
 from rest_framework.exceptions import ValidationError
 
 from proxy_site.rest_defaults import openai_errors
@@ -22,10 +22,16 @@ def finds_no_room(request: HttpRequest) -> None:
     raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
 
 
+def comes_too_late(request: HttpRequest) -> None:
+    raise IntegrityError("duplicate key value violates unique constraint")
+
+
 urlpatterns = [
     path("api/breaks/", breaks),
     path("status/breaks", breaks),
     path("holds-no-such-value", finds_no_room),
+    path("is-there-already", comes_too_late),
+    path("i18n/", include("django.conf.urls.i18n")),
 ]
 
 
@@ -83,6 +89,14 @@ def test_a_page_at_an_address_with_a_nul_says_that_it_makes_no_sense(path: str, 
 @override_settings(ROOT_URLCONF=__name__)
 def test_a_value_that_no_column_holds_is_not_a_database_that_is_away() -> None:
     assert_error(Client().get("/holds-no-such-value"), 400)
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_what_does_not_fit_what_is_stored_is_not_a_database_that_is_away() -> None:
+    assert assert_error(Client().get("/is-there-already"), 409)["code"] == "conflict"
+    page = Client().get("/is-there-already", headers=BROWSER)
+    assert (page.status_code, page["Content-Type"].split(";")[0]) == (409, "text/html")
+    assert "somebody else was quicker" in page.content.decode()
 
 
 def test_a_nul_in_a_mapping_is_the_clients_fault_where_the_database_refuses_it(admin: Client) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from monitoring.operator_requests import request_reset
+from rows.counted import counted
 
 
 class Command(BaseCommand):
@@ -24,4 +25,5 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"reset": deployments}))
             return
-        self.stdout.write(f"{len(deployments)} circuit breakers will be closed in every worker within two seconds.")
+        breakers = counted(len(deployments), "circuit breaker")
+        self.stdout.write(f"{breakers} will be closed in every worker within two seconds.")

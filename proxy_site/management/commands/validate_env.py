@@ -29,6 +29,7 @@ from routing.configuration.loading import read_file
 from routing.configuration.problems import ConfigurationRefused
 from routing.configuration.schema import read
 from routing.revisions import CONFIGURATION_MODELS
+from rows.counted import counted
 
 CONNECT_TIMEOUT_S = 3.0
 SHORTEST_TIMEOUT_S = 0.1
@@ -61,13 +62,9 @@ class Command(BaseCommand):
                 self.stdout.write(style(finding.describe()))
         errors = sum(finding.level == "error" for finding in findings)
         if errors:
-            raise CommandError(f"{_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}.")
+            raise CommandError(f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}.")
         if not options["json"]:
-            self.stdout.write(f"No errors, {_count(len(findings), 'warning')}.")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+            self.stdout.write(f"No errors, {counted(len(findings), 'warning')}.")
 
 
 # -------------------------------------------------------------------------------------------------------- environment

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from routing.configuration.apply import Applied
 from routing.configuration.loading import load_file
 from routing.configuration.problems import ConfigurationRefused
+from rows.counted import counted
 
 
 class Command(BaseCommand):
@@ -60,8 +61,7 @@ def _advice(refusal: ConfigurationRefused) -> str:
 def _summary(applied: Applied, *, dry_run: bool) -> str:
     if not applied.sentences:
         return "Nothing to change."
-    count = len(applied.sentences)
-    changes = "1 change" if count == 1 else f"{count} changes"
+    changes = counted(len(applied.sentences), "change")
     if dry_run:
         return f"{changes} would be made; nothing was changed."
     return f"{changes}, revision {applied.revision}."

@@ -201,7 +201,7 @@ def gateway(migrated_data_dir: Path, tmp_path: Path) -> Iterator[GatewayProcess]
     """Not started yet: seed it, then start it."""
     process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path / "data"))
     yield process
-    process.stop()
+    process.end()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -84,7 +84,7 @@ def _plan(plan: Mapping[str, Any], causes: Mapping[str, str]) -> dict[str, Any]:
             **each,
             "position": order.index(each["deployment"]) + 1 if each["deployment"] in order else None,
             "words": say(each["excluded"], causes) if each["excluded"] else "",
-            "shown_terms": [each["terms"].get(name) for name in term_names],
+            "shown_terms": [(name, each["terms"].get(name)) for name in term_names],
         }
         for each in plan["candidates"]
     ]

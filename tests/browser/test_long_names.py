@@ -81,6 +81,22 @@ def test_lists_of_requests_need_no_scrolling_sideways_on_a_phone(
         assert page.locator("table.requests tbody tr").first.bounding_box()["height"] <= 130, path  # type: ignore[index]
 
 
+@pytest.mark.parametrize("language", ["en-US", "pt-BR"])
+def test_tables_of_one_request_of_one_provider_and_of_usage_need_no_scrolling_sideways_on_a_phone(
+    open_page: Open, site: Site, request_id: str, language: str
+) -> None:
+    page = open_page("/livez", viewport=PHONE, locale=language)
+    beyond = {}
+    for path, tables in ((f"/dashboard/requests/{request_id}/", 2), ("/dashboard/providers/1/", 1), (PAGES[-1], 1)):
+        page.goto(site.url + path)
+        expect(page.locator("table.stacked")).to_have_count(tables)
+        for index, table in enumerate(page.locator(".table-scroll:has(table.stacked)").all()):
+            beyond[path, index] = table.evaluate("(node) => node.scrollWidth - node.clientWidth")
+        unsaid = "[...document.querySelectorAll('.stacked td.number:not([data-label])')].map((cell) => cell.outerHTML)"
+        assert page.evaluate(unsaid) == [], path
+    assert {where: pixels for where, pixels in beyond.items() if pixels > 0} == {}
+
+
 def test_figures_stay_beside_a_long_name(open_page: Open, request_id: str) -> None:
     page = open_page("/dashboard/usage/?by=model", viewport=DESK)
     expect(page.get_by_role("columnheader", name="Cached tokens")).to_be_in_viewport(ratio=1)

@@ -53,7 +53,7 @@ def test_candidates_stand_in_the_order_they_were_tried_and_the_excluded_say_why(
         ("b/m", None),
     ]
     assert plan["candidates"][-1]["words"] == "cannot do: tools"
-    assert plan["candidates"][0]["shown_terms"] == [0.2]
+    assert plan["candidates"][0]["shown_terms"] == [("price", 0.2)]
 
 
 def test_the_ledger_alone_draws_attempts_one_after_the_other() -> None:

@@ -65,6 +65,14 @@ class FirstCome:
             return form
         return type(form.__name__, (_Seen, form), {"present": version([obj, *self._inline_rows(request, obj)])})
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """A moment is two inputs, and its label belongs to neither: each says by itself which moment it is a part of."""
+        field = super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+        if isinstance(field, forms.SplitDateTimeField):
+            for each in field.widget.widgets:
+                each.attrs["aria-label"] = f"{capfirst(field.label)}: {each.attrs['placeholder']}"
+        return field
+
     def history_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> Any:
         """The library asks the database for what is no number of a row."""
         if not NUMBER.fullmatch(object_id):

@@ -379,3 +379,13 @@ def test_pages_cannot_be_framed_or_sniffed(client: Client) -> None:
     assert answer["X-Frame-Options"] == "DENY"
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("page", "field"), [("accounts_apikey", "Expires at"), ("django_celery_beat_periodictask", "Start Datetime")]
+)
+def test_both_inputs_of_a_moment_say_which_it_is(admin_client: Client, page: str, field: str) -> None:
+    shown = admin_client.get(reverse(f"admin:{page}_add")).content.decode()
+    assert f'aria-label="{field}: Date"' in shown
+    assert f'aria-label="{field}: Time"' in shown

@@ -5,8 +5,10 @@ change of an interval is followed as long as nobody has edited the row (`follow_
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 SEEDED = "Seeded: every {every_s} s."
@@ -16,11 +18,13 @@ class Schedule(NamedTuple):
     name: str
     task: str
     every_s: int
+    at_once: bool = False
+    """Due as soon as there is a beat; others are due for the first time after their interval."""
 
 
 def default_schedules(*, health_check_interval_s: int) -> tuple[Schedule, ...]:
     return (
-        Schedule("Check all providers", "monitoring.check_providers", max(health_check_interval_s, 1)),
+        Schedule("Check all providers", "monitoring.check_providers", max(health_check_interval_s, 1), at_once=True),
         Schedule("Check providers in trouble", "monitoring.check_troubled", 5),
         Schedule("Roll up health history", "monitoring.roll_up", 300),
         Schedule("Forget old history", "monitoring.forget_old", 3600),
@@ -33,12 +37,14 @@ def seed(tasks: Any, intervals: Any, schedules: Iterable[Schedule]) -> None:
         if tasks.objects.filter(name=schedule.name).exists():
             continue
         interval = _interval(intervals, schedule.every_s)
+        before = timezone.now() - timedelta(seconds=schedule.every_s)
         tasks.objects.create(
             name=schedule.name,
             task=schedule.task,
             interval=interval,
             description=SEEDED.format(every_s=schedule.every_s),
             expire_seconds=max(schedule.every_s, 5),
+            last_run_at=before if schedule.at_once else None,
         )
 
 

@@ -20,6 +20,8 @@ class Feed:
         return "{}"
 
 
+# Channels looks for connections to close, and in a process that has tested with a database finds one.
+@pytest.mark.django_db
 @pytest.mark.parametrize("stalls", [False, True])
 async def test_a_page_that_leaves_or_stalls_as_it_is_told_everything_leaves_nothing_behind(
     stalls: bool, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ import pytest
 from celery.signals import beat_init
 from django.apps import apps
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
 
 import monitoring.tasks  # noqa: F401 - registers them
 from monitoring.schedules import SEEDED, default_schedules, follow_settings, seed
@@ -26,6 +27,12 @@ def test_a_new_installation_has_every_schedule_and_each_task_exists():
     for schedule in default_schedules(health_check_interval_s=60):
         assert rows[schedule.name].interval.every == schedule.every_s
         assert schedule.task in app.tasks
+
+
+def test_a_new_installation_checks_its_providers_at_once_and_does_all_else_when_it_is_due():
+    rows = PeriodicTask.objects.filter(name__in=[each.name for each in default_schedules(health_check_interval_s=60)])
+    due = {row.name for row in rows if ModelEntry(row, app=app).is_due().is_due}
+    assert due == {"Check all providers"}
 
 
 def test_seeding_again_changes_nothing_that_was_edited():

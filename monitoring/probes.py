@@ -18,7 +18,7 @@ from monitoring.health import CheckResult, Evidence
 from monitoring.passive import Traffic
 from providers.adapters import adapter_for
 from providers.control_plane import Answer, ControlPlaneClient
-from providers.dialects.redaction import redact
+from providers.dialects.redaction import conceal, redact
 from providers.errors import (
     ClientFault,
     CredentialRejected,
@@ -151,9 +151,11 @@ class Prober:
         try:
             read(await self._client.send(provider.endpoint, request))
         except (RateLimited, ClientFault) as error:
+            conceal(error, provider.secrets)
             # Somebody is at home: busy, or without this very route.
             return self._passed(evidence, self._timer() - started, redact(error.message, limit=200))
         except UpstreamError as error:
+            conceal(error, provider.secrets)
             return self._failed(evidence, error.reason, redact(error.message, limit=280))
         except (ValueError, TypeError, KeyError, AttributeError, orjson.JSONDecodeError) as error:
             # A probe cannot take its worker down: an answer nobody foresaw is the provider's failure.

@@ -15,6 +15,7 @@ from providers.adapters import adapter_for
 from providers.adapters.base import ClientStream, Delivered
 from providers.adapters.model_list import ModelInfo
 from providers.conformance_probes import ProbeResult
+from providers.dialects.redaction import conceal
 from providers.errors import BadAnswer, CredentialRejected, Misconfigured, StreamTruncated, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Transport, UpstreamRequest, UpstreamResponse
@@ -156,8 +157,7 @@ class Conformance:
 
         async def look() -> str:
             response = await self._send(request)
-            body = await self._body(response)
-            self._models = self._adapter.read_models(body)
+            self._models = self._adapter.read_models(await self._body(response))
             return f"{len(self._models)} models"
 
         await self._probe("model_list", look)
@@ -349,8 +349,8 @@ class Conformance:
             self._keep(name, "skipped", f"Spend cap: {reason}.")
             return False
         except UpstreamError as error:
-            result = judge(error) if judge is not None else probes.failed(name, error)
-            self._results[name] = result
+            conceal(error, self._provider.secrets)
+            self._results[name] = result = judge(error) if judge is not None else probes.failed(name, error)
             if isinstance(error, CredentialRejected):
                 self._results["authentication"] = probes.failed("authentication", error)
             return result.outcome == "passed"

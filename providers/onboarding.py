@@ -17,6 +17,7 @@ from providers.addresses import parse_base_url
 from providers.bounds import is_model_name
 from providers.catalog import UNKNOWN, ModelFacts, is_listed, known_capabilities, model_facts
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
+from providers.dialects.redaction import conceal
 from providers.errors import UpstreamError, knowing_the_secret
 from providers.http1 import Http1Transport
 from providers.loading import UNREADABLE, provider_spec, usable_credentials, usable_deployments
@@ -169,16 +170,19 @@ async def ask_for_models(transport: Transport, spec: ProviderSpec, *, timeout_s:
     request = adapter.models_request(spec, secret)
     if request is None:
         raise NoModelList("This provider has no list of its models: name those you want.")
-    response = await transport.send(spec.endpoint, request, timeout_s=timeout_s)
     try:
-        body = await response.read(limit=LIST_LIMIT_BYTES, timeout_s=timeout_s)
-    finally:
-        response.close()
-    if not 200 <= response.status < 300:
-        raise knowing_the_secret(
-            adapter.read_error(response.status, response.headers, body, provider=spec.name), secret
-        )
-    return adapter.read_models(body)
+        response = await transport.send(spec.endpoint, request, timeout_s=timeout_s)
+        try:
+            body = await response.read(limit=LIST_LIMIT_BYTES, timeout_s=timeout_s)
+        finally:
+            response.close()
+        if not 200 <= response.status < 300:
+            refusal = adapter.read_error(response.status, response.headers, body, provider=spec.name)
+            raise knowing_the_secret(refusal, secret)
+        return adapter.read_models(body)
+    except UpstreamError as error:
+        conceal(error, spec.secrets)
+        raise
 
 
 def with_transport(work: Callable[[Transport], Awaitable[Found]]) -> Found:

@@ -78,6 +78,11 @@ class ProviderSpec:
         return self.credentials[0].secret if self.credentials else ""
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What it is sent and may quote: its credentials, and the values of its headers, which may be keys as well."""
+        return *(each.secret for each in self.credentials), *(value for _, value in self.headers)
+
+    @property
     def most_attempts(self) -> int:
         """At it, for one call: `max_retries` may be 0, which is one attempt."""
         return max(self.max_retries, 1)

@@ -16,6 +16,7 @@ from monitoring.upstream_state import UpstreamStates
 from providers.adapters import adapter_for
 from providers.adapters.base import Adapter, ClientStream, Delivered
 from providers.adapters.embedding_parts import join, parts_of, sum_of
+from providers.dialects.redaction import conceal
 from providers.errors import BadAnswer, UpstreamError, UpstreamTimeout, knowing_the_secret
 from providers.specs import CredentialSpec, DeploymentSpec
 from providers.transport import Transport, UpstreamResponse
@@ -23,7 +24,7 @@ from providers.types import ClientRequest, Operation, Usage
 from routing.call import Attempt, Call
 from routing.condensation import overflow_by_keyword
 from routing.estimation import prompt_tokens
-from routing.quoting import conceal, fit_to_keep
+from routing.quoting import fit_to_keep
 
 EMBEDDINGS = Operation.EMBEDDINGS
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
@@ -88,7 +89,7 @@ class Attempts:
             else:
                 await self._send(call, won, credential, request)
         except UpstreamError as raised:
-            conceal(raised, credential.secret)
+            conceal(raised, _sent(attempt))
             error = overflow_by_keyword(raised, call.table.policy.condensation.error_keywords)
             if isinstance(error, UpstreamTimeout) and call.ran_out_of_its_own_time:
                 # It wanted its answer sooner than this gateway would have given up: that says nothing about the upstream.
@@ -152,7 +153,7 @@ class Attempts:
 
     def fail(self, call: Call, won: Won, error: UpstreamError) -> None:
         if self._close(call, won, error.reason):
-            conceal(error, won.attempt.credential.secret)
+            conceal(error, _sent(won.attempt))
             won.attempt.message = fit_to_keep(error.message, call.request.body)
             won.attempt.status = error.upstream_status or won.attempt.status
             self._states.on_failure(won.flight, error)
@@ -174,6 +175,11 @@ class Attempts:
         won.attempt.duration_s = time.monotonic() - call.started_at - won.attempt.started_at
         call.decision.attempts.append(won.attempt)
         return True
+
+
+def _sent(attempt: Attempt) -> tuple[str, ...]:
+    """What the upstream was sent of our own, and may quote."""
+    return attempt.credential.secret, *attempt.deployment.provider.secrets
 
 
 async def _until_semantic(stream: ClientStream, response: UpstreamResponse, timeout_s: float) -> bytes:

@@ -1,7 +1,7 @@
-"""What a failed provider's words may not carry further: our credential, and the client's own text. Pure.
+"""What a failed provider's words may not carry further: the client's own text. Pure.
 
 A provider can quote anything that it was sent. The client may read its own prompt again; records, logs and other readers
-may not, and nobody may read the credential, whatever its shape.
+may not. (Nobody may read what we sent of our own: `providers.dialects.redaction`.)
 """
 
 import string
@@ -9,15 +9,11 @@ from itertools import pairwise
 from struct import unpack_from
 from typing import Any
 
-from providers.errors import UpstreamError
-
-CONCEALED = "[redacted]"
 NOT_KEPT = "The provider's message quotes the request and is not kept."
 NOT_COMPARED = (
     "The request is too long to be compared with the provider's message, which is not kept as it may quote it."
 )
 KEPT_CHARS = 200
-SHORTEST_SECRET = 8
 WINDOW = 16
 STRIDE = 8
 """In bytes. A quotation of WINDOW + STRIDE is always recognised; a shorter one may pass."""
@@ -30,23 +26,6 @@ BASE64 = (string.ascii_letters + string.digits + "+/=-_").encode()
 MARKS_OF_AN_ADDRESS = 8
 """More than `data:image/png;base64,` has beside letters, digits and what base64 is written with."""
 BEGINNING = 64 * 1024
-
-
-def conceal(error: UpstreamError, secret: str) -> None:
-    """Takes `secret` out of everything that the error says."""
-    if len(secret) < SHORTEST_SECRET:
-        return
-    error.message = error.message.replace(secret, CONCEALED)
-    error.args = (error.message,)
-    if error.code and secret in error.code:
-        error.code = type(error).code
-    if error.param and secret in error.param:
-        error.param = None
-    if error.detail:
-        error.detail = {
-            name: value.replace(secret, CONCEALED) if isinstance(value, str) else value
-            for name, value in error.detail.items()
-        }
 
 
 def fit_to_keep(message: str, body: Any) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from providers.adapters import adapter_for
 from providers.control_plane import ControlPlaneClient
+from providers.dialects.redaction import conceal
 from providers.discovery.found import MODEL, MOST_MODELS, Findings, Found, SourceFailed
 from providers.errors import UpstreamError
 from providers.specs import ProviderSpec
@@ -28,6 +29,7 @@ async def look(client: ControlPlaneClient, provider: ProviderSpec, known: Collec
             raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
         models = adapter.read_models(answer.body)
     except UpstreamError as error:
+        conceal(error, provider.secrets)
         raise SourceFailed(str(error)) from error
     found = {
         model.id: Found(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
-from tests.security.canaries import ADMIN_PASSWORD, ENVIRONMENT_SECRETS, PROVIDER_SECRETS
+from tests.security.canaries import ADMIN_PASSWORD, ENVIRONMENT_SECRETS, PROVIDER_HEADER, PROVIDER_SECRETS
 from tests.security.echoing_upstream import echoing_upstream
 from tests.upstreams.servers import run_asgi
 
@@ -36,6 +36,7 @@ def watched(
             "kind": KINDS[name],
             "base_url": f"{indiscreet}/v1",
             "secret": PROVIDER_SECRETS[name],
+            "headers": {"X-Own": PROVIDER_HEADER},
             "models": [{"model": f"{name}-{model}", "upstream_model": model} for model in MODELS],
         }
         for name in PROVIDER_SECRETS

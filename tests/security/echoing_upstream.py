@@ -1,4 +1,4 @@
-"""An indiscreet provider: whatever it says, it quotes the credential and the prompt that it was sent.
+"""An indiscreet provider: whatever it says, it quotes the credential, the extra header `x-own` and the prompt that it was sent.
 
 What it does is decided by the model name: `good`, `status-<n>`, `html-<n>`, `redirect`, `not-json`, `event`, `broken`,
 `header`, `cut`.
@@ -26,7 +26,7 @@ async def echoing_upstream(scope: Any, receive: Any, send: Any) -> None:
         if not message.get("more_body"):
             break
     headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    secret = " ".join(headers.get(name, "") for name in ("authorization", "api-key", "x-api-key"))
+    secret = " ".join(headers.get(name, "") for name in ("authorization", "api-key", "x-api-key", "x-own"))
     indiscretion = f"rejected: {secret} sent {body.decode('utf-8', 'replace')[:PROMPT_LIMIT]}"
     asked = json.loads(body) if body else {}
     await answer(str(asked.get("model", "list")), bool(asked.get("stream")), secret, indiscretion, send)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.dialects.upstream_errors import read_error
-from providers.errors import ClientFault, CredentialRejected
-from routing.errors import error_body
+from providers.errors import ClientFault
 from routing.quoting import (
     KEPT_CHARS,
     NOT_COMPARED,
@@ -17,26 +16,10 @@ from routing.quoting import (
     STRIDE,
     VISIT_CHARS,
     WINDOW,
-    conceal,
     fit_to_keep,
 )
 
-SECRET = "plain0credential0without0a0shape"
 BODY: Any = {"model": "m", "messages": [{"role": "user", "content": "The quick brown fox jumps over the lazy dog."}]}
-
-
-def test_a_credential_is_taken_out_of_all_that_an_error_says() -> None:
-    error = CredentialRejected(f"no: {SECRET}", code=SECRET, param=SECRET, detail={"upstream_message": f"<{SECRET}>"})
-    conceal(error, SECRET)
-    assert SECRET not in f"{error_body(error)}{error.detail}{error!r}{error}"
-    assert error.code == CredentialRejected.code
-    assert error.message == "no: [redacted]"
-
-
-def test_a_short_secret_would_match_words_and_is_left() -> None:
-    error = ClientFault("a word")
-    conceal(error, "a")
-    assert error.message == "a word"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Most tests wait for a server or a browser most of the time. One module stays in one process: its tests share servers.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 PARALLEL := -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: serve test check fmt bench bench-peers faults dist clean

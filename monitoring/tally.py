@@ -5,8 +5,8 @@ number stands for all of them, in the metrics as on the live page.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 
 from monitoring.finished_call import FinishedCall
 from monitoring.metric_names import LATENCY_BUCKETS_S, OVERHEAD_BUCKETS_S
@@ -22,38 +22,31 @@ class Tally:
         "first_tokens", "input", "output", "overhead_s", "overheads", "provider", "reasoning", "second", "status",
     )  # fmt: skip
 
-    def __init__(self, provider: str, endpoint: str, status: int, second: int) -> None:
+    def __init__(self, provider: str, endpoint: str, status: int, second: int, calls: Collection[FinishedCall]) -> None:
         self.provider = provider
         self.endpoint = endpoint
         self.status = status
         self.second = second
-        self.calls = self.input = self.output = self.cached = self.reasoning = self.cost_nano_usd = 0
-        self.duration_s = self.first_token_s = self.overhead_s = 0.0
-        self.durations: defaultdict[int, int] = defaultdict(int)
-        self.first_tokens: defaultdict[int, int] = defaultdict(int)
-        self.overheads: defaultdict[int, int] = defaultdict(int)
+        self.calls = len(calls)
+        self.input = sum([call.input_tokens for call in calls])
+        self.output = sum([call.output_tokens for call in calls])
+        self.cached = sum([call.cached_tokens for call in calls])
+        self.reasoning = sum([call.reasoning_tokens for call in calls])
+        self.cost_nano_usd = sum([call.cost_nano_usd or 0 for call in calls])
+        durations = [call.duration_s for call in calls]
+        first_tokens = [first for call in calls if (first := call.first_token_s) is not None]
+        overheads = [overhead for call in calls if (overhead := call.overhead_s) is not None]
+        self.duration_s, self.durations = sum(durations), _spread(durations, LATENCY_BUCKETS_S)
+        self.first_token_s, self.first_tokens = sum(first_tokens), _spread(first_tokens, LATENCY_BUCKETS_S)
+        self.overhead_s, self.overheads = sum(overheads), _spread(overheads, OVERHEAD_BUCKETS_S)
 
 
-def tallies(calls: Iterable[FinishedCall]) -> Collection[Tally]:
-    found: dict[tuple[str, str, int, int], Tally] = {}
+def _spread(seconds: Sequence[float], buckets: Sequence[float]) -> Counter[int]:
+    return Counter([bisect_left(buckets, each) for each in seconds])
+
+
+def tallies(calls: Iterable[FinishedCall]) -> Sequence[Tally]:
+    alike: defaultdict[tuple[str, str, int, int], list[FinishedCall]] = defaultdict(list)
     for call in calls:
-        key = call.provider, call.endpoint, call.status, int(call.ended_at)
-        tally = found.get(key)
-        if tally is None:
-            tally = found[key] = Tally(*key)
-        tally.calls += 1
-        seconds = call.duration_s
-        tally.duration_s += seconds
-        tally.durations[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
-        if (first := call.first_token_s) is not None:
-            tally.first_token_s += first
-            tally.first_tokens[bisect_left(LATENCY_BUCKETS_S, first)] += 1
-        if (overhead := call.overhead_s) is not None:
-            tally.overhead_s += overhead
-            tally.overheads[bisect_left(OVERHEAD_BUCKETS_S, overhead)] += 1
-        tally.input += call.input_tokens
-        tally.output += call.output_tokens
-        tally.cached += call.cached_tokens
-        tally.reasoning += call.reasoning_tokens
-        tally.cost_nano_usd += call.cost_nano_usd or 0
-    return found.values()
+        alike[call.provider, call.endpoint, call.status, int(call.ended_at)].append(call)
+    return [Tally(*key, some) for key, some in alike.items()]

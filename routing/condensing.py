@@ -40,7 +40,7 @@ Summarise = Callable[[Call, Sequence[JsonObject], Condensation], Awaitable[str |
 
 
 @dataclass(slots=True, kw_only=True)
-class _Progress:
+class Progress:
     """`head` are the call's headers without a receipt; `original` what the client sent."""
 
     head: HeaderLines
@@ -57,20 +57,13 @@ class Condensing:
         self._walk = walk
         self._summarise = summarise
 
-    async def find(self, call: Call) -> Won:
-        """The attempt that answers, perhaps to a shortened conversation. Raises `AllFailed`."""
-        progress = self._recall(call) if self.memory else None
-        plans, attempts = len(call.decision.plans), len(call.attempts)
-        try:
-            return await self._walk.find(call)
-        except AllFailed as failed:
-            found = _too_long(call, failed, plans, attempts)
-            if found is None or not self._is_on(call):
-                raise
-            last = failed
-        return await self._shorten(call, found, last, progress)
+    def helps(self, call: Call, failed: AllFailed) -> TooLong | None:
+        """What a shorter conversation could have changed about the call's first walk, if that is wanted."""
+        found = _too_long(call, failed, 0, 0)
+        return found if found is not None and self._is_on(call) else None
 
-    async def _shorten(self, call: Call, found: TooLong, failed: AllFailed, begun: _Progress | None) -> Won:
+    async def shorten(self, call: Call, found: TooLong, failed: AllFailed, begun: Progress | None) -> Won:
+        """The attempt that answers to a shortened conversation. Raises `AllFailed`."""
         settings = call.table.policy.condensation
         progress = begun or _begin(call)
         if not failed.errors and _fits(call, found):
@@ -97,7 +90,7 @@ class Condensing:
         raise failed
 
     async def _once(
-        self, call: Call, found: TooLong, settings: Condensation, progress: _Progress, failures: int
+        self, call: Call, found: TooLong, settings: Condensation, progress: Progress, failures: int
     ) -> bool:
         """Shortens the call's conversation; False when nothing more can go."""
         estimated = call.estimate.likely_input
@@ -131,9 +124,9 @@ class Condensing:
 
     # --------------------------------------------------------------------------------------------------- memory
 
-    def _recall(self, call: Call) -> _Progress | None:
-        """Puts the short form of a known beginning in its place."""
-        if call.request.operation is not Operation.CHAT or not self._is_on(call):
+    def recall(self, call: Call) -> Progress | None:
+        """To be asked before the first walk: puts the short form of a known beginning in its place."""
+        if not self.memory or call.request.operation is not Operation.CHAT or not self._is_on(call):
             return None
         recalled = self.memory.recall(_scope(call), call.request.body["messages"], now=time.monotonic())
         if recalled is None:
@@ -143,7 +136,7 @@ class Condensing:
         _apply(call, recalled, progress)
         return progress
 
-    def _remember(self, call: Call, progress: _Progress) -> None:
+    def _remember(self, call: Call, progress: Progress) -> None:
         messages, ttl_s = call.request.body["messages"], call.table.policy.condensation.cache_ttl
         self.memory.keep(_scope(call), progress.original, messages, ttl_s=ttl_s, now=time.monotonic())
 
@@ -160,18 +153,18 @@ def gave_up(call: Call) -> None:
         call.attempts[-1].then = Then.STOP
 
 
-def _begin(call: Call) -> _Progress:
+def _begin(call: Call) -> Progress:
     """From here on the conversation is measured message by message."""
     call.request = replace(call.request, size_bytes=0)
     call.estimate = estimate(call.request)
-    return _Progress(head=call.head, original=list(call.request.body["messages"]), before=call.estimate.likely_input)
+    return Progress(head=call.head, original=list(call.request.body["messages"]), before=call.estimate.likely_input)
 
 
 def _fits(call: Call, found: TooLong) -> bool:
     return found.window is not None and call.estimate.likely_input + (call.estimate.output or 0) <= found.window
 
 
-def _apply(call: Call, messages: list[JsonObject], progress: _Progress) -> None:
+def _apply(call: Call, messages: list[JsonObject], progress: Progress) -> None:
     """The call goes on with these messages, and says so."""
     call.request = replace(call.request, body={**call.request.body, "messages": messages})
     call.estimate = estimate(call.request)

@@ -61,6 +61,7 @@ class Gateway:
         self.decisions = DecisionRing()
         self.kept = DecisionKeeper()
         self.draining = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._names = IdentityCache(deployment_headers)
         self._tables = tables
         self._attempts = Attempts(transport=transport, states=states, announce=self.settlement.started)
@@ -74,6 +75,8 @@ class Gateway:
         return self._tables.current
 
     def open(self) -> None:
+        # Who asks for its task without naming it asks the kernel for the process's number each time.
+        self._loop = asyncio.get_running_loop()
         self.active.open()
         self.kept.open()
 
@@ -156,7 +159,7 @@ class Gateway:
         # By position: with a keyword for each it would take twice as long.
         return Call(
             request, request_id, principal, admission, table, route, options, size, sink, now, now + patience, now,
-            decision, asyncio.current_task(),
+            decision, asyncio.current_task(self._loop),
         )  # fmt: skip
 
     def _way(self, call: Call) -> Awaitable[None]:
@@ -170,7 +173,15 @@ class Gateway:
         try:
             if call.principal.budgets:
                 await self.settlement.reserve(call)
-            call.won = won = await self.condensing.find(call)
+            begun = self.condensing.recall(call)
+            try:
+                won = await self._walk.find(call)
+            except AllFailed as failed:
+                found = self.condensing.helps(call, failed)
+                if found is None:
+                    raise
+                won = await self.condensing.shorten(call, found, failed, begun)
+            call.won = won
         except AllFailed as failed:
             gave_up(call)
             self.settlement.failed(call, failed.verdict)

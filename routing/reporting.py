@@ -11,6 +11,7 @@ from providers.values import quick_tuple
 from routing.call import Attempt, Call
 from routing.errors import ClientFacing
 
+_new = object.__new__
 Observe = Callable[[Sequence[FinishedCall]], None]
 
 
@@ -93,39 +94,39 @@ def finished_call(
         provider, name, first_token_s = NO_PROVIDER, "", None
     given, made, cached, written, reasoning, _, _, _, _, _, searches = usage
     trace_id, parent_span_id = call.options.trace
-    # By position: with a keyword for each of 30 fields it would take three times as long.
-    return FinishedCall(
-        call.request_id,
-        call.options.endpoint,
-        status,
-        time.time(),
-        time.monotonic() - call.started_at,
-        provider,
-        name,
-        request.model,
-        request.stream,
-        error_type,
-        given,
-        made,
-        cached,
-        written,
-        reasoning,
-        searches,
-        cost_nano_usd,
-        first_token_s,
-        None,
-        (),
-        call.cache or None,
-        condensed.result if condensed is not None else None,
-        principal.key_id,
-        principal.name,
-        principal.team or None,
-        call.table.revision,
-        finish_reason,
-        source,
-        trace_id,
-        parent_span_id,
-    )
+    # Field by field: its own `__init__` is handed thirty values twice.
+    finished = _new(FinishedCall)
+    finished.request_id = call.request_id
+    finished.endpoint = call.options.endpoint
+    finished.status = status
+    finished.ended_at = time.time()
+    finished.duration_s = time.monotonic() - call.started_at
+    finished.provider = provider
+    finished.deployment = name
+    finished.model = request.model
+    finished.stream = request.stream
+    finished.error_type = error_type
+    finished.input_tokens = given
+    finished.output_tokens = made
+    finished.cached_tokens = cached
+    finished.cache_write_tokens = written
+    finished.reasoning_tokens = reasoning
+    finished.searches = searches
+    finished.cost_nano_usd = cost_nano_usd
+    finished.first_token_s = first_token_s
+    finished.overhead_s = None
+    finished.attempts = ()
+    finished.cache = call.cache or None
+    finished.condensed = condensed.result if condensed is not None else None
+    finished.key_id = principal.key_id
+    finished.key_name = principal.name
+    finished.team = principal.team or None
+    finished.revision = call.table.revision
+    finished.finish_reason = finish_reason
+    finished.usage_source = source
+    finished.trace_id = trace_id
+    finished.parent_span_id = parent_span_id
+    return finished
 
 
 def _add_attempts(finished: FinishedCall, call: Call) -> None:

@@ -15,7 +15,7 @@ from routing.attempts import Attempts, CandidateUnusable, Won
 from routing.call import Call
 from routing.errors import ClientFacing
 from routing.estimation import CHAT, likely_context, needs
-from routing.failures import Failures, failure_headers
+from routing.failures import Failures, failure_headers, forget_frames
 from routing.hedging import Hedging, Make
 from routing.plan import RoutePlan, could_have_served, make_plan
 from routing.retry import Failure, RetryBudget, Step, Then, what_follows
@@ -50,29 +50,46 @@ class Walk:
 
     async def find(self, call: Call) -> Won:
         """The attempt that answers. Raises `AllFailed`."""
+        route = call.route
+        plan = self.plan(call, route)
+        call.decision.plans.append(plan)
+        failure: CandidateUnusable | UpstreamError | None = None
+        self.retry_budget.request_started()
+        try:
+            if plan.order and not (route.hedge_after_s and call.request.stream):
+                try:
+                    # Nearly every call ends here, so that what only others need is made behind it.
+                    return await self._attempts.make(call, plan.order[0])
+                except (CandidateUnusable, UpstreamError) as raised:
+                    failure = raised
+            return await self._go_on(call, plan, failure)
+        finally:
+            self.retry_budget.request_ended()
+
+    async def _go_on(self, call: Call, plan: RoutePlan, failure: CandidateUnusable | UpstreamError | None) -> Won:
+        """From the first plan of the call's own route on. `failure` is that of its first candidate, where it was tried."""
         failures = Failures()
         route: Route | None = call.route
         others: _Fallbacks | None = None
-        self.retry_budget.request_started()
-        try:
-            while route is not None:
-                plan = self._noted_plan(call, route, failures)
-                leg = _Leg(self, call, plan, failures)
-                if route.hedge_after_s and call.request.stream:
-                    leg.make = self.hedging.maker(plan, route.hedge_after_s, failures)
-                won = await leg.run()
-                if won is not None:
-                    return won
-                others = others or _Fallbacks(call)
-                if _overflowed(plan, failures) and others.prefer(route.context_fallbacks):
-                    failures.final = None
-                    if call.attempts and call.attempts[-1].then == Then.CONDENSE:
-                        call.attempts[-1].then = Then.NEXT
-                if failures.final is not None:
-                    break
-                route = others.next()
-        finally:
-            self.retry_budget.request_ended()
+        while route is not None:
+            self._note_skipped(plan, failures)
+            leg = _Leg(self, call, plan, failures)
+            if route.hedge_after_s and call.request.stream:
+                leg.make = self.hedging.maker(plan, route.hedge_after_s, failures)
+            won = await leg.run(failure)
+            if won is not None:
+                return won
+            others = others or _Fallbacks(call)
+            if _overflowed(plan, failures) and others.prefer(route.context_fallbacks):
+                failures.final = None
+                if call.attempts and call.attempts[-1].then == Then.CONDENSE:
+                    call.attempts[-1].then = Then.NEXT
+            if failures.final is not None:
+                break
+            failure, route = None, others.next()
+            if route is not None:
+                plan = self.plan(call, route)
+                call.decision.plans.append(plan)
         plans = call.decision.plans
         verdict = unsuited(plans) or failures.verdict()
         rest_s = self._states.rest_s(could_have_served(plans))
@@ -96,15 +113,12 @@ class Walk:
             self._draws.next(route.name) if len(deployments) > 1 else NO_CHANCE,
         )
 
-    def _noted_plan(self, call: Call, route: Route, failures: Failures) -> RoutePlan:
-        plan = self.plan(call, route)
-        call.decision.plans.append(plan)
+    def _note_skipped(self, plan: RoutePlan, failures: Failures) -> None:
         if None not in plan.reasons or plan.panicked:
             for candidate, reason in zip(plan.candidates, plan.reasons, strict=True):
                 if reason is not None:
                     deployment = candidate.deployment
                     failures.skipped(deployment.name, self._states.told(deployment, reason))
-        return plan
 
 
 class _Leg:
@@ -122,8 +136,9 @@ class _Leg:
         """By provider."""
         self._begin()
 
-    async def run(self) -> Won | None:
-        """None when this plan is exhausted; `failures.final` is set when no other may be tried either."""
+    async def run(self, failure: CandidateUnusable | UpstreamError | None) -> Won | None:
+        """None when this plan is exhausted; `failures.final` is set when no other may be tried either. The first candidate
+        may have been tried already, with that `failure`."""
         order = self._plan.order
         fresh = True
         while self._position < len(order):
@@ -135,8 +150,12 @@ class _Leg:
             fresh = False
             try:
                 self._made += 1
+                if failure is not None:
+                    raised, failure = failure, None
+                    raise raised
                 return await self.make(self._call, deployment)
             except CandidateUnusable as unusable:
+                forget_frames(unusable)
                 self._made -= 1
                 self._failures.skipped(deployment.name, self._states.told(deployment, unusable.reason))
                 self._advance()

@@ -20,20 +20,20 @@ Data = bytes | bytearray | memoryview
 class Cork:
     """Which connections of one event loop hold something back."""
 
-    __slots__ = ("__weakref__", "_holding", "_loop")
+    __slots__ = ("__weakref__", "_loop", "holding")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # The loop's cork is kept as long as the loop is, so it must not keep the loop.
         self._loop = weakref.ref(loop)
-        self._holding: list[CorkedTransport] = []
+        self.holding: list[CorkedTransport] = []
 
-    def hold(self, transport: "CorkedTransport") -> None:
-        self._holding.append(transport)
-        if len(self._holding) == 1 and (loop := self._loop()) is not None:
+    def send_soon(self) -> None:
+        """For the first that holds something back."""
+        if (loop := self._loop()) is not None:
             loop.call_soon(self._send)
 
     def _send(self) -> None:
-        holding, self._holding = self._holding, []
+        holding, self.holding = self.holding, []
         for transport in holding:
             try:
                 transport.flush()
@@ -66,11 +66,15 @@ class CorkedTransport(asyncio.Transport):
 
     def write(self, data: Data) -> None:
         pieces = self._pieces
+        if not pieces:
+            # A call less for what every write does.
+            holding = self._cork.holding
+            if not holding:
+                self._cork.send_soon()
+            holding.append(self)
         pieces.append(data)
-        self._held += len(data)
-        if len(pieces) == 1:
-            self._cork.hold(self)
-        if self._held > HELD_BYTES:
+        self._held = held = self._held + len(data)
+        if held > HELD_BYTES:
             self.flush()
 
     def writelines(self, list_of_data: Iterable[Data]) -> None:

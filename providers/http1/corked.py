@@ -66,15 +66,15 @@ class CorkedTransport(asyncio.Transport):
 
     def write(self, data: Data) -> None:
         pieces = self._pieces
-        if not pieces:
-            # A call less for what every write does.
-            holding = self._cork.holding
-            if not holding:
-                self._cork.send_soon()
-            holding.append(self)
         pieces.append(data)
-        self._held = held = self._held + len(data)
-        if held > HELD_BYTES:
+        self._held += len(data)
+        if len(pieces) == 1:
+            # Written out, as every write does it.
+            holding = self._cork.holding
+            holding.append(self)
+            if len(holding) == 1:
+                self._cork.send_soon()
+        if self._held > HELD_BYTES:
             self.flush()
 
     def writelines(self, list_of_data: Iterable[Data]) -> None:

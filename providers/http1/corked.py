@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+from providers.http1.per_loop import PerLoop
+
 HELD_BYTES = 64 * 1024
 """More than this is sent at once, or its writer would not hear that its reader is slow."""
 
@@ -23,7 +25,6 @@ class Cork:
     __slots__ = ("__weakref__", "_loop", "holding")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # The loop's cork is kept as long as the loop is, so it must not keep the loop.
         self._loop = weakref.ref(loop)
         self.holding: list[CorkedTransport] = []
 
@@ -43,14 +44,7 @@ class Cork:
                 asyncio.get_running_loop().call_exception_handler({"message": "a write failed", "exception": error})
 
 
-_corks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Cork] = weakref.WeakKeyDictionary()
-
-
-def cork_of(loop: asyncio.AbstractEventLoop) -> Cork:
-    cork = _corks.get(loop)
-    if cork is None:
-        cork = _corks[loop] = Cork(loop)
-    return cork
+cork_of = PerLoop(Cork)
 
 
 class CorkedTransport(asyncio.Transport):

@@ -11,6 +11,8 @@ import asyncio
 import weakref
 from typing import Final, Protocol
 
+from providers.http1.per_loop import PerLoop
+
 REST_S: Final = 0.002
 SOON_S: Final = 2 * REST_S
 """What comes within this time after the last piece comes fast: the rest itself, and what the event loop adds to it."""
@@ -31,7 +33,6 @@ class Gatherer:
     __slots__ = ("__weakref__", "_loop", "_resting", "streams")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # The loop's gatherer is kept as long as the loop is, so it must not keep the loop.
         self._loop = weakref.ref(loop)
         self._resting: list[Reader] = []
         self.streams = 0
@@ -52,11 +53,4 @@ class Gatherer:
             reader.resume()
 
 
-_gatherers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Gatherer] = weakref.WeakKeyDictionary()
-
-
-def gatherer_of(loop: asyncio.AbstractEventLoop) -> Gatherer:
-    gatherer = _gatherers.get(loop)
-    if gatherer is None:
-        gatherer = _gatherers[loop] = Gatherer(loop)
-    return gatherer
+gatherer_of = PerLoop(Gatherer)

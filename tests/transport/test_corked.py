@@ -1,9 +1,7 @@
 """Writes of one round of the event loop: sent together at its end, in order, and never lost to a close."""
 
 import asyncio
-import gc
 import socket
-import weakref
 from typing import Any
 
 import pytest
@@ -170,13 +168,3 @@ async def test_over_a_real_socket_every_byte_arrives_in_order_whatever_the_reade
     await writing
     assert bytes(got) == b"".join(pieces)
     right.close()
-
-
-def test_a_loop_s_cork_is_gone_with_the_loop() -> None:
-    loop = asyncio.new_event_loop()
-    gone = weakref.ref(cork_of(loop))
-    assert cork_of(loop) is gone()
-    loop.close()
-    del loop
-    gc.collect()
-    assert gone() is None

@@ -1,9 +1,7 @@
 """Streams that come fast are read together while many run; nothing is lost, and nobody else waits."""
 
 import asyncio
-import gc
 import time
-import weakref
 
 import pytest
 
@@ -11,27 +9,10 @@ from providers.http1 import Http1Transport
 from providers.http1.gathering import CROWD, REST_S, Gatherer, gatherer_of
 from providers.transport import Consumer, Endpoint
 from tests.transport.outcomes import REQUEST
-from tests.transport.wire import Wire, WireServer
+from tests.transport.test_forward import Taken, paced
+from tests.transport.wire import WireServer
 
 PIECES = [b"%04d" % number for number in range(200)]
-STREAM = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-
-
-class Taken:
-    """What came, and when."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.moments: list[float] = []
-
-    def __call__(self, piece: bytes) -> bool:
-        self.pieces.append(piece)
-        self.moments.append(time.monotonic())
-        return True
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(self.pieces)
 
 
 class Reader:
@@ -43,19 +24,6 @@ class Reader:
 
     def resume(self) -> None:
         self.told.append("resume")
-
-
-def events_every(seconds: float, times: int = 1):
-    async def script(wire: Wire) -> None:
-        while True:
-            await wire.request()
-            await wire.send(STREAM)
-            for piece in PIECES * times:
-                await wire.send(b"4\r\n%b\r\n" % piece)
-                await asyncio.sleep(seconds)
-            await wire.send(b"0\r\n\r\n")
-
-    return script
 
 
 async def streamed(transport: Http1Transport, endpoint, consumer: Consumer) -> None:
@@ -78,18 +46,19 @@ def rests(monkeypatch) -> list[Reader]:
     """Who rested. However slow this machine is at the moment, all that comes counts as fast."""
     found = []
 
-    class Noting(Gatherer):
-        def rest(self, reader):
-            found.append(reader)
-            super().rest(reader)
+    rest = Gatherer.rest
 
-    monkeypatch.setattr("providers.http1.gathering.Gatherer", Noting)
+    def noting(self, reader):
+        found.append(reader)
+        rest(self, reader)
+
+    monkeypatch.setattr(Gatherer, "rest", noting)
     monkeypatch.setattr("providers.http1.connection.SOON_S", 60.0)
     return found
 
 
 async def test_many_fast_streams_rest_and_arrive_whole(rests, http1, server, endpoint):
-    server.script = events_every(0)
+    server.script = paced(*PIECES, after_s=0)
     taken = [Taken() for _ in range(2 * CROWD)]
     await asyncio.gather(*[streamed(http1, endpoint, each) for each in taken])
     assert [each.body for each in taken] == [b"".join(PIECES)] * len(taken)
@@ -99,7 +68,7 @@ async def test_many_fast_streams_rest_and_arrive_whole(rests, http1, server, end
 
 async def test_over_tls_they_arrive_whole_as_well(rests, http1, authority):
     async with WireServer(tls=authority.server_context("127.0.0.1")) as server:
-        server.script = events_every(0)
+        server.script = paced(*PIECES, after_s=0)
         endpoint = Endpoint(scheme="https", host="127.0.0.1", port=server.port, ca_file=authority.ca_file)
         taken = [Taken() for _ in range(2 * CROWD)]
         await asyncio.gather(*[streamed(http1, endpoint, each) for each in taken])
@@ -109,7 +78,7 @@ async def test_over_tls_they_arrive_whole_as_well(rests, http1, authority):
 
 
 async def test_a_connection_that_rested_carries_the_next_call(http1, server, endpoint):
-    server.script = events_every(0)
+    server.script = paced(*PIECES, after_s=0)
     for _ in range(3):
         taken = [Taken() for _ in range(CROWD)]
         await asyncio.gather(*[streamed(http1, endpoint, each) for each in taken])
@@ -120,7 +89,7 @@ async def test_a_connection_that_rested_carries_the_next_call(http1, server, end
 async def test_a_stream_that_comes_no_faster_than_a_model_writes_does_not_rest(http1, server, endpoint, monkeypatch):
     rested = []
     monkeypatch.setattr(Gatherer, "rest", lambda self, reader: rested.append(reader))
-    server.script = events_every(0.02)
+    server.script = paced(*PIECES, after_s=0.02)
     taken = [Taken() for _ in range(CROWD)]
     streams = [asyncio.create_task(streamed(http1, endpoint, each)) for each in taken]
     await asyncio.sleep(0.5)
@@ -158,7 +127,7 @@ async def test_all_that_rest_go_on_together_and_none_rests_longer_than_it_should
 
 
 async def test_who_leaves_while_its_stream_rests_closes_it_at_once(http1, server, endpoint):
-    server.script = events_every(0, times=1000)
+    server.script = paced(*PIECES * 1000, after_s=0)
     gatherer_of(asyncio.get_running_loop()).streams += CROWD
     try:
         responses = [await http1.send(endpoint, REQUEST, timeout_s=10) for _ in range(8)]
@@ -173,13 +142,3 @@ async def test_who_leaves_while_its_stream_rests_closes_it_at_once(http1, server
     finally:
         gatherer_of(asyncio.get_running_loop()).streams -= CROWD
     await asyncio.gather(*running, return_exceptions=True)
-
-
-def test_a_loop_s_gatherer_is_gone_with_the_loop():
-    loop = asyncio.new_event_loop()
-    gone = weakref.ref(gatherer_of(loop))
-    assert gatherer_of(loop) is gone()
-    loop.close()
-    del loop
-    gc.collect()
-    assert gone() is None

@@ -51,8 +51,7 @@ class Walk:
     async def find(self, call: Call) -> Won:
         """The attempt that answers. Raises `AllFailed`."""
         route = call.route
-        plan = self.plan(call, route)
-        call.decision.plans.append(plan)
+        plan = self._plan(call, route)
         failure: CandidateUnusable | UpstreamError | None = None
         self.retry_budget.request_started()
         try:
@@ -62,11 +61,11 @@ class Walk:
                     return await self._attempts.make(call, plan.order[0])
                 except (CandidateUnusable, UpstreamError) as raised:
                     failure = raised
-            return await self._go_on(call, plan, failure)
+            return await self._walk_on(call, plan, failure)
         finally:
             self.retry_budget.request_ended()
 
-    async def _go_on(self, call: Call, plan: RoutePlan, failure: CandidateUnusable | UpstreamError | None) -> Won:
+    async def _walk_on(self, call: Call, plan: RoutePlan, failure: CandidateUnusable | UpstreamError | None) -> Won:
         """From the first plan of the call's own route on. `failure` is that of its first candidate, where it was tried."""
         failures = Failures()
         route: Route | None = call.route
@@ -88,14 +87,14 @@ class Walk:
                 break
             failure, route = None, others.next()
             if route is not None:
-                plan = self.plan(call, route)
-                call.decision.plans.append(plan)
+                plan = self._plan(call, route)
         plans = call.decision.plans
         verdict = unsuited(plans) or failures.verdict()
         rest_s = self._states.rest_s(could_have_served(plans))
         raise AllFailed(verdict, failures.errors, failure_headers(verdict, failures.errors, rest_s))
 
-    def plan(self, call: Call, route: Route) -> RoutePlan:
+    def _plan(self, call: Call, route: Route) -> RoutePlan:
+        """Noted in the record of the call's decision."""
         request = call.request
         likely_input, _, output, _ = call.estimate
         if request.operation is not CHAT:
@@ -106,12 +105,14 @@ class Walk:
             RouteQuery,
             (route.name, request.operation, needs(request), likely_input, output, call.options.tags, sticky),
         )
-        return make_plan(
+        plan = make_plan(
             query,
             self._states.candidates(deployments, stream=request.stream),
             route.plan_strategy,
             self._draws.next(route.name) if len(deployments) > 1 else NO_CHANCE,
         )
+        call.decision.plans.append(plan)
+        return plan
 
     def _note_skipped(self, plan: RoutePlan, failures: Failures) -> None:
         if None not in plan.reasons or plan.panicked:

@@ -150,12 +150,11 @@ class Prober:
         started = self._timer()
         try:
             read(await self._client.send(provider.endpoint, request))
-        except (RateLimited, ClientFault) as error:
-            conceal(error, provider.secrets)
-            # Somebody is at home: busy, or without this very route.
-            return self._passed(evidence, self._timer() - started, redact(error.message, limit=200))
         except UpstreamError as error:
             conceal(error, provider.secrets)
+            if isinstance(error, RateLimited | ClientFault):
+                # Somebody is at home: busy, or without this very route.
+                return self._passed(evidence, self._timer() - started, redact(error.message, limit=200))
             return self._failed(evidence, error.reason, redact(error.message, limit=280))
         except (ValueError, TypeError, KeyError, AttributeError, orjson.JSONDecodeError) as error:
             # A probe cannot take its worker down: an answer nobody foresaw is the provider's failure.

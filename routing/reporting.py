@@ -7,11 +7,10 @@ from accounts.errors import AccessDenied
 from accounts.records import Principal, UsageSource
 from monitoring.finished_call import NO_PROVIDER, OTHER, FinishedAttempt, FinishedCall
 from providers.types import Usage
-from providers.values import quick_tuple
+from providers.values import blank, quick_tuple
 from routing.call import Attempt, Call
 from routing.errors import ClientFacing
 
-_new = object.__new__
 Observe = Callable[[Sequence[FinishedCall]], None]
 
 
@@ -94,8 +93,7 @@ def finished_call(
         provider, name, first_token_s = NO_PROVIDER, "", None
     given, made, cached, written, reasoning, _, _, _, _, _, searches = usage
     trace_id, parent_span_id = call.options.trace
-    # Field by field: its own `__init__` is handed thirty values twice.
-    finished = _new(FinishedCall)
+    finished = blank(FinishedCall)
     finished.request_id = call.request_id
     finished.endpoint = call.options.endpoint
     finished.status = status

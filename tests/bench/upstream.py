@@ -1,9 +1,10 @@
-"""A very fast upstream for measuring: any POST is answered, with a stream when the body asks for one.
+"""A very fast upstream for measuring: any request is answered, with a stream when the body asks for one.
 
     python -m tests.bench.upstream PORT [EVENTS] [DELAY_S]
 
 A raw asyncio protocol, so that what is measured is the proxy. It speaks OpenAI's dialect, and Anthropic's at `/messages`.
-EVENTS content events make EVENTS + 4 events in all.
+EVENTS content events make EVENTS + 4 events in all. It lists its models to who probes it: a provider that seems ill is looked
+at every few seconds, which is no part of a call.
 """
 
 import asyncio
@@ -38,6 +39,11 @@ def named(event: dict) -> bytes:
 def whole(answer: dict) -> bytes:
     body = orjson.dumps(answer)
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+MODELS = whole(
+    {"object": "list", "data": [{"id": "gpt-4o", "object": "model"}, {"id": "claude-bench", "type": "model"}]}
+)
 
 
 class Answers:
@@ -95,7 +101,9 @@ class Upstream(asyncio.Protocol):
         self.buffer += data
         while (body := self.next_body()) is not None:
             answers = self.anthropic if self.path.endswith(b"/messages") else self.openai
-            if b'"stream":true' in body or b'"stream": true' in body:
+            if self.path.endswith(b"/models"):
+                self.transport.write(MODELS)  # type: ignore[attr-defined]
+            elif b'"stream":true' in body or b'"stream": true' in body:
                 task = asyncio.get_running_loop().create_task(self.stream(answers))
                 self.streams.add(task)
                 task.add_done_callback(self.streams.discard)

@@ -23,7 +23,7 @@ class Reports:
     def __init__(self) -> None:
         self.observe: Observe | None = None
         self.later: Callable[[Callable[[], None]], object] | None = None
-        self._ended: list[tuple[Call, FinishedCall]] = []
+        self._ended: list[tuple[list[Attempt], FinishedCall]] = []
         self.limited: Callable[[str], None] | None = None
         self.expecting: dict[str, Callable[[FinishedCall], None]] = {}
         """Who waits for one certain call, by request id."""
@@ -32,7 +32,7 @@ class Reports:
         if self.observe is None:
             return
         ended = self._ended
-        ended.append((call, finished))
+        ended.append((call.attempts, finished))
         if self.later is None or self.expecting:
             self.flush()
         elif len(ended) == 1:
@@ -41,13 +41,13 @@ class Reports:
     def flush(self) -> None:
         """Tells of all that ended since the last time."""
         ended, self._ended = self._ended, []
-        for call, finished in ended:
-            _add_attempts(finished, call)
+        for attempts, finished in ended:
+            _add_attempts(finished, attempts)
         if self.observe is not None:
             self.observe([finished for _, finished in ended])
         if self.expecting:
-            for call, finished in ended:
-                if (waiting := self.expecting.get(call.request_id)) is not None:
+            for _, finished in ended:
+                if (waiting := self.expecting.get(finished.request_id)) is not None:
                     waiting(finished)
 
     def refused(
@@ -127,11 +127,11 @@ def finished_call(
     return finished
 
 
-def _add_attempts(finished: FinishedCall, call: Call) -> None:
+def _add_attempts(finished: FinishedCall, attempts: Sequence[Attempt]) -> None:
     """And the time spent here: until the attempt that answered was begun, as far as no other took it, and after its end."""
     made = []
     upstream = 0.0
-    for attempt in call.attempts:
+    for attempt in attempts:
         deployment = attempt.deployment
         # One that still runs is what the client is being answered from.
         running = attempt.outcome == "running"

@@ -139,3 +139,13 @@ def test_a_busy_ring_is_short_and_a_quiet_one_is_long():
         ring.add(Decision(f"busy-{number}", "m", 1, started_at=200.0 + number / 1000))
     assert len(ring) == 10
     assert ring.get("busy-299") is not None
+
+
+def test_in_a_rush_the_ring_is_shorter_still():
+    ring = DecisionRing(size=100, busy_size=10, rush_size=3)
+    for number in range(60):
+        ring.add(Decision(f"busy-{number}", "m", 1, started_at=number / 20))
+    assert len(ring) == 10
+    for number in range(60):
+        ring.add(Decision(f"rush-{number}", "m", 1, started_at=6 + number / 1000))
+    assert [decision.request_id for decision in ring] == ["rush-59", "rush-58", "rush-57"]

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from accounts.records import IntentFields, RecordFields
 
 # Filling a file takes 0.3 ms per MiB, which is the longest that an append can take.
 SEGMENT_BYTES = 1024 * 1024
+MADV_POPULATE_WRITE = 23
+"""Of Linux 5.14; Python has no name for it."""
 # About a thousand calls: what is booked in one transaction.
 READ_BYTES = 512 * 1024
 
@@ -186,7 +189,8 @@ class Journal:
         try:
             if self._write(file, bytes(size)) != size:
                 raise OSError("short write")
-            fresh = mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+            fresh = mmap.mmap(file, size)
+            _make_writable_at_once(fresh)
         except OSError:
             path.unlink()
             raise
@@ -200,6 +204,13 @@ class Journal:
 
     def _path(self, sequence: int) -> Path:
         return self._directory / f"{self._worker}.{sequence:06d}.journal"
+
+
+def _make_writable_at_once(pages: mmap.mmap) -> None:
+    """Where the system can: page by page, at the first write to each, the kernel takes a hundredth of each call."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            pages.madvise(MADV_POPULATE_WRITE)
 
 
 def whole_lines(data: bytes) -> list[bytes]:

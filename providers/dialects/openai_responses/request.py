@@ -66,7 +66,7 @@ def encode_request(call: ChatCall, *, model: str, quirks: "Quirks", provider: st
     refuse(call, fields=REFUSED | quirks.refused, provider=provider)
     if call.stream and (call.logprobs or call.top_logprobs):
         raise Unsupported(field="logprobs", provider=provider, why="not in a stream")
-    instructions, messages = _split_instructions(call.messages)
+    instructions, messages = _split_instructions(call)
     body: JsonObject = {"model": model, "input": encode_items(messages, provider=provider)}
     # A chat completion is not stored unless asked; a response is.
     fields: JsonObject = {
@@ -100,9 +100,13 @@ def refuse(call: ChatCall, *, fields: frozenset[str], provider: str) -> None:
             raise Unsupported(field=name, provider=provider)
 
 
-def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tuple[Message, ...]]:
+def _split_instructions(call: ChatCall) -> tuple[str | None, tuple[Message, ...]]:
     """The first system message as `instructions`, if it is not the only one: an empty input is refused. A developer
-    message keeps its role, so it stays an item."""
+    message keeps its role, so it stays an item. For `json_object` the input must hold the word "json", which may stand in
+    that message only: a chat completion counts it there, `instructions` are not looked into."""
+    messages = call.messages
+    if call.response_format is not None and call.response_format.kind == "json_object":
+        return None, messages
     first = messages[0] if len(messages) > 1 else None
     if first is not None and first.role == "system" and len(first.parts) == 1 and isinstance(first.parts[0], TextPart):
         return first.text, messages[1:]

@@ -42,6 +42,13 @@ def test_a_system_message_alone_is_the_input_because_an_empty_one_is_refused():
     assert body["input"] == [{"type": "message", "role": "system", "content": "Be brief."}]
 
 
+def test_a_system_message_that_asks_for_json_is_input_because_only_there_the_word_counts():
+    wanted = ResponseFormat(kind="json_object")
+    body = encode(says("system", "Answer in JSON."), says("user", "Hi"), response_format=wanted)
+    assert "instructions" not in body
+    assert [item["role"] for item in body["input"]] == ["system", "user"]
+
+
 def test_an_empty_text_beside_calls_is_no_message_and_alone_it_is():
     call = ToolCall(id="call_1", name="f", arguments="{}")
     empty = (TextPart(text=""),)

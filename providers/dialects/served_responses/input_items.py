@@ -55,6 +55,7 @@ def _check_call(item: JsonObject, kind: str, where: str) -> None:
         _check_parts(item.get("output"), f"{where}output")
         return
     fields.required_text(item, "name", where)
+    fields.text(item, "namespace", where)
     fields.required_text(item, "input" if kind == "custom_tool_call" else "arguments", where)
 
 

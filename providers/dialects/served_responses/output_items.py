@@ -149,7 +149,9 @@ class ReasoningItem(OutputItem):
 class CallItem(OutputItem):
     """A call of a function, or of a custom tool, whose input is free text."""
 
-    def __init__(self, item_id: str, index: int, *, call_id: str, name: str, custom: bool) -> None:
+    def __init__(
+        self, item_id: str, index: int, *, call_id: str, name: str, namespace: str | None, custom: bool
+    ) -> None:
         self._field, self._events = (
             ("input", "response.custom_tool_call_input")
             if custom
@@ -157,6 +159,8 @@ class CallItem(OutputItem):
         )
         kind = "custom_tool_call" if custom else "function_call"
         item = {"type": kind, "id": item_id, "call_id": call_id, "name": name, self._field: "", "status": "in_progress"}
+        if namespace is not None:
+            item["namespace"] = namespace
         super().__init__(item, index)
         self._pieces: list[str] = []
 

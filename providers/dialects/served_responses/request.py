@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from providers.dialects.openai_chat import encode_request, fields
 from providers.dialects.openai_responses.request import ENCRYPTED_REASONING, LOGPROBS, decode_request
 from providers.dialects.served_responses.input_items import check_input
+from providers.dialects.served_responses.namespaces import flat_input
 from providers.dialects.served_responses.tools import chat_tool_choice, check_tools, own_tools, search_options
 from providers.errors import ClientFault
 from providers.types import JsonObject
@@ -75,7 +76,9 @@ CHECKS: dict[str, Callable[[JsonObject, str], Any]] = {
 }
 SAME = ("safety_identifier", "prompt_cache_key")
 """Fields of both APIs that `decode_request` passes on."""
-TRANSLATED = frozenset({*CHECKS, *REFUSED, *SEVERAL, "input", "tools", "tool_choice"})
+OF_CLIENTS = frozenset({"client_metadata"})
+"""What Codex says of its session: OpenAI's chat completions refuse it, as any field that they do not know."""
+TRANSLATED = frozenset({*CHECKS, *REFUSED, *SEVERAL, *OF_CLIENTS, "input", "tools", "tool_choice"})
 ASKED_OF_CHAT = (
     "model", "instructions", "max_output_tokens", "temperature", "top_p", "user", "service_tier", "stream", *SAME,
 )  # fmt: skip
@@ -88,7 +91,7 @@ def to_chat(body: JsonObject) -> JsonObject:
     check_input(body.get("input"))
     check_tools(body)
     asked: JsonObject = {name: body[name] for name in ASKED_OF_CHAT if name in body}
-    asked |= {"input": body["input"], "tools": own_tools(body), **_told_how(body)}
+    asked |= {"input": flat_input(body["input"]), "tools": own_tools(body), **_told_how(body)}
     chat = encode_request(decode_request(asked))
     reasoning = body.get("reasoning") or {}
     chat |= fields.present(

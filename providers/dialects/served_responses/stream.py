@@ -10,6 +10,7 @@ import orjson
 
 from providers.dialects.openai_chat import StreamDecoder
 from providers.dialects.openai_responses.usage import encode_usage
+from providers.dialects.served_responses.namespaces import names_in_namespaces
 from providers.dialects.served_responses.output_items import CallItem, MessageItem, OutputItem, ReasoningItem
 from providers.dialects.sse import BlockSplitter, parse_block, too_large
 from providers.dialects.upstream_errors import error_of_object
@@ -52,6 +53,7 @@ class ResponseBuilder:
     def __init__(self, opening: JsonObject) -> None:
         self.response = opening
         self._own = frozenset(opening)
+        self._namespaced = names_in_namespaces(opening["tools"])
         self.over = False
         self.logprobs: list[JsonObject] = []
         self._begun = False
@@ -150,7 +152,8 @@ class ResponseBuilder:
         """Calls stay open until the end, since pieces of several may come in turns."""
         yield from self._close_open()
         item_id, index = self._next("ctc" if event.custom else "fc")
-        call = CallItem(item_id, index, call_id=event.id, name=event.name, custom=event.custom)
+        namespace, name = self._namespaced.get(event.name, (None, event.name))
+        call = CallItem(item_id, index, call_id=event.id, name=name, namespace=namespace, custom=event.custom)
         self._calls[event.index] = call
         yield self._add(call)
 

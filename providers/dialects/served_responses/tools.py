@@ -4,9 +4,10 @@ Functions and custom tools are the client's. A search of the web is the provider
 completion can ask for: by `web_search_options`.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 from providers.dialects.openai_chat import fields
+from providers.dialects.served_responses import namespaces
 from providers.errors import ClientFault
 from providers.types import JsonObject
 
@@ -27,10 +28,27 @@ def check_tools(body: JsonObject) -> None:
             _check_own(tool, where)
         elif kind in SEARCHES:
             _check_search(tool, where)
+        elif kind == namespaces.KIND:
+            _check_namespace(tool, where)
         else:
-            message = f"'{where}type' is '{kind[:100]}'; tools here are function, custom and web_search."
-            raise ClientFault(message, param=f"{where}type", code="unsupported_value")
+            _refuse_kind(kind, where, "function, custom, namespace and web_search")
     _check_choice(body)
+
+
+def _refuse_kind(kind: str, where: str, known: str) -> NoReturn:
+    message = f"'{where}type' is '{kind[:100]}'; tools here are {known}."
+    raise ClientFault(message, param=f"{where}type", code="unsupported_value")
+
+
+def _check_namespace(namespace: JsonObject, where: str) -> None:
+    if not fields.required_text(namespace, "name", where):
+        fields.refuse(f"{where}name", "a string that is not empty")
+    for position, tool in enumerate(fields.objects(namespace, "tools", where)):
+        inner = f"{where}tools[{position}]."
+        kind = fields.required_text(tool, "type", inner)
+        if kind not in OWN:
+            _refuse_kind(kind, inner, "function and custom")
+        _check_own(tool, inner)
 
 
 def _check_own(tool: JsonObject, where: str) -> None:
@@ -56,7 +74,7 @@ def _check_search(tool: JsonObject, where: str) -> None:
 
 
 def own_tools(body: JsonObject) -> list[JsonObject]:
-    return [tool for tool in body.get("tools") or () if tool["type"] in OWN]
+    return [tool for tool in namespaces.flat_tools(body.get("tools") or ()) if tool["type"] in OWN]
 
 
 def search_options(body: JsonObject) -> JsonObject | None:

@@ -206,6 +206,32 @@ def test_a_choice_is_nested_too(choice: JsonObject, wanted: JsonObject) -> None:
     assert chat(tools=[TOOL, CUSTOM], tool_choice=choice)["tool_choice"] == wanted
 
 
+SPACE = {"type": "namespace", "name": "crm", "description": "d", "tools": [TOOL, CUSTOM]}
+
+
+def test_tools_in_a_namespace_have_its_name_in_theirs() -> None:
+    asked = chat(tools=[TOOL, SPACE], tool_choice="required")
+    assert [tool[tool["type"]]["name"] for tool in asked["tools"]] == ["f", "crm__f", "crm__g"]
+    assert asked["tools"][1]["function"] == {**asked["tools"][0]["function"], "name": "crm__f"}
+
+
+def test_a_name_that_would_be_too_long_with_its_namespace_stays_as_it_is() -> None:
+    (tool,) = chat(tools=[{**SPACE, "name": "n" * 62, "tools": [TOOL]}])["tools"]
+    assert tool["function"]["name"] == "f"
+
+
+def test_an_earlier_call_has_the_name_that_its_tool_has() -> None:
+    call = {"type": "function_call", "call_id": "c", "namespace": "crm", "name": "f", "arguments": "{}"}
+    _, said, _ = messages(
+        {"role": "user", "content": "q"}, call, {"type": "function_call_output", "call_id": "c", "output": "1"}
+    )
+    assert said["tool_calls"][0]["function"]["name"] == "crm__f"
+
+
+def test_what_codex_says_of_its_session_goes_no_further() -> None:
+    assert chat(client_metadata={"session_id": "s"}) == chat()
+
+
 def test_nothing_is_said_of_tools_where_there_are_none() -> None:
     asked = chat(tools=[], tool_choice="auto", parallel_tool_calls=True)
     assert {"tools", "tool_choice", "parallel_tool_calls"}.isdisjoint(asked)
@@ -278,6 +304,10 @@ def test_nothing_asks_for_nothing() -> None:
         ({"tools": [{"type": "file_search", "vector_store_ids": ["x"]}]}, "tools[0].type"),
         ({"tools": [TOOL, {"type": "mcp", "server_label": "x"}]}, "tools[1].type"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
+        ({"tools": [{"type": "namespace", "tools": []}]}, "tools[0].name"),
+        ({"tools": [{**SPACE, "tools": [{"type": "function"}]}]}, "tools[0].tools[0].name"),
+        ({"tools": [{**SPACE, "tools": [SPACE]}]}, "tools[0].tools[0].type"),
+        ({"input": [{"type": "function_call", "call_id": "c", "name": "f", "namespace": 1}]}, "input[0].namespace"),
         ({"tools": [{**TOOL, "defer_loading": True}]}, "tools[0].defer_loading"),
         ({"tools": [{"type": "web_search", "external_web_access": False}]}, "tools[0].external_web_access"),
         ({"tools": "f"}, "tools"),

@@ -127,6 +127,14 @@ def test_a_custom_tools_input_is_its_own_kind_of_item() -> None:
     assert (item["type"], item["id"], item["input"]) == ("custom_tool_call", "ctc_1_0", "ls")
 
 
+def test_a_call_of_a_tool_in_a_namespace_names_both() -> None:
+    tools = [{"type": "namespace", "name": "crm", "description": "d", "tools": [{"type": "function", "name": "look"}]}]
+    frames = [chunk(call_delta(0, name="crm__look", arguments="{}")), chunk(finish="tool_calls"), DONE]
+    item = tell(*frames, tools=tools)[-1]["response"]["output"][0]
+    assert (item["namespace"], item["name"]) == ("crm", "look")
+    assert "namespace" not in tell(*frames)[-1]["response"]["output"][0]
+
+
 def test_reasoning_is_an_item_of_its_own_that_can_be_sent_back() -> None:
     detail = {"type": "reasoning.text", "text": "Hm", "signature": "sig", "format": "anthropic-claude-v1"}
     events = tell(

@@ -31,6 +31,8 @@ def decode(operation: Operation, body: JsonObject, *, raw: bytes, received_at_s:
     for name in body:
         if name in fields:
             fields[name](body, name)
+    if "tools" in body and not body["tools"]:
+        body = _without_tools(body)
     if "n_predict" in body and operation is not Operation.EMBEDDINGS:
         body = _limited(body)
     stream, include_usage = (
@@ -60,6 +62,14 @@ def _limited(body: JsonObject) -> JsonObject:
     if not predicted or predicted < 0 or body.get("max_tokens") is not None:
         return body
     return body if body.get("max_completion_tokens") is not None else {**body, "max_tokens": predicted}
+
+
+def _without_tools(body: JsonObject) -> JsonObject:
+    """Many clients send an empty list when they have no tools; many servers refuse it (DeepSeek, vLLM, Azure). What is said
+    of tools goes with it, which needs some, but for a choice that wants one: that is an error, and stays it."""
+    choice = body.get("tool_choice")
+    needless = ("tools", "parallel_tool_calls", "tool_choice" if choice in (None, "auto", "none") else "")
+    return {name: value for name, value in body.items() if name not in needless}
 
 
 def _kind(kind: type, article: str) -> Check:

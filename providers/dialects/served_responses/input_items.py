@@ -10,6 +10,8 @@ from providers.dialects.openai_responses.carried_reasoning import unpack
 from providers.errors import ClientFault
 from providers.types import JsonObject
 
+WHO_DOES = "frameworks do when told not to store ('store': false)"
+"""Whoever reads the refusal uses one, and has written none of what is refused."""
 ROLES = ("user", "assistant", "system", "developer")
 OUTPUTS = ("function_call_output", "custom_tool_call_output")
 ITEMS = ("message", "function_call", "custom_tool_call", *OUTPUTS, "reasoning")
@@ -29,7 +31,7 @@ def check_input(given: Any) -> None:
 def _check_item(item: JsonObject, where: str) -> None:
     kind = fields.text(item, "type", where) or "message"
     if kind == "item_reference":
-        message = f"'{where}type' is 'item_reference', but responses are not stored here: send the item itself."
+        message = f"'{where}type' is 'item_reference', but responses are not stored here: send the item itself, as {WHO_DOES}."
         raise ClientFault(message, param=f"{where}type", code="unsupported_value")
     if kind not in ITEMS:
         message = f"'{where}type' is '{kind[:100]}'; items here are {', '.join(ITEMS)}."

@@ -10,16 +10,17 @@ from typing import Any, NoReturn
 
 from providers.dialects.openai_chat import encode_request, fields
 from providers.dialects.openai_responses.request import ENCRYPTED_REASONING, LOGPROBS, decode_request
-from providers.dialects.served_responses.input_items import check_input
+from providers.dialects.served_responses.input_items import WHO_DOES, check_input
 from providers.dialects.served_responses.namespaces import flat_input
 from providers.dialects.served_responses.tools import chat_tool_choice, check_tools, own_tools, search_options
 from providers.errors import ClientFault
 from providers.types import JsonObject
 
 KEPT = "it would have to be stored, and responses are not stored here"
+SEND_ALL = f"send the whole conversation as 'input', as {WHO_DOES}"
 REFUSED = {
-    "previous_response_id": f"{KEPT}: send the whole conversation as 'input'",
-    "conversation": f"{KEPT}: send the whole conversation as 'input'",
+    "previous_response_id": f"{KEPT}: {SEND_ALL}",
+    "conversation": f"{KEPT}: {SEND_ALL}",
     "background": f"{KEPT}: wait for the answer, or stream it",
     "prompt": "prompts are not stored here: send its text",
     "context_management": "it is not served here",

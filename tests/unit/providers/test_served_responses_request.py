@@ -232,6 +232,14 @@ def test_what_codex_says_of_its_session_goes_no_further() -> None:
     assert chat(client_metadata={"session_id": "s"}) == chat()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"previous_response_id": "x"}, {"conversation": "x"}, {"input": [{"type": "item_reference", "id": "x"}]}],
+)
+def test_who_expects_a_store_is_told_the_setting_of_frameworks_that_do_without(asked: JsonObject) -> None:
+    assert "'store': false" in refused(**asked).message
+
+
 def test_nothing_is_said_of_tools_where_there_are_none() -> None:
     asked = chat(tools=[], tool_choice="auto", parallel_tool_calls=True)
     assert {"tools", "tool_choice", "parallel_tool_calls"}.isdisjoint(asked)

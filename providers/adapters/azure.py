@@ -18,6 +18,7 @@ from providers.adapters.model_quirks import openai_quirks
 from providers.adapters.openai_compatible import (
     OpenAICompatibleAdapter,
     shape_history,
+    show_images,
 )
 from providers.errors import ClientFault, Misconfigured, ServerFailed, UpstreamError
 from providers.lenient import objects
@@ -120,6 +121,7 @@ class AzureAdapter(OpenAICompatibleAdapter):
             body["messages"] = [_plain_message(message) for message in messages]
             if not request.has_plain_roles:
                 shape_history(body, has_developer=True)
+                show_images(body, request)
         return body
 
     def repair(self, answer: JsonObject) -> bool:

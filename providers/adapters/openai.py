@@ -6,7 +6,7 @@ from dataclasses import replace
 from providers.adapter_options import FLAG, LINE, Option, one_of
 from providers.adapters.base import Adapter, Quirks, Thought
 from providers.adapters.model_quirks import openai_quirks, thinking_tools
-from providers.adapters.openai_compatible import CHOOSING, OpenAICompatibleAdapter, shape_history
+from providers.adapters.openai_compatible import CHOOSING, OpenAICompatibleAdapter, shape_history, show_images
 from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.dialects import mistral_body
 from providers.specs import DeploymentSpec, ProviderSpec
@@ -111,6 +111,7 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         if not request.has_plain_roles:
             shape_history(body, has_developer=deployment.provider.endpoint.host.endswith(OWN_HOSTS))
+            show_images(body, request)
         return body
 
 

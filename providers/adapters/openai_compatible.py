@@ -18,6 +18,7 @@ from providers.dialects.content_parts import mend_choices
 from providers.dialects.finish_reasons import mend_reasons
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
+from providers.dialects.tool_images import shown_by_user
 from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.identity_cache import IdentityCache
 from providers.specs import DeploymentSpec
@@ -121,6 +122,13 @@ def shape_history(body: JsonObject, *, has_developer: bool) -> None:
     messages = body.get("messages")
     if type(messages) is list and not is_plain(messages, has_developer=has_developer):
         body["messages"] = written_plainly(messages, has_developer=has_developer)
+
+
+def show_images(body: JsonObject, request: ClientRequest) -> None:
+    """For servers that may be OpenAI's, of a request whose roles are not plain."""
+    messages = body.get("messages")
+    if request.has_media and type(messages) is list:
+        body["messages"] = shown_by_user(messages)
 
 
 def load_answer(body: bytes) -> JsonObject:

@@ -45,6 +45,30 @@ def test_a_developer_is_a_system_where_the_server_is_not_openais_own() -> None:
     assert [each["role"] for each in sent("openai", {"role": "developer", "content": "d"}, USER)] == ["system", "user"]
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+TEXT = {"type": "text", "text": "seen"}
+
+
+@pytest.mark.parametrize("kind", ["openai", "azure"])
+def test_images_of_tools_are_shown_by_the_user_after_all_results_of_the_turn(kind: str) -> None:
+    results = [{**RESULT, "tool_call_id": "a", "content": [TEXT, IMAGE]}, {**RESULT, "tool_call_id": "b"}]
+    _, _, first, second, shown, last = sent(kind, USER, CALLED, *results, USER)
+    assert [each["tool_call_id"] for each in (first, second)] == ["a", "b"]
+    assert [part["type"] for part in first["content"]] == ["text", "text"]
+    assert (shown["role"], shown["content"][1:], last) == ("user", [IMAGE], USER)
+
+
+def test_an_image_that_is_all_a_tool_returned_comes_last_and_leaves_a_word() -> None:
+    *_, result, shown = sent("openai", USER, CALLED, {**RESULT, "content": [IMAGE]})
+    assert [part["type"] for part in result["content"]] == ["text"]
+    assert shown["content"][1:] == [IMAGE]
+
+
+def test_images_of_tools_stay_where_they_are_understood() -> None:
+    *_, result = sent("openrouter", USER, CALLED, {**RESULT, "content": [IMAGE]})
+    assert result["content"] == [IMAGE]
+
+
 @pytest.mark.parametrize("kind", ["openai", "openrouter", "azure"])
 def test_a_long_id_of_a_call_is_cut_on_its_way_and_still_that_of_its_result(kind: str) -> None:
     _, called, result, _ = sent(kind, USER, CALLED, RESULT, USER)

@@ -9,6 +9,7 @@ from providers.errors import Unsupported
 from providers.types import JsonObject
 
 _MAX_TOKENS = ("max_completion_tokens", "max_tokens")
+_SEARCH = "web_search_options"
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
 
 
@@ -50,7 +51,10 @@ def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:
 
 
 def _asks_nothing(name: str, value: Any) -> bool:
-    """Null, empty, off, a penalty of nothing: the same as not sent. A temperature or a seed of 0 is not."""
+    """Null, empty, off, a penalty of nothing: the same as not sent. A temperature or a seed of 0 is not, nor are options that
+    are there: a search with none is still a search."""
+    if name == _SEARCH:
+        return value is None
     return value is None or value is False or value in ([], {}) or (value == 0 and name in _PENALTIES)
 
 

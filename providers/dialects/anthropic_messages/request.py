@@ -32,7 +32,7 @@ _NATIVE_FIELDS = frozenset(
         "top_k",
     }
 )
-_REFUSED_EXTRAS = ("web_search_options", "moderation", "audio")
+_REFUSED_EXTRAS = ("moderation", "audio")
 _NATIVE_OBJECTS = ("thinking", "output_config")
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _PERSONAL = re.compile(r".*@.*|\+?[\d\s().-]{7,}")
@@ -88,6 +88,8 @@ def _refuse(call: ChatCall, provider: str) -> None:
         "presence_penalty": call.presence_penalty,
         "frequency_penalty": call.frequency_penalty,
         "modalities": isinstance(modalities, list) and "audio" in modalities,
+        # Without a word in them they ask for a search, too.
+        "web_search_options": call.extra.get("web_search_options") is not None,
         **{name: call.extra.get(name) for name in _REFUSED_EXTRAS},
     }
     for name, asked in refused.items():

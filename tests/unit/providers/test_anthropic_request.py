@@ -83,6 +83,7 @@ class TestTopLevel:
             ("modalities", {"extra": {"modalities": ["text", "audio"]}}),
             ("audio", {"extra": {"audio": {"voice": "x", "format": "wav"}}}),
             ("web_search_options", {"extra": {"web_search_options": {"search_context_size": "low"}}}),
+            ("web_search_options", {"extra": {"web_search_options": {}}}),
             ("moderation", {"extra": {"moderation": {"model": "m"}}}),
         ],
     )

@@ -96,6 +96,12 @@ class TestQuirks:
             quirky({"a": 0}, refused=frozenset({"a"}))
         assert caught.value.param == "a"
 
+    def test_a_search_without_options_is_still_a_search(self):
+        refused = frozenset({"web_search_options"})
+        assert quirky({"web_search_options": None}, refused=refused) == {}
+        with pytest.raises(Unsupported):
+            quirky({"web_search_options": {}}, refused=refused)
+
     def test_rename_the_token_limit(self) -> None:
         both = {"max_tokens": 1, "max_completion_tokens": 2}
         assert quirky(both, max_tokens_field="max_tokens") == {"max_tokens": 2}

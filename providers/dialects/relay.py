@@ -29,7 +29,7 @@ import orjson
 from providers.dialects.call_repair import CallRepair
 from providers.dialects.chunk_texts import chat_content, completion_content, is_plain
 from providers.dialects.content_parts import mend_parts
-from providers.dialects.finish_reasons import openai_reason
+from providers.dialects.finish_reasons import names_tool, openai_reason
 from providers.dialects.openai_chat.usage import client_usage, read_usage, write_usage
 from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import DONE, BlockSplitter, load_data, parse_block, too_large
@@ -56,36 +56,11 @@ class RelayStream:
     """`ClientStream` for upstreams that speak the client's own dialect (chat and text completions)."""
 
     __slots__ = (
-        "_armed",
-        "_choices",
-        "_expected",
-        "_floor",
-        "_guard",
-        "_head",
-        "_identity",
-        "_include_usage",
-        "_is_chat",
-        "_is_pattern",
-        "_last_usage",
-        "_lessons",
-        "_padding",
-        "_parsed_chars",
-        "_passed_chars",
-        "_repair",
-        "_seam",
-        "_splitter",
-        "_start",
-        "_stop",
-        "_strips_roles",
-        "_tail",
-        "_text",
-        "_thoughts",
-        "ended",
-        "failure",
-        "finish_reason",
-        "started",
-        "usage",
-    )
+        "_armed", "_choices", "_expected", "_floor", "_guard", "_head", "_identity", "_include_usage", "_is_chat",
+        "_is_pattern", "_last_usage", "_lessons", "_names_tool", "_padding", "_parsed_chars", "_passed_chars",
+        "_repair", "_seam", "_splitter", "_start", "_stop", "_strips_roles", "_tail", "_text", "_thoughts", "ended",
+        "failure", "finish_reason", "started", "usage",
+    )  # fmt: skip
 
     def __init__(self, request: ClientRequest, *, repair: Repair | None = None) -> None:
         self.started = False
@@ -96,6 +71,7 @@ class RelayStream:
         self._is_chat = request.operation is Operation.CHAT
         self._include_usage = request.include_usage
         self._expected = expected_choices(request.body)
+        self._names_tool = names_tool(request.body)
         self._repair = repair
         self._splitter = BlockSplitter()
         self._guard = PlainBodyGuard()
@@ -237,11 +213,8 @@ class RelayStream:
             content = chat_content(delta, texts) if self._is_chat else completion_content(raw, texts)
             choice.has_tools = choice.has_tools or content == "tools"
             reason = raw.get("finish_reason")
-            if isinstance(reason, str) and (meant := openai_reason(reason)) != reason:
+            if reason is not None and (meant := self._meant(reason, choice)) != reason:
                 raw["finish_reason"] = reason = meant
-                rewritten = True
-            if reason == "" or (reason and choice.finished):
-                raw["finish_reason"] = reason = None
                 rewritten = True
             if reason:
                 choice.finished = True
@@ -252,6 +225,13 @@ class RelayStream:
         text = "".join(texts)
         self._parsed_chars += self._text.write(text)
         return text, told, rewritten
+
+    def _meant(self, reason: Any, choice: "_Choice") -> Any:
+        """In OpenAI's words; a choice finishes once, and with its calls where it has some."""
+        meant = openai_reason(reason) if isinstance(reason, str) else reason
+        if meant == "" or (meant and choice.finished):
+            return None
+        return "tool_calls" if meant == "stop" and choice.calls is not None and not self._names_tool else meant
 
     def _mend(self, delta: JsonObject, choice: "_Choice") -> bool:
         """Brings a role, content in parts, thoughts and calls to the rules of clients; True when that changed something."""

@@ -183,15 +183,29 @@ def test_the_registry_names_every_kind_once() -> None:
         adapter_for("nonesuch")
 
 
-class TestCallsWithoutIds:
+class TestCallsOfAnAnswer:
     @pytest.mark.parametrize("id", [{}, {"id": ""}, {"id": None}])
-    def test_get_those_they_would_have_in_a_stream(self, id: JsonObject) -> None:
+    def test_without_ids_get_those_they_would_have_in_a_stream(self, id: JsonObject) -> None:
         """Without ids nobody could tell which result is whose."""
         calls = [{**id, "function": {"name": name, "arguments": "{}"}} for name in "fg"]
         body = json.dumps({"choices": [{"message": {"tool_calls": [*calls, {"id": "own"}]}}]}).encode()
         read = OpenAIAdapter().read_answer(request(messages=[]), DEPLOYMENT, {}, body)
         named = json.loads(read.body)["choices"][0]["message"]["tool_calls"]
         assert [call["id"] for call in named] == ["call_0", "call_1", "own"]
+
+    @pytest.mark.parametrize(
+        ("calls", "choice", "reason"),
+        [
+            ([{"id": "a", "function": {"name": "f", "arguments": "{}"}}], "auto", "tool_calls"),
+            ([{"id": "a", "function": {"name": "f", "arguments": "{}"}}], {"type": "function"}, "stop"),
+            ("None", "auto", "stop"),
+            ([], "auto", "stop"),
+        ],
+    )
+    def test_are_why_it_ended_where_the_client_named_no_tool(self, calls: object, choice: object, reason: str) -> None:
+        body = json.dumps({"choices": [{"message": {"tool_calls": calls}, "finish_reason": "stop"}]}).encode()
+        read = OpenAIAdapter().read_answer(request(messages=[], tool_choice=choice), DEPLOYMENT, {}, body)
+        assert read.finish_reason == json.loads(read.body)["choices"][0]["finish_reason"] == reason
 
     @pytest.mark.parametrize("calls", [None, [], "None", [None], [{"id": "a"}]])
     def test_other_answers_pass_as_they_came(self, calls: object) -> None:

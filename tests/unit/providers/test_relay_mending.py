@@ -1,5 +1,7 @@
 """Deltas of loosely compatible servers, as OpenAI's clients add them up."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -98,6 +100,22 @@ def test_a_role_passes_once() -> None:
 )
 def test_calls_add_up_to_the_same(calls: list[JsonObject]) -> None:
     assert added_up(*calls) == [("a", "f", '{"x":1}'), ("b", "g", "{}")]
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        (None, "tool_calls"),
+        ("auto", "tool_calls"),
+        ({"type": "allowed_tools"}, "tool_calls"),
+        ({"type": "function"}, "stop"),
+    ],
+)
+def test_calls_are_why_a_stream_ended_where_the_client_named_no_tool(choice: object, reason: str) -> None:
+    """Gemini's streams say `stop`, at which agents end their loop; of a tool that was named OpenAI's say so, too."""
+    stream = RelayStream(replace(REQUEST, body={"model": "m", "tool_choice": choice}))
+    sent = stream.feed(frame({"tool_calls": [call(0, "a", "f", "{}")]})) + stream.feed(frame({}, finish="stop"))
+    assert choices_of(sent)[-1]["finish_reason"] == stream.finish_reason == reason
 
 
 def test_a_call_without_an_id_gets_one() -> None:

@@ -1,13 +1,10 @@
 """Forms of aliases, policies and gateway settings: lists as words, names checked against what is served."""
 
-from collections.abc import Iterable
-from fnmatch import fnmatch
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.text import format_lazy
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -17,7 +14,7 @@ from unfold.widgets import (
 )
 
 from accounts.admin.forms import FollowOrSay
-from routing.alias_targets import are_aliases, known_models, leads_to_aliases
+from routing.alias_targets import are_aliases, check_known, known_models, known_names, leads_to_aliases
 from routing.configuration.columns import managed_columns
 from routing.configuration.stored import readable_section, section_fault
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -26,20 +23,6 @@ from rows.form_fields import JsonObjectField, WordsField
 NAMES_HELP = gettext_lazy(
     "Model names, or provider/model for one provider's. With commas or one a line; the order counts."
 )
-
-
-def known_names() -> set[str]:
-    """Everything a fallback may be called: models, provider/model, and aliases."""
-    return known_models().union(ModelAlias.objects.values_list("name", flat=True))
-
-
-def check_known(words: Iterable[str], known: set[str]) -> None:
-    unknown = [word for word in words if word not in known]
-    if not unknown:
-        return
-    near = sorted(name for name in known if any(fnmatch(name.lower(), f"*{word.lower()}*") for word in unknown))[:5]
-    text = _("Nothing serves %(names)s.") % {"names": ", ".join(unknown)}
-    raise ValidationError(f"{text} {_('Did you mean %(names)s?') % {'names': ', '.join(near)}}" if near else text)
 
 
 class NamesField(WordsField):

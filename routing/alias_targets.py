@@ -1,7 +1,9 @@
-"""What an alias may lead to: models. One that leads to an alias leads nowhere, or in a circle."""
+"""What an alias may lead to: models. One that leads to an alias leads nowhere, or in a circle. Fallbacks may be either."""
 
 from collections.abc import Collection, Iterable
+from fnmatch import fnmatch
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from providers.models import Deployment
@@ -12,6 +14,20 @@ def known_models() -> set[str]:
     """Names of models, and the same with their provider before them."""
     rows = Deployment.objects.values_list("provider__name", "model")
     return {name for provider, model in rows for name in (model, f"{provider}/{model}")}
+
+
+def known_names() -> set[str]:
+    """Everything a fallback may be called: models, provider/model, and aliases."""
+    return known_models().union(ModelAlias.objects.values_list("name", flat=True))
+
+
+def check_known(words: Iterable[str], known: Collection[str]) -> None:
+    unknown = [word for word in words if word not in known]
+    if not unknown:
+        return
+    near = sorted(name for name in known if any(fnmatch(name.lower(), f"*{word.lower()}*") for word in unknown))[:5]
+    text = _("Nothing serves %(names)s.") % {"names": ", ".join(unknown)}
+    raise ValidationError(f"{text} {_('Did you mean %(names)s?') % {'names': ', '.join(near)}}" if near else text)
 
 
 def are_aliases(targets: Iterable[str], *, of: str, models: Collection[str]) -> list[str]:

@@ -1,13 +1,22 @@
 """JSON of aliases, policies, gateway settings and configuration revisions for the management API."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 
-from routing.alias_targets import are_aliases, known_models, leads_to_aliases
+from routing.alias_targets import are_aliases, check_known, known_models, known_names, leads_to_aliases
 from routing.configuration.columns import managed_columns
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from rows.rest import OwnFieldsOnly
+
+
+def _check_served(field: str, words: Any, known: Collection[str]) -> None:
+    try:
+        check_known(words, known)
+    except DjangoValidationError as error:
+        raise serializers.ValidationError({field: error.messages}) from None
 
 
 class ModelAliasSerializer(OwnFieldsOnly, serializers.ModelSerializer[ModelAlias]):
@@ -24,8 +33,13 @@ class ModelAliasSerializer(OwnFieldsOnly, serializers.ModelSerializer[ModelAlias
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         name, targets = (attrs.get(key, getattr(self.instance, key, "")) for key in ("name", "targets"))
-        if attrs.keys() & {"name", "targets"} and (wrong := are_aliases(targets, of=name, models=known_models())):
-            raise serializers.ValidationError({"targets": leads_to_aliases(wrong)})
+        if attrs.keys() & {"name", "targets"}:
+            models = known_models()
+            if wrong := are_aliases(targets, of=name, models=models):
+                raise serializers.ValidationError({"targets": leads_to_aliases(wrong)})
+            _check_served("targets", attrs.get("targets", ()), models)
+        if attrs.get("fallbacks"):
+            _check_served("fallbacks", attrs["fallbacks"], known_names())
         return attrs
 
 
@@ -34,6 +48,12 @@ class RoutePolicySerializer(OwnFieldsOnly, serializers.ModelSerializer[RoutePoli
         model = RoutePolicy
         exclude: ClassVar[list[str]] = []
         read_only_fields: ClassVar[list[str]] = ["source"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for field in ("fallbacks", "context_fallbacks"):
+            if attrs.get(field):
+                _check_served(field, attrs[field], known_names())
+        return attrs
 
 
 class GatewaySettingsSerializer(OwnFieldsOnly, serializers.ModelSerializer[GatewaySettings]):

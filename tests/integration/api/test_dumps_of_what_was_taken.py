@@ -8,10 +8,11 @@ import pytest
 from django.test import Client
 
 from accounts.models import Team
-from providers.models import Provider
+from providers.models import Deployment, Provider
 from routing.configuration.dump import read_configuration
 from routing.configuration.loading import load_file
 from routing.configuration.rendering import render
+from routing.models import ModelAlias
 from routing.table_loader import load_table
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +28,7 @@ TAKEN = [
         {"model": "m", "priority": 0, "context_window": 1, "tags": ["a b"], "capabilities": ["yes", "null"]},
     ),
     ("deployments", {"model": "m", "upstream_model": "org/m:1", "input_nano_usd_per_mtok": 10**15}),
-    ("model-aliases", {"name": "yes", "targets": ["first/m", "1"], "fallbacks": ["<<"]}),
+    ("model-aliases", {"name": "yes", "targets": ["served/m", "1"], "fallbacks": ["<<"]}),
     ("route-policies", {"name": "For <b>us</b>, & them", "pattern": "gpt-*[a", "options": {"price": 0.5}}),
     ("budgets", {"scope": "team", "tokens": 0}),
     ("budgets", {"scope": "team", "amount_nano_usd": 10**18}),
@@ -60,6 +61,10 @@ REFUSED = [
     ("model-aliases", {"name": "a"}, "targets"),
     ("model-aliases", {"name": "a", "targets": ["a"]}, "targets"),
     ("model-aliases", {"name": "a", "targets": ["m"], "fallbacks": ["b", "b"]}, "fallbacks"),
+    ("model-aliases", {"name": "a", "targets": ["m", "nobodys"]}, "targets"),
+    ("model-aliases", {"name": "a", "targets": ["m"], "fallbacks": ["nobodys"]}, "fallbacks"),
+    ("route-policies", {"name": "a", "fallbacks": ["nobodys"]}, "fallbacks"),
+    ("route-policies", {"name": "a", "context_fallbacks": ["nobodys"]}, "context_fallbacks"),
     ("route-policies", {"name": "a\tb"}, "name"),
     ("route-policies", {"name": "a", "pattern": "two words"}, "pattern"),
     ("route-policies", {"name": "a", "options": {"hedge_after": -1}}, "options"),
@@ -79,6 +84,9 @@ SETTINGS_REFUSED = [
 @pytest.fixture(autouse=True)
 def owners(db: None) -> dict[str, int]:
     provider = Provider.objects.create(name="first", base_url="https://a.example/v1")
+    served = Provider.objects.create(name="served", base_url="https://s.example/v1")
+    for model in ("m", "1", "<<"):
+        Deployment.objects.create(provider=served, model=model)
     return {"provider": provider.pk, "team": Team.objects.create(name="red").pk}
 
 
@@ -111,16 +119,25 @@ def test_what_no_document_could_say_is_refused(
 
 
 def test_no_alias_is_made_to_lead_to_an_alias(admin: Client, owners: dict[str, int]) -> None:
-    first = send(admin, "model-aliases", {"name": "a", "targets": ["b"]}, owners).json()["id"]
+    first = ModelAlias.objects.create(name="a", targets=["b"]).pk
     answer = send(admin, "model-aliases", {"name": "b", "targets": ["a"]}, owners)
     assert "a is an alias" in answer.json()["error"]["message"]
-    second = send(admin, "model-aliases", {"name": "c", "targets": ["a/m"], "fallbacks": ["a"]}, owners).json()["id"]
+    second = send(admin, "model-aliases", {"name": "c", "targets": ["served/m"], "fallbacks": ["a"]}, owners).json()[
+        "id"
+    ]
     for number, change, status in (
         (second, {"targets": ["a"]}, 400),
         (first, {"name": "b"}, 400),
         (first, {"enabled": False}, 200),
     ):
         answer = admin.patch(f"/api/model-aliases/{number}/", json.dumps(change), content_type="application/json")
+        assert answer.status_code == status, answer.content
+
+
+def test_an_alias_whose_model_is_gone_can_still_be_switched_off(admin: Client, owners: dict[str, int]) -> None:
+    alias = ModelAlias.objects.create(name="a", targets=["gone"])
+    for change, status in (({"enabled": False}, 200), ({"targets": ["gone"]}, 400), ({"targets": ["m"]}, 200)):
+        answer = admin.patch(f"/api/model-aliases/{alias.pk}/", json.dumps(change), content_type="application/json")
         assert answer.status_code == status, answer.content
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Team
 from accounts.provisioning import KeyOrder, create_key
-from providers.models import Credential, Provider
+from providers.models import Credential, Deployment, Provider
 from routing.models import GatewaySettings
 from rows.locks import about_to_lock
 from tests.integration.api.conftest import ClientFor
@@ -42,6 +42,8 @@ def is_stale(answer: HttpResponse) -> bool:
 def test_a_row_is_changed_and_deleted_as_it_was_read_only(admin: Client, name: str) -> None:
     provider = Provider.objects.create(name="first", base_url="https://a.example/v1")
     body = {**BODIES[name], **({"provider": provider.pk} if name in ("credentials", "deployments") else {})}
+    if name == "model-aliases":
+        Deployment.objects.create(provider=provider, model="m")
     made = send(admin, "post", name, body)
     row = f"{name}/{json.loads(made.content)['id']}"
     first = admin.get(f"/api/{row}/")["ETag"]

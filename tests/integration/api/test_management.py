@@ -13,7 +13,7 @@ from django.test import Client
 
 from accounts.models import ApiKey, Budget, Limit, Team
 from accounts.provisioning import KeyOrder, create_key, revoke_key
-from providers.models import Credential, Provider
+from providers.models import Credential, Deployment, Provider
 from proxy_site.management_api import VIEW_SETS
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias
 from routing.revisions import one_revision
@@ -299,6 +299,12 @@ class TestProvidersInTheAdmin:
 
 
 class TestHistory:
+    @pytest.fixture(autouse=True)
+    def _served(self, db: None) -> None:
+        with one_revision(source="test"):
+            provider = Provider.objects.create(name="openai", base_url="https://api.openai.com/v1")
+            Deployment.objects.create(provider=provider, model="m")
+
     def test_every_write_is_one_numbered_revision(self, admin: Client) -> None:
         before = ConfigurationRevision.objects.count()
         post(admin, "model-aliases", name="fast", targets=["m"])

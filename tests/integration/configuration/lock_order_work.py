@@ -19,7 +19,7 @@ from django.db import connection, connections  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from accounts.models import Limit, Team  # noqa: E402
-from providers.models import Provider  # noqa: E402
+from providers.models import Deployment, Provider  # noqa: E402
 from routing.models import GatewaySettings, ModelAlias  # noqa: E402
 from routing.revisions import one_revision  # noqa: E402
 
@@ -48,6 +48,7 @@ def disable(path: str, row: Any) -> int:
 def main() -> None:
     get_user_model().objects.create_superuser("root", password="x")
     provider = Provider.objects.create(name="p", kind="openai", base_url="https://p.test/v1")
+    Deployment.objects.create(provider=provider, model="n")
     alias = ModelAlias.objects.create(name="a", targets=["m"])
     team = Team.objects.create(name="t")
     limit = Limit.objects.create(scope="team", team=team, requests=1)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
+from providers import bounds
 from providers.header_rules import VEIL, veiled
 from providers.models import ConformanceReport, Credential, Deployment, Provider
 from providers.validation import check_headers, check_options, check_secret, with_stored
@@ -84,7 +85,11 @@ class CredentialSerializer(OwnFieldsOnly, serializers.ModelSerializer[Credential
     """`secret` is stored encrypted and shown as `hint` from then on; `environment_variable` names one instead."""
 
     secret = serializers.CharField(
-        write_only=True, required=False, max_length=8192, trim_whitespace=True, validators=[check_secret]
+        write_only=True,
+        required=False,
+        max_length=bounds.LONGEST_SECRET,
+        trim_whitespace=True,
+        validators=[check_secret],
     )
 
     class Meta:

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
+from providers import bounds
 from providers.header_rules import unveiled, veiled
 from providers.validation import check_secret
 
@@ -52,7 +53,7 @@ class SecretField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         attrs = {"autocomplete": "new-password", "spellcheck": "false"}
-        options = {"required": False, "max_length": 4096, "strip": True, **options}
+        options = {"required": False, "max_length": bounds.LONGEST_SECRET, "strip": True, **options}
         super().__init__(widget=UnfoldAdminPasswordWidget(attrs=attrs, render_value=False), **options)
 
     def clean(self, value: Any) -> str:

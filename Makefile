@@ -1,6 +1,9 @@
 # Two commands are enough: `make serve` and `make test`. README shows what each does without make.
 SHELL := /bin/bash
-PYTHON ?= python3
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+# Many systems have an older python3, and a newer one beside it.
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each $(NEW_ENOUGH) 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -11,7 +14,9 @@ PARALLEL := -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 .PHONY: serve test check fmt bench bench-peers faults dist clean
 
 $(INSTALLED): requirements.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" && $(PYTHON) $(NEW_ENOUGH) || \
+	{ echo "This needs Python 3.11 or newer: install one, or say where it is, as in: make serve PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python $(NEW_ENOUGH) 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null || true
 	@# uv is thirty times faster than pip; where it cannot be had, or cannot reach the index, pip does the same.
 	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.lock || \

@@ -6,6 +6,8 @@ import sys
 
 
 def main() -> None:
+    if sys.platform == "win32":
+        sys.exit("This needs a Unix such as Linux: on Windows use WSL, or the container image.")
     if sys.argv[1:2] == ["serve"]:
         from proxy_site.early_end import end_at_once, reload_never
 

@@ -26,9 +26,18 @@ VIEW_SETS = {
 }
 
 
+class _Router(DefaultRouter):
+    """Its root lists the settings, too, which are one row and no set."""
+
+    include_format_suffixes = False
+
+    def get_api_root_view(self, api_urls: Any = None) -> Any:
+        listed = {prefix: self.routes[0].name.format(basename=basename) for prefix, _, basename in self.registry}
+        return self.APIRootView.as_view(api_root_dict={**listed, "settings": "settings"})
+
+
 def build_urls() -> list[URLPattern | URLResolver]:
-    router = DefaultRouter()
-    router.include_format_suffixes = False
+    router = _Router()
     for name, view_set in VIEW_SETS.items():
         router.register(name, _guarded(view_set), basename=name)
     return [path("settings/", _guarded(routing_rest.SettingsView).as_view(), name="settings"), *router.urls]

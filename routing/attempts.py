@@ -93,6 +93,7 @@ class Attempts:
             error = overflow_by_keyword(raised, call.table.policy.condensation.error_keywords)
             if isinstance(error, UpstreamTimeout) and call.ran_out_of_its_own_time:
                 # It wanted its answer sooner than this gateway would have given up: that says nothing about the upstream.
+                error = UpstreamTimeout(call.told_too_late, phase=error.phase)
                 self.abandon(call, won)
             else:
                 self.fail(call, won, error)

@@ -116,10 +116,19 @@ class Call:
     @property
     def ran_out_of_its_own_time(self) -> bool:
         """Whether the time that its client set, shorter than the gateway's own, has passed."""
+        return self._has_its_own_time and time.monotonic() >= self.deadline - CLOCK_SLACK_S
+
+    @property
+    def told_too_late(self) -> str:
+        """What its client is told when its time has passed."""
+        if self._has_its_own_time:
+            return f"The request was not answered within the {self.options.timeout_s:g} s of its x-llm-proxy-timeout."
+        return f"The request was not answered within {self.table.policy.request_timeout_s:g} s."
+
+    @property
+    def _has_its_own_time(self) -> bool:
         own = self.options.timeout_s
-        if own is None or own >= self.table.policy.request_timeout_s:
-            return False
-        return time.monotonic() >= self.deadline - CLOCK_SLACK_S
+        return own is not None and own < self.table.policy.request_timeout_s
 
     def answered(self) -> None:
         """Its client has the whole answer: nothing is left that an interruption could end."""

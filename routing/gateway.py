@@ -248,7 +248,7 @@ class Gateway:
 
 def _interruption_error(call: Call) -> RequestError | None:
     if call.interrupted == "deadline":
-        return DeadlineExceeded(f"The request was not answered within {call.deadline - call.started_at:.0f} s.")
+        return DeadlineExceeded(call.told_too_late)
     if call.interrupted == "shutdown":
         return ShuttingDown("The gateway is shutting down and could not finish this request.")
     return None

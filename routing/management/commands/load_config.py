@@ -43,13 +43,12 @@ class Command(BaseCommand):
             return
         for warning in applied.warnings:
             self.stderr.write(self.style.WARNING(f"Warning: {warning}."))
-        for change in applied.changes:
-            self.stdout.write(change.describe())
-        for sentence in applied.sentences:
-            # Keys are no part of the document that is compared.
-            if " API key " in sentence:
-                self.stdout.write(f"* {sentence}")
-        self.stdout.write(_summary(applied, dry_run=options["dry_run"]))
+        lines = [change.describe() for change in applied.changes]
+        # Keys are no part of the document that is compared.
+        lines += [f"* {sentence}" for sentence in applied.sentences if " API key " in sentence]
+        for line in lines:
+            self.stdout.write(line)
+        self.stdout.write(_summary(applied, len(lines), dry_run=options["dry_run"]))
 
 
 def _advice(refusal: ConfigurationRefused) -> str:
@@ -58,10 +57,11 @@ def _advice(refusal: ConfigurationRefused) -> str:
     return ""
 
 
-def _summary(applied: Applied, *, dry_run: bool) -> str:
+def _summary(applied: Applied, lines: int, *, dry_run: bool) -> str:
+    """`lines` say what changes; a row that none of them speaks of is one as well."""
     if not applied.sentences:
         return "Nothing to change."
-    changes = counted(len(applied.sentences), "change")
+    changes = counted(lines or len(applied.sentences), "change")
     if dry_run:
         return f"{changes} would be made; nothing was changed."
     return f"{changes}, revision {applied.revision}."

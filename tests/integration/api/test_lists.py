@@ -31,3 +31,10 @@ def test_lists_can_be_browsed_by_staff_and_by_nobody_else(
     assert page["Content-Type"].startswith("text/html")
     assert admin.get("/api/providers/", headers=browser)["Content-Type"] == "application/json"
     assert client_for("person").get("/api/", headers=browser)["Content-Type"] == "application/json"
+
+
+def test_the_root_lists_everything_that_is_below_it(admin: Client) -> None:
+    listed = admin.get("/api/").json()
+    assert {"providers", "api-keys", "history", "settings"} <= listed.keys()
+    for address in listed.values():
+        assert admin.get(address).status_code == 200, address

@@ -210,6 +210,18 @@ def test_json_output_tells_changes_and_revision(tmp_path: Path):
     assert report["revision"] == ConfigurationRevision.objects.get().pk
 
 
+def test_as_many_changes_are_counted_as_lines_are_shown(tmp_path: Path):
+    path = tmp_path / "config.json"
+    path.write_text(
+        '{"rate_limit_rpm": 7, "request_timeout": 50, "providers": [{"name": "a", "base_url": "http://10.0.0.1"}]}'
+    )
+
+    for options in (["--dry-run"], []):
+        *lines, summary = command("load_config", str(path), *options).strip().splitlines()
+        assert len(lines) > 1
+        assert summary.startswith(f"{len(lines)} changes")
+
+
 def test_pruning_removes_what_files_brought_and_nothing_else(load: Load):
     Provider.objects.create(name="by-hand", kind="openai", base_url="http://10.0.0.9/v1")
     load(

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 # Many systems have an older python3, and a newer one beside it.
-PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$each $(NEW_ENOUGH) 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin

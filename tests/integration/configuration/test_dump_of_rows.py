@@ -15,6 +15,7 @@ from providers.models import Credential, Deployment, Provider
 from providers.validation import check_options
 from routing.configuration.apply import apply_configuration
 from routing.configuration.dump import read_configuration
+from routing.configuration.findings import aliases_of_aliases
 from routing.configuration.rendering import render
 from routing.configuration.schema import read
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
@@ -167,6 +168,8 @@ def rows(draw: st.DrawFn) -> None:
     for kind, columns, least in SINGLE:
         for each in some(draw, columns):
             made(kind, least | each)
+    # No form and no call lets one lead to another.
+    ModelAlias.objects.filter(name__in=aliases_of_aliases(read_configuration())).delete()
 
 
 def loaded(text: str, style: str) -> tuple[str, ...]:

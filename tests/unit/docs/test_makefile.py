@@ -17,8 +17,9 @@ def a_python(directory: Path, name: str, *, new_enough: bool) -> None:
 
 
 def make(directory: Path, *goal: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PATH": f"{directory}{os.pathsep}/nowhere"}
-    env.pop("PYTHON", None)
+    # Not as a part of the make that runs the tests.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
+    env = {**kept, "PATH": f"{directory}{os.pathsep}/nowhere"}
     command = ["/usr/bin/make", "-f", str(ROOT / "Makefile"), "VENV=" + str(directory / "venv"), *goal]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
 

@@ -24,6 +24,8 @@ class Reports:
         self.observe: Observe | None = None
         self.later: Callable[[Callable[[], None]], object] | None = None
         self._ended: list[tuple[list[Attempt], FinishedCall]] = []
+        """With the attempts, some of which still end. The calls are let go: with all that was sent, they would wait in the
+        processor's caches."""
         self.limited: Callable[[str], None] | None = None
         self.expecting: dict[str, Callable[[FinishedCall], None]] = {}
         """Who waits for one certain call, by request id."""

@@ -22,7 +22,7 @@ from accounts.errors import AccessDenied
 from monitoring.logs import current_request_id
 from monitoring.refusals import OperationRefused, WorkerBusy
 from routing.endpoints.exchange import request_id_of
-from routing.endpoints.request_head import OPERATIONS
+from routing.endpoints.places import BASE_URL, MODELS, OPERATIONS
 from routing.errors import error_body
 
 logger = logging.getLogger("llm_proxy.proxy_site.errors")
@@ -51,8 +51,8 @@ WORDS = {
     503: ("The database does not answer.", "server_error", "database_unavailable"),
 }
 INTERNAL = ("The gateway failed to process this request.", "server_error", "internal_error")
-WITHOUT_VERSION = "There is nothing at this address: the API is under /v1, so a client's base_url ends with /v1."
-NEEDS_VERSION = tuple(f"/{name}" for name in (*OPERATIONS, "models"))
+ELSEWHERE = f"There is nothing at this address. {BASE_URL}"
+OF_CLIENTS = tuple(f"/{name}" for name in (*OPERATIONS, MODELS))
 OTHER_HOST = "This host name is not answered: PROXY_API_ALLOWED_HOSTS does not name it."
 
 
@@ -149,7 +149,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 404, message=WITHOUT_VERSION if request.path.endswith(NEEDS_VERSION) else "")
+    return _answer(request, 404, message=ELSEWHERE if request.path.endswith(OF_CLIENTS) else "")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

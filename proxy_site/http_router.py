@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy_site.roles import ON_EVERY_ROLE, Role
 from routing.endpoints.exchange import request_id_of
+from routing.endpoints.places import is_of_data_plane
 from routing.errors import UnknownRoute, error_body
 
 
@@ -28,7 +29,7 @@ class HttpRouter:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         path = scope["path"]
-        if path.startswith("/v1/") or path == "/v1":
+        if path.startswith("/v1/") or is_of_data_plane(path):
             return self._data_plane(scope, receive, send)
         return self._django(scope, receive, send)
 

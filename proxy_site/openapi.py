@@ -52,8 +52,9 @@ ERROR_STATUSES = {
 DESCRIPTION = """\
 An OpenAI-compatible gateway to every language-model provider.
 
-`/v1` is OpenAI's own API: point any OpenAI client here. The operations API tells how the gateway and its providers are;
-the management API configures it. Send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+`/v1` is OpenAI's own API: point any OpenAI client here. Clients made for Azure OpenAI find it under `/openai`, too.
+The operations API tells how the gateway and its providers are; the management API configures it.
+Send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 Errors are always `{"error": {"message", "type", "param", "code"}}`.
 """
 

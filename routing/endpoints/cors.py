@@ -9,8 +9,8 @@ from routing.errors import OriginNotAllowed
 from routing.table import GatewayPolicy
 
 ALLOWED_HEADERS = (
-    "authorization, content-type, cache-control, idempotency-key, traceparent, tracestate, x-request-id, x-llm-proxy-tags, "
-    "x-llm-proxy-no-cache, x-llm-proxy-timeout"
+    "authorization, api-key, content-type, cache-control, idempotency-key, traceparent, tracestate, x-request-id, "
+    "x-llm-proxy-tags, x-llm-proxy-no-cache, x-llm-proxy-timeout"
 )
 MOST_ASKED = 32
 OF_CLIENTS = re.compile(rb"(?:x-stainless|openai)-[a-z-]{1,40}")

@@ -1,4 +1,5 @@
-"""`/v1/*`: the OpenAI-compatible front as plain ASGI. Each endpoint decodes and delegates to the gateway."""
+"""`/v1/*`, and what clients write for it (`places`): the OpenAI-compatible front as plain ASGI. Each endpoint decodes and
+delegates to the gateway."""
 
 import logging
 import time
@@ -15,8 +16,9 @@ from routing.endpoints.cors import cors_headers, is_preflight, preflight_headers
 from routing.endpoints.decoding import decode
 from routing.endpoints.exchange import ClientConnection, ClientGone, HttpExchange, Receive, Send, connection_of
 from routing.endpoints.models import list_models, one_model
+from routing.endpoints.places import BASE_URL, MODELS, OPERATIONS, RESPONSES
 from routing.endpoints.repeatable import answer_once
-from routing.endpoints.request_head import OPERATIONS, RESPONSES, RequestHead, Scope
+from routing.endpoints.request_head import RequestHead, Scope
 from routing.endpoints.responses import Front, read_response_request
 from routing.errors import (
     ClientFacing,
@@ -32,8 +34,9 @@ from routing.table import GatewayPolicy
 logger = logging.getLogger("llm_proxy.routing.endpoints")
 
 COMPLETIONS_SCOPE = "completions"
-SERVED = f"under /v1 are {', '.join(OPERATIONS)} and models"
+SERVED = f"under /v1 are {', '.join(OPERATIONS)} and {MODELS}"
 """For clients that begin with another part of OpenAI's API unless they are told."""
+ENDINGS = tuple(f"/{name}" for name in (*OPERATIONS, MODELS))
 
 
 class DataPlane:
@@ -87,10 +90,11 @@ class DataPlane:
         body = exchange.whole_body()
         if body is None:
             body = await exchange.body()
-        request, front = _decode(head.endpoint, body, exchange.request_id)
+        request, front = _decode(head, body, exchange.request_id)
         if options.idempotency_key is not None and not request.stream:
+            whole = f"{head.deployment}\n".encode() + body if head.deployment else body
             await answer_once(
-                self._gateway, exchange, request, body=body, principal=principal, options=options, front=front
+                self._gateway, exchange, request, body=whole, principal=principal, options=options, front=front
             )
         else:
             sink = exchange if front is None else front(exchange)
@@ -100,13 +104,14 @@ class DataPlane:
 
     async def _tell_models(self, exchange: HttpExchange, principal: Principal) -> None:
         head, table = exchange.head, self._gateway.table
-        if head.endpoint == "models":
+        if head.endpoint == MODELS:
             _require(head.method, "GET", "HEAD")
             return await exchange.reply_json(200, list_models(table, principal))
         if head.endpoint.startswith("models/"):
             _require(head.method, "GET", "HEAD")
             return await exchange.reply_json(200, one_model(table, principal, unquote(head.endpoint[7:])))
-        raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.")
+        hint = f" {BASE_URL}" if head.endpoint.endswith(ENDINGS) else ""
+        raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.{hint}")
 
     def _report(self, exchange: HttpExchange, error: ClientFacing) -> None:
         path = exchange.head.endpoint
@@ -124,10 +129,15 @@ def _require(method: str, *allowed: str) -> None:
         raise WrongMethod(method, ", ".join(allowed))
 
 
-def _decode(endpoint: str, body: bytes, request_id: str) -> tuple[ClientRequest, Front | None]:
+def _decode(head: RequestHead, body: bytes, request_id: str) -> tuple[ClientRequest, Front | None]:
+    endpoint = head.endpoint
     try:
         if endpoint == RESPONSES:
             return read_response_request(body, request_id)
-        return decode(OPERATIONS[endpoint], loads_strict(body), raw=body, received_at_s=int(time.time())), None
+        asked = loads_strict(body)
+        if head.deployment:
+            # As at Azure, where what the body calls the model means nothing.
+            asked["model"] = head.deployment
+        return decode(OPERATIONS[endpoint], asked, raw=body, received_at_s=int(time.time())), None
     except JsonRefusedError as error:
         raise InvalidRequest(f"The body {error}", code="invalid_json") from None

@@ -5,17 +5,14 @@ from typing import Any
 
 from accounts.keys import PresentedKey, token_in
 from monitoring.tracing import parse_traceparent
-from providers.types import Operation
 from routing.call import CallOptions
+from routing.endpoints.places import USUAL, place_of
 from routing.errors import InvalidRequest, UnsupportedMediaType
 
 Scope = dict[str, Any]
 
-RESPONSES = "responses"
-"""A chat with another front: what its endpoint is called in records, too."""
-OPERATIONS = {operation.value: operation for operation in Operation} | {RESPONSES: Operation.CHAT}
-PATHS = {f"/v1/{name}": name for name in OPERATIONS}
-"""Paths as they should be, which need no closer look."""
+AZURES_KEY_HEADER = b"api-key"
+"""Where clients made for Azure OpenAI put it."""
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
 LISTS = (b"x-llm-proxy-tags", b"cache-control")
 LONGEST_TAGS = 16
@@ -29,16 +26,17 @@ def client_ip(scope: Mapping[str, Any]) -> str | None:
 
 
 class RequestHead:
-    """`endpoint` is what the path names below `/v1/`. Nothing here changes between two requests with the same head."""
+    """`endpoint` is what the path names below `/v1/`, `deployment` the model that it names instead of the body, if any.
+    Nothing here changes between two requests with the same head."""
 
-    __slots__ = ("_key", "_key_header", "_options", "client_ip", "endpoint", "headers", "method", "path")
+    __slots__ = ("_key", "_key_header", "_options", "client_ip", "deployment", "endpoint", "headers", "method", "path")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers = _by_name(scope["headers"])
         self.client_ip = client_ip(scope)
-        self.endpoint = PATHS.get(self.path) or _normal_path(self.path)
+        self.endpoint, self.deployment = USUAL.get(self.path) or place_of(self.path)
         self._options: CallOptions | None = None
         self._key: PresentedKey | None = None
         self._key_header = ""
@@ -48,9 +46,11 @@ class RequestHead:
         return None if value is None else value.decode("latin-1")
 
     def key(self, key_header: str) -> PresentedKey:
-        """The client's key from `Authorization: Bearer` or the configured header; empty when it sent none."""
+        """The client's key from `Authorization: Bearer`, the configured header or Azure's; empty when it sent none."""
         if self._key is None or self._key_header != key_header:
             token = token_in(self.header(b"authorization"), self.header(key_header.encode("latin-1")))
+            if token is None:
+                token = token_in(None, self.header(AZURES_KEY_HEADER))
             self._key, self._key_header = PresentedKey(token or ""), key_header
         return self._key
 
@@ -83,14 +83,6 @@ def _by_name(lines: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
             if name in found:
                 found[name] = b",".join([value for each, value in lines if each == name])
     return found
-
-
-def _normal_path(path: str) -> str:
-    """The part below `/v1/`, forgiving a repeated `/v1`, doubled and trailing slashes (clients join URLs badly)."""
-    parts = [part for part in path.split("/") if part]
-    while parts and parts[0] == "v1":
-        parts.pop(0)
-    return "/".join(parts)
 
 
 def _check_media_type(given: bytes) -> None:

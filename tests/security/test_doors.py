@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from proxy_site.websockets import websocket_application
-from routing.endpoints.data_plane import OPERATIONS
+from routing.endpoints.places import OPERATIONS
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
 from tests.integration.api.test_access import ALL
 
@@ -46,6 +46,8 @@ def stranger(server: GatewayProcess) -> Iterator[httpx.Client]:
 def paths() -> list[str]:
     """Every route of the site and of the data plane."""
     data_plane = [f"/v1/{name}" for name in OPERATIONS] + ["/v1/models", "/v1/models/good", "/v1/", "/v1/anything"]
+    data_plane += [f"/openai/deployments/good/{name}" for name in OPERATIONS] + ["/openai/models", "/openai/anything"]
+    data_plane += [f"/{name}" for name in OPERATIONS] + ["/models", "/models/good"]
     return ["/" + re.sub(r"<\w+>", "1", route) for route in ALL] + data_plane
 
 
@@ -97,11 +99,12 @@ def test_another_spelling_of_a_path_opens_nothing(server: GatewayProcess, spelli
         {"Authorization": ""},
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer null"},
+        {"Api-Key": "null"},
         {"Cookie": "sessionid=x"},
     ],
 )
 def test_a_header_opens_nothing(stranger: httpx.Client, headers: dict[str, str]) -> None:
-    for path in ("/v1/models", "/metrics", "/providers", "/api/providers/"):
+    for path in ("/v1/models", "/openai/models", "/metrics", "/providers", "/api/providers/"):
         assert stranger.get(path, headers=headers).status_code == 401, path
 
 

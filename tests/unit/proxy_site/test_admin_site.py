@@ -336,11 +336,11 @@ def test_people_get_a_page_and_programs_the_error_object(client: Client, status:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/models", "/openai/embeddings"])
-def test_a_client_whose_address_lacks_the_version_is_told_so(client: Client, path: str) -> None:
+@pytest.mark.parametrize("path", ["/api/v1/chat/completions", "/V1/responses", "/proxy/models"])
+def test_a_client_that_asks_elsewhere_is_told_where_the_api_is(client: Client, path: str) -> None:
     answer = client.post(path, {}, content_type="application/json")
     assert answer.status_code == 404
-    assert "base_url ends with /v1" in answer.json()["error"]["message"]
+    assert "base_url is this gateway's address and /v1" in answer.json()["error"]["message"]
     assert "base_url" not in client.post("/elsewhere").json()["error"]["message"]
 
 

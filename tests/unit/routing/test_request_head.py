@@ -23,3 +23,20 @@ def test_no_store_is_obeyed_in_any_case(value: bytes) -> None:
 
 def test_other_directives_leave_the_cache_on() -> None:
     assert not options((b"cache-control", b"no-cache")).no_cache
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [
+        ({b"authorization": b"Bearer mine"}, "mine"),
+        ({b"x-api-key": b"mine"}, "mine"),
+        ({b"api-key": b" mine "}, "mine"),
+        ({b"api-key": b"other", b"x-api-key": b"mine"}, "mine"),
+        ({b"api-key": b"other", b"authorization": b"Bearer mine"}, "mine"),
+        ({b"api-key": b"other", b"authorization": b"Bearer "}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_key_is_found_where_clients_put_it(headers: dict[bytes, bytes], token: str) -> None:
+    head = RequestHead({"method": "POST", "path": "/v1/chat/completions", "headers": list(headers.items())})
+    assert head.key("x-api-key").token == token

@@ -105,11 +105,15 @@ class CallRepair:
 
 def mend_calls(choices: list[JsonObject]) -> bool:
     """Gives calls of a whole answer that have no id the one they would have in a stream, and arguments that are an object
-    the form of text; True when there were some."""
+    the form of text; takes a list of none out. True when something changed."""
     is_changed = False
     for choice in choices:
         message = choice.get("message")
         calls = message.get("tool_calls") if isinstance(message, dict) else None
+        if isinstance(message, dict) and calls == []:
+            # vLLM's word for none, which OpenAI refuses when a client sends the turn back.
+            del message["tool_calls"]
+            is_changed = True
         for number, call in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(call, dict):
                 is_changed = _write_arguments(call) | _write_none(call) or is_changed

@@ -1,10 +1,11 @@
 """Messages in OpenAI's dialect that its own API takes and other servers do not, or that another provider's answers led to
 and OpenAI does not take. Pure.
 
-OpenAI takes ids of calls of at most 40 characters. `developer` is its own name of a role that every server knows as
-`system`, and that some refuse by that name (DeepSeek) or lose (templates of open models). What was thought in earlier turns
-is what most servers ignore, Groq refuses, and Cerebras takes as `reasoning` only; DeepSeek and Moonshot refuse a turn that
-called tools without it, and Gemini 3 one without its signature, which turns of another provider do not have.
+OpenAI takes ids of calls of at most 40 characters, and no empty list of calls. `developer` is its own name of a role that
+every server knows as `system`, and that some refuse by that name (DeepSeek) or lose (templates of open models). What was
+thought in earlier turns is what most servers ignore, Groq refuses, and Cerebras takes as `reasoning` only; DeepSeek and
+Moonshot refuse a turn that called tools without it, and Gemini 3 one without its signature, which turns of another provider
+do not have.
 """
 
 from typing import Any
@@ -24,6 +25,8 @@ def is_plain(messages: list[Any], *, has_developer: bool) -> bool:
             continue
         role = message.get("role")
         if role == "developer" and not has_developer:
+            return False
+        if role == "assistant" and "tool_calls" in message and not message["tool_calls"]:
             return False
         if role == "tool" and type(name := message.get("tool_call_id")) is str and len(name) > MOST_OF_ID:
             return False
@@ -79,9 +82,12 @@ def _written(message: JsonObject, has_developer: bool) -> JsonObject:
         changes["role"] = "system"
     if isinstance(message.get("tool_call_id"), str):
         changes["tool_call_id"] = fitting(message["tool_call_id"], MOST_OF_ID)
-    if isinstance(message.get("tool_calls"), list):
-        changes["tool_calls"] = [_call(call) for call in message["tool_calls"]]
-    return {**message, **changes}
+    written = {**message, **changes}
+    if calls := message.get("tool_calls"):
+        written["tool_calls"] = [_call(call) for call in calls] if isinstance(calls, list) else calls
+    else:
+        written.pop("tool_calls", None)
+    return written
 
 
 def _call(call: Any) -> Any:

@@ -36,6 +36,9 @@ def test_long_ids_stay_different() -> None:
         ({"role": "tool", "tool_call_id": "call_1", "content": "x"}, True, True),
         ({"role": "tool", "tool_call_id": LONG, "content": "x"}, False, False),
         ({"role": "tool", "tool_call_id": 5, "content": "x"}, True, True),
+        ({"role": "assistant", "tool_calls": [{"id": "call_1"}]}, True, True),
+        ({"role": "assistant", "content": "x", "tool_calls": []}, False, False),
+        ({"role": "assistant", "content": "x", "tool_calls": None}, False, False),
         ("no message", True, True),
     ],
 )
@@ -55,6 +58,15 @@ def test_a_call_and_its_result_find_each_other_and_the_clients_messages_are_left
     assert [call and call["id"] for call in written[1]["tool_calls"]] == [fitting(LONG, 40), "call_1", None, 5]
     assert (written[0]["role"], written[2]["tool_call_id"], written[3]) == ("system", fitting(LONG, 40), None)
     assert messages[1]["tool_calls"][0]["id"] == messages[2]["tool_call_id"] == LONG
+
+
+def test_no_calls_are_no_list_of_calls() -> None:
+    """As vLLM writes them, and clients that send its turns back."""
+    said = {"role": "assistant", "content": "x"}
+    for calls in ([], None):
+        assert written_plainly([{**said, "tool_calls": calls}], has_developer=True) == [said]
+    wrong = {**said, "tool_calls": "what"}
+    assert written_plainly([wrong], has_developer=True) == [wrong], "the provider's to refuse"
 
 
 def test_what_was_thought_is_left_out_where_it_is_refused() -> None:

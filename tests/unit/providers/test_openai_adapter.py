@@ -207,7 +207,7 @@ class TestCallsOfAnAnswer:
         read = OpenAIAdapter().read_answer(request(messages=[], tool_choice=choice), DEPLOYMENT, {}, body)
         assert read.finish_reason == json.loads(read.body)["choices"][0]["finish_reason"] == reason
 
-    @pytest.mark.parametrize("calls", [None, [], "None", [None], [{"id": "a"}]])
+    @pytest.mark.parametrize("calls", [None, {}, "None", [None], [{"id": "a"}]])
     def test_other_answers_pass_as_they_came(self, calls: object) -> None:
         body = json.dumps({"choices": [{"message": {"tool_calls": calls}}, {"text": "x"}]}).encode()
         assert OpenAIAdapter().read_answer(request(messages=[]), DEPLOYMENT, {}, body).body == body

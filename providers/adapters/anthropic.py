@@ -16,6 +16,7 @@ from providers.adapters.translated_stream import StreamDecoder
 from providers.adapters.translating import TranslatingAdapter, load_object
 from providers.dialects import anthropic_messages
 from providers.dialects.anthropic_messages import JSON_ANSWER_TOOL, ModelTraits
+from providers.dialects.served_messages.own_fields import OWN, own_of
 from providers.errors import BadAnswer, Misconfigured, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import ChatAnswer, ChatCall, ClientRequest, JsonObject
@@ -91,6 +92,7 @@ class AnthropicAdapter(TranslatingAdapter):
     default_base_url = "https://api.anthropic.com"
     version_path = "/v1"
     models_path = "/models?limit=1000"
+    speaks_messages = True
     own_options = (
         Option(
             name="api_version",
@@ -148,6 +150,9 @@ class AnthropicAdapter(TranslatingAdapter):
             raise Misconfigured(provider=deployment.provider.name, why=why) from None
 
     def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
+        if OWN in call.extra:
+            # It was asked in this very dialect, how much to think too.
+            call = replace(call, extra=own_of(call.extra), reasoning_effort=None)
         return anthropic_messages.encode_request(
             call,
             model=deployment.upstream_model,

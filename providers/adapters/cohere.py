@@ -64,7 +64,7 @@ class CohereAdapter(TranslatingAdapter):
         return cohere_chat.NamedStream(inner, lambda: self._told_names(request, deployment))
 
     def _told_names(self, request: ClientRequest, deployment: DeploymentSpec) -> dict[str, str]:
-        return cohere_chat.told_names(self._call(request, deployment.provider))
+        return cohere_chat.told_names(self._call(request, deployment))
 
     def encode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> JsonObject:
         options = {**deployment.provider.options, **deployment.options}

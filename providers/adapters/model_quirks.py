@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 
 from providers.adapters.base import Quirks, ThinkingTools
+from providers.specs import DeploymentSpec
 
 _OPENAI_REASONING = re.compile(r"(?:^|/)(?:o[1-9](?:-|$)|gpt-(?:[5-9]|\d{2,})(?:[.\-]|$)|codex-)")
 _EFFORT_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-5\.[45](?!\d)")
@@ -20,6 +21,11 @@ _THINKING_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-(?:5\.(?:[6-9]|\d{2,})|[6-
 def is_openai_reasoning_model(model: str) -> bool:
     """o1, o3-mini, gpt-5 and later, with or without a vendor prefix (`openai/gpt-5-mini`); not `gpt-5-chat-latest`."""
     return bool(_OPENAI_REASONING.search(model.lower())) and "-chat" not in model
+
+
+def takes_effort(deployment: DeploymentSpec) -> bool:
+    """Whether its model may be told how much to think by a client that tells every model."""
+    return deployment.reasoning or is_openai_reasoning_model(deployment.upstream_model)
 
 
 def always_searches(model: str) -> bool:

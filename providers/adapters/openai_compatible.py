@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import orjson
 
 from providers.adapters.base import Adapter, ClientStream, Delivered, Quirks, configured_path
+from providers.adapters.model_quirks import takes_effort
 from providers.adapters.request_quirks import apply_quirks
 from providers.dialects import embeddings, model_choice, upstream_errors
 from providers.dialects.call_repair import mend_calls
@@ -18,6 +19,7 @@ from providers.dialects.content_parts import mend_choices
 from providers.dialects.finish_reasons import mend_calling, mend_reasons, names_tool
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
+from providers.dialects.served_messages.own_fields import OWN, without_own
 from providers.dialects.tool_images import shown_by_user
 from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.identity_cache import IdentityCache
@@ -28,7 +30,7 @@ from providers.types import ClientRequest, JsonObject, Operation, told
 CHOOSING = model_choice.FIELDS
 SUMMARY = "reasoning_summary"
 """Of the Responses API, which a chat of OpenAI's cannot be asked for: whoever can say it looks into the request."""
-RARE = CHOOSING | {SUMMARY}
+RARE = CHOOSING | {SUMMARY, OWN}
 EMBEDDINGS = Operation.EMBEDDINGS
 TOOLS_OR_THINKING = "Function tools with reasoning_effort are not supported"
 THINKS_ELSEWHERE = "this model takes them in a chat only with reasoning_effort none"
@@ -38,6 +40,8 @@ class OpenAICompatibleAdapter(Adapter):
     version_path = "/v1"
     repairs: ClassVar[bool] = False
     """True when `repair` does something: answers and chunks are then written anew where it changed them."""
+    takes_marks: ClassVar[bool] = False
+    """True where Anthropic's marks for the cache and efforts of any model are understood in a chat."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +74,9 @@ class OpenAICompatibleAdapter(Adapter):
         body = dict(request.body)
         if not RARE.isdisjoint(body):
             body.pop(SUMMARY, None)
+            if OWN in body:
+                reasons = self.takes_marks or takes_effort(deployment)
+                body = without_own(body, provider=provider.name, reasons=reasons, marked=self.takes_marks)
             model_choice.leave_out(body, CHOOSING, provider.name)
         body["model"] = deployment.upstream_model
         quirks = self._quirks.get(deployment)

@@ -46,6 +46,7 @@ def refuse_other_models(body: JsonObject, provider: str) -> None:
 
 class OpenRouterAdapter(OpenAICompatibleAdapter):
     kind = "openrouter"
+    takes_marks = True
     label = "OpenRouter"
     default_base_url = "https://openrouter.ai/api/v1"
     version_path = "/api/v1"

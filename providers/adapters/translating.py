@@ -12,10 +12,12 @@ from typing import ClassVar, TypeAlias
 import orjson
 
 from providers.adapters.base import Adapter, ClientStream, Delivered, configured_path
+from providers.adapters.model_quirks import takes_effort
 from providers.adapters.translated_stream import StreamDecoder, TranslatedStream
 from providers.dialects import embeddings, openai_chat, text_completions
+from providers.dialects.served_messages.own_fields import OWN, without_own
 from providers.errors import BadAnswer, Unsupported
-from providers.specs import DeploymentSpec, ProviderSpec
+from providers.specs import DeploymentSpec
 from providers.transport import UpstreamRequest
 from providers.types import (
     ChatAnswer,
@@ -37,6 +39,8 @@ class TranslatingAdapter(Adapter):
     operations: ClassVar[frozenset[Operation]] = frozenset({Operation.CHAT, Operation.COMPLETIONS})
     obeys_one_call: ClassVar[bool] = True
     """False where `parallel_tool_calls: false` cannot be said, so that further calls are left out of the answer."""
+    speaks_messages: ClassVar[bool] = False
+    """True where all that Anthropic's clients say is understood."""
 
     # ------------------------------------------------------------------------------------ hooks of subclasses
 
@@ -74,7 +78,7 @@ class TranslatingAdapter(Adapter):
         if request.operation is Operation.EMBEDDINGS:
             default, body = self.embeddings_path(deployment), self.encode_embeddings(request.body, deployment)
         else:
-            call = self._call(request, provider)
+            call = self._call(request, deployment)
             _refuse_what_others_keep(call, provider.name)
             default, body = self.chat_path(deployment), self.encode(call, deployment)
         path = configured_path(provider, request.operation) or default
@@ -108,10 +112,13 @@ class TranslatingAdapter(Adapter):
             ),
         )
 
-    def _call(self, request: ClientRequest, provider: ProviderSpec) -> ChatCall:
+    def _call(self, request: ClientRequest, deployment: DeploymentSpec) -> ChatCall:
+        body, provider = request.body, deployment.provider.name
         if request.operation is Operation.COMPLETIONS:
-            return text_completions.decode_as_chat(request.body, provider=provider.name)
-        return openai_chat.decode_request(request.body)
+            return text_completions.decode_as_chat(body, provider=provider)
+        if OWN in body and not self.speaks_messages:
+            body = without_own(body, provider=provider, reasons=takes_effort(deployment))
+        return openai_chat.decode_request(body)
 
     def _written_as(self, request: ClientRequest) -> _Encoders:
         """In the form that the client asked in."""

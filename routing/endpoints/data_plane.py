@@ -15,11 +15,13 @@ from providers.types import ClientRequest
 from routing.endpoints.cors import cors_headers, is_preflight, preflight_headers
 from routing.endpoints.decoding import decode
 from routing.endpoints.exchange import ClientConnection, ClientGone, HttpExchange, Receive, Send, connection_of
+from routing.endpoints.fronts import Front
+from routing.endpoints.messages import count_message_tokens, read_message_request
 from routing.endpoints.models import list_models, one_model
-from routing.endpoints.places import BASE_URL, MODELS, OPERATIONS, RESPONSES
+from routing.endpoints.places import BASE_URL, COUNT_TOKENS, MESSAGES, MODELS, OPERATIONS, RESPONSES
 from routing.endpoints.repeatable import answer_once
 from routing.endpoints.request_head import RequestHead, Scope
-from routing.endpoints.responses import Front, read_response_request
+from routing.endpoints.responses import read_response_request
 from routing.errors import (
     ClientFacing,
     InternalError,
@@ -28,7 +30,7 @@ from routing.errors import (
     UnknownRoute,
     WrongMethod,
 )
-from routing.gateway import Gateway
+from routing.gateway import Gateway, unknown_model
 from routing.table import GatewayPolicy
 
 logger = logging.getLogger("llm_proxy.routing.endpoints")
@@ -60,6 +62,9 @@ class DataPlane:
         policy = self._gateway.table.policy
         if origins := policy.cors_origins:
             exchange.extra_headers += cors_headers(head, origins)
+        if head.of_messages:
+            # Where Anthropic's clients look for it.
+            exchange.extra_headers += b"request-id: %b\r\n" % exchange.request_id.encode()
         try:
             await self._dispatch(exchange, policy)
         except ClientGone:
@@ -83,7 +88,7 @@ class DataPlane:
             raise PermissionDenied("This key lacks the scope 'completions'.")
         exchange.principal = principal
         if head.endpoint not in OPERATIONS:
-            await self._tell_models(exchange, principal)
+            await self._tell(exchange, principal)
             return
         _require(head.method, "POST")
         options = head.options
@@ -102,8 +107,12 @@ class DataPlane:
                 request, request_id=exchange.request_id, principal=principal, options=options, sink=sink
             )
 
-    async def _tell_models(self, exchange: HttpExchange, principal: Principal) -> None:
+    async def _tell(self, exchange: HttpExchange, principal: Principal) -> None:
+        """What needs no provider."""
         head, table = exchange.head, self._gateway.table
+        if head.endpoint == COUNT_TOKENS:
+            _require(head.method, "POST")
+            return await self._count_tokens(exchange, principal)
         if head.endpoint == MODELS:
             _require(head.method, "GET", "HEAD")
             return await exchange.reply_json(200, list_models(table, principal))
@@ -112,6 +121,18 @@ class DataPlane:
             return await exchange.reply_json(200, one_model(table, principal, unquote(head.endpoint[7:])))
         hint = f" {BASE_URL}" if head.endpoint.endswith(ENDINGS) else ""
         raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.{hint}")
+
+    async def _count_tokens(self, exchange: HttpExchange, principal: Principal) -> None:
+        body = exchange.whole_body()
+        if body is None:
+            body = await exchange.body()
+        try:
+            model, counted = count_message_tokens(body)
+        except JsonRefusedError as error:
+            raise _not_json(error) from None
+        if self._gateway.table.route(model) is None or not principal.allows_model(model):
+            raise unknown_model(model)
+        await exchange.reply_json(200, counted)
 
     def _report(self, exchange: HttpExchange, error: ClientFacing) -> None:
         path = exchange.head.endpoint
@@ -134,10 +155,16 @@ def _decode(head: RequestHead, body: bytes, request_id: str) -> tuple[ClientRequ
     try:
         if endpoint == RESPONSES:
             return read_response_request(body, request_id)
+        if endpoint == MESSAGES:
+            return read_message_request(body, request_id)
         asked = loads_strict(body)
         if head.deployment:
             # As at Azure, where what the body calls the model means nothing.
             asked["model"] = head.deployment
         return decode(OPERATIONS[endpoint], asked, raw=body, received_at_s=int(time.time())), None
     except JsonRefusedError as error:
-        raise InvalidRequest(f"The body {error}", code="invalid_json") from None
+        raise _not_json(error) from None
+
+
+def _not_json(error: JsonRefusedError) -> InvalidRequest:
+    return InvalidRequest(f"The body {error}", code="invalid_json")

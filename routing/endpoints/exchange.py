@@ -11,6 +11,8 @@ import orjson
 
 from accounts.header_lines import HeaderLines, header_pairs
 from accounts.records import Principal
+from providers.dialects.served_messages import error_body as message_error
+from providers.dialects.served_messages import error_event as message_error_event
 from providers.types import JsonObject
 from routing.endpoints.request_head import RequestHead, Scope
 from routing.errors import BodyTooLarge, BodyTooSlow, ClientFacing, error_body, error_event
@@ -177,12 +179,14 @@ class HttpExchange:
         await self.reply(status, orjson.dumps(payload))
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
-        """The error in OpenAI's shape: as the response, or as the last event of a stream that has begun."""
+        """The error in the client's shape, mostly OpenAI's: as the response, or as the last event of a stream."""
+        messages = self.head.of_messages
         if self.started:
-            await self.write(error_event(error, self.request_id))
+            await self.write((message_error_event if messages else error_event)(error, self.request_id))
             await self.finish()
         else:
-            await self.reply(error.status, orjson.dumps(error_body(error)), headers)
+            body = message_error(error, self.request_id) if messages else error_body(error)
+            await self.reply(error.status, orjson.dumps(body), headers)
 
     async def start(self, headers: HeaderLines) -> None:
         """Commits status 200 and the headers of a stream."""

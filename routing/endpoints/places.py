@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 from providers.types import Operation
 
-RESPONSES = "responses"
-"""A chat with another front: what its endpoint is called in records, too."""
+RESPONSES, MESSAGES = "responses", "messages"
+"""Chats with another front: what their endpoints are called in records, too."""
+COUNT_TOKENS = f"{MESSAGES}/count_tokens"
 MODELS = "models"
-OPERATIONS = {operation.value: operation for operation in Operation} | {RESPONSES: Operation.CHAT}
+OPERATIONS = {operation.value: operation for operation in Operation} | dict.fromkeys(
+    (RESPONSES, MESSAGES), Operation.CHAT
+)
 BEFORE = ("v1", "openai")
 DEPLOYMENTS = "deployments"
 FIRST_PARTS = frozenset({*BEFORE, DEPLOYMENTS, MODELS, *(name.split("/")[0] for name in OPERATIONS)})

@@ -11,7 +11,7 @@ from accounts.records import Principal
 from providers.types import ClientRequest
 from routing.call import CallOptions
 from routing.endpoints.exchange import HttpExchange
-from routing.endpoints.responses import Front
+from routing.endpoints.fronts import Front
 from routing.errors import ClientFacing, error_body
 from routing.gateway import Gateway
 from routing.recording import PassingSink

@@ -6,13 +6,13 @@ from typing import Any
 from accounts.keys import PresentedKey, token_in
 from monitoring.tracing import parse_traceparent
 from routing.call import CallOptions
-from routing.endpoints.places import USUAL, place_of
+from routing.endpoints.places import MESSAGES, USUAL, place_of
 from routing.errors import InvalidRequest, UnsupportedMediaType
 
 Scope = dict[str, Any]
 
-AZURES_KEY_HEADER = b"api-key"
-"""Where clients made for Azure OpenAI put it."""
+AZURES_KEY_HEADER, ANTHROPICS_KEY_HEADER = b"api-key", b"x-api-key"
+"""Where clients made for these put it."""
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
 LISTS = (b"x-llm-proxy-tags", b"cache-control")
 LONGEST_TAGS = 16
@@ -26,10 +26,22 @@ def client_ip(scope: Mapping[str, Any]) -> str | None:
 
 
 class RequestHead:
-    """`endpoint` is what the path names below `/v1/`, `deployment` the model that it names instead of the body, if any.
+    """`endpoint` is what the path names below `/v1/`, `deployment` the model that it names instead of the body, if any;
+    `of_messages` that its client speaks Anthropic's dialect.
     Nothing here changes between two requests with the same head."""
 
-    __slots__ = ("_key", "_key_header", "_options", "client_ip", "deployment", "endpoint", "headers", "method", "path")
+    __slots__ = (
+        "_key",
+        "_key_header",
+        "_options",
+        "client_ip",
+        "deployment",
+        "endpoint",
+        "headers",
+        "method",
+        "of_messages",
+        "path",
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
@@ -37,6 +49,7 @@ class RequestHead:
         self.headers = _by_name(scope["headers"])
         self.client_ip = client_ip(scope)
         self.endpoint, self.deployment = USUAL.get(self.path) or place_of(self.path)
+        self.of_messages = self.endpoint.startswith(MESSAGES)
         self._options: CallOptions | None = None
         self._key: PresentedKey | None = None
         self._key_header = ""
@@ -46,11 +59,12 @@ class RequestHead:
         return None if value is None else value.decode("latin-1")
 
     def key(self, key_header: str) -> PresentedKey:
-        """The client's key from `Authorization: Bearer`, the configured header or Azure's; empty when it sent none."""
+        """The client's key from `Authorization: Bearer`, the configured header or another vendor's; empty when it sent none."""
         if self._key is None or self._key_header != key_header:
             token = token_in(self.header(b"authorization"), self.header(key_header.encode("latin-1")))
             if token is None:
-                token = token_in(None, self.header(AZURES_KEY_HEADER))
+                name = ANTHROPICS_KEY_HEADER if self.of_messages else AZURES_KEY_HEADER
+                token = token_in(None, self.header(name))
             self._key, self._key_header = PresentedKey(token or ""), key_header
         return self._key
 

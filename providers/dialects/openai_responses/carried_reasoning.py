@@ -26,11 +26,16 @@ def pack(blocks: Sequence[ReasoningBlock]) -> str | None:
     first = blocks[0]
     if len(blocks) == 1 and first.encrypted is not None and first.format == REASONING_FORMAT:
         return first.encrypted
-    packed = orjson.dumps({"details": [encode_block(block) for block in blocks]})
-    return PACKED + base64.urlsafe_b64encode(packed).decode()
+    return packed(blocks)
 
 
-def unpack(content: object, where: str = "input.") -> tuple[ReasoningBlock, ...]:
+def packed(blocks: Sequence[ReasoningBlock]) -> str:
+    """Also what could be sent as it is, for a field that is another vendor's."""
+    whole = orjson.dumps({"details": [encode_block(block) for block in blocks]})
+    return PACKED + base64.urlsafe_b64encode(whole).decode()
+
+
+def unpack(content: object, where: str = "input.", field: str = "encrypted_content") -> tuple[ReasoningBlock, ...]:
     """Empty for what was not packed. Raises `ClientFault` for what was, and is damaged."""
     if not isinstance(content, str) or not content.startswith(PACKED):
         return ()
@@ -40,6 +45,6 @@ def unpack(content: object, where: str = "input.") -> tuple[ReasoningBlock, ...]
     except (binascii.Error, JsonRefusedError, AttributeError, KeyError, TypeError, ValueError):
         blocks = []
     if not all(blocks) or not blocks:
-        param = where + "encrypted_content"
+        param = where + field
         raise ClientFault(f"'{param}' is not one that was sent from here.", param=param)
     return tuple(block for block in blocks if block is not None)

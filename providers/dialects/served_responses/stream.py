@@ -13,8 +13,7 @@ from providers.dialects.openai_responses.usage import encode_usage
 from providers.dialects.served_responses.namespaces import names_in_namespaces
 from providers.dialects.served_responses.output_items import CallItem, MessageItem, OutputItem, ReasoningItem
 from providers.dialects.sse import BlockSplitter, parse_block, too_large
-from providers.dialects.upstream_errors import error_of_object
-from providers.errors import BadAnswer
+from providers.dialects.whole_chat import whole_chat
 from providers.lenient import an_object, objects
 from providers.types import (
     CitationFound,
@@ -229,6 +228,7 @@ class ServedStream:
     keep connections alive and pass."""
 
     def __init__(self, opening: JsonObject, *, logprobs: bool) -> None:
+        self._opening = opening
         self._builder = ResponseBuilder(opening)
         self._wants_logprobs = logprobs
         self._blocks = BlockSplitter()
@@ -245,6 +245,10 @@ class ServedStream:
     def fail(self, error: Any, request_id: str | None = None) -> bytes:
         return b"".join(map(_frame, self._builder.fail(error, request_id)))
 
+    def whole(self, body: bytes) -> JsonObject:
+        """The response object of a complete chat answer. Raises an `UpstreamError` when that is none."""
+        return whole_answer(body, self._opening, logprobs=self._wants_logprobs)
+
     def _block(self, block: bytes) -> bytes:
         if block.startswith(b":"):
             return block + BLOCK_END
@@ -259,7 +263,7 @@ class ServedStream:
 
 def whole_answer(body: bytes, opening: JsonObject, *, logprobs: bool) -> JsonObject:
     """The response object of a complete chat answer. Raises an `UpstreamError` when that is none."""
-    answer = _answer(body)
+    answer = whole_chat(body)
     choice = answer["choices"][0]
     message = choice["message"]
     builder, chat = ResponseBuilder(opening), StreamDecoder()
@@ -285,19 +289,6 @@ def whole_answer(body: bytes, opening: JsonObject, *, logprobs: bool) -> JsonObj
 
 def _choice_of(event: StreamEvent) -> Any:
     return getattr(event, "choice", None) or 0
-
-
-def _answer(body: bytes) -> JsonObject:
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise BadAnswer("The provider's answer is not JSON.") from None
-    match answer:
-        case {"choices": [{"message": dict()}, *_]}:
-            return dict(answer)
-        case {"error": error} if error:
-            raise error_of_object(answer)
-    raise BadAnswer("The provider's answer has no choices.")
 
 
 def _logprobs(block: bytes) -> list[JsonObject]:

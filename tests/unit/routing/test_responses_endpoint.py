@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.header_lines import HeaderLines
-from providers.dialects.served_responses import ServedStream
+from providers.dialects.served_responses import ServedStream, name_of_field
 from providers.dialects.served_responses.request import CHECKS, MOVED
 from providers.errors import ClientFault, ServerFailed
 from providers.types import Operation
 from routing.active_calls import KEEP_ALIVE
-from routing.endpoints.responses import ResponsesSink, read_response_request
+from routing.endpoints.fronts import FrontSink
+from routing.endpoints.responses import read_response_request
 from routing.errors import ClientFacing, InvalidRequest
 from tests.unit.providers.served_frames import DONE, begun, chunk, kinds, read
 
@@ -68,8 +69,9 @@ def client() -> Client:
 
 
 @pytest.fixture
-def sink(client: Client) -> ResponsesSink:
-    return ResponsesSink(client, begun(), logprobs=False, request_id="req_1")  # type: ignore[arg-type]
+def sink(client: Client) -> FrontSink:
+    answer = ServedStream(begun(), logprobs=False)
+    return FrontSink(client, answer, name_of_field=name_of_field, request_id="req_1")  # type: ignore[arg-type]
 
 
 def asked(**body: Any) -> bytes:
@@ -88,11 +90,14 @@ def test_a_request_is_a_chat_of_the_size_that_it_came_in() -> None:
     assert (request.size_bytes, request.has_media) == (len(body), True)
 
 
-def test_every_response_has_an_id_of_its_own() -> None:
+async def test_every_response_has_an_id_of_its_own() -> None:
+    answer = orjson.dumps({"choices": [{"message": {"content": "Hi"}}]})
     ids = set()
     for _ in range(2):
+        client = Client()
         _, front = read_response_request(asked(), "req_1")
-        ids.add(front(Client())._begun["id"])  # type: ignore[arg-type,attr-defined]
+        await front(client).reply(200, answer)  # type: ignore[arg-type]
+        ids.add(client.replies[0][1]["id"])
     assert len(ids) == 2
 
 
@@ -102,25 +107,25 @@ def test_what_the_gateway_itself_refuses_has_the_clients_name() -> None:
     assert caught.value.param == "temperature"
 
 
-async def test_a_whole_answer_becomes_a_response(client: Client, sink: ResponsesSink) -> None:
+async def test_a_whole_answer_becomes_a_response(client: Client, sink: FrontSink) -> None:
     answer = {"model": "m-1", "choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
     await sink.reply(200, orjson.dumps(answer), b"")
     ((status, response),) = client.replies
     assert (status, response["object"], response["output"][0]["content"][0]["text"]) == (200, "response", "Hi")
 
 
-async def test_an_answer_that_is_none_is_a_failure(client: Client, sink: ResponsesSink) -> None:
+async def test_an_answer_that_is_none_is_a_failure(client: Client, sink: FrontSink) -> None:
     await sink.reply(200, b'{"choices": []}', b"")
     assert [error.status for error in client.failures] == [502]
     assert not client.replies
 
 
-async def test_other_answers_pass(client: Client, sink: ResponsesSink) -> None:
+async def test_other_answers_pass(client: Client, sink: FrontSink) -> None:
     await sink.reply(429, b'{"error": {}}', b"")
     assert client.replies == [(429, {"error": {}})]
 
 
-async def test_a_stream_is_translated_on_its_way(client: Client, sink: ResponsesSink) -> None:
+async def test_a_stream_is_translated_on_its_way(client: Client, sink: FrontSink) -> None:
     await sink.start(b"")
     await sink.write(b": waiting\n\n")
     for frame in (chunk({"content": "Hi"}), chunk(finish="stop")[:20], chunk(finish="stop")[20:]):
@@ -132,7 +137,7 @@ async def test_a_stream_is_translated_on_its_way(client: Client, sink: Responses
 
 
 async def test_a_stream_that_ends_without_its_mark_is_whole_when_it_has_finished(
-    client: Client, sink: ResponsesSink
+    client: Client, sink: FrontSink
 ) -> None:
     await sink.start(b"")
     await sink.write(chunk({"content": "Hi"}))
@@ -140,21 +145,19 @@ async def test_a_stream_that_ends_without_its_mark_is_whole_when_it_has_finished
     assert kinds(read(b"".join(client.written)))[-1] == "completed"
 
 
-async def test_a_failure_before_the_stream_is_an_error_with_the_clients_name(
-    client: Client, sink: ResponsesSink
-) -> None:
+async def test_a_failure_before_the_stream_is_an_error_with_the_clients_name(client: Client, sink: FrontSink) -> None:
     await sink.fail(ClientFault("Too much.", param="max_completion_tokens", code="c"), b"")
     (error,) = client.failures
     assert (error.status, error.message, error.param, error.code) == (400, "Too much.", "max_output_tokens", "c")
 
 
-async def test_the_words_of_a_failure_name_the_field_as_the_client_does(client: Client, sink: ResponsesSink) -> None:
+async def test_the_words_of_a_failure_name_the_field_as_the_client_does(client: Client, sink: FrontSink) -> None:
     await sink.fail(ClientFault("'response_format' goes not with tools.", param="response_format"), b"")
     (error,) = client.failures
     assert (error.message, error.param) == ("'text.format' goes not with tools.", "text.format")
 
 
-async def test_a_failure_within_the_stream_ends_it_with_an_event(client: Client, sink: ResponsesSink) -> None:
+async def test_a_failure_within_the_stream_ends_it_with_an_event(client: Client, sink: FrontSink) -> None:
     await sink.start(b"")
     await sink.write(chunk({"content": "Hi"}))
     await sink.fail(ServerFailed("It broke."), b"")
@@ -163,7 +166,7 @@ async def test_a_failure_within_the_stream_ends_it_with_an_event(client: Client,
     assert not client.failures
 
 
-async def test_frames_are_pushed_where_the_client_can_take_them(client: Client, sink: ResponsesSink) -> None:
+async def test_frames_are_pushed_where_the_client_can_take_them(client: Client, sink: FrontSink) -> None:
     await sink.start(b"")
     assert sink.push is not None
     for frame in (chunk({"content": "Hi"}), chunk(finish="stop")[:20], chunk(finish="stop")[20:]):
@@ -173,13 +176,13 @@ async def test_frames_are_pushed_where_the_client_can_take_them(client: Client, 
     assert whole == b"".join(map(ServedStream(begun(), logprobs=False).feed, [chunk({"content": "Hi"}), STOP, DONE]))
 
 
-async def test_a_client_that_pushes_nothing_has_nothing_pushed(client: Client, sink: ResponsesSink) -> None:
+async def test_a_client_that_pushes_nothing_has_nothing_pushed(client: Client, sink: FrontSink) -> None:
     client.pushes = False
     assert sink.push is None
 
 
 @pytest.mark.parametrize("then", ["write", "finish", "fail"])
-async def test_what_a_slow_client_did_not_take_is_told_once(client: Client, sink: ResponsesSink, then: str) -> None:
+async def test_what_a_slow_client_did_not_take_is_told_once(client: Client, sink: FrontSink, then: str) -> None:
     await sink.start(b"")
     assert sink.push is not None
     assert sink.push(chunk({"content": "a"}))

@@ -1,0 +1,142 @@
+"""The body of `POST /v1/messages` to the body of a chat completion. Pure.
+
+What has no place in a chat and matters is refused by name; what only Anthropic's own servers understand goes along in one
+field (see `own_fields`). A field that is not known here goes on as it is, as those of a chat do.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+from providers.dialects.openai_chat import fields
+from providers.dialects.served_messages.content import chat_messages
+from providers.dialects.served_messages.own_fields import OWN
+from providers.dialects.served_messages.tools import chat_tool_choice, chat_tools
+from providers.errors import ClientFault
+from providers.types import JsonObject
+
+ONLY_THERE = (
+    "thinking",
+    "top_k",
+    "output_config",
+    "cache_control",
+    "container",
+    "mcp_servers",
+    "inference_geo",
+    "speed",
+)
+LEFT_OUT = frozenset({"context_management", "betas", "diagnostics", "user_profile_id", "workspace_id"})
+"""Of Anthropic's trials, which its servers refuse without a header that no chat carries and which make an answer cheaper, not
+another one; and what says whose account pays, which is the gateway's."""
+SAME = ("model", "max_tokens", "temperature", "top_p")
+TRANSLATED = frozenset(
+    {
+        *ONLY_THERE, *LEFT_OUT, *SAME, "messages", "system", "tools", "tool_choice", "stop_sequences", "stream", "metadata",
+        "service_tier", "output_format",
+    }
+)  # fmt: skip
+MOVED = {
+    "stop": "stop_sequences",
+    "max_completion_tokens": "max_tokens",
+    "functions": "tools",
+    "response_format": "output_config.format",
+    "reasoning_effort": "output_config.effort",
+}
+"""What chat completions call a field, and where it is here."""
+TIERS = {"auto": "auto", "standard_only": "default"}
+EFFORTS = ((4096, "high"), (2048, "medium"), (0, "low"))
+"""How much thinking a budget of so many tokens is, for models that are told in words."""
+LONGEST_USER = 64
+"""OpenAI refuses longer ones; Claude Code sends three ids in one."""
+
+
+def to_chat(body: JsonObject, *, counting: bool = False) -> JsonObject:
+    """Raises `ClientFault` naming the field. `counting`: no answer is wanted, so none has to be limited."""
+    _check(body, counting=counting)
+    chat: JsonObject = {name: body[name] for name in SAME if body.get(name) is not None}
+    chat["messages"] = chat_messages(body)
+    tools = chat_tools(body)
+    if tools:
+        chat |= {"tools": tools, **chat_tool_choice(body)}
+    chat |= fields.present(
+        stop=list(fields.texts(body, "stop_sequences")) or None,
+        user=_user(body),
+        service_tier=TIERS.get(body.get("service_tier") or ""),
+        reasoning_effort=_effort(body),
+        response_format=_format(body),
+    )
+    if body.get("stream"):
+        chat |= {"stream": True, "stream_options": {"include_usage": True}}
+    chat[OWN] = {name: body[name] for name in ONLY_THERE if body.get(name) is not None}
+    return chat | {name: value for name, value in body.items() if name not in TRANSLATED and value is not None}
+
+
+def _check(body: JsonObject, *, counting: bool) -> None:
+    for name, now in MOVED.items():
+        if body.get(name) is not None:
+            message = f"Unsupported parameter: '{name}'. In the Messages API it is '{now}'."
+            raise ClientFault(message, param=name, code="unsupported_parameter")
+    fields.required_text(body, "model")
+    limit = fields.integer(body, "max_tokens")
+    if (limit is None and not counting) or (limit is not None and limit < 1):
+        fields.refuse("max_tokens", "an integer of at least 1")
+    for name in ("temperature", "top_p"):
+        value = fields.number(body, name)
+        if value is not None and not 0 <= value <= 1:
+            fields.refuse(name, "a number from 0 to 1")
+    fields.integer(body, "top_k")
+    fields.flag(body, "stream")
+    fields.mapping(body, "metadata")
+    tier = fields.text(body, "service_tier")
+    if tier is not None and tier not in TIERS:
+        fields.refuse("service_tier", f"one of {', '.join(TIERS)}")
+    fields.mapping(body, "output_config")
+    fields.mapping(body, "output_format")
+    thinking = fields.mapping(body, "thinking")
+    if thinking is not None:
+        fields.required_text(thinking, "type", "thinking.")
+
+
+def _user(body: JsonObject) -> str | None:
+    """What identifies the end user. Too long for some providers it is told apart from others by its digest."""
+    user = fields.text(body.get("metadata") or {}, "user_id", "metadata.")
+    if not user or len(user) <= LONGEST_USER:
+        return user or None
+    return hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _effort(body: JsonObject) -> str | None:
+    effort = fields.text(body.get("output_config") or {}, "effort", "output_config.")
+    if effort is not None:
+        return "xhigh" if effort == "max" else effort
+    thinking = body.get("thinking") or {}
+    if thinking.get("type") != "enabled":
+        return None
+    budget = fields.integer(thinking, "budget_tokens") or 0
+    return next(word for least, word in EFFORTS if budget >= least)
+
+
+def _format(body: JsonObject) -> JsonObject | None:
+    """`output_format` is what `output_config.format` was called while it was tried."""
+    wanted: Any = (body.get("output_config") or {}).get("format") or body.get("output_format")
+    if wanted is None:
+        return None
+    where = "output_config.format"
+    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
+        fields.refuse(where, "an object of type json_schema")
+    schema = fields.required_mapping(wanted, "schema", where + ".")
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+
+
+NAMES = {chat: here for here, chat in (
+    ("stop_sequences", "stop"), ("max_tokens", "max_completion_tokens"), ("metadata.user_id", "user"),
+    ("output_config.format", "response_format"), ("thinking", "reasoning_effort"),
+    ("tool_choice.disable_parallel_tool_use", "parallel_tool_calls"),
+)}  # fmt: skip
+_HEAD = re.compile(r"\w+")
+
+
+def name_of_field(param: str | None) -> str | None:
+    """What the client calls the field that somebody complained of who saw the chat completion."""
+    head = _HEAD.match(param or "")
+    return NAMES.get(head.group(), param) if head is not None else param

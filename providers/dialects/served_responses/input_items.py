@@ -7,6 +7,7 @@ from typing import Any
 
 from providers.dialects.openai_chat import fields
 from providers.dialects.openai_responses.carried_reasoning import unpack
+from providers.dialects.served_responses.added_tools import ADDED, BY_CLIENT, FOUND, SEARCH_CALL
 from providers.errors import ClientFault
 from providers.types import JsonObject
 
@@ -14,7 +15,8 @@ WHO_DOES = "frameworks do when told not to store ('store': false)"
 """Whoever reads the refusal uses one, and has written none of what is refused."""
 ROLES = ("user", "assistant", "system", "developer")
 OUTPUTS = ("function_call_output", "custom_tool_call_output")
-ITEMS = ("message", "function_call", "custom_tool_call", *OUTPUTS, "reasoning")
+SEARCHES = (SEARCH_CALL, FOUND)
+ITEMS = ("message", "function_call", "custom_tool_call", *OUTPUTS, "reasoning", *SEARCHES, ADDED)
 
 
 def check_input(given: Any) -> None:
@@ -40,7 +42,10 @@ def _check_item(item: JsonObject, where: str) -> None:
         _check_message(item, where)
     elif kind == "reasoning":
         unpack(item.get("encrypted_content"), where)
-    else:
+    elif kind in SEARCHES:
+        _check_search(item, where)
+    elif kind != ADDED:
+        # Tools that an item brings are looked at with the others.
         _check_call(item, kind, where)
 
 
@@ -59,6 +64,14 @@ def _check_call(item: JsonObject, kind: str, where: str) -> None:
     fields.required_text(item, "name", where)
     fields.text(item, "namespace", where)
     fields.required_text(item, "input" if kind == "custom_tool_call" else "arguments", where)
+
+
+def _check_search(item: JsonObject, where: str) -> None:
+    """One that a provider ran has no `call_id`."""
+    if item.get("execution") not in (None, BY_CLIENT):
+        fields.refuse(f"{where}execution", f"'{BY_CLIENT}': providers search for no tools here")
+    if not fields.required_text(item, "call_id", where):
+        fields.refuse(f"{where}call_id", "a string that is not empty")
 
 
 def _check_parts(content: Any, where: str) -> None:

@@ -25,7 +25,7 @@ def flat_tools(tools: Iterable[JsonObject]) -> list[JsonObject]:
         if tool["type"] != KIND:
             flat.append(tool)
             continue
-        flat += [{**each, "name": _flat_name(tool["name"], each["name"])} for each in tool["tools"]]
+        flat += [{**each, "name": _flat_name(tool["name"], each["name"])} for each in tool.get("tools") or ()]
     return flat
 
 
@@ -47,5 +47,5 @@ def names_in_namespaces(tools: Iterable[JsonObject]) -> dict[str, tuple[str, str
         _flat_name(tool["name"], each["name"]): (tool["name"], each["name"])
         for tool in tools
         if tool["type"] == KIND
-        for each in tool["tools"]
+        for each in tool.get("tools") or ()
     }

@@ -6,8 +6,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import orjson
+
 from providers.dialects.openai_responses.carried_reasoning import pack
 from providers.dialects.openai_responses.citations import encode_annotation
+from providers.dialects.served_responses.added_tools import BY_CLIENT, SEARCH_CALL
 from providers.types import Citation, JsonObject, ReasoningBlock
 
 
@@ -176,4 +179,26 @@ class CallItem(OutputItem):
         self.item[self._field] = said
         named = {"name": self.item["name"]} if self._field == "arguments" else {}
         yield {"type": f"{self._events}.done", **self.where, **named, self._field: said}
+        yield from super().close(status)
+
+
+class SearchCallItem(OutputItem):
+    """A search for tools, which the client runs. Its arguments are no text, and come when they are whole."""
+
+    def __init__(self, item_id: str, index: int, *, call_id: str) -> None:
+        item = {"type": SEARCH_CALL, "id": item_id, "call_id": call_id, "execution": BY_CLIENT, "arguments": {}}
+        super().__init__({**item, "status": "in_progress"}, index)
+        self._pieces: list[str] = []
+
+    def arguments(self, delta: str) -> Iterator[JsonObject]:
+        self._pieces.append(delta)
+        yield from ()
+
+    def close(self, status: str) -> Iterator[JsonObject]:
+        said = "".join(self._pieces)
+        try:
+            self.item["arguments"] = orjson.loads(said or b"{}")
+        except orjson.JSONDecodeError:
+            # The client can tell the model what is wrong with it.
+            self.item["arguments"] = said
         yield from super().close(status)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from providers.dialects.openai_chat import encode_request, fields
 from providers.dialects.openai_responses.request import ENCRYPTED_REASONING, LOGPROBS, decode_request
+from providers.dialects.served_responses.added_tools import without_searches
 from providers.dialects.served_responses.input_items import WHO_DOES, check_input
 from providers.dialects.served_responses.namespaces import flat_input
 from providers.dialects.served_responses.tools import chat_tool_choice, check_tools, own_tools, search_options
@@ -42,7 +43,8 @@ MOVED = {
 SEVERAL = ("n", "n_cmpl")
 MOST_TOP_LOGPROBS = 20
 TRUNCATIONS = ("auto", "disabled")
-REASONING = frozenset({"effort", "summary", "generate_summary"})
+REASONING = frozenset({"effort", "summary", "generate_summary", "context"})
+"""`context` says which of the earlier turns' reasoning the model sees again: what a provider makes of it is its own here."""
 FORMATS = ("text", "json_object", "json_schema")
 STREAM_OPTIONS = frozenset({"include_obfuscation"})
 INCLUDABLE = frozenset(
@@ -92,7 +94,7 @@ def to_chat(body: JsonObject) -> JsonObject:
     check_input(body.get("input"))
     check_tools(body)
     asked: JsonObject = {name: body[name] for name in ASKED_OF_CHAT if name in body}
-    asked |= {"input": flat_input(body["input"]), "tools": own_tools(body), **_told_how(body)}
+    asked |= {"input": flat_input(without_searches(body["input"])), "tools": own_tools(body), **_told_how(body)}
     chat = encode_request(decode_request(asked))
     reasoning = body.get("reasoning") or {}
     chat |= fields.present(

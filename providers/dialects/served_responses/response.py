@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from providers.dialects.served_responses.added_tools import every_tool
 from providers.dialects.served_responses.tools import OWN
 from providers.types import JsonObject
 
@@ -33,7 +34,7 @@ def opening(body: JsonObject, *, response_id: str, created_at: int) -> JsonObjec
         "store": False,
         "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity") or "medium"},
         "tool_choice": body.get("tool_choice") or "auto",
-        "tools": [_tool(tool) for tool in body.get("tools") or ()],
+        "tools": [_tool(tool) for tool in every_tool(body)],
         "truncation": body.get("truncation") or "disabled",
         "usage": None,
         **{name: body.get(name) for name in ECHOED},

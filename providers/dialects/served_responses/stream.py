@@ -10,8 +10,15 @@ import orjson
 
 from providers.dialects.openai_chat import StreamDecoder
 from providers.dialects.openai_responses.usage import encode_usage
+from providers.dialects.served_responses.added_tools import SEARCH
 from providers.dialects.served_responses.namespaces import names_in_namespaces
-from providers.dialects.served_responses.output_items import CallItem, MessageItem, OutputItem, ReasoningItem
+from providers.dialects.served_responses.output_items import (
+    CallItem,
+    MessageItem,
+    OutputItem,
+    ReasoningItem,
+    SearchCallItem,
+)
 from providers.dialects.sse import BlockSplitter, parse_block, too_large
 from providers.dialects.whole_chat import whole_chat
 from providers.lenient import an_object, objects
@@ -53,13 +60,14 @@ class ResponseBuilder:
         self.response = opening
         self._own = frozenset(opening)
         self._namespaced = names_in_namespaces(opening["tools"])
+        self._searches_tools = any(tool["type"] == SEARCH for tool in opening["tools"])
         self.over = False
         self.logprobs: list[JsonObject] = []
         self._begun = False
         self._number = 0
         self._reason: FinishReason = "stop"
         self._open: OutputItem | None = None
-        self._calls: dict[int, CallItem] = {}
+        self._calls: dict[int, CallItem | SearchCallItem] = {}
         self._message: MessageItem | None = None
         self._sources: list[CitationFound] = []
         self._told: dict[type, Callable[[Any], Iterator[JsonObject]]] = {
@@ -150,11 +158,15 @@ class ResponseBuilder:
     def _call(self, event: ToolCallStart) -> Iterator[JsonObject]:
         """Calls stay open until the end, since pieces of several may come in turns."""
         yield from self._close_open()
+        self._calls[event.index] = call = self._item_of(event)
+        yield self._add(call)
+
+    def _item_of(self, event: ToolCallStart) -> CallItem | SearchCallItem:
+        if self._searches_tools and event.name == SEARCH:
+            return SearchCallItem(*self._next("tsc"), call_id=event.id)
         item_id, index = self._next("ctc" if event.custom else "fc")
         namespace, name = self._namespaced.get(event.name, (None, event.name))
-        call = CallItem(item_id, index, call_id=event.id, name=name, namespace=namespace, custom=event.custom)
-        self._calls[event.index] = call
-        yield self._add(call)
+        return CallItem(item_id, index, call_id=event.id, name=name, namespace=namespace, custom=event.custom)
 
     def _arguments(self, event: ToolCallDelta) -> Iterator[JsonObject]:
         yield from self._calls[event.index].arguments(event.arguments)

@@ -7,7 +7,7 @@ completion can ask for: by `web_search_options`.
 from typing import Any, NoReturn
 
 from providers.dialects.openai_chat import fields
-from providers.dialects.served_responses import namespaces
+from providers.dialects.served_responses import added_tools, namespaces
 from providers.errors import ClientFault
 from providers.types import JsonObject
 
@@ -22,17 +22,32 @@ MODES = ("none", "auto", "required")
 def check_tools(body: JsonObject) -> None:
     """Raises `ClientFault` naming the tool, or the choice."""
     for position, tool in enumerate(fields.objects(body, "tools")):
-        where = f"tools[{position}]."
-        kind = fields.required_text(tool, "type", where)
-        if kind in OWN:
-            _check_own(tool, where)
-        elif kind in SEARCHES:
-            _check_search(tool, where)
-        elif kind == namespaces.KIND:
-            _check_namespace(tool, where)
-        else:
-            _refuse_kind(kind, where, "function, custom, namespace and web_search")
+        _check_tool(tool, f"tools[{position}].")
+    for place, item in added_tools.items_with_tools(body):
+        for position, tool in enumerate(added_tools.tools_of(item, f"input[{place}].")):
+            _check_tool(tool, f"input[{place}].tools[{position}].")
     _check_choice(body)
+
+
+def _check_tool(tool: JsonObject, where: str) -> None:
+    kind = fields.required_text(tool, "type", where)
+    if kind in OWN:
+        _check_own(tool, where)
+    elif kind in SEARCHES:
+        _check_search(tool, where)
+    elif kind == namespaces.KIND:
+        _check_namespace(tool, where)
+    elif kind == added_tools.SEARCH:
+        _check_tool_search(tool, where)
+    else:
+        _refuse_kind(kind, where, f"function, custom, namespace, {added_tools.SEARCH} and web_search")
+
+
+def _check_tool_search(tool: JsonObject, where: str) -> None:
+    if tool.get("execution") != added_tools.BY_CLIENT:
+        fields.refuse(f"{where}execution", f"'{added_tools.BY_CLIENT}': providers search for no tools here")
+    fields.text(tool, "description", where)
+    fields.mapping(tool, "parameters", where)
 
 
 def _refuse_kind(kind: str, where: str, known: str) -> NoReturn:
@@ -74,12 +89,14 @@ def _check_search(tool: JsonObject, where: str) -> None:
 
 
 def own_tools(body: JsonObject) -> list[JsonObject]:
-    return [tool for tool in namespaces.flat_tools(body.get("tools") or ()) if tool["type"] in OWN]
+    """Those that a later item brings once more count as it has them: no provider takes a name twice."""
+    flat = namespaces.flat_tools(map(added_tools.as_function, added_tools.every_tool(body)))
+    return list({(tool["type"], tool["name"]): tool for tool in flat if tool["type"] in OWN}.values())
 
 
 def search_options(body: JsonObject) -> JsonObject | None:
     """Chat nests the location below `approximate`; the tool does not."""
-    searches = [tool for tool in body.get("tools") or () if tool["type"] in SEARCHES]
+    searches = [tool for tool in added_tools.every_tool(body) if tool["type"] in SEARCHES]
     if not searches or body.get("tool_choice") == "none":
         return None
     tool = searches[0]

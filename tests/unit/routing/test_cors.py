@@ -32,7 +32,7 @@ def allowed(request: RequestHead) -> set[bytes]:
 def test_what_the_official_client_sends_is_allowed_in_whichever_release() -> None:
     sent = {b"authorization", b"content-type", b"x-stainless-helper-method", b"x-stainless-new", b"openai-organization"}
     assert sent <= allowed(asked(b",".join(sent)))
-    assert {b"x-team-key", b"cache-control", b"idempotency-key"} <= allowed(asked(b"X-Stainless-Lang"))
+    assert {b"x-team-key", b"api-key", b"cache-control", b"idempotency-key"} <= allowed(asked(b"X-Stainless-Lang"))
     assert b"x-stainless-lang" in allowed(asked(b"X-Stainless-Lang"))
 
 

@@ -24,6 +24,7 @@ from providers.models import Credential, Deployment, Provider
 from routing.models import ConfigurationRevision, GatewaySettings, ModelAlias, RoutePolicy
 from routing.row_images import Image, fields_changed, image_of, label_of, stored_image
 from rows.locks import about_to_lock
+from rows.raw_rows import of_fixture
 
 CONFIGURATION_MODELS: tuple[type[models.Model], ...] = (
     GatewaySettings,
@@ -180,13 +181,18 @@ def remember_as_before(row: models.Model) -> None:
     row.__dict__["_image_remembered"] = stored_image(row)
 
 
-def _about_to_save(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+def _about_to_save(sender: type[models.Model], instance: models.Model, *, raw: bool = False, **_: Any) -> None:
+    if of_fixture(instance, raw=raw):
+        # It brings the revisions as well; and whom a row is named after may not be there yet.
+        return
     _take_turn()
     remembered: Image | None = instance.__dict__.pop("_image_remembered", None)
     instance.__dict__["_image_before"] = remembered or stored_image(instance)
 
 
-def _saved(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+def _saved(sender: type[models.Model], instance: models.Model, *, raw: bool = False, **_: Any) -> None:
+    if of_fixture(instance, raw=raw):
+        return
     before: Image | None = instance.__dict__.pop("_image_before", None)
     _note(sender, instance, before, image_of(instance))
 

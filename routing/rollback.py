@@ -10,6 +10,7 @@ from providers.models import Credential, Deployment, Provider
 from routing.models import ConfigurationRevision, ModelAlias, RoutePolicy
 from routing.revisions import CONFIGURATION_MODELS, collected_revision, one_revision, remember_as_before
 from routing.row_images import Image, label_of, restore, stored_image
+from rows.raw_rows import save_as_it_is
 
 _UNIQUE_NAMES: dict[type[models.Model], str] = {
     Team: "name",
@@ -84,5 +85,5 @@ def _make_room(model: type[models.Model], rows: list[models.Model]) -> None:
 
 def _save_as_it_was(row: models.Model) -> None:
     row._state.adding = stored_image(row) is None
-    # raw: `updated_at` and `created_at` keep the restored values, and `save()` overrides change nothing.
-    row.save_base(raw=True, force_insert=row._state.adding, force_update=not row._state.adding)
+    # `updated_at` and `created_at` keep the restored values, and `save()` overrides change nothing.
+    save_as_it_is(row)

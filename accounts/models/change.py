@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.signals import post_delete, post_save, pre_save
 from django.utils import timezone
 
+from rows.raw_rows import of_fixture
+
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -41,14 +43,19 @@ class WatchedQuerySet(models.QuerySet[Row]):
         return super().bulk_update(*args, **options)
 
 
-def remember_owner(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+def remember_owner(sender: type[models.Model], instance: models.Model, *, raw: bool = False, **_: Any) -> None:
     """Signal receiver before saves of Limit and Budget: whose it was is told too, or its keys would stay under it."""
+    if of_fixture(instance, raw=raw):
+        return
     stored = sender._base_manager.filter(pk=instance.pk).values_list("key_id", "team_id").first()
     instance.__dict__["_owner_before"] = stored
 
 
-def announce(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
-    """Signal receiver for saves and deletions of Team, ApiKey, Limit, Budget and Price."""
+def announce(sender: type[models.Model], instance: models.Model, *, raw: bool = False, **_: Any) -> None:
+    """Signal receiver for saves and deletions of Team, ApiKey, Limit, Budget and Price. Not for rows
+    of a fixture, which brings those of this table, too."""
+    if of_fixture(instance, raw=raw):
+        return
     name = sender._meta.model_name
     key_id = instance.pk if name == "apikey" else getattr(instance, "key_id", None)
     team_id = instance.pk if name == "team" else getattr(instance, "team_id", None)

@@ -35,7 +35,7 @@ document is loaded into it, as a whole or not at all.
 | command | does |
 |---|---|
 | `manage.py load_config FILE` | loads a document; `--dry-run` shows the difference, `--prune` removes what it brought before |
-| `manage.py dump_config` | prints what is in force as a document; secrets appear as references, API keys are left out |
+| `manage.py dump_config` | prints what is in force as a document; secrets appear as references; says what it leaves out |
 | `manage.py validate_env --config FILE` | checks environment, document and connections, with a remedy for each finding |
 | `manage.py rollback_config N` | puts revision N in force again |
 | `manage.py import_litellm FILE` | turns a LiteLLM proxy's configuration into such a document |
@@ -61,6 +61,9 @@ them, and each is warned of. A variable that is not set is warned of, too.
 
 **Aliases** lead to models and to `provider/model`. A target that is another alias is refused, as it led nowhere or in a
 circle; in `fallbacks` aliases can name each other, since each is tried once.
+
+**Moving.** API keys, prices, and limits and budgets that hold for everybody have no place in a document: `dump_config` counts
+what it leaves out. [A whole installation](operations.md#move-to-another-database) moves with its database.
 
 **History.** Each change, whoever makes it, is a numbered revision with author, time, reason and difference; answers name
 the revision they were made under (`x-llm-proxy-revision`). What was rolled back to is in force until the followed file

@@ -38,7 +38,9 @@ def command(*arguments: str) -> str:
 @pytest.mark.parametrize("style", ["yaml", "json"])
 def test_a_dump_shows_no_header_and_loading_it_keeps_them(load: Load, style: str):
     load(provider("headers: {X-Gateway-Key: hidden-one, X-Empty: ''}"))
-    text = command("dump_config", "--format", style)
+    out = StringIO()
+    call_command("dump_config", "--format", style, stdout=out, stderr=StringIO())
+    text = out.getvalue()
 
     assert "hidden-one" not in text
     assert "X-Gateway-Key" in text

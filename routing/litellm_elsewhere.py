@@ -10,6 +10,8 @@ _BUDGETS: Final = (
 )
 _LIMITS: Final = "not taken over: limits belong to teams (`teams.NAME.max_concurrency`) and keys (`create_api_key`)"
 _CALLBACKS: Final = "not needed for metrics (/metrics) and traces (docs/operations.md); others have no equivalent"
+_ENTRA: Final = "not taken over: give a key, or a token of Entra in a variable with the option `auth: bearer`"
+_REQUESTS: Final = "has no equivalent: clients say it in their requests"
 
 _ELSEWHERE: Final = {
     "type": _REDIS, "host": _REDIS, "port": _REDIS, "password": _REDIS, "url": _REDIS,
@@ -23,7 +25,10 @@ _ELSEWHERE: Final = {
     "json_logs": "always so",
     "enable_pre_call_checks": "always so, where a deployment's `context_window` is known",
     "drop_params": "no switch: docs/providers.md says what each kind drops and what it refuses",
+    "enable_tag_filtering": "always so, for requests with `x-llm-proxy-tags`",
     "environment_variables": "not in the document: set them where the gateway starts, or in .env",
+    **dict.fromkeys(("tenant_id", "client_id", "client_secret", "azure_ad_token"), _ENTRA),
+    **dict.fromkeys(("temperature", "top_p", "max_tokens", "reasoning_effort", "thinking", "thinking_level"), _REQUESTS),
 }  # fmt: skip
 
 

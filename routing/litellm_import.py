@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from providers.bounds import MOST_ATTEMPTS
 from providers.discovery.found import safe_name
+from routing.litellm_account import VARIABLE, at_most
 from routing.litellm_elsewhere import elsewhere
-from routing.litellm_models import VARIABLE, ModelList, at_most, unusable
+from routing.litellm_models import ModelList, unusable
 
 SECTIONS: Final = ("router_settings", "litellm_settings", "general_settings")
 STRATEGIES: Final = {
@@ -42,17 +43,24 @@ def is_litellm(source: Any) -> bool:
     return isinstance(source, Mapping) and any(name in source for name in ("model_list", "include", *SECTIONS))
 
 
-def translate(source: Mapping[str, Any]) -> Imported:
-    """Raises NotLiteLLM."""
+def translate(source: Mapping[str, Any], variable: Callable[[str], str] = lambda name: "") -> Imported:
+    """`variable` reads the environment: names and addresses are often there. Raises NotLiteLLM."""
     result = Imported()
     sections = {name: dict(_section(source, name, Mapping, "a mapping") or {}) for name in SECTIONS}
-    models = ModelList(notes=result.notes, credentials=_credentials(source.get("credential_list")))
+    own = source.get("environment_variables")
+    own = own if isinstance(own, Mapping) else {}
+
+    def value_of(name: str) -> str:
+        return str(own.get(name) or variable(name))
+
+    models = ModelList(result.notes, _credentials(source.get("credential_list")), value_of)
     result.document["providers"] = models.read(_section(source, "model_list", list, "a list") or [])
     if models.wildcards:
         result.document["discovery"] = {"model_lists": True, "auto_approve": list(dict.fromkeys(models.wildcards))}
     _aliases(models.groups, result)
     _group_aliases(sections["router_settings"].pop("model_group_alias", None), models, result)
     _settings(sections, result)
+    _leading_nowhere(models, result)
     for name in source:
         if name == "include":
             result.notes.append("include: import these files too; each becomes a document of its own")
@@ -211,6 +219,21 @@ def _fallbacks(router: dict[str, Any], lite: dict[str, Any], result: Imported) -
                 policies.setdefault(model, {}).setdefault(ours, usable)
     if policies:
         result.document["route_policies"] = _policies(policies, result.document.get("default_strategy", "priority"))
+
+
+def _leading_nowhere(models: ModelList, result: Imported) -> None:
+    """Policies keep names that were left out: somebody may add what serves them."""
+    served = {*models.groups, *result.document.get("model_aliases", {})}
+    found = [pattern for each in models.wildcards for pattern in (each, each.partition("/")[2])]
+    policies = result.document.get("route_policies", ())
+    chains = [name for each in policies for names in ("fallbacks", "context_fallbacks") for name in each.get(names, ())]
+    patterns = [each["pattern"] for each in policies if "*" not in each["pattern"]]
+    for name in dict.fromkeys((*patterns, *chains)):
+        if name not in served and not any(fnmatchcase(name, pattern) for pattern in found):
+            what = "falls back" if name in patterns else "is fallen back to"
+            result.notes.append(
+                f"fallbacks: {name} {what}, but no model of that name was taken over: nothing serves it"
+            )
 
 
 def _first_given(name: str, *sections: dict[str, Any]) -> Any:

@@ -4,35 +4,23 @@ Deployments of one account become one provider: same kind, address and key, and 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from providers.adapters import REGISTRY
-from providers.bounds import MOST_ATTEMPTS
 from providers.discovery.found import safe_name
+from routing.litellm_account import BASE_VARIABLES, VARIABLE, account, reads
 from routing.litellm_compatible import COMPATIBLE, remarks, upstream_name
+from routing.litellm_elsewhere import elsewhere
 from routing.litellm_shares import share_out
 
-VARIABLE: Final = "os.environ/"
 KINDS: Final = {
     "openai": "openai", "azure": "azure", "azure_ai": "azure", "anthropic": "anthropic", "cohere": "cohere",
     "cohere_chat": "cohere", "xai": "grok", "perplexity": "perplexity", "openrouter": "openrouter",
     "text-completion-openai": "openai", "hosted_vllm": "openai", "openai_like": "openai", "litellm_proxy": "openai",
     "lm_studio": "openai", **dict.fromkeys(COMPATIBLE, "openai"),
-}  # fmt: skip
-# What LiteLLM reads where api_base or api_key are not given. A server of one's own is never the vendor's instead.
-_BASE_VARIABLES: Final = {
-    "azure": "AZURE_API_BASE", "azure_ai": "AZURE_AI_API_BASE", "hosted_vllm": "HOSTED_VLLM_API_BASE",
-    "openai_like": "OPENAI_LIKE_API_BASE", "litellm_proxy": "LITELLM_PROXY_API_BASE", "lm_studio": "LM_STUDIO_API_BASE",
-}  # fmt: skip
-_KEY_VARIABLES: Final = {
-    "openai": "OPENAI_API_KEY", "text-completion-openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY",
-    "azure": "AZURE_API_KEY", "azure_ai": "AZURE_AI_API_KEY", "cohere": "COHERE_API_KEY", "cohere_chat": "COHERE_API_KEY",
-    "xai": "XAI_API_KEY", "perplexity": "PERPLEXITYAI_API_KEY", "openrouter": "OPENROUTER_API_KEY",
-    **{prefix: variable for prefix, (_, variable) in COMPATIBLE.items()},
 }  # fmt: skip
 _NAMED_LIKE: Final = (
     (re.compile(r"claude"), "anthropic"),
@@ -44,11 +32,16 @@ _NAMED_LIKE: Final = (
 _AZURE_PREFIX = re.compile(r"(?:o_series|gpt5_series|responses|model_router)/")
 """Said to LiteLLM; no part of a deployment's name."""
 _SERVED: Final = (None, "chat", "completion", "embedding", "responses")
+_FOR_OTHER_ENDPOINTS: Final = re.compile(
+    r"(?:.*/)?(?:whisper|tts-|gpt-4o-(?:mini-)?(?:tts|transcribe)|gpt-image|dall-e|rerank|(?:omni|text)-moderation|sora|imagen)"
+)
+"""Models that LiteLLM knows the mode of."""
 _PARAMS: Final = frozenset(
     {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "weight", "order", "rpm",
      "tpm", "max_retries", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
      "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr", "input_cost_per_audio_token",
-     "output_cost_per_audio_token", "search_context_cost_per_query", "tags", "litellm_credential_name"}
+     "output_cost_per_audio_token", "search_context_cost_per_query", "tags", "litellm_credential_name",
+     "extra_headers", "organization"}
 )  # fmt: skip
 _INFO: Final = frozenset(
     {"id", "max_input_tokens", "max_output_tokens", "max_tokens", "input_cost_per_token", "output_cost_per_token",
@@ -58,7 +51,7 @@ _INFO: Final = frozenset(
 )  # fmt: skip
 _OF_ACCOUNTS: Final = frozenset(
     {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "max_retries",
-     "litellm_credential_name"}
+     "litellm_credential_name", "extra_headers", "organization"}
 )  # fmt: skip
 """What a wildcard can say of a provider; all else it says of models that are not known yet."""
 _WITHOUT_A_LIST: Final = frozenset({"azure", *(kind for kind, each in REGISTRY.items() if each.models_path is None)})
@@ -84,12 +77,6 @@ def unusable(name: str) -> str:
     return ""
 
 
-def at_most(value: int, most: int, path: str, notes: list[str]) -> int:
-    if value > most:
-        notes.append(f"{path}: {value} is more than is possible here; {most} was taken")
-    return min(value, most)
-
-
 @dataclass(slots=True)
 class ModelList:
     """`groups` are the targets of each public name, `notes` what a person must look at, `wildcards` the names under which
@@ -97,6 +84,7 @@ class ModelList:
 
     notes: list[str]
     credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variable: Callable[[str], str] = lambda name: ""
     groups: dict[str, list[str]] = field(default_factory=dict)
     wildcards: list[str] = field(default_factory=list)
     _providers: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
@@ -116,7 +104,7 @@ class ModelList:
             self.notes.append(f"{path}: has no litellm_params.model and was left out")
             return
         info = self._info(entry, path)
-        params = {**self.credentials.get(str(given.get("litellm_credential_name")), {}), **given}
+        params = self._params(given, path)
         public, prefix, upstream = str(entry.get("model_name") or params["model"]), *_named(params)
         kind, upstream = _kind(prefix, upstream, info)
         wildcard = "*" in public and "*" in upstream and params["model"] != "*"
@@ -136,7 +124,29 @@ class ModelList:
         provider["models"].append(model)
         self.groups.setdefault(public, []).append(f"{provider['name']}/{model['name']}")
         self._members.setdefault(public, []).append((model, params))
-        self.notes += [f"{path}.litellm_params.{name}: has no equivalent" for name in given if name not in _PARAMS]
+        self.notes += [f"{path}.litellm_params.{name}: {elsewhere(name)}" for name in given if name not in _PARAMS]
+
+    def _params(self, given: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """With what a credential of that name says, and with the values of variables that are no secrets."""
+        named = given.get("litellm_credential_name")
+        if named is not None and str(named) not in self.credentials:
+            self.notes.append(f"{path}.litellm_params.litellm_credential_name: no {named} is in credential_list")
+        params = {**self.credentials.get(str(named), {}), **given}
+        self._fill_in(params, ("model",), path)
+        variable = BASE_VARIABLES.get(_named(params)[0])
+        if variable and not (params.get("api_base") or params.get("base_url")):
+            params["api_base"] = VARIABLE + variable
+        self._fill_in(params, ("api_base", "base_url", "api_version"), path)
+        return params
+
+    def _fill_in(self, params: dict[str, Any], names: tuple[str, ...], path: str) -> None:
+        for name in names:
+            value = params.get(name)
+            if isinstance(value, str) and value.startswith(VARIABLE):
+                variable = value.removeprefix(VARIABLE)
+                if found := self.variable(variable):
+                    params[name] = found
+                    self.notes.append(f"{path}.litellm_params.{name}: taken from {variable}, as it is set here")
 
     def _wildcard(
         self, kind: str, prefix: str, public: str, upstream: str, params: Mapping[str, Any], path: str
@@ -173,8 +183,8 @@ class ModelList:
     def _provider(
         self, kind: str, prefix: str, params: Mapping[str, Any], path: str, called: str | None = None
     ) -> dict[str, Any]:
-        provider = self._account(kind, prefix, params, path) | self._own_settings(kind, params, path)
-        identity = (kind, *provider.items())
+        provider = account(kind, prefix, params, path, self.notes)
+        identity = (kind, repr(provider))
         if identity not in self._providers:
             taken = {other["name"] for other in self._providers.values()}
             called = called or (prefix.removesuffix("_chat") if prefix in COMPATIBLE else kind)
@@ -185,56 +195,6 @@ class ModelList:
             self.notes += [f"{path}: {said}" for said in remarks(prefix, address_given=given)]
             self._providers[identity] = {"name": safe_name(name), "kind": kind, **provider, "models": []}
         return self._providers[identity]
-
-    def _account(self, kind: str, prefix: str, params: Mapping[str, Any], path: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        base_url = str(params.get("api_base") or params.get("base_url") or "")
-        if not base_url and prefix in _BASE_VARIABLES:
-            base_url = VARIABLE + _BASE_VARIABLES[prefix]
-        if base_url.startswith(VARIABLE):
-            # Left as it is: load_config asks for an address then, and nobody else is called in its place.
-            self.notes.append(
-                f"{path}.litellm_params.api_base: an address from a variable ({base_url.removeprefix(VARIABLE)}) is not"
-                " supported; write it out"
-            )
-        vendors_own = not base_url or prefix in ("azure", "azure_ai")
-        if base_url := base_url or COMPATIBLE.get(prefix, ("", ""))[0]:
-            found["base_url"] = base_url
-        if variable := self._variable(
-            params.get("api_key"), _KEY_VARIABLES.get(prefix, "") if vendors_own else "", path
-        ):
-            found["api_key_env"] = variable
-        return found
-
-    def _variable(self, value: Any, customary: str, path: str) -> str:
-        if isinstance(value, str) and value.startswith(VARIABLE):
-            return value.removeprefix(VARIABLE)
-        if value:
-            self.notes.append(
-                f"{path}.litellm_params.api_key: a key in the file is not taken over; put it into a variable"
-            )
-            return ""
-        return customary
-
-    def _own_settings(self, kind: str, params: Mapping[str, Any], path: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key in ("api_version", "timeout"):
-            value = params.get(key)
-            if key == "api_version" and value is not None and not _reads(kind, key):
-                self.notes.append(f"{path}.litellm_params.{key}: has no equivalent")
-            elif isinstance(value, str) and value.startswith(VARIABLE):
-                self.notes.append(
-                    f"{path}.litellm_params.{key}: a value from a variable is not supported; write it out"
-                )
-            elif isinstance(value, date):  # what YAML makes of 2024-06-01
-                found[key] = value.isoformat()
-            elif isinstance(value, (str, int, float)):
-                found[key] = value
-        retries = params.get("max_retries")
-        if isinstance(retries, int) and retries >= 0:
-            where = f"{path}.litellm_params.max_retries"
-            found["max_retries"] = at_most(retries, MOST_ATTEMPTS - 1, where, self.notes) + 1
-        return found
 
     # --------------------------------------------------------------------------------------------------------- model
 
@@ -251,7 +211,7 @@ class ModelList:
             model["tags"] = [str(tag) for tag in params["tags"]]
         model.update(self._prices(params, info, path))
         base_model = info.get("base_model")
-        if base_model and _reads(kind, "base_model"):
+        if base_model and reads(kind, "base_model"):
             model["options"] = {"base_model": str(base_model).removeprefix("azure/")}
         elif base_model:
             self.notes.append(f"{path}.model_info.base_model: has no equivalent")
@@ -265,10 +225,6 @@ class ModelList:
         if isinstance(fees, Mapping) and len(set(map(str, fees.values()))) > 1:
             self.notes.append(f"{path}: {_SEARCH} is one price here, whatever the size; that of medium was taken")
         return {name: price for name, price in found.items() if price is not None}
-
-
-def _reads(kind: str, option: str) -> bool:
-    return any(each.name == option for each in REGISTRY[kind].own_options)
 
 
 def _named(params: Mapping[str, Any]) -> tuple[str, str]:
@@ -299,11 +255,15 @@ def _problem(
 ) -> str:
     if params["model"] == "*":
         return "'*' stands for any model of any provider; what names a provider, such as 'openai/*', is taken over"
+    if prefix == VARIABLE.rstrip("/"):
+        return f"the variable {upstream}, which names its model, is not set here: set it, or write the name out"
     if problem := unusable(public) or unusable(upstream):
         return problem
     if kind is None:
         return f"the provider {prefix} has no adapter here, which {params['model']} needs"
     mode = info.get("mode")
+    if mode is None and _FOR_OTHER_ENDPOINTS.match(upstream):
+        return f"{upstream} is served by no endpoint here"
     return "" if mode in _SERVED else f"mode {mode} is served by no endpoint here"
 
 

@@ -38,7 +38,9 @@ def _model_info(row: JsonObject) -> ModelInfo:
     largest = row.get("max_output_tokens") or row.get("max_completion_tokens")
     if isinstance(top, dict):
         largest = largest or top.get("max_completion_tokens")
-    return ModelInfo(id=row["id"], context_window=_size(window), max_output_tokens=_size(largest), raw=row)
+    # Google's list has `models/` before each name, which its chats are called without.
+    name = row["id"].removeprefix("models/") if row.get("owned_by") == "google" else row["id"]
+    return ModelInfo(id=name, context_window=_size(window), max_output_tokens=_size(largest), raw=row)
 
 
 def _size(value: Any) -> int | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from routing.configuration.parse import MAX_BYTES, parse
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         if not is_litellm(source):
             raise CommandError(f"{options['file']} has no model_list: it is no configuration of a LiteLLM proxy.")
         try:
-            imported = translate(source)
+            imported = translate(source, settings.PROVIDER_SECRET)
         except NotLiteLLM as refusal:
             raise CommandError(f"{options['file']}: {refusal}") from None
         document, problems = _checked(imported.document, options["output"] or "the document")
@@ -73,9 +74,14 @@ class Command(BaseCommand):
 def _checked(document: dict[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:
     """The document as it is written down, and what load_config would say against it, with the lines."""
     try:
-        return plain(read(render_plain(document).encode(), file=name)), []
+        found = plain(read(render_plain(document).encode(), file=name))
     except ConfigurationRefused as refusal:
         return document, str(refusal).splitlines()
+    for provider, given in zip(found["providers"], document["providers"], strict=True):
+        if "headers" in given:
+            # A dump says no value of a header; here it is nowhere else.
+            provider["headers"] = given["headers"]
+    return found, []
 
 
 def _taken_over(document: dict[str, Any]) -> str:

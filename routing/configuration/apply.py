@@ -24,6 +24,7 @@ from routing.configuration.document import Configuration
 from routing.configuration.dump import read_configuration
 from routing.configuration.findings import aliases_of_aliases, leading_nowhere
 from routing.configuration.ownership import Others, sparing, taking_over
+from routing.configuration.places import placed
 from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.rendering import plain, shown
 from routing.configuration.rows import Names, RowRefused, save_if_different, written_for
@@ -38,12 +39,14 @@ FILE = "file"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """`revision` is None when there was nothing to change (or it was only a trial)."""
+    """`revision` is None when there was nothing to change (or it was only a trial). `placed_warnings` are the warnings with
+    the places in the document that they are about."""
 
     revision: int | None
     changes: tuple[Change, ...] = ()
     sentences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    placed_warnings: tuple[str, ...] = ()
     names: Names = field(default_factory=dict)
 
 
@@ -81,6 +84,7 @@ def apply_configuration(
                 changes=changes,
                 sentences=tuple(collected.changes),
                 warnings=tuple(warnings),
+                placed_warnings=placed(warnings, wanted, file),
                 names=names,
             )
             if dry_run:

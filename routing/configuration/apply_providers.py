@@ -50,6 +50,11 @@ def _known(entry: ProviderEntry) -> tuple[Provider | None, list[str]]:
         for price in Price.objects.filter(provider=former.name) if former else ():
             price.provider = entry.name
             price.save()
+        if entry.renamed_from and former is None:
+            return None, [
+                f"providers.{entry.name}.renamed_from: there is no {entry.renamed_from}, so it is a new one and has no "
+                "secret that was typed in"
+            ]
         return former, []
     said = f"providers.{entry.name}.renamed_from: {entry.renamed_from} is there beside it, and stays as it is"
     return row, [said] if former else []

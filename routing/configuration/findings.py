@@ -95,8 +95,10 @@ def leading_nowhere(wanted: Configuration) -> Mapping[str, Collection[str]]:
         named[f"model_aliases.{name}.targets"] = (alias.targets, known)
         named[f"model_aliases.{name}.fallbacks"] = (alias.fallbacks, known_or_alias)
     for policy in wanted.route_policies:
-        names = (*policy.fallbacks, *policy.context_fallbacks)
-        named[f"route_policies.{policy.name}.fallbacks"] = (names, known_or_alias)
+        for key, names in (("fallbacks", policy.fallbacks), ("context_fallbacks", policy.context_fallbacks)):
+            named[f"route_policies.{policy.name}.{key}"] = (names, known_or_alias)
+    if summary_model := wanted.condensation.summary_model:
+        named["condensation.summary_model"] = ((summary_model,), known_or_alias)
     missing = {key: [name for name in names if name not in served] for key, (names, served) in named.items()}
     return {key: names for key, names in missing.items() if names}
 

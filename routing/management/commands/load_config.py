@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(_report(applied, dry_run=options["dry_run"]), default=str))
             return
-        for warning in applied.warnings:
+        for warning in applied.placed_warnings:
             self.stderr.write(self.style.WARNING(f"Warning: {warning}."))
         lines = [change.describe() for change in applied.changes]
         # Keys are no part of the document that is compared.

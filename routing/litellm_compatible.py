@@ -29,6 +29,7 @@ _SPOKEN_TO_OTHERWISE: Final = {
     "ollama": "LiteLLM asks Ollama's own API; here it is asked for OpenAI's",
     "ollama_chat": "LiteLLM asks Ollama's own API; here it is asked for OpenAI's",
 }
+_LOADED_WHEN_ASKED: Final = frozenset({"ollama", "ollama_chat", "llamafile", "lm_studio"})
 _FIREWORKS: Final = "accounts/fireworks/models/"
 
 
@@ -37,9 +38,13 @@ def upstream_name(prefix: str, model: str) -> str:
     return model if prefix != "fireworks_ai" or model.startswith("accounts/") else _FIREWORKS + model
 
 
-def remarks(prefix: str, *, address_given: bool) -> list[str]:
-    """What a person must look at."""
+def remarks(prefix: str, *, address_given: bool, patient: bool = False) -> list[str]:
+    """What a person must look at. `patient` says that a timeout is given."""
     found = [_SPOKEN_TO_OTHERWISE[prefix]] if prefix in _SPOKEN_TO_OTHERWISE else []
+    if prefix in _LOADED_WHEN_ASKED and not patient:
+        found.append(
+            "a stream waits 20 s for its first token: give it a longer `timeout` if its models are loaded when asked"
+        )
     address, key = COMPATIBLE.get(prefix, ("", ""))
     if address and not key and not address_given:
         variable = f"{prefix.removesuffix('_chat').upper()}_API_BASE"

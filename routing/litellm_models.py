@@ -47,7 +47,7 @@ _INFO: Final = frozenset(
     {"id", "max_input_tokens", "max_output_tokens", "max_tokens", "input_cost_per_token", "output_cost_per_token",
      "cache_read_input_token_cost", "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
      "input_cost_per_audio_token", "output_cost_per_audio_token", "search_context_cost_per_query", "mode", "base_model",
-     "supports_function_calling", "supports_vision"}
+     "supports_function_calling", "supports_vision", "supports_reasoning"}
 )  # fmt: skip
 _OF_ACCOUNTS: Final = frozenset(
     {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "max_retries",
@@ -192,7 +192,9 @@ class ModelList:
                 name for n in range(1, len(taken) + 2) if (name := called if n == 1 else f"{called}-{n}") not in taken
             )
             given = bool(params.get("api_base") or params.get("base_url"))
-            self.notes += [f"{path}: {said}" for said in remarks(prefix, address_given=given)]
+            self.notes += [
+                f"{path}: {said}" for said in remarks(prefix, address_given=given, patient="timeout" in provider)
+            ]
             self._providers[identity] = {"name": safe_name(name), "kind": kind, **provider, "models": []}
         return self._providers[identity]
 
@@ -207,6 +209,8 @@ class ModelList:
         model.update(_counts(params, info))
         if info.get("mode") == "embedding":
             model["capabilities"] = ["embeddings"]
+        if info.get("supports_reasoning") is True:
+            model["reasoning"] = True
         if isinstance(params.get("tags"), list):
             model["tags"] = [str(tag) for tag in params["tags"]]
         model.update(self._prices(params, info, path))

@@ -138,3 +138,14 @@ def test_fallbacks_of_what_was_left_out_are_told_of():
         "fallbacks: nova falls back, but no model of that name was taken over: nothing serves it",
         "fallbacks: gone falls back, but no model of that name was taken over: nothing serves it",
     ]
+
+
+def test_who_loads_models_when_asked_is_told_how_long_a_stream_waits():
+    own = {"api_base": "http://10.0.0.7:11434"}
+    assert any("20 s" in note for note in translated(model("m", "ollama_chat/llama", **own)).notes)
+    assert not any("20 s" in note for note in translated(model("m", "ollama_chat/llama", timeout=300, **own)).notes)
+
+
+def test_a_model_that_reasons_is_waited_for():
+    entry = model("m", "deepseek/deepseek-reasoner") | {"model_info": {"supports_reasoning": True}}
+    assert loadable(entry).providers[0].models[0].reasoning

@@ -10,6 +10,7 @@ from routing.configuration.problems import ConfigurationRefused, Position, Probl
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_COMMENTS = ("//", "/*", "#")
 _WORDS: Final[dict[str, ScalarType]] = {"true": "flag", "false": "flag", "null": "null"}
 
 
@@ -72,7 +73,10 @@ class _Reader:
                 return ScalarNode(at=at, type=kind, text=word)
         match = _NUMBER.match(self._text, self._index)
         if match is None:
-            found = excerpt(self._text[self._index : self._index + 20]) if self._index < len(self._text) else "the end"
+            rest = self._text[self._index : self._index + 20].partition("\n")[0]
+            if rest.startswith(_COMMENTS):
+                raise self._refused("a comment", "none, as JSON has no comments; a YAML file may have them")
+            found = excerpt(rest) if rest else "the end"
             raise self._refused(found, "a JSON value; text stands in double quotes, and no comma precedes a bracket")
         self._index = match.end()
         return ScalarNode(at=at, type="number", text=match.group())

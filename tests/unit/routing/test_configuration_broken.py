@@ -77,6 +77,8 @@ BROKEN = [
     ("huge file", b"# " + b"x" * MAX_BYTES, 1, "at most"),
     ("JSON with a trailing comma", '{\n  "port": 1,\n}', 3, "double quotes"),
     ("JSON with a second value", '{"port": 1} {"port": 2}', 1, "one JSON object"),
+    ("a comment in JSON", '{"debug": # no\n false}', 1, "JSON has no comments"),
+    ("a word of another language in JSON", '{"debug": True,\n "port": 1}', 1, 'found "True,"; expected a JSON value'),
     ("JSON cut short", '{"providers": [', 1, "a JSON value"),
     ("JSON duplicate key", '{"port": 1,\n "port": 2}', 2, "each key once"),
     ("more open brackets than the C stack is deep", "teams: " + "[" * 100_000, 1, "more than 24 levels"),

@@ -157,9 +157,7 @@ def _demo(base_url: str) -> bool:
         provider = Provider.objects.create(
             name=DEMO_NAME, kind="openai", base_url=base_url, source=Source.DEMO, priority=1000
         )
-        credential = Credential(provider=provider, name="demo")
-        credential.store("sk-demo-no-secret")
-        credential.save()
+        _give_a_key(Credential(provider=provider, name=DEMO_NAME))
         for model in DEMO_MODELS:
             Deployment.objects.create(
                 provider=provider, model=model, context_window=32768, max_output_tokens=4096, source=Source.DEMO,
@@ -172,4 +170,13 @@ def _demo(base_url: str) -> bool:
     elif provider.base_url != base_url:
         provider.base_url = base_url
         provider.save()
+    for credential in provider.credentials.filter(name=DEMO_NAME, ciphertext="", environment_variable=""):
+        # A document from another installation brought the provider; no document brings a secret.
+        _give_a_key(credential)
     return provider.enabled
+
+
+def _give_a_key(credential: Credential) -> None:
+    """Any will do: the demo wants one, as the services do."""
+    credential.store("sk-demo-no-secret")
+    credential.save()

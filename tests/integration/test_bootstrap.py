@@ -70,6 +70,17 @@ def test_the_demo_is_not_said_to_be_alone_once_there_is_another_provider():
     assert not prepare(demo_base_url="http://127.0.0.1:9").alone
 
 
+def test_a_demo_that_a_document_brought_is_given_its_key():
+    prepare(demo_base_url="http://127.0.0.1:1/v1")
+    credential = Provider.objects.get(source=Source.DEMO).credentials.get()
+    credential.ciphertext = credential.hint = ""
+    credential.save()
+    prepare(demo_base_url="http://127.0.0.1:1/v1")
+    credential.refresh_from_db()
+
+    assert credential.reveal()
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_start_says_whether_only_the_demo_answers(alone):
     said = StringIO()

@@ -152,6 +152,11 @@ def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
     _cache(lite, result)
     _fallbacks(router, lite, result)
     _master_key(general, result)
+    # Elsewhere in such files these are Redis's.
+    given = [name for name in ("host", "port") if general.pop(name, None) is not None]
+    result.notes += [
+        f"general_settings.{name}: not taken over: `{name}` in the document is this server's" for name in given
+    ]
     for section, rest in (("router_settings", router), ("litellm_settings", lite), ("general_settings", general)):
         result.notes += [f"{section}.{name}: {elsewhere(name)}" for name in rest]
 

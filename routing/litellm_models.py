@@ -264,7 +264,9 @@ def _problem(
     if problem := unusable(public) or unusable(upstream):
         return problem
     if kind is None:
-        return f"the provider {prefix} has no adapter here, which {params['model']} needs"
+        found = f"the provider {prefix} has no adapter here, which {params['model']} needs"
+        own = params.get("api_base") or params.get("base_url")
+        return f"{found} (if that address speaks OpenAI's dialect, write openai/{upstream})" if own else found
     mode = info.get("mode")
     if mode is None and _FOR_OTHER_ENDPOINTS.match(upstream):
         return f"{upstream} is served by no endpoint here"

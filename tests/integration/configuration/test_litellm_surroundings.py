@@ -149,3 +149,19 @@ def test_who_loads_models_when_asked_is_told_how_long_a_stream_waits():
 def test_a_model_that_reasons_is_waited_for():
     entry = model("m", "deepseek/deepseek-reasoner") | {"model_info": {"supports_reasoning": True}}
     assert loadable(entry).providers[0].models[0].reasoning
+
+
+def test_whoever_may_speak_openais_dialect_is_told_how_to_be_taken_over():
+    entries = model("m", "zhipu/glm-4", api_base="https://glm.example/v4"), model("n", "bedrock/amazon.nova-pro-v1:0")
+    assert translated(*entries).notes == [
+        "model_list[0]: the provider zhipu has no adapter here, which zhipu/glm-4 needs (if that address speaks OpenAI's"
+        " dialect, write openai/glm-4); it was left out",
+        "model_list[1]: the provider bedrock has no adapter here, which bedrock/amazon.nova-pro-v1:0 needs; it was left out",
+    ]
+
+
+def test_where_the_server_listens_is_not_taken_for_redis():
+    found = translated(model("m", "gpt-4o"), general_settings={"host": "0.0.0.0", "port": 4000, "salt_key": "s"})
+    assert [note for note in found.notes if "REDIS" in note] == []
+    assert any("general_settings.port" in note for note in found.notes)
+    assert "general_settings.salt_key: not in the document: PROXY_API_ENCRYPTION_KEYS in the environment" in found.notes

@@ -9,6 +9,10 @@ _BUDGETS: Final = (
     "not taken over: budgets belong to teams (`teams.NAME.budgets`) and keys (`create_api_key --budget-usd`)"
 )
 _LIMITS: Final = "not taken over: limits belong to teams (`teams.NAME.max_concurrency`) and keys (`create_api_key`)"
+_DATABASE: Final = (
+    "not in the document: DATABASE_URL in the environment, for a database of its own; keys and teams in LiteLLM's are not "
+    "taken over (`api_keys` may hold keys that clients have)"
+)
 _CALLBACKS: Final = "not needed for metrics (/metrics) and traces (docs/operations.md); others have no equivalent"
 _ENTRA: Final = "not taken over: give a key, or a token of Entra in a variable with the option `auth: bearer`"
 _REQUESTS: Final = "has no equivalent: clients say it in their requests"
@@ -19,10 +23,10 @@ _ELSEWHERE: Final = {
     "max_budget": _BUDGETS, "budget_duration": _BUDGETS,
     "default_max_parallel_requests": _LIMITS, "max_parallel_requests": _LIMITS, "global_max_parallel_requests": _LIMITS,
     "callbacks": _CALLBACKS, "success_callback": _CALLBACKS, "failure_callback": _CALLBACKS,
-    "database_url": "not in the document: DATABASE_URL in the environment",
+    "database_url": _DATABASE,
     "alerting": "not in the document: rules for Prometheus are in docker/prometheus/alerts.yml",
     "database_connection_pool_limit": "not in the document: PROXY_API_DATABASE_POOL in the environment",
-    "store_model_in_db": "always so: the database is the truth, and files are loaded into it",
+    "store_model_in_db": "models that stand in LiteLLM's database alone are not taken over",
     "salt_key": "not in the document: PROXY_API_ENCRYPTION_KEYS in the environment",
     "store_prompts_in_spend_logs": "not taken over: `payload_logging`",
     "turn_off_message_logging": "always so, where `payload_logging` is not on",

@@ -165,3 +165,10 @@ def test_where_the_server_listens_is_not_taken_for_redis():
     assert [note for note in found.notes if "REDIS" in note] == []
     assert any("general_settings.port" in note for note in found.notes)
     assert "general_settings.salt_key: not in the document: PROXY_API_ENCRYPTION_KEYS in the environment" in found.notes
+
+
+def test_what_stands_in_litellms_database_is_said_to_stay_there():
+    general = {"database_url": "os.environ/DATABASE_URL", "store_model_in_db": True}
+    notes = translated(model("m", "gpt-4o"), general_settings=general).notes
+    assert any("keys and teams in LiteLLM's are not taken over" in note for note in notes)
+    assert any("models that stand in LiteLLM's database alone" in note for note in notes)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from accounts.models import Price
-from providers.models import Credential, Deployment, Provider
+from providers.models import Credential, Deployment, Provider, Source
 from routing.configuration.columns import model_columns, provider_columns
 from routing.configuration.provider_entry import CredentialEntry, ProviderEntry, ResolvedProvider
 from routing.configuration.rows import save_if_different, written_for
@@ -21,6 +21,9 @@ def provider(entry: ProviderEntry, path: str, *, secret_of: Callable[[str], str]
     with written_for(path):
         known, warnings = _known(entry)
         columns["headers"], unknown = _headers(entry, known)
+        if known is not None and (known.source, entry.managed_by) == (Source.DEMO, Source.DEMO):
+            # Of another installation's perhaps: the demo listens where this one's server has put it.
+            columns["base_url"] = known.base_url
         row = save_if_different(Provider, {"name": entry.name}, {**columns, "name": entry.name}, known=known)
         credentials, lost = _credentials(row, resolved, prune=prune)
     warnings += lost

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 
@@ -63,4 +64,4 @@ def _short(value: Any) -> str:
         return "[" + ", ".join(_short(item) for item in value) + "]"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    return str(value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)

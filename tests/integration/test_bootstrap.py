@@ -13,6 +13,7 @@ from providers.models import Provider, Source
 from proxy_site.bootstrap import FirstStart, _all_applied, prepare
 from proxy_site.embedded import DemoUpstream
 from proxy_site.management.commands import serve
+from routing.configuration.loading import load_file
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +80,16 @@ def test_a_demo_that_a_document_brought_is_given_its_key():
     credential.refresh_from_db()
 
     assert credential.reveal()
+
+
+def test_a_demo_of_another_installations_document_stays_where_this_one_has_put_it(tmp_path):
+    prepare(demo_base_url="http://127.0.0.1:2/v1")
+    path = tmp_path / "dump.yaml"
+    path.write_text("providers: [{name: demo, base_url: 'http://127.0.0.1:1/v1', managed_by: demo, priority: 7}]")
+    load_file(str(path))
+    provider = Provider.objects.get()
+
+    assert (provider.base_url, provider.priority) == ("http://127.0.0.1:2/v1", 7)
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -81,3 +81,10 @@ def test_a_dump_that_carries_everything_says_nothing(load: Load):
 
     assert errors.getvalue() == ""
     assert "rpm: 1" in dumped()
+
+
+def test_a_difference_writes_small_amounts_as_documents_do(load: Load):
+    applied = load(
+        "providers: [{name: p, base_url: 'http://10.0.0.1', models: [{name: m, input_usd_per_mtok: 0.000000007}]}]"
+    )
+    assert "input_usd_per_mtok: 0.000000007" in applied.changes[-1].describe()

@@ -16,7 +16,7 @@ from providers.dialects import embeddings, model_choice, upstream_errors
 from providers.dialects.call_repair import mend_calls
 from providers.dialects.chat_history import is_plain, written_plainly
 from providers.dialects.content_parts import mend_choices
-from providers.dialects.finish_reasons import mend_calling, mend_reasons, names_tool
+from providers.dialects.finish_reasons import mend_calling, mend_reasons
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
 from providers.dialects.served_messages.own_fields import OWN, without_own
@@ -107,10 +107,8 @@ class OpenAICompatibleAdapter(Adapter):
             return Delivered(body=body, usage=usage)
         if mend_reasons(choices) | mend_choices(choices):
             body = orjson.dumps(answer)
-        if body.find(b'"tool_calls"') >= 0:
-            is_called = not names_tool(request.body) and mend_calling(choices)
-            if mend_calls(choices) or is_called:
-                body = orjson.dumps(answer)
+        if body.find(b'"tool_calls"') >= 0 and mend_calling(choices, request.body) | mend_calls(choices):
+            body = orjson.dumps(answer)
         reason = choices[0].get("finish_reason")
         text = "" if usage is not None and usage.output_tokens else "".join(map(_choice_text, choices))
         return Delivered(body, usage, reason if isinstance(reason, str) else None, text)

@@ -37,21 +37,23 @@ def openai_reason(reason: str) -> str:
     return _MEANT.get(reason, reason)
 
 
-def names_tool(body: dict[str, Any]) -> bool:
-    """Whether the client named the tool to be called: OpenAI itself ends such an answer with `stop`. Any other that calls
-    tools it ends with `tool_calls`, and agents go by it; Gemini's streams say `stop` of them, too."""
+def reason_of_calls(reason: Any, body: dict[str, Any]) -> Any:
+    """Of an answer that calls tools, to the request `body`. OpenAI ends it with `stop` only where the client named the tool
+    to be called; else with `tool_calls`, and agents go by it. Gemini's streams say `stop` of them, too."""
     choice = body.get("tool_choice")
-    return isinstance(choice, dict) and choice.get("type") != "allowed_tools"
+    is_named = isinstance(choice, dict) and choice.get("type") != "allowed_tools"
+    return "tool_calls" if reason == "stop" and not is_named else reason
 
 
-def mend_calling(choices: list[dict[str, Any]]) -> bool:
-    """As streams are, whole answers that call tools, where the client named none; True when it changed something."""
+def mend_calling(choices: list[dict[str, Any]], body: dict[str, Any]) -> bool:
+    """Corrects the choices of a whole answer that call tools in place; True when it changed something."""
     is_changed = False
     for choice in choices:
         message = choice.get("message")
         calls = message.get("tool_calls") if isinstance(message, dict) else None
-        if calls and isinstance(calls, list) and choice.get("finish_reason") == "stop":
-            choice["finish_reason"] = "tool_calls"
+        reason = choice.get("finish_reason")
+        if calls and isinstance(calls, list) and (meant := reason_of_calls(reason, body)) != reason:
+            choice["finish_reason"] = meant
             is_changed = True
     return is_changed
 

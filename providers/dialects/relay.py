@@ -29,7 +29,7 @@ import orjson
 from providers.dialects.call_repair import CallRepair
 from providers.dialects.chunk_texts import chat_content, completion_content, is_plain
 from providers.dialects.content_parts import mend_parts
-from providers.dialects.finish_reasons import names_tool, openai_reason
+from providers.dialects.finish_reasons import openai_reason, reason_of_calls
 from providers.dialects.openai_chat.usage import client_usage, read_usage, write_usage
 from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import DONE, BlockSplitter, load_data, parse_block, too_large
@@ -56,9 +56,9 @@ class RelayStream:
     """`ClientStream` for upstreams that speak the client's own dialect (chat and text completions)."""
 
     __slots__ = (
-        "_armed", "_choices", "_expected", "_floor", "_guard", "_head", "_identity", "_include_usage", "_is_chat",
-        "_is_pattern", "_last_usage", "_lessons", "_names_tool", "_padding", "_parsed_chars", "_passed_chars",
-        "_repair", "_seam", "_splitter", "_start", "_stop", "_strips_roles", "_tail", "_text", "_thoughts", "ended",
+        "_armed", "_asked", "_choices", "_expected", "_floor", "_guard", "_head", "_identity", "_include_usage",
+        "_is_chat", "_is_pattern", "_last_usage", "_lessons", "_padding", "_parsed_chars", "_passed_chars", "_repair",
+        "_seam", "_splitter", "_start", "_stop", "_strips_roles", "_tail", "_text", "_thoughts", "ended",
         "failure", "finish_reason", "started", "usage",
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ class RelayStream:
         self._is_chat = request.operation is Operation.CHAT
         self._include_usage = request.include_usage
         self._expected = expected_choices(request.body)
-        self._names_tool = names_tool(request.body)
+        self._asked = request.body
         self._repair = repair
         self._splitter = BlockSplitter()
         self._guard = PlainBodyGuard()
@@ -231,7 +231,7 @@ class RelayStream:
         meant = openai_reason(reason) if isinstance(reason, str) else reason
         if meant == "" or (meant and choice.finished):
             return None
-        return "tool_calls" if meant == "stop" and choice.calls is not None and not self._names_tool else meant
+        return meant if choice.calls is None else reason_of_calls(meant, self._asked)
 
     def _mend(self, delta: JsonObject, choice: "_Choice") -> bool:
         """Brings a role, content in parts, thoughts and calls to the rules of clients; True when that changed something."""

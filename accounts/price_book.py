@@ -4,36 +4,20 @@ Built in a thread when the routing table is; reading it costs a dictionary looku
 """
 
 import fnmatch
-import json
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from django.utils import timezone
 
 from accounts.models import Price
 from accounts.records import PriceCard, Rates
+from rows.catalogue import CATALOGUE_IDS, CatalogueUnreadable, Listed, look_up
 
 log = logging.getLogger("llm_proxy.accounts.price_book")
-CATALOGUE = Path(__file__).with_name("price_catalogue.py")
-CATALOGUE_TIMEOUT_S = 60
 ASK_AGAIN_S = 60.0
-# Our kinds of provider → the catalogue's ids. An unlisted kind (one's own server, a reseller) has no catalogue price.
-CATALOGUE_IDS = {
-    "openai": "openai",
-    "openai_responses": "openai",
-    "anthropic": "anthropic",
-    "grok": "x-ai",
-    "perplexity": "perplexity",
-    "openrouter": "openrouter",
-    "cohere": "cohere",
-    "azure": "azure",
-}
 Pair = tuple[str, str]
 _known: dict[Pair, PriceCard | None] = {}
 _asking: set[Pair] = set()
@@ -50,12 +34,13 @@ def catalogue_prices(pairs: Iterable[Pair]) -> dict[Pair, PriceCard | None]:
 
 def _look_up(missing: Sequence[Pair]) -> bool:
     """False when the catalogue could not be read: what it would have said is still to be found out."""
-    answer = _ask(missing) if missing else []
-    if answer is None:
+    try:
+        answer = look_up(missing) if missing else []
+    except CatalogueUnreadable as error:
+        log.error("the price catalogue cannot be read, its prices count as unknown until it can: %s", error)
         return False
     # At once: who watches the size sees all or nothing of it.
-    found = zip(missing, answer, strict=True)
-    _known.update({pair: None if rows is None else card_of(rows) for pair, rows in found})
+    _known.update({pair: _card_of(listed) for pair, listed in zip(missing, answer, strict=True)})
     return True
 
 
@@ -86,36 +71,16 @@ def _find_out(missing: Sequence[Pair]) -> None:
             _asking.difference_update(missing)
 
 
-def card_of(rows: Sequence[Sequence[int | None]]) -> PriceCard:
-    tiers = []
-    for above, price_in, price_out, cached, written, *others in rows:
-        kept, heard, spoken, search = others or (None, None, None, None)
-        rates = Rates(
-            input=price_in or 0,
-            output=price_out or 0,
-            cached_input=cached,
-            cache_write=written,
-            cache_write_1h=kept,
-            audio_input=heard,
-            audio_output=spoken,
-            search=search,
-        )
-        tiers.append((above or 0, rates))
-    return PriceCard(tiers=tuple(tiers))
-
-
-def _ask(pairs: Sequence[Pair]) -> list[list[list[int | None]] | None] | None:
-    question = json.dumps([[CATALOGUE_IDS[kind], model] for kind, model in pairs])
-    command = [sys.executable, "-I", str(CATALOGUE)]
-    try:
-        done = subprocess.run(  # noqa: S603 our own program, nothing from outside in its arguments
-            command, input=question, capture_output=True, text=True, timeout=CATALOGUE_TIMEOUT_S, check=True
-        )
-        answer: list[list[list[int | None]] | None] = json.loads(done.stdout)
-    except (subprocess.SubprocessError, OSError, ValueError) as error:
-        log.error("the price catalogue cannot be read, its prices count as unknown until it can: %s", error)
+def _card_of(listed: Listed | None) -> PriceCard | None:
+    """None where neither input nor output has a price; of two, the one that is not listed is free."""
+    if listed is None or listed["tiers"][0]["input"] is None is listed["tiers"][0]["output"]:
         return None
-    return answer
+    return PriceCard(tiers=tuple(map(_tier_of, listed["tiers"])))
+
+
+def _tier_of(prices: dict[str, int | None]) -> tuple[int, Rates]:
+    others = {name: price for name, price in prices.items() if name not in ("above", "input", "output")}
+    return prices["above"] or 0, Rates(prices["input"] or 0, prices["output"] or 0, **others)
 
 
 class PriceBook:

@@ -1,28 +1,13 @@
 """What is publicly known of models: context window and list prices, for filling in deployments that people then edit."""
 
-import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+
+from rows.catalogue import CATALOGUE_IDS, CatalogueUnreadable, Listed, look_up
 
 logger = logging.getLogger("llm_proxy.providers.catalog")
 
-PROGRAM = Path(__file__).with_name("catalog_program.py")
-TIMEOUT_S = 60
-# Our kinds of provider → the catalogue's ids. Of other kinds (one's own server, a reseller) no price is known.
-CATALOGUE_IDS = {
-    "openai": "openai",
-    "openai_responses": "openai",
-    "anthropic": "anthropic",
-    "grok": "x-ai",
-    "perplexity": "perplexity",
-    "openrouter": "openrouter",
-    "cohere": "cohere",
-    "azure": "azure",
-}
 # Where the vendor itself answers: these hosts, and those below them (regions, resources).
 VENDOR_HOSTS = {
     "openai": ("api.openai.com",),
@@ -74,20 +59,17 @@ def known_capabilities(model: str) -> list[str]:
 def model_facts(kind: str, models: Iterable[str]) -> dict[str, ModelFacts]:
     """Every one of `models`, `UNKNOWN` where the catalogue does not have it. Blocks for a second or two."""
     asked = list(dict.fromkeys(models))
-    provider = CATALOGUE_IDS.get(kind)
-    if provider is None or not asked:
+    if kind not in CATALOGUE_IDS or not asked:
         return dict.fromkeys(asked, UNKNOWN)
-    return dict(zip(asked, _ask([(provider, model) for model in asked]), strict=True))
-
-
-def _ask(pairs: list[tuple[str, str]]) -> list[ModelFacts]:
-    command = [sys.executable, "-I", str(PROGRAM)]
     try:
-        done = subprocess.run(  # noqa: S603 our own program, nothing from outside in its arguments
-            command, input=json.dumps(pairs), capture_output=True, text=True, timeout=TIMEOUT_S, check=True
-        )
-        rows = json.loads(done.stdout)
-    except (subprocess.SubprocessError, OSError, ValueError):
+        found = look_up((kind, model) for model in asked)
+    except CatalogueUnreadable:
         logger.exception("the model catalogue cannot be read: prices and context windows stay empty")
-        return [UNKNOWN] * len(pairs)
-    return [UNKNOWN if row is None else ModelFacts(**row) for row in rows]
+        return dict.fromkeys(asked, UNKNOWN)
+    return {model: UNKNOWN if listed is None else _facts(listed) for model, listed in zip(asked, found, strict=True)}
+
+
+def _facts(listed: Listed) -> ModelFacts:
+    """With the prices of the lowest tier: a deployment has one price, and tiers are accounting's own business."""
+    prices = {name: price for name, price in listed["tiers"][0].items() if name != "above"}
+    return ModelFacts(context_window=listed["context_window"], **prices)

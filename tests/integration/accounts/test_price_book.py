@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts import price_book
 from accounts.models import Price
 from accounts.price_book import PriceBook, catalogue_prices, known_prices
+from rows import catalogue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,14 +68,14 @@ def test_the_catalogue_knows_cached_and_tiered_prices():
 def test_a_catalogue_that_could_not_be_read_is_asked_again(monkeypatch, caplog):
     monkeypatch.setattr(price_book, "_known", {})
     monkeypatch.setattr(price_book, "ASK_AGAIN_S", 0.05)
-    catalogue = price_book.CATALOGUE
-    monkeypatch.setattr(price_book, "CATALOGUE", Path("/nowhere.py"))
+    program = catalogue.PROGRAM
+    monkeypatch.setattr(catalogue, "PROGRAM", Path("/nowhere.py"))
     pair = ("anthropic", "claude-sonnet-4-5")
     assert catalogue_prices([pair]) == {pair: None}
     assert known_prices([pair]) == {pair: None}
     assert "cannot be read" in caplog.text
 
-    monkeypatch.setattr(price_book, "CATALOGUE", catalogue)
+    monkeypatch.setattr(catalogue, "PROGRAM", program)
     deadline = time.monotonic() + 30
     while known_prices([pair])[pair] is None and time.monotonic() < deadline:
         time.sleep(0.05)

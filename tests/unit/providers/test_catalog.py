@@ -1,12 +1,9 @@
-from decimal import Decimal
-from types import SimpleNamespace
-
 import pytest
 
 from providers.adapters import REGISTRY
 from providers.addresses import parse_base_url
-from providers.catalog import CATALOGUE_IDS, UNKNOWN, is_listed, model_facts
-from providers.catalog_program import nano_usd
+from providers.catalog import UNKNOWN, is_listed, model_facts
+from rows.catalogue import CATALOGUE_IDS
 
 
 def test_knows_prices_and_windows_of_public_models_and_admits_ignorance() -> None:
@@ -45,10 +42,3 @@ def test_each_vendors_address_that_is_filled_in_is_its_own(kind: str) -> None:
     address = REGISTRY[kind].default_base_url
     assert address is not None
     assert is_listed(kind, parse_base_url(address).host, {})
-
-
-def test_prices_are_whole_nano_dollars_rounded_up() -> None:
-    assert nano_usd(None) is None
-    assert nano_usd(Decimal("2.5")) == 2_500_000_000
-    assert nano_usd(Decimal("0.00000000001")) == 1
-    assert nano_usd(SimpleNamespace(base=Decimal(3), tiers=())) == 3_000_000_000

@@ -105,7 +105,7 @@ class PriceBook:
             rank = (row.provider == provider, exact, row.effective_from)
             if best is None or rank > best[0]:
                 best = (rank, row)
-        return None if best is None else _own_card(best[1])
+        return None if best is None else PriceCard(tiers=((0, _rates(best[1])),))
 
     def card(self, *, provider: str, kind: str, model: str, at: datetime | None = None) -> PriceCard | None:
         """The catalogue's prices come with a later call when they are not known yet. A row that says nothing of searches
@@ -126,33 +126,12 @@ class PriceBook:
 
 def _is_usable(row: Price) -> bool:
     """A negative price is of before there was a check. It would make budgets grow by spending."""
-    prices = (
-        row.input_nano_usd,
-        row.output_nano_usd,
-        row.cached_input_nano_usd,
-        row.cache_write_nano_usd,
-        row.reasoning_nano_usd,
-        row.cache_write_1h_nano_usd,
-        row.audio_input_nano_usd,
-        row.audio_output_nano_usd,
-        row.search_nano_usd,
-    )
-    if all(price is None or price >= 0 for price in prices):
+    if all(price is None or price >= 0 for price in _rates(row)):
         return True
     log.error("the price %s is left out: it is negative", row)
     return False
 
 
-def _own_card(row: Price) -> PriceCard:
-    rates = Rates(
-        input=row.input_nano_usd,
-        output=row.output_nano_usd,
-        cached_input=row.cached_input_nano_usd,
-        cache_write=row.cache_write_nano_usd,
-        reasoning=row.reasoning_nano_usd,
-        cache_write_1h=row.cache_write_1h_nano_usd,
-        audio_input=row.audio_input_nano_usd,
-        audio_output=row.audio_output_nano_usd,
-        search=row.search_nano_usd,
-    )
-    return PriceCard(tiers=((0, rates),))
+def _rates(row: Price) -> Rates:
+    """Its columns are named after them."""
+    return Rates(**{name: getattr(row, f"{name}_nano_usd") for name in Rates._fields})

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from providers.specs import Prices
 from rows.catalogue import CATALOGUE_IDS, CatalogueUnreadable, Listed, look_up
 
 logger = logging.getLogger("llm_proxy.providers.catalog")
@@ -23,20 +25,13 @@ VENDOR_HOSTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """None where unknown. Prices are nano-USD per million tokens, `search` per thousand searches."""
+    """None where unknown."""
 
-    context_window: int | None = None
-    input: int | None = None
-    output: int | None = None
-    cached_input: int | None = None
-    cache_write: int | None = None
-    cache_write_1h: int | None = None
-    audio_input: int | None = None
-    audio_output: int | None = None
-    search: int | None = None
+    context_window: int | None
+    prices: Prices
 
 
-UNKNOWN = ModelFacts()
+UNKNOWN = ModelFacts(context_window=None, prices=Prices())
 
 
 def is_listed(kind: str, host: str, options: Mapping[str, object]) -> bool:
@@ -71,5 +66,5 @@ def model_facts(kind: str, models: Iterable[str]) -> dict[str, ModelFacts]:
 
 def _facts(listed: Listed) -> ModelFacts:
     """With the prices of the lowest tier: a deployment has one price, and tiers are accounting's own business."""
-    prices = {name: price for name, price in listed["tiers"][0].items() if name != "above"}
-    return ModelFacts(context_window=listed["context_window"], **prices)
+    prices: dict[str, Any] = {name: price for name, price in listed["tiers"][0].items() if name != "above"}
+    return ModelFacts(context_window=listed["context_window"], prices=Prices(**prices))

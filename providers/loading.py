@@ -14,7 +14,7 @@ from providers.adapters.model_quirks import always_searches
 from providers.addresses import parse_base_url
 from providers.models import Credential, Deployment, Provider
 from providers.secrets import UndecipherableSecret
-from providers.specs import CredentialSpec, DeploymentSpec, Prices, ProviderSpec
+from providers.specs import PRICE_COLUMNS, CredentialSpec, DeploymentSpec, Prices, ProviderSpec
 from providers.transport import Endpoint
 
 logger = logging.getLogger("llm_proxy.providers.loading")
@@ -179,6 +179,7 @@ def provider_spec(
 
 
 def _deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
+    prices: dict[str, Any] = {name: _price(getattr(row, column)) for name, column in PRICE_COLUMNS.items()}
     return DeploymentSpec(
         id=row.pk,
         provider=provider,
@@ -186,16 +187,7 @@ def _deployment_spec(row: Deployment, provider: ProviderSpec) -> DeploymentSpec:
         upstream_model=row.upstream_model,
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
-        prices=Prices(
-            input=_price(row.input_nano_usd_per_mtok),
-            output=_price(row.output_nano_usd_per_mtok),
-            cached_input=_price(row.cached_input_nano_usd_per_mtok),
-            cache_write=_price(row.cache_write_nano_usd_per_mtok),
-            cache_write_1h=_price(row.cache_write_1h_nano_usd_per_mtok),
-            audio_input=_price(row.audio_input_nano_usd_per_mtok),
-            audio_output=_price(row.audio_output_nano_usd_per_mtok),
-            search=_price(row.search_nano_usd_per_thousand),
-        ),
+        prices=Prices(**prices),
         capabilities=_words(row, "capabilities"),
         reasoning=row.reasoning,
         always_searches=always_searches(row.upstream_model),

@@ -22,7 +22,7 @@ from providers.errors import UpstreamError, knowing_the_secret
 from providers.http1 import Http1Transport
 from providers.loading import UNREADABLE, provider_spec, usable_credentials, usable_deployments
 from providers.models import ConformanceReport, Deployment, Provider, Source
-from providers.specs import CredentialSpec, DeploymentSpec, ProviderSpec
+from providers.specs import PRICE_COLUMNS, CredentialSpec, DeploymentSpec, ProviderSpec
 from providers.transport import Transport
 
 Found = TypeVar("Found")
@@ -131,16 +131,9 @@ def _adopt(row: Provider, info: ModelInfo, facts: ModelFacts) -> Deployment:
         upstream_model=info.id,
         context_window=info.context_window or facts.context_window,
         max_output_tokens=info.max_output_tokens,
-        input_nano_usd_per_mtok=facts.input,
-        output_nano_usd_per_mtok=facts.output,
-        cached_input_nano_usd_per_mtok=facts.cached_input,
-        cache_write_nano_usd_per_mtok=facts.cache_write,
-        cache_write_1h_nano_usd_per_mtok=facts.cache_write_1h,
-        audio_input_nano_usd_per_mtok=facts.audio_input,
-        audio_output_nano_usd_per_mtok=facts.audio_output,
-        search_nano_usd_per_thousand=facts.search,
         capabilities=known_capabilities(info.id),
         source=Source.ADMIN,
+        **{column: getattr(facts.prices, name) for name, column in PRICE_COLUMNS.items()},
     )
 
 

@@ -179,8 +179,8 @@ class ListedModelSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     context_window = serializers.IntegerField(allow_null=True)
     max_output_tokens = serializers.IntegerField(allow_null=True)
-    input_nano_usd_per_mtok = serializers.IntegerField(source="facts.input", allow_null=True)
-    output_nano_usd_per_mtok = serializers.IntegerField(source="facts.output", allow_null=True)
+    input_nano_usd_per_mtok = serializers.IntegerField(source="facts.prices.input", allow_null=True)
+    output_nano_usd_per_mtok = serializers.IntegerField(source="facts.prices.output", allow_null=True)
     adopted = serializers.BooleanField()
 
 

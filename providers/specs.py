@@ -39,6 +39,16 @@ class Prices:
         return found
 
 
+PRICE_COLUMNS = {
+    **{
+        name: f"{name}_nano_usd_per_mtok"
+        for name in ("input", "output", "cached_input", "cache_write", "cache_write_1h", "audio_input", "audio_output")
+    },
+    "search": "search_nano_usd_per_thousand",
+}
+"""Of `Prices` → of a deployment's row. Reasoning has none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
     """A provider as configured. `base_path` is the path of its base_url without a trailing slash.

@@ -5,6 +5,7 @@ from typing import Any
 
 from providers.adapter_options import Option, usable
 from providers.adapters import options_of
+from providers.specs import PRICE_COLUMNS
 from routing import policy_options
 from routing.configuration.document import AliasEntry, Configuration, PolicyEntry
 from routing.configuration.kinds import Free
@@ -42,14 +43,7 @@ _MODEL_COLUMNS = {
     **_same(
         "enabled", "context_window", "max_output_tokens", "capabilities", "reasoning", "priority", "weight", "tags", "options"
     ),
-    "input_usd_per_mtok": "input_nano_usd_per_mtok",
-    "output_usd_per_mtok": "output_nano_usd_per_mtok",
-    "cached_input_usd_per_mtok": "cached_input_nano_usd_per_mtok",
-    "cache_write_usd_per_mtok": "cache_write_nano_usd_per_mtok",
-    "cache_write_1h_usd_per_mtok": "cache_write_1h_nano_usd_per_mtok",
-    "audio_input_usd_per_mtok": "audio_input_nano_usd_per_mtok",
-    "audio_output_usd_per_mtok": "audio_output_nano_usd_per_mtok",
-    "search_usd_per_thousand": "search_nano_usd_per_thousand",
+    **{column.replace("_nano_usd_", "_usd_"): column for column in PRICE_COLUMNS.values()},
 }  # fmt: skip
 _PROVIDER_COLUMNS = {
     **_same(

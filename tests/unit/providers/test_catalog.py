@@ -10,9 +10,9 @@ def test_knows_prices_and_windows_of_public_models_and_admits_ignorance() -> Non
     facts = model_facts("openai", ["gpt-4o", "no-such-model-anywhere"])
     known = facts["gpt-4o"]
     assert known.context_window == 128_000
-    assert known.input is not None
-    assert known.output is not None
-    assert 0 < known.input < known.output < 1_000 * 10**9
+    assert known.prices.input is not None
+    assert known.prices.output is not None
+    assert 0 < known.prices.input < known.prices.output < 1_000 * 10**9
     assert facts["no-such-model-anywhere"] == UNKNOWN
 
 

@@ -26,8 +26,8 @@ from providers.errors import (
     RateLimited,
     Unsupported,
     UpstreamError,
-    knowing_the_secret,
 )
+from providers.own_models import read_models
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import UpstreamRequest
 from providers.types import ClientRequest, Operation
@@ -106,10 +106,7 @@ class Prober:
         adapter = adapter_for(provider.kind)
 
         def read(answer: Answer) -> None:
-            if answer.status >= 300:
-                refusal = adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
-                raise knowing_the_secret(refusal, secret)
-            adapter.read_models(answer.body)
+            read_models(provider, secret, answer.status, answer.headers, answer.body)
 
         def ignore(answer: Answer) -> None:
             if answer.status >= 500:

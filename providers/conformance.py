@@ -16,7 +16,8 @@ from providers.adapters.base import ClientStream, Delivered
 from providers.adapters.model_list import ModelInfo
 from providers.conformance_probes import ProbeResult
 from providers.dialects.redaction import conceal
-from providers.errors import BadAnswer, CredentialRejected, Misconfigured, StreamTruncated, UpstreamError
+from providers.errors import BadAnswer, CredentialRejected, StreamTruncated, UpstreamError
+from providers.own_models import ask_for_models
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Transport, UpstreamRequest, UpstreamResponse
 from providers.types import ClientRequest, JsonObject, Usage
@@ -146,18 +147,8 @@ class Conformance:
         return await self._probe("reachability", look)
 
     async def _list_models(self) -> None:
-        try:
-            request = self._adapter.models_request(self._provider, self._provider.first_secret)
-        except Misconfigured as error:
-            self._results["model_list"] = probes.failed("model_list", error)
-            return
-        if request is None:
-            self._keep("model_list", "unsupported", "This provider has no model list.")
-            return
-
         async def look() -> str:
-            response = await self._send(request)
-            self._models = self._adapter.read_models(await self._body(response))
+            self._models = await ask_for_models(self._transport, self._provider, timeout_s=REQUEST_TIMEOUT_S)
             return f"{len(self._models)} models"
 
         await self._probe("model_list", look)

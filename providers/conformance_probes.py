@@ -23,6 +23,7 @@ from providers.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from providers.own_models import NoModelList
 from providers.specs import DeploymentSpec
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -148,7 +149,7 @@ def error_shape(error: UpstreamError) -> ProbeResult:
 
 def failed(name: str, error: UpstreamError) -> ProbeResult:
     """A refusal of what the provider cannot do is `unsupported`, everything else `failed`."""
-    refused = isinstance(error, Unsupported) or (
+    refused = isinstance(error, Unsupported | NoModelList) or (
         name in ("tools", "structured_output", "stream") and type(error) is ClientFault
     )
     return ProbeResult(name=name, outcome="unsupported" if refused else "failed", detail=_words(error))

@@ -11,28 +11,22 @@ from typing import TypeVar
 from django.db import transaction
 from django.utils import timezone
 
-from providers.adapters import adapter_for
 from providers.adapters.model_list import ModelInfo
 from providers.addresses import parse_base_url
 from providers.bounds import is_model_name
 from providers.catalog import UNKNOWN, ModelFacts, is_listed, known_capabilities, model_facts
 from providers.conformance import DEFAULT_CAP_NANO_USD, Conformance, Report
-from providers.dialects.redaction import conceal
-from providers.errors import UpstreamError, knowing_the_secret
+from providers.errors import UpstreamError
 from providers.http1 import Http1Transport
 from providers.loading import UNREADABLE, provider_spec, usable_credentials, usable_deployments
 from providers.models import ConformanceReport, Deployment, Provider, Source
+from providers.own_models import ask_for_models
 from providers.specs import PRICE_COLUMNS, CredentialSpec, DeploymentSpec, ProviderSpec
 from providers.transport import Transport
 
 Found = TypeVar("Found")
 LIST_TIMEOUT_S = 20.0
-LIST_LIMIT_BYTES = 16 * 1024 * 1024
 REPORTS_KEPT = 20
-
-
-class NoModelList(UpstreamError):
-    """The provider has no list of its models."""
 
 
 class UnusableProvider(UpstreamError):
@@ -154,28 +148,6 @@ def _list_if_any(row: Provider, *, required: bool) -> tuple[ModelInfo, ...]:
 
 def _provider_list(spec: ProviderSpec) -> tuple[ModelInfo, ...]:
     return with_transport(lambda transport: ask_for_models(transport, spec, timeout_s=LIST_TIMEOUT_S))
-
-
-async def ask_for_models(transport: Transport, spec: ProviderSpec, *, timeout_s: float) -> tuple[ModelInfo, ...]:
-    """The provider's own list. Raises `UpstreamError`; `NoModelList` where there is none."""
-    adapter = adapter_for(spec.kind)
-    secret = spec.first_secret
-    request = adapter.models_request(spec, secret)
-    if request is None:
-        raise NoModelList("This provider has no list of its models: name those you want.")
-    try:
-        response = await transport.send(spec.endpoint, request, timeout_s=timeout_s)
-        try:
-            body = await response.read(limit=LIST_LIMIT_BYTES, timeout_s=timeout_s)
-        finally:
-            response.close()
-        if not 200 <= response.status < 300:
-            refusal = adapter.read_error(response.status, response.headers, body, provider=spec.name)
-            raise knowing_the_secret(refusal, secret)
-        return adapter.read_models(body)
-    except UpstreamError as error:
-        conceal(error, spec.secrets)
-        raise
 
 
 def with_transport(work: Callable[[Transport], Awaitable[Found]]) -> Found:

@@ -22,7 +22,8 @@ from providers.errors import (
 )
 from providers.loading import UNREADABLE, provider_spec, usable_deployments
 from providers.models import Credential, Provider
-from providers.onboarding import NoModelList, ask_for_models, with_transport
+from providers.onboarding import with_transport
+from providers.own_models import NoModelList, ask_for_models
 from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, ProviderSpec
 from providers.transport import Transport

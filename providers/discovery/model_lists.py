@@ -7,6 +7,7 @@ from providers.control_plane import ControlPlaneClient
 from providers.dialects.redaction import conceal
 from providers.discovery.found import MODEL, MOST_MODELS, Findings, Found, SourceFailed
 from providers.errors import UpstreamError
+from providers.own_models import read_models
 from providers.specs import ProviderSpec
 
 SOURCE = "models"
@@ -19,15 +20,13 @@ def source_of(provider: str) -> str:
 
 async def look(client: ControlPlaneClient, provider: ProviderSpec, known: Collection[str]) -> Findings | None:
     """`known` are upstream names entered otherwise. None for a provider without a list. Raises `SourceFailed`."""
-    adapter = adapter_for(provider.kind)
+    secret = provider.first_secret
     try:
-        request = adapter.models_request(provider, provider.first_secret)
+        request = adapter_for(provider.kind).models_request(provider, secret)
         if request is None:
             return None
         answer = await client.send(provider.endpoint, request)
-        if answer.status >= 300:
-            raise adapter.read_error(answer.status, answer.headers, answer.body, provider=provider.name)
-        models = adapter.read_models(answer.body)
+        models = read_models(provider, secret, answer.status, answer.headers, answer.body)
     except UpstreamError as error:
         conceal(error, provider.secrets)
         raise SourceFailed(str(error)) from error

@@ -10,6 +10,7 @@ import pytest
 from providers.conformance import CapReached, Conformance, Report, Spending
 from providers.conformance_probes import NAMES
 from providers.demo import DIALECTS, create_app
+from providers.errors import CredentialRejected
 from providers.http1 import Http1Transport
 from providers.specs import CredentialSpec, DeploymentSpec, Prices, ProviderSpec
 from providers.transport import Endpoint
@@ -97,6 +98,17 @@ async def test_a_refused_chat_says_what_to_do_and_spends_nothing_more(status: in
     assert found["stream"] == found["tools"] == found["cancel"] == "skipped"
     assert found.get("authentication") == ("failed" if status in (401, 403) else "skipped")
     assert SECRET not in repr(report)
+
+
+async def test_a_provider_without_a_list_of_models_is_no_worse_for_it(upstream: FaultUpstream) -> None:
+    assert outcomes(await run_against(provider_at(f"{upstream.url}/v1", "blackbox")))["model_list"] == "unsupported"
+
+
+async def test_who_sent_no_key_is_not_told_that_it_was_refused() -> None:
+    with run_asgi(create_app("openai", require_key=SECRET)) as url:
+        report = await run_against(replace(provider_at(url), credentials=()))
+    details = {result.name: result.detail for result in report.results}
+    assert CredentialRejected.none_was_sent in details["model_list"]
 
 
 async def test_a_stream_that_is_cut_fails_the_stream_and_not_the_chat(upstream: FaultUpstream) -> None:

@@ -204,6 +204,14 @@ def gateway(migrated_data_dir: Path, tmp_path: Path) -> Iterator[GatewayProcess]
     process.end()
 
 
+@pytest.fixture(scope="module")
+def module_gateway(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """As `gateway`, for all tests of a module. Whoever seeds it names its upstreams first: they outlive it then."""
+    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("module") / "data"))
+    yield process
+    process.end()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A service that REQUIRE_SERVICES=1 says must be there fails its tests; an expected failure would pass unseen."""
     absent = item.config.stash[_MISSING] & {mark.name for mark in item.iter_markers()}

@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.calling import Caller, at_once, report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 from tests.e2e.ledger import rows_of
 from tests.transport.wire import eventually
 from tests.upstreams.behaviours import Behaviour, Fault, expected_text
@@ -31,17 +30,14 @@ def second() -> Iterator[FaultUpstream]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, first: FaultUpstream, second: FaultUpstream
-) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("breaker") / "data"))
+def server(first: FaultUpstream, second: FaultUpstream, module_gateway: GatewayProcess) -> GatewayProcess:
     breaking = {"circuit_breaker_threshold": THRESHOLD, "circuit_breaker_timeout_s": 1.0}
     full = {"model": "overflowing", "upstream_model": "fault:none?delay_s=1.5"}
     slow = {"model": "slow", "upstream_model": "fault:none?delay_s=0.6"}
     small = {"model": "long", "context_window": 1000}
     large = {"model": "large", "context_window": 100_000, "tags": ["eu"]}
     late = {"model": "hedged", "upstream_model": "fault:hang_after_headers"}
-    process.seed(
+    module_gateway.seed(
         {
             "providers": [
                 {
@@ -69,8 +65,7 @@ def server(
             ],
         }
     ).start()
-    yield process
-    process.stop()
+    return module_gateway
 
 
 async def test_a_bad_endpoint_is_out_after_its_threshold_and_back_after_healing(

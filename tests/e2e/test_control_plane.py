@@ -2,24 +2,19 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 
 CHAT = {"model": "demo-small", "messages": [{"role": "user", "content": "hi"}]}
 MODELS = ["demo-small", "demo-large", "demo-embedding"]
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, demo_url: str
-) -> Iterator[GatewayProcess]:
+def gateway(demo_url: str, module_gateway: GatewayProcess) -> GatewayProcess:
     """Serves from "first"; nobody listens where "dead" is said to be."""
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("control") / "data"))
-    process.seed(
+    module_gateway.seed(
         {
             "providers": [
                 {"name": "first", "base_url": f"{demo_url}/v1", "models": MODELS},
@@ -28,9 +23,7 @@ def gateway(
             "settings": {"circuit_breaker_threshold": 2},
         }
     )
-    process.start()
-    yield process
-    process.stop()
+    return module_gateway.start()
 
 
 def test_shows_what_happened_to_a_request(gateway: GatewayProcess) -> None:

@@ -5,13 +5,12 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.calling import Caller, at_once, percentile, report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 from tests.e2e.ledger import query
 from tests.upstreams.behaviours import expected_text
 from tests.upstreams.faults import FaultUpstream, fault_upstream_in_thread
@@ -96,11 +95,8 @@ def upstream() -> Iterator[FaultUpstream]:
 
 
 @pytest.fixture(scope="module")
-def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, upstream: FaultUpstream) -> Any:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("failover") / "data"))
-    process.seed({"providers": providers(upstream.url)}).start()
-    yield process
-    process.stop()
+def server(upstream: FaultUpstream, module_gateway: GatewayProcess) -> GatewayProcess:
+    return module_gateway.seed({"providers": providers(upstream.url)}).start()
 
 
 async def clean_share(caller: Caller, fault: str, requests: int) -> tuple[float, float, list[object]]:

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e import ledger
 from tests.e2e.calling import Caller
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 from tests.upstreams.behaviours import Behaviour, Fault, expected_text
 from tests.upstreams.faults import FaultUpstream, fault_upstream_in_thread
 
@@ -20,16 +19,11 @@ def upstream() -> Iterator[FaultUpstream]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, upstream: FaultUpstream
-) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("idempotency") / "data"))
+def server(upstream: FaultUpstream, module_gateway: GatewayProcess) -> GatewayProcess:
     models = ["m", {"model": "slow", "upstream_model": "fault:none?delay_s=1.0"}]
     never_out = {"circuit_breaker_threshold": 1_000_000, "circuit_breaker_timeout_s": 0.001}
     provider = {"name": "only", "base_url": f"{upstream.url}/v1", "models": models, **never_out}
-    process.seed({"providers": [provider]}).start()
-    yield process
-    process.stop()
+    return module_gateway.seed({"providers": [provider]}).start()
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.calling import Caller, at_once, report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 from tests.upstreams.behaviours import Behaviour, expected_text
 from tests.upstreams.faults import FaultUpstream, Hit, fault_upstream_in_thread
 
@@ -45,19 +44,14 @@ def upstream() -> Iterator[FaultUpstream]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, upstream: FaultUpstream
-) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("retry-after") / "data"))
+def server(upstream: FaultUpstream, module_gateway: GatewayProcess) -> GatewayProcess:
     waiting = [provider(name, upstream.url, number=number) for number, name in enumerate(models())]
     good = {"name": "good", "base_url": f"{upstream.url}/v1", "priority": 2, "models": models()}
     resting = [
         {**provider("429 seconds", upstream.url, number=number), "models": [{"model": name, "upstream_model": fault}]}
         for number, name, fault in RESTING
     ]
-    process.seed({"providers": [*waiting, good, *resting]}).start()
-    yield process
-    process.stop()
+    return module_gateway.seed({"providers": [*waiting, good, *resting]}).start()
 
 
 def allowed_at(hit: Hit) -> float:

@@ -3,14 +3,13 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.calling import Caller, at_once, report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 from tests.e2e.neighbours import Neighbours
 
 START_WITHIN_S = 3.0
@@ -21,15 +20,10 @@ PAGES = ("/metrics", "/health", "/providers", "/status", "/openapi.json", "/admi
 
 
 @pytest.fixture(scope="module")
-def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, demo_url: str
-) -> Iterator[GatewayProcess]:
+def server(demo_url: str, module_gateway: GatewayProcess) -> GatewayProcess:
     """On a database that exists, as at every start but the first."""
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("start") / "data"))
-    models = ["demo-small", "demo-large"]
-    process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": models}]}).start(whole=True)
-    yield process
-    process.stop()
+    first = {"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small", "demo-large"]}
+    return module_gateway.seed({"providers": [first]}).start(whole=True)
 
 
 def memory_mb(pid: int) -> float:

@@ -9,13 +9,12 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.calling import Caller, Got, report
-from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port, fresh_copy
+from tests.e2e.gateway_process import ROOT, GatewayProcess, free_port
 
 OUT_WITHIN_S = 1.0
 BACK_WITHIN_S = 15.0
@@ -70,18 +69,15 @@ def upstreams() -> Iterator[dict[str, UpstreamProcess]]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, upstreams: dict[str, UpstreamProcess]
-) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("stopped") / "data"))
+def server(upstreams: dict[str, UpstreamProcess], module_gateway: GatewayProcess) -> GatewayProcess:
     rows = [
         {"name": "first", "priority": 1, "models": ["demo-small"]},
         {"name": "second", "priority": 2, "models": ["demo-small"]},
         {"name": "quiet", "priority": 1, "models": [{"model": "alone", "upstream_model": "demo-small"}]},
     ]
-    process.seed({"providers": [{**row, "base_url": upstreams[str(row["name"])].url} for row in rows]}).start()
-    yield process
-    process.stop()
+    return module_gateway.seed(
+        {"providers": [{**row, "base_url": upstreams[str(row["name"])].url} for row in rows]}
+    ).start()
 
 
 class Load:

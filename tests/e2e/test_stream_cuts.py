@@ -2,13 +2,12 @@
 came before is lost or repeated. A deadline holds against an upstream that trickles."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import openai
 import pytest
 
 from tests.e2e.calling import Caller, Got, at_once, percentile, report
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 from tests.upstreams.behaviours import Behaviour, Fault, expected_text, stream_events, token
 from tests.upstreams.faults import FaultUpstream, Script, fault_upstream_in_thread
 
@@ -28,10 +27,7 @@ def upstream() -> Iterator[FaultUpstream]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, upstream: FaultUpstream
-) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("cuts") / "data"))
+def server(upstream: FaultUpstream, module_gateway: GatewayProcess) -> GatewayProcess:
     slow = [
         {"model": "trickled", "upstream_model": "fault:trickle?interval_s=0.02&tokens=100"},
         {"model": "trickled headers", "upstream_model": "fault:trickle_headers?interval_s=0.05"},
@@ -40,9 +36,7 @@ def server(
     ]
     never_out = {"circuit_breaker_threshold": 1_000_000, "circuit_breaker_timeout_s": 0.001}
     only = {"name": "only", "base_url": f"{upstream.url}/v1", "models": [CUT_MODEL, *slow], **never_out}
-    process.seed({"providers": [only]}).start()
-    yield process
-    process.stop()
+    return module_gateway.seed({"providers": [only]}).start()
 
 
 def tokens_before(offset: int) -> str:

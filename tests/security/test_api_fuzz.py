@@ -6,7 +6,6 @@ derandomized, so that the run is short and always the same.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 
 EXAMPLES = 8
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -49,11 +48,9 @@ ANY = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("fuzz") / "data"))
-    process.seed({"providers": [{"name": "nowhere", "base_url": "http://127.0.0.1:9/v1"}]}).start("--no-beat")
-    yield process
-    process.stop()
+def server(module_gateway: GatewayProcess) -> GatewayProcess:
+    nowhere = {"name": "nowhere", "base_url": "http://127.0.0.1:9/v1"}
+    return module_gateway.seed({"providers": [nowhere]}).start("--no-beat")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +14,7 @@ from websockets.sync.client import connect
 
 from proxy_site.websockets import websocket_application
 from routing.endpoints.places import OPERATIONS
-from tests.e2e.gateway_process import GatewayProcess, fresh_copy
+from tests.e2e.gateway_process import GatewayProcess
 from tests.integration.api.test_access import ALL
 
 CHAT = "/v1/chat/completions"
@@ -27,14 +26,10 @@ HEADERS_DEADLINE_S = 10.0
 
 
 @pytest.fixture(scope="module")
-def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, indiscreet: str
-) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("doors") / "data"))
+def server(indiscreet: str, module_gateway: GatewayProcess) -> GatewayProcess:
     provider = {"name": "only", "base_url": f"{indiscreet}/v1", "models": ["good", "redirect"]}
-    process.seed({"providers": [provider], "settings": {"response_cache": {"enabled": True, "ttl": 60}}}).start()
-    yield process
-    process.stop()
+    caching = {"response_cache": {"enabled": True, "ttl": 60}}
+    return module_gateway.seed({"providers": [provider], "settings": caching}).start()
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def site(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         )
         process.start()
         yield Site(process, upstream)
-        process.stop()
+        process.end()
 
 
 @pytest.fixture(scope="package")

@@ -42,7 +42,7 @@ def site(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         process.start()
         site = Site(process, upstream)
         yield site
-        process.stop()
+        process.end()
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
         anything = {"name": "second", "base_url": f"{lenient.url}/v1", "models": ["anything"]}
         process.seed({"providers": [first, anything]}).start()
         yield process
-        process.stop()
+        process.end()
 
 
 def assert_is_an_error(answer: tuple[int, dict[str, str], bytes], status: int) -> dict:

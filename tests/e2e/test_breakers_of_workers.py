@@ -55,7 +55,7 @@ def server(
     process.env["REDIS_URL"] = redis.url
     process.start("--workers", str(WORKERS))
     yield process
-    process.stop()
+    process.end()
 
 
 class Worker(Caller):

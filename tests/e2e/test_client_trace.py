@@ -31,4 +31,4 @@ def test_a_log_line_names_the_trace_that_the_client_sent(
             assert gateway.post("/v1/chat/completions", CALL, headers)[0] == 200
             assert logged(gateway, f"req_of_trace_{number}")["trace_id"] == named
     finally:
-        gateway.stop()
+        gateway.end()

@@ -63,7 +63,7 @@ def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, ur
         cache_ttl=60,
     )
     yield process
-    process.stop()
+    process.end()
 
 
 def long_conversation(mark: str, turns: int = 12) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ def server(
     # Only the test looks: a scheduled look may come before it and find what it expects to find.
     process.start("--no-beat")
     yield process
-    process.stop()
+    process.end()
 
 
 class Load:

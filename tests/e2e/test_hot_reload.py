@@ -48,7 +48,7 @@ def configured(migrated_data_dir: Path, tmp_path: Path, demo_url: str) -> Iterat
     process.key = KEY
     process.start()
     yield process, path
-    process.stop()
+    process.end()
 
 
 def models(gateway: GatewayProcess) -> set[str]:

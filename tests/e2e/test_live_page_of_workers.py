@@ -38,7 +38,7 @@ def workers(
     process.shell(MAKE_PEOPLE)
     process.start("--workers", str(WORKERS))
     yield process
-    process.stop()
+    process.end()
 
 
 class Page:

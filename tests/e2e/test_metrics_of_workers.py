@@ -31,7 +31,7 @@ def workers(
     process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small"]}]})
     process.start("--workers", str(WORKERS))
     yield process
-    process.stop()
+    process.end()
 
 
 def request(gateway: GatewayProcess, number: int) -> bytes:

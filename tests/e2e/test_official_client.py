@@ -28,7 +28,7 @@ def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
         models = ["demo-small", {"model": "renamed", "upstream_model": "demo-large"}, "demo-embedding"]
         process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": models}]}).start()
         yield process
-        process.stop()
+        process.end()
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
         broken = {"name": "broken", "kind": "openai", "base_url": f"{faults.url}/v1", "models": list(BROKEN)}
         process.seed({"providers": [*providers, broken]}).start()
         yield process
-        process.stop()
+        process.end()
 
 
 @pytest.fixture

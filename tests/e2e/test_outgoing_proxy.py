@@ -89,7 +89,7 @@ def gateway(
     url = f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}"
     process = started(GatewayProcess(data, env=environment(authority, url)), demo_url)
     yield process
-    process.stop()
+    process.end()
 
 
 @pytest.fixture(autouse=True)
@@ -186,7 +186,7 @@ def another(migrated_data_dir: Path, tmp_path: Path, authority: Authority, demo_
 
     yield start
     for process in processes:
-        process.stop()
+        process.end()
 
 
 SHOWN = """

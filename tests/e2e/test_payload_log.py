@@ -37,7 +37,7 @@ def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
             }
         ).start()
         yield process
-        process.stop()
+        process.end()
 
 
 def rows(server: GatewayProcess, many: int) -> list[dict[str, Any]]:

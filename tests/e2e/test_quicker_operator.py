@@ -37,7 +37,7 @@ def client(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name in ("red", "gone"):
             assert send(client, "/admin/accounts/team/add/", {"name": name}).status_code == 302
         yield client
-    gateway.stop()
+    gateway.end()
 
 
 def send(client: httpx.Client, page: str, typed: dict[str, Any]) -> httpx.Response:

@@ -61,7 +61,7 @@ def server(
             }
         ).start()
         yield process
-        process.stop()
+        process.end()
 
 
 async def ask(server: GatewayProcess, mark: str, model: str = "plain", **more: Any) -> Got:

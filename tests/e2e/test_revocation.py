@@ -42,7 +42,7 @@ def workers(
     process.seed({"providers": [{"name": "first", "base_url": f"{demo_url}/v1", "models": ["demo-small"]}]})
     process.start("--workers", str(WORKERS))
     yield process
-    process.stop()
+    process.end()
 
 
 async def last_success(gateway: GatewayProcess, key: str, statuses: Counter[str]) -> float:

@@ -37,7 +37,7 @@ def parted(migrated_data_dir: Path, tmp_path: Path, demo_url: str) -> Iterator[t
     admin.start("--role", "admin", "--no-beat")
     yield gateway, admin
     for each in pair:
-        each.stop()
+        each.end()
 
 
 @pytest.mark.redis

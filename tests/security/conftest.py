@@ -45,4 +45,4 @@ def watched(
     gateway.seed({"providers": providers, "administrators": [staff]})
     gateway.start()
     yield gateway
-    gateway.stop()
+    gateway.end()

@@ -46,7 +46,7 @@ def every_kind(
     )
     gateway.start()
     yield gateway
-    gateway.stop()
+    gateway.end()
 
 
 @pytest.fixture

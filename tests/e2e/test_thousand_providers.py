@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def probed_at(data_dir: Path, *, since: float) -> dict[str, list[float]]:
     """When each provider was probed, in seconds since 1970."""
     at = "(julianday(at) - 2440587.5) * 86400"
     query = f"SELECT name, {at} FROM monitoring_healthsample WHERE deployment_id IS NULL ORDER BY at"
-    with sqlite3.connect(data_dir / "llm_proxy.sqlite3", timeout=10) as database:
+    with closing(sqlite3.connect(data_dir / "llm_proxy.sqlite3", timeout=10)) as database:
         rows = database.execute(query).fetchall()
     found: dict[str, list[float]] = {}
     for name, at in rows:

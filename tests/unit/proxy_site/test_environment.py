@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -221,7 +222,7 @@ def test_what_a_start_makes_is_for_its_user_alone_and_what_was_there_stays_as_it
         line = f"umask 022; exec {sys.executable} -c '{CONNECT}'"
         env = {**os.environ, "PROXY_API_DATA_DIR": str(directory), "DJANGO_SETTINGS_MODULE": "proxy_site.settings"}
         subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, check=True)
-        with sqlite3.connect(directory / "llm_proxy.sqlite3") as database:
+        with closing(sqlite3.connect(directory / "llm_proxy.sqlite3")) as database:
             database.executescript("PRAGMA journal_mode=WAL; PRAGMA user_version=1;")
             files = [path.stat().st_mode & 0o777 for path in sorted(directory.glob("llm_proxy.sqlite3*"))]
         return files, {directory.stat().st_mode & 0o777}

@@ -156,18 +156,44 @@ def direct_hosts(name: str) -> DirectHosts:
     return read_direct_hosts(given(name.lower()) or given(name))
 
 
-def required_secret(name: str, *, data_dir: Path, embedded: bool, kind: str = "text") -> str:
+def required_secret(name: str, *, data_dir: Path, embedded: bool) -> str:
     """A secret from the environment; in the embedded default, one generated once into the data directory (0600)."""
-    value = from_file_or_environment(name)
+    what = f"a random value of at least {SHORTEST_SECRET} characters, as `openssl rand -base64 48` makes one"
+    value = _shared(name, what, embedded=embedded)
     if value:
         check_secret(name, value)
         return value
-    if not embedded:
+    return generated_secret(data_dir / "secrets" / name.lower(), kind="text")
+
+
+def encryption_keys(name: str, *, data_dir: Path, embedded: bool) -> list[str]:
+    """NAME as keys of Fernet, the newest first; generated like any other secret. One that is none is refused here, and
+    not by the first secret that is to be encrypted. It is not repeated."""
+    what = "32 random bytes in base64, as `openssl rand -base64 32` makes them"
+    text = _shared(name, what, embedded=embedded) or generated_secret(
+        data_dir / "secrets" / name.lower(), kind="fernet"
+    )
+    keys = [key.strip() for key in text.split(",") if key.strip()]
+    for position, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            which = f"key {position} of {name}" if len(keys) > 1 else name
+            raise ImproperlyConfigured(f"{which} is no encryption key; it must be {what}.") from None
+    if not keys:
+        raise ImproperlyConfigured(f"{name} holds no key; it must be {what}.")
+    return keys
+
+
+def _shared(name: str, what: str, *, embedded: bool) -> str:
+    """NAME, which may be empty in the embedded default only."""
+    value = from_file_or_environment(name)
+    if not value and not embedded:
         raise ImproperlyConfigured(
             f"{name} is not set. With DATABASE_URL set, several processes must share it: "
-            f"set {name} (or {name}_FILE) to a random value of at least {SHORTEST_SECRET} characters."
+            f"set {name} (or {name}_FILE) to {what}."
         )
-    return generated_secret(data_dir / "secrets" / name.lower(), kind=kind)
+    return value
 
 
 def check_secret(name: str, value: str) -> None:

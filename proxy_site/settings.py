@@ -18,6 +18,7 @@ from proxy_site.environment import (
     base_url,
     data_directory,
     direct_hosts,
+    encryption_keys,
     from_file_or_environment,
     given,
     host_names,
@@ -50,13 +51,7 @@ DEBUG = switch("PROXY_API_DEBUG")
 
 # ------------------------------------------------------------------------------------------------------- secrets
 SECRET_KEY = required_secret("PROXY_API_SECRET_KEY", data_dir=DATA_DIR, embedded=EMBEDDED)
-ENCRYPTION_KEYS = [
-    key.strip()
-    for key in required_secret("PROXY_API_ENCRYPTION_KEYS", data_dir=DATA_DIR, embedded=EMBEDDED, kind="fernet").split(
-        ","
-    )
-    if key.strip()
-]
+ENCRYPTION_KEYS = encryption_keys("PROXY_API_ENCRYPTION_KEYS", data_dir=DATA_DIR, embedded=EMBEDDED)
 # Client keys are stored as HMACs under this pepper: a leaked database alone opens no door.
 KEY_PEPPER = hmac.digest(SECRET_KEY.encode(), b"llm-proxy client key pepper v1", hashlib.sha256).hex()
 METRICS_TOKEN = from_file_or_environment("PROXY_API_METRICS_TOKEN")

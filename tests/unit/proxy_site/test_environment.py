@@ -1,6 +1,7 @@
 """A setting of the environment that cannot be meant is refused by name, with what it must be; never guessed, and never a
 stack trace."""
 
+import base64
 import os
 import re
 import socket
@@ -133,6 +134,22 @@ def manage(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Completed
             "PROXY_API_TRUSTED_ORIGINS is 'foo'; it must be origins with their scheme",
         ),
         ([], {"DATABASE_URL": "postgres://x/y"}, "PROXY_API_SECRET_KEY is not set."),
+        (
+            [],
+            {"DATABASE_URL": "postgres://x/y", "PROXY_API_SECRET_KEY": "s" * 40},
+            "PROXY_API_ENCRYPTION_KEYS (or PROXY_API_ENCRYPTION_KEYS_FILE) to 32 random bytes in base64, as `openssl",
+        ),
+        (
+            [],
+            {"PROXY_API_ENCRYPTION_KEYS": "hunter2" * 7},
+            "PROXY_API_ENCRYPTION_KEYS is no encryption key; it must be 32 random bytes in base64, as `openssl rand",
+        ),
+        (
+            [],
+            {"PROXY_API_ENCRYPTION_KEYS": f"{SECRETS['PROXY_API_ENCRYPTION_KEYS']}, {'hunter2' * 7}"},
+            "key 2 of PROXY_API_ENCRYPTION_KEYS is no encryption key",
+        ),
+        ([], {"PROXY_API_ENCRYPTION_KEYS": ","}, "PROXY_API_ENCRYPTION_KEYS holds no key"),
         ([], {"DATABASE_URL": "localhost", **SECRETS}, "DATABASE_URL must be a postgres:// address"),
         ([], {"DATABASE_URL": "postgres://u:se/cret@h/y", **SECRETS}, "DATABASE_URL has no port that could be one"),
         ([], {"REDIS_URL": "localhost:6379"}, "REDIS_URL must begin with redis://, rediss:// or unix://."),
@@ -170,6 +187,17 @@ def test_a_start_that_cannot_be_meant_is_one_sentence(tmp_path, arguments, more,
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("standard", [True, False])
+def test_an_encryption_key_may_be_written_in_either_alphabet_of_base64(monkeypatch, tmp_path, standard):
+    """`openssl rand -base64 32` writes `+` and `/`, Fernet's own keys have `-` and `_`."""
+    encode = base64.b64encode if standard else base64.urlsafe_b64encode
+    key = encode(bytes(range(224, 256))).decode()
+    monkeypatch.setenv("PROXY_API_ENCRYPTION_KEYS", f"{key},")
+    (read,) = environment.encryption_keys("PROXY_API_ENCRYPTION_KEYS", data_dir=tmp_path, embedded=False)
+    sealed = Fernet(read).encrypt(b"secret")
+    assert Fernet(base64.urlsafe_b64encode(bytes(range(224, 256)))).decrypt(sealed) == b"secret"
 
 
 EMPTY = """

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Team, UsageDaily, UsageHourly
 from accounts.models.usage import SUMS, UsageSum
+from accounts.owner_names import owner_names
 
 GroupBy: TypeAlias = Literal["key", "team", "model", "provider", "day"]
 GROUPS: tuple[GroupBy, ...] = ("team", "key", "model", "provider", "day")
@@ -153,9 +154,9 @@ def _ranges(start: datetime, end: datetime) -> list[tuple[type[UsageSum], dateti
 
 def _names(group_by: GroupBy, groups: Iterable[Any]) -> dict[Any, str]:
     if group_by == "key":
-        return {0: "(no key)", **dict(ApiKey.objects.filter(pk__in=list(groups)).values_list("pk", "name"))}
+        return {0: "(no key)", **owner_names(ApiKey, groups)}
     if group_by == "team":
-        return {0: "(no team)", **dict(Team.objects.filter(pk__in=list(groups)).values_list("pk", "name"))}
+        return {0: "(no team)", **owner_names(Team, groups)}
     # What none was asked for: calls that none could serve, and answers from the cache.
     return {"": "(none)"} if group_by == "provider" else {}
 

@@ -36,6 +36,7 @@ SUPERUSER = "superuser"
 """No permission has this name, so that superusers alone have it: for what nobody has decided yet."""
 OF_THE_WHOLE = ("non_field_errors", NON_FIELD_ERRORS)
 """What REST framework and Django call what no field alone is to blame for."""
+MOST_NAMED = 5
 VERBS = {"POST": "add", "PUT": "change", "PATCH": "change", "DELETE": "delete"}
 
 
@@ -149,7 +150,9 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return error
     if isinstance(error, Http404):
         return exceptions.NotFound("There is nothing of this id.")
-    if isinstance(error, ProtectedError | IntegrityError):
+    if isinstance(error, ProtectedError):
+        return _standard(409, _still_there(error))
+    if isinstance(error, IntegrityError):
         return _standard(409)
     if isinstance(error, RequestDataTooBig):
         return _standard(413)
@@ -160,8 +163,14 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     return None
 
 
-def _standard(status: int) -> exceptions.APIException:
-    error = exceptions.APIException(WORDS[status][0])
+def _still_there(error: ProtectedError) -> str:
+    rows = sorted(f"{row._meta.verbose_name_raw} {row}" for row in error.protected_objects)
+    more = ", …" if len(rows) > MOST_NAMED else ""
+    return f"It is not deleted while others belong to it: {', '.join(rows[:MOST_NAMED])}{more}."
+
+
+def _standard(status: int, message: str = "") -> exceptions.APIException:
+    error = exceptions.APIException(message or WORDS[status][0])
     error.status_code = status
     return error
 

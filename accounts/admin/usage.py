@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -16,6 +16,7 @@ from unfold.contrib.filters.admin import RadioFilter
 
 from accounts.admin.columns import grouped, usd
 from accounts.models import ApiKey, Team, UsageRecord
+from accounts.owner_names import owner_name, owners_named
 from rows.admin_pages import ReadOnlyAdmin, state
 
 SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
@@ -91,18 +92,16 @@ class UsageRecordAdmin(ReadOnlyAdmin):
             return queryset, False
         field, colon, name = word.partition(":")
         if colon and field in ("key", "team"):
-            owners = (ApiKey if field == "key" else Team).objects.filter(name=name).values_list("pk", flat=True)
-            return newest(queryset).filter(**{f"{field}_id__in": list(owners[:100])}), False
+            owners = owners_named(ApiKey if field == "key" else Team, name)
+            return newest(queryset).filter(**{f"{field}_id__in": owners}), False
         if colon and field in ("model", "provider"):
             return newest(queryset).filter(**{field: name}), False
         return queryset.filter(Q(request_id=word) | Q(call_id=word)), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageRecord]:
         # The ledger holds plain ids on purpose; names are looked up for the rows of one page only.
-        key = ApiKey.objects.filter(pk=OuterRef("key_id")).values("name")[:1]
-        team = Team.objects.filter(pk=OuterRef("team_id")).values("name")[:1]
         rows: QuerySet[UsageRecord] = super().get_queryset(request)
-        return rows.annotate(key_name=Subquery(key), team_name=Subquery(team))
+        return rows.annotate(key_name=owner_name(ApiKey, "key_id"), team_name=owner_name(Team, "team_id"))
 
     @display(description=gettext_lazy("request"))
     def identifier(self, row: UsageRecord) -> str:

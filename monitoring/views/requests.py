@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from accounts.models import ApiKey, Team, UsageRecord
+from accounts.owner_names import owner_names
 from monitoring import live
 from monitoring.history import RANGES
 from monitoring.refusals import WorkerBusy
@@ -96,7 +97,7 @@ def _offered(
         return listed
     name = wanted
     if model is not None:
-        name = model._default_manager.filter(pk=wanted).values_list("name", flat=True).first() or f"#{wanted}"
+        name = owner_names(model, [int(wanted)]).get(int(wanted), f"#{wanted}")
     return [*listed, (wanted, name)]
 
 
@@ -129,8 +130,8 @@ def _filtered(filters: dict[str, str]) -> QuerySet[UsageRecord]:
 
 def with_names(rows: list[UsageRecord]) -> list[dict[str, Any]]:
     """Rows with the names of their owners."""
-    keys = dict(ApiKey.objects.filter(pk__in={row.key_id for row in rows if row.key_id}).values_list("pk", "name"))
-    teams = dict(Team.objects.filter(pk__in={row.team_id for row in rows if row.team_id}).values_list("pk", "name"))
+    keys = owner_names(ApiKey, (row.key_id for row in rows))
+    teams = owner_names(Team, (row.team_id for row in rows))
     return [
         {
             "row": row,

@@ -212,9 +212,12 @@ class TestRules:
         patch(admin, f"prices/{later['id']}", note="from next year")
 
     def test_a_team_in_use_is_not_deleted(self, admin: Client, team: Team) -> None:
-        post(admin, "api-keys", name="app", team=team.pk)
+        hints = [post(admin, "api-keys", name=f"app{number}", team=team.pk)["hint"] for number in range(6)]
         answer = admin.delete(f"/api/teams/{team.pk}/")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (409, "conflict")
+        named = ", ".join(f"API key app{number} (…{hint})" for number, hint in enumerate(hints[:5]))
+        assert error["message"] == f"It is not deleted while others belong to it: {named}, …."
 
     def test_providers_are_checked_as_in_the_admin(self, admin: Client, provider: Provider) -> None:
         for body, param in (

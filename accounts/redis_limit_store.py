@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from contextvars import Context
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -202,7 +203,8 @@ class RedisLimitStore:
         log.error("shared limits are unreachable (%s): each worker counts its share", type(error).__name__)
         _tell(self._pending, StoreUnavailable("the shared limits are unreachable"))
         self._pending.clear()
-        self._probe = asyncio.create_task(self._probe_until_back(), name="accounts-limits-probe")
+        # In a context of its own: what it says minutes later is not about the call that happened to fail.
+        self._probe = asyncio.create_task(self._probe_until_back(), name="accounts-limits-probe", context=Context())
 
     def _trial(self) -> list[Sent]:
         """What a call does, and its end: a server may answer and let nobody write (a replica, full memory, an ACL)."""

@@ -47,6 +47,7 @@ class BreakerSharing:
         self.adopting = False
         """True while changes come from another worker: hooks that record changes leave those to the one that made them."""
         self.up = False
+        self._away = False
 
     async def open(self) -> None:
         self._states.hooks.append(self._on_event)
@@ -108,13 +109,20 @@ class BreakerSharing:
         subscriber = self._redis.pubsub(ignore_subscribe_messages=True)
         try:
             await subscriber.subscribe(self._channel)
-            self.up = True
+            # Its own connection may be one that broke meanwhile: only what was sent tells that Redis is back.
             await self._redis.publish(self._channel, HELLO + self._me.encode())
+            self._is_up()
             async for each in subscriber.listen():
                 if isinstance(each.get("data"), bytes):
                     self.adopt(each["data"])
         finally:
             await subscriber.aclose()  # type: ignore[no-untyped-call]
+
+    def _is_up(self) -> None:
+        self.up = True
+        if self._away:
+            self._away = False
+            logger.warning("breakers are shared again")
 
     async def _keep(self, work: Callable[[], Any]) -> None:
         """Goes on after Redis was away; one line when it goes and one when it is back."""
@@ -123,6 +131,7 @@ class BreakerSharing:
                 await work()
             except (RedisError, OSError) as error:
                 if self.up:
+                    self._away = True
                     logger.warning("breakers are no longer shared, Redis is away: %s", error)
                 self.up = False
             await asyncio.sleep(RETRY_S)

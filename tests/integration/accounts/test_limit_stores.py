@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -284,6 +285,27 @@ async def test_a_server_that_answers_and_takes_no_writes_is_down_until_it_does(r
         "shared limits are unreachable",
         "shared limits are reachable again",
     ]
+
+
+@pytest.mark.redis
+async def test_that_the_server_is_back_is_said_of_no_call(tmp_path, monkeypatch):
+    call = ContextVar("call", default="")
+    with private_redis(tmp_path) as server:
+        store = RedisLimitStore(server.url, prefix="test:", timeout_s=1.0)
+        await store.open()
+        try:
+            server.kill()
+            call.set("the one that failed")
+            while store.up:
+                with pytest.raises(StoreUnavailable):
+                    await store.take([REQUESTS], tokens=1, call_id="a")
+            said = []
+            monkeypatch.setattr("accounts.redis_limit_store.log.warning", lambda *_: said.append(call.get()))
+            server.start()
+            await comes(lambda: store.up)
+            assert said == [""]
+        finally:
+            await store.aclose()
 
 
 @pytest.mark.redis

@@ -14,6 +14,7 @@ from monitoring.breaker_sharing import HELLO, BreakerSharing, channel_of, messag
 from monitoring.credential_state import ANONYMOUS
 from monitoring.upstream_state import UpstreamStates
 from providers.errors import ServerFailed
+from tests.e2e.private_servers import private_redis
 from tests.unit.routing.pools import deployment
 
 URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -117,6 +118,31 @@ async def test_a_redis_that_is_not_there_hinders_nothing():
     await sharing.aclose()
     await redis.aclose()
     assert states.hooks == []
+
+
+@pytest.mark.redis
+async def test_one_line_when_redis_goes_and_one_when_it_is_back(tmp_path, caplog):
+    """A connection that broke meanwhile, and fails once more when Redis is there again, is no second outage."""
+    with private_redis(tmp_path) as server:
+        redis = Redis.from_url(server.url)
+        sharing = BreakerSharing(UpstreamStates(time.monotonic, lambda: 0.5), redis, clock=time.time, channel="test")
+        await sharing.open()
+        try:
+            async with asyncio.timeout(15):
+                while not sharing.up:
+                    await asyncio.sleep(0.01)
+                server.kill()
+                while sharing.up:
+                    await asyncio.sleep(0.01)
+                server.start()
+                while not sharing.up:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.2)
+        finally:
+            await sharing.aclose()
+            await redis.aclose()
+    said = [record.getMessage().partition(",")[0] for record in caplog.records if "breakers" in record.getMessage()]
+    assert said == ["breakers are no longer shared", "breakers are shared again"]
 
 
 def test_a_message_says_everything_and_garbage_says_nothing():

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from django.conf import settings
 from django.db import DatabaseError
 
-from monitoring import checks, uptime
+from monitoring import checks, live, uptime
 from monitoring.deployment_state import Health
 from monitoring.health_refresher import as_health
 from monitoring.models import HealthState
@@ -31,30 +31,41 @@ class HealthFacts:
 
 
 class Kept(Generic[Found]):
-    """A value read again when it is older than `for_s`; one thread reads, the others take what there was."""
+    """A value read again when it is older than `for_s`; one thread reads, the others take what there was. While the
+    database is away it stays what it was; it is not waited for when the worker knows of that already."""
 
     def __init__(
-        self, read: Callable[[], Found], otherwise: Found, *, for_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        read: Callable[[], Found],
+        otherwise: Found,
+        *,
+        for_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        away: Callable[[], bool] = lambda: False,
     ) -> None:
         self._read = read
         self._otherwise = otherwise
         self._for_s = for_s
         self._clock = clock
+        self._away = away
         self._lock = threading.Lock()
         self._value: list[tuple[Found, float]] = []
 
     def get(self) -> Found:
-        """`otherwise` while the database is away."""
+        """`otherwise` if the database is away and was so from the first question on."""
         kept = self._value[:]
         if kept and self._clock() - kept[0][1] < self._for_s:
             return kept[0][0]
         if kept and self._lock.locked():
             return kept[0][0]
+        last = kept[0][0] if kept else self._otherwise
+        if self._away():
+            return last
         with self._lock:
             try:
                 value = self._read()
             except DatabaseError:
-                return self._otherwise
+                return last
             self._value[:] = [(value, self._clock())]
             return value
 
@@ -72,11 +83,17 @@ def _read_facts() -> dict[int, HealthFacts]:
     }
 
 
-by_provider: Kept[dict[int, HealthFacts]] = Kept(_read_facts, {}, for_s=1.0)
-"""By provider id; providers never checked are missing. Without the database the worker's own evidence has to do."""
-uptime_percent = Kept(uptime.uptime_percent, 100.0, for_s=15.0)
+def _sql_is_away() -> bool:
+    """A connection would be waited for five seconds, by each question anew."""
+    state = live.current()
+    return state is not None and state.conditions().sql_down_s > 0
+
+
+by_provider: Kept[dict[int, HealthFacts]] = Kept(_read_facts, {}, for_s=1.0, away=_sql_is_away)
+"""By provider id; providers never checked are missing."""
+uptime_percent = Kept(uptime.uptime_percent, 100.0, for_s=15.0, away=_sql_is_away)
 """Of all providers together, over the last day."""
-check_interval_s = Kept(checks.check_interval_s, float(settings.HEALTH_CHECK_INTERVAL_S), for_s=15.0)
+check_interval_s = Kept(checks.check_interval_s, float(settings.HEALTH_CHECK_INTERVAL_S), for_s=15.0, away=_sql_is_away)
 """Between two scheduled checks."""
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from django.db import InterfaceError, OperationalError
 
 LIBRARIES = frozenset({"channels_redis", "celery", "django_celery_beat"})
+POOL = "psycopg.pool"
+"""Two lines from every process whenever something asks for a connection, without an error beside them."""
 AWAY = (ConnectionError, TimeoutError, InterfaceError, OperationalError)
 AGAIN_AFTER_S = 60.0
 
@@ -21,17 +23,29 @@ class OutageLines(logging.Filter):
         self._said: dict[str, tuple[str, float]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == POOL and record.levelno >= logging.WARNING:
+            return self._of_pool(record)
         error = record.exc_info[1] if record.exc_info else None
         if error is None or not _of_library(record.name) or not is_outage(error):
             return True
         said, cause = record.getMessage().partition("\n")[0].rstrip(":"), str(error).strip().partition("\n")[0]
         sentence = said if cause in said else f"{said}: {cause}"
         record.msg, record.args, record.exc_info, record.exc_text = sentence, None, None, None
+        return self._is_news(record.name, sentence)
+
+    def _of_pool(self, record: logging.LogRecord) -> bool:
+        """Whichever pool of the process it is: those of Celery's threads have a number each, and the same cause."""
+        template, values = str(record.msg), record.args if isinstance(record.args, tuple) else ()
+        cause = str(values[-1]).partition("\n")[0] if values else ""
+        record.msg, record.args = record.getMessage().partition("\n")[0], None
+        return self._is_news(f"{record.name} {template}", cause)
+
+    def _is_news(self, subject: str, sentence: str) -> bool:
         now = self._clock()
-        last, at = self._said.get(record.name, ("", 0.0))
+        last, at = self._said.get(subject, ("", -AGAIN_AFTER_S))
         if sentence == last and now - at < AGAIN_AFTER_S:
             return False
-        self._said[record.name] = sentence, now
+        self._said[subject] = sentence, now
         return True
 
 

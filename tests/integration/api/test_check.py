@@ -1,14 +1,17 @@
 """`POST /check` against providers on real sockets, and what it leaves behind."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from monitoring.health_facts import Kept
 from providers.demo import create_app
 from providers.models import Credential, Provider
-from tests.integration.api.fake_live import FakeLive, provider, snapshot
+from tests.integration.api.fake_live import WELL, FakeLive, provider, snapshot
 from tests.upstreams.servers import run_asgi
 
 
@@ -54,6 +57,33 @@ def test_reads_a_kept_value_once_until_it_is_old() -> None:
     assert kept.get() == 2
     kept.forget()
     assert kept.get() == 3
+
+
+def test_a_kept_value_stays_what_it_was_while_the_database_is_away() -> None:
+    now, away, answers = [0.0], [False], iter([1, OperationalError(), 2])
+
+    def read() -> int:
+        answer = next(answers)
+        if isinstance(answer, OperationalError):
+            raise answer
+        return answer
+
+    kept = Kept(read, 0, for_s=5.0, clock=lambda: now[0], away=lambda: away[0])
+    assert kept.get() == 1
+    now[0] = 5.0
+    assert kept.get() == 1  # it failed, after a wait
+    away[0] = True
+    assert kept.get() == 1  # nothing was asked
+    away[0] = False
+    assert kept.get() == 2
+
+
+@pytest.mark.django_db
+def test_health_does_not_ask_a_database_that_is_known_to_be_away(worker: FakeLive) -> None:
+    worker.now = replace(WELL, sql_down_s=2.0)
+    with CaptureQueriesContext(connection) as asked:
+        assert Client().get("/health").json()["status"] == "healthy"
+    assert asked.captured_queries == []
 
 
 def test_a_read_that_fails_leaves_nothing_locked() -> None:

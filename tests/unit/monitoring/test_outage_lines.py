@@ -90,6 +90,24 @@ def test_a_mistake_made_while_an_outage_was_handled_keeps_its_traceback(told):
     assert told("celery.app.trace", raised_while_redis_is_away(LookupError("a mistake"))).exc_info
 
 
+def test_a_pool_tells_once_a_minute_why_it_has_no_connection(clock):
+    filtering = OutageLines(clock)
+
+    def tell(template, *values, level=logging.WARNING):
+        record = logging.LogRecord("psycopg.pool", level, __file__, 1, template, values, None)
+        return record.getMessage() if filtering.filter(record) else None
+
+    refused = "connection failed: Connection refused\n\tIs the server running on that host?"
+    failing, giving_up = "error connecting in %r: %s", "reconnection attempt in pool %r failed after %s sec"
+    assert tell(failing, "pool-1", refused) == "error connecting in 'pool-1': connection failed: Connection refused"
+    assert tell(giving_up, "pool-1", 2.0) == "reconnection attempt in pool 'pool-1' failed after 2.0 sec"
+    assert [tell(failing, "pool-2", refused), tell(giving_up, "pool-2", 2.0)] == [None, None]
+    assert tell(failing, "pool-1", "no password") is not None
+    assert tell("pool %r is ready", "pool-1", level=logging.INFO) is not None
+    clock.now += AGAIN_AFTER_S
+    assert tell(failing, "pool-1", "no password") is not None
+
+
 def test_lines_without_an_error_pass():
     record = logging.LogRecord(PUBSUB, logging.ERROR, __file__, 1, "said", (), None)
     assert OutageLines().filter(record)

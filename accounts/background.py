@@ -75,6 +75,9 @@ class Background:
         try:
             async with asyncio.timeout(timeout_s):
                 await self.drain()
+                # Nobody could replay these; of what of them is in the file, a replay finds the rows and makes none.
+                if lines := self._journal.unwritten():
+                    await self._book(lines)
                 await self._budgets.tick(give_all_back=True)
                 if self._journal.drained_up:
                     await self._writer.run(lambda: end_leases(worker=self._worker), timeout_s=None)

@@ -155,6 +155,10 @@ class Journal:
         os.close(self._lock)
         self._map, self._lock = None, -1
 
+    def unwritten(self) -> list[bytes]:
+        """Settlement lines that a full disk refused: they are nowhere but in this process."""
+        return [b"s" + line[:-1] for kind, line in self._unwritten if kind == SETTLED]
+
     def _append(self, kind: int, value: Any) -> None:
         self._append_line(kind, journal_lines.encoded(value) + b"\n")
 

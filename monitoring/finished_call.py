@@ -12,7 +12,8 @@ NOT_A_FAILURE = frozenset({"success", "running", "cancelled", "client_gone"})
 
 
 class FinishedAttempt(NamedTuple):
-    """One try. `started_s` counts from the beginning of the call; `outcome` is `success` or the failure's reason."""
+    """One try. `started_s` and `first_token_s` count from the beginning of the call; `outcome` is `success` or the
+    failure's reason."""
 
     provider: str
     deployment: str
@@ -29,8 +30,8 @@ class FinishedCall:
 
     Tokens follow OpenAI's convention: `cached_tokens` and `cache_write_tokens` are inside `input_tokens`,
     `reasoning_tokens` inside `output_tokens`. `searches` of the web were run by the provider. `overhead_s` is the time spent
-    in the gateway itself. `cache` is `hit`, `miss`, `bypass` or None when no cache was asked. `trace_id` is 32 hexadecimal
-    digits. `ended_at` is Unix time.
+    in the gateway itself, `first_token_s` what the client waited. `cache` is `hit`, `miss`, `bypass` or None when no cache
+    was asked. `trace_id` is 32 hexadecimal digits. `ended_at` is Unix time.
 
     No named tuple, because some sixty fields are read of each: an attribute takes a tenth of the time. Changed only until
     it is told of: `attempts` and `overhead_s` are known last.
@@ -66,3 +67,11 @@ class FinishedCall:
     usage_source: str | None = None
     trace_id: str | None = None
     parent_span_id: str | None = None
+
+
+def start_of_answer_s(call: FinishedCall) -> float:
+    """When the attempt began that answered: what was before it is no time of its provider. Beside a hedge it need not be
+    the last."""
+    return next(
+        (each for each in call.attempts if each.first_token_s == call.first_token_s), call.attempts[-1]
+    ).started_s

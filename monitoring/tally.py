@@ -8,14 +8,14 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from monitoring.finished_call import FinishedCall
+from monitoring.finished_call import FinishedCall, start_of_answer_s
 from monitoring.metric_names import LATENCY_BUCKETS_S, OVERHEAD_BUCKETS_S
 
 
 class Tally:
     """The calls of one provider, endpoint and status that ended in the same second of Unix time. `durations`,
-    `first_tokens` and `overheads` count them by the number of their bucket, only those that hold any; behind the last
-    bucket is one more, for what exceeds all of these."""
+    `first_tokens` (counted from the start of the attempt that answered) and `overheads` count them by the number of their
+    bucket, only those that hold any; behind the last bucket is one more, for what exceeds all of these."""
 
     __slots__ = (
         "cached", "calls", "cost_nano_usd", "duration_s", "durations", "endpoint", "first_token_s",
@@ -34,7 +34,11 @@ class Tally:
         self.reasoning = sum([call.reasoning_tokens for call in calls])
         self.cost_nano_usd = sum([call.cost_nano_usd or 0 for call in calls])
         durations = [call.duration_s for call in calls]
-        first_tokens = [first for call in calls if (first := call.first_token_s) is not None]
+        first_tokens = [
+            first if len(call.attempts) < 2 else first - start_of_answer_s(call)
+            for call in calls
+            if (first := call.first_token_s) is not None
+        ]
         overheads = [overhead for call in calls if (overhead := call.overhead_s) is not None]
         self.duration_s, self.durations = sum(durations), _spread(durations, LATENCY_BUCKETS_S)
         self.first_token_s, self.first_tokens = sum(first_tokens), _spread(first_tokens, LATENCY_BUCKETS_S)

@@ -149,7 +149,7 @@ def attempt_attributes(call: FinishedCall, attempt: FinishedAttempt) -> dict[str
     if attempt.status is not None:
         attributes["http.response.status_code"] = attempt.status
     if attempt.first_token_s is not None:
-        attributes[TIME_TO_FIRST_TOKEN] = attempt.first_token_s
+        attributes[TIME_TO_FIRST_TOKEN] = attempt.first_token_s - attempt.started_s
     if attempt.outcome not in NOT_A_FAILURE:
         attributes["error.type"] = attempt.outcome
     return attributes

@@ -47,6 +47,16 @@ def test_alerts_fire_when_they_should_and_not_before():
     promtool("test", "rules", "alerts_test.yml")
 
 
+def test_every_alert_is_seen_to_fire():
+    rules = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
+    cases = [
+        case
+        for each in yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
+        for case in each["alert_rule_test"]
+    ]
+    assert {rule["alert"] for rule in rules} == {case["alertname"] for case in cases if case["exp_alerts"]}
+
+
 @needs_promtool
 def test_what_we_expose_is_what_prometheus_reads(tmp_path):
     metrics = RequestMetrics(MetricStore(tmp_path, "family", gauges=GAUGES))
@@ -83,7 +93,7 @@ def test_queries_name_only_metrics_and_labels_that_exist():
             for label in re.findall(r"([a-z_]+)\s*(?:=~|!~|!=|=)", selector):
                 assert label in labels_of[name], query
         for grouped in re.findall(r"by \(([^)]*)\)", query):
-            known = set().union(*(labels_of[name] for name in re.findall(r"\bllm_proxy_[a-z_]+", query)))
+            known = {"instance"}.union(*(labels_of[name] for name in re.findall(r"\bllm_proxy_[a-z_]+", query)))
             assert {label.strip() for label in grouped.split(",")} <= known, query
 
 

@@ -65,6 +65,21 @@ def test_a_call_counts_everywhere_it_should(metrics):
     assert value(metrics, "llm_proxy_overhead_seconds_bucket", le="0.00025") == 0
 
 
+def test_a_provider_is_not_blamed_for_the_time_that_went_to_another(metrics):
+    metrics.observe(*told(
+        finished(
+            provider="cohere", first_token_s=20.5,
+            attempts=(attempt("openai", "timeout"), attempt("cohere", started_s=20.0, first_token_s=20.5)),
+        ),
+        finished(
+            provider="cohere", first_token_s=2.25,
+            attempts=(attempt("cohere", started_s=2.0, first_token_s=2.25), attempt("openai", "cancelled", started_s=2.1)),
+        ),
+    ))  # fmt: skip
+    assert value(metrics, "llm_proxy_response_time_seconds_sum", provider="cohere") == pytest.approx(0.75)
+    assert value(metrics, "llm_proxy_response_time_seconds_bucket", provider="cohere", le="0.5") == 2
+
+
 def test_failed_attempts_are_errors_retries_and_failovers(metrics):
     metrics.observe(
         *told(

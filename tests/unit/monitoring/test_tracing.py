@@ -45,10 +45,10 @@ def test_a_call_becomes_a_span_with_one_for_each_attempt():
     provider = Provider()
     Tracing(provider).observe(
         finished(
-            input_tokens=10, output_tokens=5, finish_reason="stop", first_token_s=0.4, duration_s=2.0,
+            input_tokens=10, output_tokens=5, finish_reason="stop", first_token_s=0.8, duration_s=2.0,
             attempts=(
                 attempt("openai", "timeout", status=504, started_s=0.1, duration_s=0.5),
-                attempt("cohere", started_s=0.6, duration_s=1.4, first_token_s=0.2),
+                attempt("cohere", started_s=0.6, duration_s=1.4, first_token_s=0.8),
             ),
         )
     )  # fmt: skip
@@ -65,6 +65,8 @@ def test_a_call_becomes_a_span_with_one_for_each_attempt():
     assert failed.fields["start_time"] - request.fields["start_time"] == pytest.approx(1e8, abs=1000)
     assert won.status is None
     assert won.fields["attributes"]["gen_ai.provider.name"] == "cohere"
+    took = [span.fields["attributes"]["llm_proxy.time_to_first_token"] for span in (request, won)]
+    assert took == [0.8, pytest.approx(0.2)]
 
 
 def test_the_clients_trace_goes_on():

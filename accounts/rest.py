@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import keys, provisioning
+from accounts.budget_spending import with_spending
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from accounts.rest_serializers import (
     ApiKeySerializer,
@@ -89,6 +91,11 @@ class LimitViewSet(AtomicWrites, viewsets.ModelViewSet[Limit]):
 class BudgetViewSet(AtomicWrites, viewsets.ModelViewSet[Budget]):
     queryset = Budget.objects.select_related("key", "team")
     serializer_class = BudgetSerializer
+
+    def get_queryset(self) -> QuerySet[Budget]:
+        # Here and not above: what period it is now changes while the process runs.
+        return with_spending(super().get_queryset())
+
     filterset_fields: ClassVar[list[str]] = ["scope", "key", "team", "period", "enabled", "managed_by"]
     search_fields: ClassVar[list[str]] = ["name"]
     ordering_fields: ClassVar[list[str]] = ["scope", "name", "created_at", "updated_at"]

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import models
 from rest_framework import serializers
 
+from accounts.budget_spending import with_spending
 from accounts.models import ApiKey, Budget, Limit, Price, Team
 from rows.rest import OwnFieldsOnly
 
@@ -70,10 +71,24 @@ class LimitSerializer(ModelRules):
 
 
 class BudgetSerializer(ModelRules):
+    spent_nano_usd = serializers.SerializerMethodField(help_text="In the present period, as far as calls are booked.")
+    spent_tokens = serializers.SerializerMethodField(help_text="In the present period, as far as calls are booked.")
+
+    def get_spent_nano_usd(self, row: Budget) -> int:
+        return _spent(row).spent_nano_usd or 0
+
+    def get_spent_tokens(self, row: Budget) -> int:
+        return _spent(row).spent_tokens or 0
+
     class Meta:
         model = Budget
         exclude: ClassVar[list[str]] = []
         read_only_fields = READ_ONLY
+
+
+def _spent(row: Budget) -> Any:
+    """A row that was just made or locked has no such columns."""
+    return row if hasattr(row, "spent_nano_usd") else with_spending(Budget.objects.filter(pk=row.pk)).get()
 
 
 class PriceSerializer(ModelRules):

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from rows.locks import locked
 
-WITHOUT_PEOPLE = frozenset({"updated_at", "last_used_at", "last_worked_at"})
+WITHOUT_PEOPLE = frozenset({"updated_at", "last_used_at", "last_worked_at", "spent_nano_usd", "spent_tokens"})
 """Fields that change while nobody changes anything."""
 ONCE = frozenset({"key"})
 """In the answer that makes it only."""

@@ -4,9 +4,8 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,9 +13,8 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilt
 
 from accounts.admin.columns import grouped, managed, usd
 from accounts.admin.forms import BudgetForm, LimitForm
-from accounts.models import Budget, BudgetPeriod, Limit
-from accounts.models.budget import Period
-from accounts.periods import period_of
+from accounts.budget_spending import with_spending
+from accounts.models import Budget, Limit
 from rows.admin_pages import EnableActions, RowAdmin, state
 
 ALARM_PERCENT = 80
@@ -67,18 +65,6 @@ class AlmostSpentFilter(RadioFilter):  # type: ignore[misc]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Budget]) -> QuerySet[Budget]:
         return almost_spent(queryset) if self.value() == "alarm" else queryset
-
-
-def with_spending(queryset: QuerySet[Budget]) -> QuerySet[Budget]:
-    """Adds spent_nano_usd and spent_tokens of each budget's present period (empty before its first call)."""
-    now = timezone.now().timestamp()
-    day, month = period_of("day", now)[0], period_of("month", now)[0]
-    # A budget whose period was changed may have a row under either name: the other one is of another allowance.
-    named = Q(period=day, budget__period=Period.DAY) | Q(period=month, budget__period=Period.MONTH)
-    present = BudgetPeriod.objects.filter(named, budget=OuterRef("pk"))
-    return queryset.annotate(
-        spent_nano_usd=Subquery(present.values("spent_nano_usd")), spent_tokens=Subquery(present.values("spent_tokens"))
-    )
 
 
 def almost_spent(queryset: QuerySet[Budget]) -> QuerySet[Budget]:

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import keys
-from accounts.admin.allowance import almost_spent, spent_percent, with_spending
+from accounts.admin.allowance import almost_spent, spent_percent
+from accounts.budget_spending import with_spending
 from accounts.models import ApiKey, Budget, BudgetPeriod, Limit, Price, Team, UsageRecord
 from accounts.periods import period_of
 from accounts.provisioning import KeyOrder, create_key

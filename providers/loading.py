@@ -96,12 +96,12 @@ def usable_credentials(
 
 def _credential(row: Credential, leave_out: LeaveOut) -> CredentialSpec | None:
     if bounds.is_own_secret(row.environment_variable):
-        leave_out(f"credential {row.pk}", f"{row.environment_variable} is the gateway's own secret")
+        leave_out(f"credential {row}", f"{row.environment_variable} is the gateway's own secret")
         return None
     try:
         secret = row.reveal()
     except UndecipherableSecret as error:
-        leave_out(f"credential {row.pk}", error)
+        leave_out(f"credential {row}", error)
         return None
     return CredentialSpec(id=row.pk, name=row.name, secret=secret, weight=row.weight) if secret else None
 

@@ -73,7 +73,7 @@ def test_a_stored_credential_that_names_one_is_as_good_as_none(name: str) -> Non
     assert credential.reveal() == ""
     table = load_table()
     assert table.providers["first"].credentials == ()
-    assert table.left_out == (f"credential {credential.pk}: {name} is the gateway's own secret",)
+    assert table.left_out == (f"credential first/{credential.name}: {name} is the gateway's own secret",)
 
 
 @pytest.mark.usefixtures("environment")

@@ -10,7 +10,8 @@ UpstreamError
 ├── ServerFailed         500, 502, 504, an error event of the provider's making     → breaker, next
 │   └── Misconfigured    nothing can be sent with the options that were entered      → breaker, next
 ├── BadAnswer            not JSON, not SSE, wrong shape, too large                   → breaker, next
-│   └── StreamTruncated  the stream ended without its end                           → breaker, next
+│   ├── StreamTruncated  the stream ended without its end                           → breaker, next
+│   └── UnreadableCall   the model called a tool in no form that can be read        → next
 ├── ModelNotFound        404 or 403 for the model or deployment                      → next
 ├── ContextOverflow      the conversation does not fit                               → condense, larger model
 ├── ContentFiltered      refused by a moderation layer                               → to the client
@@ -129,6 +130,12 @@ class BadAnswer(UpstreamError):
 class StreamTruncated(BadAnswer):
     reason = "truncated"
     code = "stream_truncated"
+
+
+class UnreadableCall(BadAnswer):
+    """The model's doing, and often the tools': it says nothing of the deployment, and the next try may do better."""
+
+    trips_breaker = False
 
 
 class ModelNotFound(UpstreamError):

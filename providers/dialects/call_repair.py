@@ -4,7 +4,7 @@ OpenAI's clients add up the deltas of a stream: strings are concatenated, and ca
 or a name that comes with every chunk turns into `call_acall_a`, and calls that all have index 0 (or none) are merged into
 one. Here id and name pass once, and calls are numbered 0, 1, 2 … in the order in which their ids appear. Without ids
 (Gemini's OpenAI-compatible address) a call that came whole is over, so what names a function after it is the next one.
-Arguments that are an object become its text.
+Arguments that are an object become its text, and where none came `{}` follows: nobody can parse the empty text.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ class _Call:
     name: str
     is_whole: bool
     """It came with all its arguments in its first delta."""
+    has_input: bool = False
+    """Arguments came for it, or it is a custom tool's, whose input may be empty."""
 
 
 class CallRepair:
@@ -45,6 +47,13 @@ class CallRepair:
                 is_changed = self._mend(delta) or is_changed
         return is_changed
 
+    def complete(self) -> list[JsonObject]:
+        """What is still to be said when the answer is complete: the arguments of calls that came without any."""
+        bare = [known for known in self._calls if not known.has_input]
+        for known in bare:
+            known.has_input = True
+        return [{"index": known.number, "function": {"arguments": "{}"}} for known in bare]
+
     def _mend(self, delta: JsonObject) -> bool:
         is_written = _write_arguments(delta)
         return self._number(delta) or is_written
@@ -61,6 +70,7 @@ class CallRepair:
             is_changed = self._mend_name(delta, known) or is_changed
         if index is not None:
             self._by_index[index] = known
+        known.has_input = known.has_input or "custom" in delta or bool(_called(delta).get("arguments"))
         if index == known.number:
             return is_changed
         delta["index"] = known.number

@@ -36,6 +36,10 @@ def mend_choices(choices: list[JsonObject]) -> bool:
                 is_changed = mend_parts(message)
             if "reasoning" in message or "reasoning_details" in message:
                 is_changed = name_thought_of(message) or is_changed
+        elif message is None and "text" not in choice:
+            # Gemini's, where all that was said was filtered out. Clients look into the message unasked.
+            choice["message"] = {"role": "assistant", "content": None}
+            is_changed = True
     return is_changed
 
 

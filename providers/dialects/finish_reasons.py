@@ -5,7 +5,7 @@ Clients in typed languages refuse an answer whose reason is none of OpenAI's.
 
 from typing import Any
 
-from providers.errors import ServerFailed
+from providers.errors import ServerFailed, UnreadableCall
 
 _MEANT = {
     "eos": "stop",  # Together
@@ -30,10 +30,22 @@ _FAILED = frozenset({"error", "network_error", "insufficient_system_resource", "
 """OpenRouter and Mistral; Z.ai; DeepSeek, when its machines were needed elsewhere; vLLM and SGLang."""
 
 
+_FILTERED = "content_filter:"
+_UNREADABLE = "function_call_filter:"
+"""Gemini says behind the colon what it found, such as `PROHIBITED_CONTENT` or `MALFORMED_FUNCTION_CALL`."""
+
+
 def openai_reason(reason: str) -> str:
-    """A reason that nobody knows stays as it is. Raises `ServerFailed` for one that is a failure."""
+    """A reason that nobody knows stays as it is. Raises `ServerFailed` for one that is a failure, `UnreadableCall` where all
+    that was said was left out because of how a tool was called."""
     if reason in _FAILED:
         raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
+    if ":" in reason:
+        if reason.startswith(_UNREADABLE):
+            raise UnreadableCall(
+                "The model called a tool in a form that its provider cannot read.", upstream_status=200
+            )
+        return "content_filter" if reason.startswith(_FILTERED) else reason
     return _MEANT.get(reason, reason)
 
 

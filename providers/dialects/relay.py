@@ -36,6 +36,7 @@ from providers.dialects.sse import DONE, BlockSplitter, load_data, parse_block, 
 from providers.dialects.thought_names import ThoughtFrames, name_thought, says_only_thought
 from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
+from providers.lenient import a_list
 from providers.types import ClientRequest, JsonObject, Operation, Usage, told
 
 Repair = Callable[[JsonObject], bool]
@@ -210,6 +211,10 @@ class RelayStream:
                 "role" in delta or "tool_calls" in delta or "reasoning" in delta or type(delta.get("content")) is list
             ):
                 rewritten = self._mend(delta, choice) or rewritten
+            elif delta is None and self._is_chat:
+                # Some servers finish without one; clients look into it unasked.
+                raw["delta"] = {}
+                rewritten = True
             content = chat_content(delta, texts) if self._is_chat else completion_content(raw, texts)
             choice.has_tools = choice.has_tools or content == "tools"
             reason = raw.get("finish_reason")
@@ -217,6 +222,7 @@ class RelayStream:
                 raw["finish_reason"] = reason = meant
                 rewritten = True
             if reason:
+                rewritten = self._complete(raw, reason, choice) or rewritten
                 choice.finished = True
                 self._strips_roles = False
                 self.finish_reason = self.finish_reason or str(reason)
@@ -232,6 +238,15 @@ class RelayStream:
         if meant == "" or (meant and choice.finished):
             return None
         return meant if choice.calls is None else reason_of_calls(meant, self._asked)
+
+    def _complete(self, raw: JsonObject, reason: Any, choice: "_Choice") -> bool:
+        """Adds to a choice's last chunk what its calls lack; True when they did. Those of an answer that was cut may."""
+        delta = raw.get("delta")
+        if choice.calls is None or type(delta) is not dict or reason not in ("tool_calls", "stop"):
+            return False
+        if missing := choice.calls.complete():
+            delta["tool_calls"] = [*a_list(delta.get("tool_calls")), *missing]
+        return bool(missing)
 
     def _mend(self, delta: JsonObject, choice: "_Choice") -> bool:
         """Brings a role, content in parts, thoughts and calls to the rules of clients; True when that changed something."""
@@ -260,17 +275,20 @@ class RelayStream:
             return
         unfinished = [(index, choice) for index, choice in sorted(self._choices.items()) if not choice.finished]
         for index, choice in unfinished:
-            frames.append(self._finish_frame(index, "tool_calls" if choice.has_tools else "stop"))
+            frames.append(self._finish_frame(index, choice))
         if self._include_usage and self._last_usage is not None:
             frames.append(self._frame({**self._identity, "choices": [], "usage": self._last_usage}))
         frames.append(DONE)
         self.ended = True
 
-    def _finish_frame(self, index: int, reason: str) -> bytes:
+    def _finish_frame(self, index: int, choice: "_Choice") -> bytes:
         self.started = True
+        reason = "tool_calls" if choice.has_tools else "stop"
         self.finish_reason = self.finish_reason or reason
-        choice: JsonObject = {"index": index, "delta": {}} if self._is_chat else {"index": index, "text": ""}
-        return self._frame({**self._identity, "choices": [{**choice, "logprobs": None, "finish_reason": reason}]})
+        said: JsonObject = {"delta": {}} if self._is_chat else {"text": ""}
+        self._complete(said, reason, choice)
+        told = {"index": index, **said, "logprobs": None, "finish_reason": reason}
+        return self._frame({**self._identity, "choices": [told]})
 
     def _choices_finished(self) -> bool:
         return all(choice.finished for choice in self._choices.values())

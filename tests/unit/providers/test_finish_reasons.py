@@ -5,7 +5,7 @@ import json
 import pytest
 
 from providers.adapters.openai import OpenAIAdapter
-from providers.errors import ServerFailed
+from providers.errors import ServerFailed, UnreadableCall
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.transport import Endpoint
 from providers.types import ClientRequest, Operation
@@ -23,6 +23,7 @@ MEANT = [
     ("eos", "stop"), ("eos_token", "stop"), ("stop_sequence", "stop"), ("end_turn", "stop"), ("model_length", "length"),
     ("max_tokens", "length"), ("model_context_window_exceeded", "length"), ("sensitive", "content_filter"),
     ("SAFETY", "content_filter"), ("MAX_TOKENS", "length"), ("STOP", "stop"), ("repetition", "stop"),
+    ("content_filter: PROHIBITED_CONTENT", "content_filter"),
 ]  # fmt: skip
 FAILED = ["error", "network_error", "insufficient_system_resource", "abort"]
 
@@ -48,7 +49,7 @@ def test_a_stream_says_it_in_openais_words(said: str, meant: str) -> None:
     assert stream.finish_reason == meant
 
 
-@pytest.mark.parametrize("said", ["stop", "something_new", None, ["stop"]])
+@pytest.mark.parametrize("said", ["stop", "something_new", "something: new", None, ["stop"]])
 def test_what_nobody_knows_stays_as_it_is(said: object) -> None:
     body = answer(said)
     assert OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, body).body is body
@@ -61,3 +62,28 @@ def test_a_reason_that_is_a_failure_fails_the_answer(said: str) -> None:
     assert isinstance(stream.failure, ServerFailed)
     with pytest.raises(ServerFailed):
         OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, answer(said))
+
+
+def test_what_gemini_left_out_whole_is_still_an_answer_that_clients_can_read() -> None:
+    """It sends a choice without a message, and in a stream one without a delta."""
+    reason = "content_filter: PROHIBITED_CONTENT"
+    body = json.dumps({**NAMES, "choices": [{"index": 0, "finish_reason": reason}]}).encode()
+    delivered = OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, body)
+    message = {"role": "assistant", "content": None}
+    assert json.loads(delivered.body)["choices"] == [
+        {"index": 0, "finish_reason": "content_filter", "message": message}
+    ]
+    stream = open_stream()
+    [sent] = values(stream.feed(b"data: " + body + b"\n\n"))
+    assert sent["choices"] == [{"index": 0, "finish_reason": "content_filter", "delta": {}}]
+    assert stream.finish_reason == "content_filter"
+
+
+def test_a_call_that_gemini_could_not_read_is_a_failure_but_not_its_deployments() -> None:
+    reason = "function_call_filter: MALFORMED_FUNCTION_CALL"
+    stream = open_stream()
+    stream.feed(ROLE + chunk({}, reason))
+    assert isinstance(stream.failure, UnreadableCall)
+    assert (stream.failure.fails_over, stream.failure.trips_breaker, stream.failure.status) == (True, False, 502)
+    with pytest.raises(UnreadableCall):
+        OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, answer(reason))

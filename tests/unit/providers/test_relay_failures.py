@@ -109,10 +109,12 @@ class TestOddities:
         assert stream.feed(first + words(1)[0]) == words(1)[0]
         assert values(stream.usage_frame(Usage()))[0]["id"] == "c-1"
 
-    def test_of_filters_a_missing_delta_passes(self) -> None:
+    def test_of_filters_a_missing_delta_is_an_empty_one(self) -> None:
+        """Clients look into it unasked."""
         stream = open_stream()
-        event = frame({**NAMES, "choices": [{"index": 0, "content_filter_offsets": {}, "finish_reason": None}]})
-        assert stream.feed(words(1)[0] + event) == words(1)[0] + event
+        choice = {"index": 0, "content_filter_offsets": {}, "finish_reason": None}
+        _, noted = values(stream.feed(words(1)[0] + frame({**NAMES, "choices": [choice]})))
+        assert noted == {**NAMES, "choices": [{**choice, "delta": {}}]}
 
     def test_of_azures_filter_what_bears_no_name_gets_the_streams(self) -> None:
         stream = open_stream()

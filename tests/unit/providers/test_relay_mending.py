@@ -134,6 +134,44 @@ def test_a_name_that_comes_again_with_pieces_of_arguments_is_no_other_call() -> 
     assert added_up(call(0, None, "f", '{"x":'), call(0, None, "f", "1}")) == [("call_0", "f", '{"x":1}')]
 
 
+def finished(*calls: JsonObject, finish: str | None = "tool_calls", end: bytes = b"data: [DONE]\n\n") -> list[str]:
+    """The arguments of each call when the stream is over."""
+    stream = RelayStream(REQUEST)
+    last = frame({}, finish=finish) if finish else b""
+    sent = b"".join([stream.feed(frame({"tool_calls": [each]})) for each in calls]) + stream.feed(last + end)
+    assert stream.ended
+    whole: dict[int, str] = {}
+    for choice in choices_of(sent):
+        for each in choice["delta"].get("tool_calls") or ():
+            whole[each["index"]] = whole.get(each["index"], "") + (each["function"].get("arguments") or "")
+    return list(whole.values())
+
+
+@pytest.mark.parametrize("bare", [call(0, "a", "f"), {"index": 0, "id": "a", "function": {"name": "f"}}])
+@pytest.mark.parametrize("finish", ["tool_calls", "stop", None])
+def test_a_call_that_came_without_arguments_ends_with_an_empty_object(bare: JsonObject, finish: str | None) -> None:
+    assert finished(bare, call(1, "b", "g", '{"x":1}'), finish=finish) == ["{}", '{"x":1}']
+
+
+def test_arguments_beside_the_finish_are_not_said_twice() -> None:
+    stream = RelayStream(REQUEST)
+    calls = [call(0, "a", "f"), call(1, "b", "g", '{"x":1}')]
+    choice = choices_of(stream.feed(frame({"tool_calls": calls}, finish="tool_calls")))[-1]
+    assert [each["function"]["arguments"] for each in choice["delta"]["tool_calls"]] == ["", '{"x":1}', "{}"]
+    assert choices_of(stream.feed(frame({}, finish="tool_calls"))) == []
+
+
+def test_arguments_that_were_cut_stay_so() -> None:
+    assert finished(call(0, "a", "f"), finish="length") == [""]
+
+
+def test_a_custom_call_may_have_no_input_in_a_stream_either() -> None:
+    stream = RelayStream(REQUEST)
+    custom = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "f", "input": ""}}
+    sent = stream.feed(frame({"tool_calls": [custom]}) + frame({}, finish="tool_calls"))
+    assert choices_of(sent)[-1]["delta"] == {}
+
+
 def test_an_id_that_is_a_number_is_still_one_id() -> None:
     calls = [{"index": 0, "id": 5, "function": {"name": "f"}}, {"index": 0, "id": 5, "function": {"arguments": "{}"}}]
     assert added_up(*calls) == [("5", "f", "{}")]
@@ -163,7 +201,7 @@ def test_calls_beside_content_in_parts_are_numbered() -> None:
     assert told == {"content": "a", "tool_calls": [{**call(None, "a", "f", "{}"), "index": 0}]}
 
 
-@pytest.mark.parametrize("delta", [None, {}, [], "x", {"tool_calls": None}, {"tool_calls": "None"}, {"content": "x"}])
+@pytest.mark.parametrize("delta", [{}, [], "x", {"tool_calls": None}, {"tool_calls": "None"}, {"content": "x"}])
 def test_leaves_other_deltas_alone(delta: object) -> None:
     assert RelayStream(REQUEST).feed(frame(delta)) == frame(delta)
 
@@ -324,6 +362,14 @@ def test_content_in_parts_becomes_text_in_whichever_choice_it_is() -> None:
     assert mend_choices(choices)
     assert choices[0]["message"] == {"content": "x", "reasoning_content": "h"}
     assert not mend_choices(choices)
+
+
+@pytest.mark.parametrize("choice", [{"finish_reason": "content_filter"}, {"message": None, "finish_reason": "stop"}])
+def test_an_answer_of_which_nothing_is_left_has_a_message_all_the_same(choice: JsonObject) -> None:
+    choices: list[JsonObject] = [choice, {"text": "of a text completion"}]
+    assert mend_choices(choices)
+    assert choice["message"] == {"role": "assistant", "content": None}
+    assert "message" not in choices[1]
 
 
 @pytest.mark.parametrize(("before", "after"), [("a", "ah"), (None, "h"), (5, "h")])

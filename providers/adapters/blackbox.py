@@ -10,7 +10,7 @@ import orjson
 
 from providers.adapters import openrouter
 from providers.adapters.base import ClientStream, Delivered, Quirks, configured_path
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer, show_images
 from providers.dialects.call_repair import CallRepair
 from providers.dialects.openai_chat import keep_first_call, wants_one_call
 from providers.dialects.relay import RelayStream
@@ -152,6 +152,8 @@ class BlackboxAdapter(OpenAICompatibleAdapter):
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         _refuse(body, deployment.provider.name)
         openrouter.refuse_other_models(body, deployment.provider.name)
+        if not request.has_plain_roles:
+            show_images(body, request)
         if "user" not in body and request.body.get("safety_identifier"):
             body["user"] = request.body["safety_identifier"]
         effort = body.pop("reasoning_effort", None)

@@ -112,6 +112,8 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
         if not request.has_plain_roles:
             shape_history(body, has_developer=deployment.provider.endpoint.host.endswith(OWN_HOSTS))
             show_images(body, request)
+            if self._quirks.get(deployment).is_mistral:
+                mistral_body.part_results(body)
         return body
 
 

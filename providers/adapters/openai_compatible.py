@@ -132,7 +132,7 @@ def shape_history(body: JsonObject, *, has_developer: bool) -> None:
 
 
 def show_images(body: JsonObject, request: ClientRequest) -> None:
-    """For servers that may be OpenAI's, of a request whose roles are not plain."""
+    """For servers that take images from users only, of a request whose roles are not plain."""
     messages = body.get("messages")
     if request.has_media and type(messages) is list:
         body["messages"] = shown_by_user(messages)

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from providers.adapters.base import ClientStream, Delivered, Quirks
-from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer
+from providers.adapters.openai_compatible import OpenAICompatibleAdapter, load_answer, show_images
 from providers.dialects.openai_chat.answer import encode_citation
 from providers.dialects.openai_chat.usage import client_usage, read_usage
 from providers.dialects.relay import RelayStream
@@ -54,6 +54,8 @@ class GrokAdapter(OpenAICompatibleAdapter):
         return quirks
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
+        if not request.has_plain_roles:
+            show_images(body, request)
         effort = body.get("reasoning_effort")
         if effort is None:
             return body

@@ -31,6 +31,7 @@ _OF_A_MESSAGE = {
 }
 _OF_ANY_MESSAGE = frozenset({"role", "content"})
 _OF_A_CALL = frozenset({"id", "type", "function"})
+BETWEEN: JsonObject = {"role": "assistant", "content": "OK"}
 _ID = re.compile(r"[A-Za-z0-9]{9}")
 
 
@@ -46,6 +47,21 @@ def write_as_mistral(body: JsonObject) -> None:
         body["reasoning_effort"] = _EFFORTS.get(effort, "high")
     if isinstance(body.get("messages"), list):
         body["messages"] = [_message(each) if isinstance(each, dict) else each for each in body["messages"]]
+
+
+def part_results(body: JsonObject) -> None:
+    """A turn of the user that follows a tool's result at once is a 400 (3230): it takes one of the assistant between them."""
+    messages, before = body.get("messages"), None
+    if not isinstance(messages, list):
+        return
+    written: list[Any] = []
+    for message in messages:
+        role = message.get("role") if isinstance(message, dict) else None
+        if (before, role) == ("tool", "user"):
+            written.append(BETWEEN)
+        written.append(message)
+        before = role
+    body["messages"] = written
 
 
 def call_id(identifier: str) -> str:

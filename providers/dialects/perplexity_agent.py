@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from providers.dialects.model_choice import WHY
 from providers.dialects.openai_responses.request import encode_request
+from providers.dialects.tool_images import placed
 from providers.errors import Unsupported
 from providers.types import (
     ChatCall,
@@ -61,7 +62,7 @@ def encode_agent_request(
 ) -> JsonObject:
     """`options` may hold `preset`, and `web_search` to say whether the web is searched without being asked."""
     _refuse_wishes(call, provider)
-    messages = tuple(_plain_message(message, provider) for message in call.messages)
+    messages = tuple(_plain_message(message, provider) for _, message in placed(call.messages))
     tools = _allowed_tools(call)
     if any(tool.custom for tool in tools):
         raise Unsupported(field="tools.custom", provider=provider)

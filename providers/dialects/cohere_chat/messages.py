@@ -8,6 +8,7 @@ tool       `tool_call_id`, `content` (string, or parts `text` and `document`)
 
 from collections.abc import Callable, Sequence
 
+from providers.dialects.tool_images import placed
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
     AudioPart,
@@ -34,7 +35,7 @@ def encode_messages(messages: Sequence[Message], *, provider: str = PROVIDER) ->
     Cohere refuses messages without content. An empty system or assistant message says nothing and is left out; an empty
     user message stays, because what the client meant by it cannot be known.
     """
-    encoded = [_ENCODERS[message.role](message, f"messages[{i}]", provider) for i, message in enumerate(messages)]
+    encoded = [_ENCODERS[message.role](message, f"messages[{i}]", provider) for i, message in placed(messages)]
     return [message for message in encoded if message["role"] in ("user", "tool") or len(message) > 1]
 
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.dialects.cohere_chat import encode_request
+from providers.dialects.cohere_chat.messages import encode_messages
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
     AudioPart,
@@ -260,13 +261,27 @@ def test_maps_each_kind_of_message(message: Message, expected: JsonObject) -> No
         Message(role="user", parts=(TextPart(text="x"), FilePart(file_id="f"))),
         Message(role="user", parts=(TextPart(text="x"), OpaquePart(raw={"type": "video"}))),
         Message(role="assistant", parts=(TextPart(text="x"), ImagePart(url="https://x"))),
-        Message(role="tool", tool_call_id="c", parts=(TextPart(text="x"), ImagePart(url="https://x"))),
     ],
 )
 def test_refuses_a_part_it_cannot_send_and_says_which(message: Message) -> None:
     with pytest.raises(Unsupported) as refused:
         encoded_message(message)
     assert refused.value.param == "messages[0].content[1]"
+
+
+def test_a_refusal_names_the_clients_message_also_behind_an_image_of_a_tool() -> None:
+    shown = Message(role="tool", tool_call_id="c", parts=(ImagePart(url="https://x"),))
+    with pytest.raises(Unsupported) as refused:
+        encode_messages([shown, Message(role="user", parts=(AudioPart(data="AA==", format="wav"),))])
+    assert refused.value.param == "messages[1].content[0]"
+
+
+def test_beside_an_image_a_tools_documents_stay() -> None:
+    document = {"type": "document", "document": {"data": {"t": "x"}}}
+    parts = (TextPart(text="21"), ImagePart(url="https://x"), OpaquePart(raw=document))
+    result, shown = encode_messages([Message(role="tool", tool_call_id="c", parts=parts)])
+    assert [part["type"] for part in result["content"]] == ["text", "text", "document"]
+    assert (shown["role"], shown["content"][1]["type"]) == ("user", "image_url")
 
 
 def test_refuses_a_custom_tool_call_in_the_history() -> None:

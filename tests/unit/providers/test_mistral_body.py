@@ -5,7 +5,7 @@ import re
 import pytest
 
 from providers.adapters.openai import speaks_as_mistral
-from providers.dialects.mistral_body import call_id, write_as_mistral
+from providers.dialects.mistral_body import BETWEEN, call_id, part_results, write_as_mistral
 from providers.specs import ProviderSpec
 from providers.transport import Endpoint
 from providers.types import JsonObject
@@ -42,3 +42,19 @@ def test_the_host_tells_who_speaks_so(host: str, is_mistral: bool) -> None:
     endpoint = Endpoint(scheme="https", host=host, port=443)
     provider = ProviderSpec(id=1, name="up", kind="openai", endpoint=endpoint, base_path="/v1")
     assert speaks_as_mistral(provider) is is_mistral
+
+
+def test_between_a_tools_result_and_the_users_turn_the_assistant_speaks() -> None:
+    user, result, said = ({"role": role, "content": "x"} for role in ("user", "tool", "assistant"))
+    body: JsonObject = {"messages": [user, result, result, user, user, said, result, said, None, result]}
+    sent = [user, result, result, BETWEEN, user, user, said, result, said, None, result]
+    part_results(body)
+    assert body == {"messages": sent}
+    part_results(body)
+    assert body == {"messages": sent}
+
+
+def test_what_holds_no_messages_has_none_to_part() -> None:
+    body: JsonObject = {"messages": None}
+    part_results(body)
+    assert body == {"messages": None}

@@ -1,5 +1,6 @@
 """Roles that not every provider takes as they are: noted when a request is read, and looked for only then."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -49,19 +50,37 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
 TEXT = {"type": "text", "text": "seen"}
 
 
-@pytest.mark.parametrize("kind", ["openai", "azure"])
+FILE = {"type": "file", "file": {"file_id": "file-1"}}
+
+
+@pytest.mark.parametrize("kind", ["openai", "azure", "grok", "blackbox"])
 def test_images_of_tools_are_shown_by_the_user_after_all_results_of_the_turn(kind: str) -> None:
     results = [{**RESULT, "tool_call_id": "a", "content": [TEXT, IMAGE]}, {**RESULT, "tool_call_id": "b"}]
     _, _, first, second, shown, last = sent(kind, USER, CALLED, *results, USER)
     assert [each["tool_call_id"] for each in (first, second)] == ["a", "b"]
-    assert [part["type"] for part in first["content"]] == ["text", "text"]
+    assert first["content"].startswith("seen\n")
     assert (shown["role"], shown["content"][1:], last) == ("user", [IMAGE], USER)
 
 
 def test_an_image_that_is_all_a_tool_returned_comes_last_and_leaves_a_word() -> None:
     *_, result, shown = sent("openai", USER, CALLED, {**RESULT, "content": [IMAGE]})
-    assert [part["type"] for part in result["content"]] == ["text"]
+    assert type(result["content"]) is str
     assert shown["content"][1:] == [IMAGE]
+
+
+def test_mistral_has_the_assistant_speak_before_the_user_shows_an_image() -> None:
+    """It refuses a turn of the user that follows a result at once."""
+    usual = deployment()
+    mistral = replace(usual, provider=replace(usual.provider, options={"dialect": "mistral"}))
+    asked = read(USER, CALLED, {**RESULT, "content": [IMAGE]}, USER)
+    messages = orjson.loads(adapter_for("openai").prepare(asked, mistral, "sk").body)["messages"]
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool", "assistant", "user", "user"]
+    assert messages[-2]["content"][1:] == [IMAGE]
+
+
+def test_what_a_tool_returned_beside_an_image_and_texts_stays_in_parts() -> None:
+    *_, result, _ = sent("openai", USER, CALLED, {**RESULT, "content": [TEXT, FILE, IMAGE]})
+    assert [part["type"] for part in result["content"]] == ["text", "file", "text"]
 
 
 def test_images_of_tools_stay_where_they_are_understood() -> None:

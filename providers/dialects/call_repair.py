@@ -78,12 +78,19 @@ class CallRepair:
         return True
 
     def _known(self, delta: JsonObject, index: int | None) -> _Call | None:
-        """The call this delta continues: the one of its id, else of its index, else the latest; None for a new one."""
-        if delta.get("id"):
-            return next((known for known in self._calls if known.id == str(delta["id"])), None)
+        """The call this delta continues: the one of its id, else of its index, else the latest; None for a new one. A call
+        that has a name is not followed by one without: an id that is new there came late, or is new in each chunk."""
+        identifier = delta.get("id")
+        for known in self._calls if identifier else ():
+            if known.id == str(identifier):
+                return known
         latest = self._calls[-1] if self._calls else None
-        known = latest if index is None else self._by_index.get(index)
-        return None if known is not None and known.is_whole and _called(delta).get("name") else known
+        before = latest if index is None else self._by_index.get(index)
+        if before is None:
+            return None
+        is_named = bool(_called(delta).get("name"))
+        is_other = is_named or not before.name if identifier else is_named and before.is_whole
+        return None if is_other else before
 
     def _open(self, delta: JsonObject) -> tuple[_Call, bool]:
         """The new call, and whether it had to be given an id."""

@@ -1,9 +1,10 @@
 """OpenAI's chat chunks → typed events, for clients of another dialect. Pure.
 
 Tool calls are told apart by index, or by a new id at a used index, or by order where a server gives no index; roles, ids
-and names that come with every chunk are taken once.
+and names that come with every chunk are taken once. A name may come in pieces, and after the first arguments.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from providers.dialects.openai_chat.answer import content_text, decode_citations, read_finish_reason
@@ -105,23 +106,34 @@ class StreamDecoder:
         reason = raw.get("finish_reason")
         if reason and not choice.finished:
             choice.finished = True
+            choice.tell_calls(events)
             events.append(Finish(read_finish_reason(reason, has_tools=bool(choice.calls)), index))
 
     def _end(self) -> list[StreamEvent]:
         self._over = True
-        events: list[StreamEvent] = [
-            Finish("tool_calls" if choice.calls else "stop", choice.index)
-            for choice in self._choices.values()
-            if not choice.finished
-        ]
+        events: list[StreamEvent] = []
+        for choice in self._choices.values():
+            choice.tell_calls(events)
+            if not choice.finished:
+                events.append(Finish("tool_calls" if choice.calls else "stop", choice.index))
         return [*events, StreamEnd()]
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str
+    custom: bool
+    name: str = ""
+    arguments: str = ""
+    """What came before the start was told."""
+    is_told: bool = False
 
 
 class _Choice:
     def __init__(self, index: int) -> None:
         self.index = index
         self.finished = False
-        self.calls: list[str] = []
+        self.calls: list[_Call] = []
         self._numbers: dict[int, int] = {}
 
     def take_delta(self, delta: JsonObject, events: list[StreamEvent]) -> None:
@@ -151,20 +163,36 @@ class _Choice:
         number = self._number(call)
         if number is None:
             number = len(self.calls)
-            identifier = str(call.get("id") or f"call_{number}")
-            self.calls.append(identifier)
-            events.append(ToolCallStart(number, identifier, str(inner.get("name") or ""), custom, self.index))
+            self.calls.append(_Call(str(call.get("id") or f"call_{number}"), custom))
         if type(call.get("index")) is int:
             self._numbers[call["index"]] = number
-        text = inner.get("input" if custom else "arguments")
-        if isinstance(text, str) and text:
-            events.append(ToolCallDelta(number, text, self.index))
+        known, name, text = self.calls[number], inner.get("name"), inner.get("input" if custom else "arguments")
+        text = text if isinstance(text, str) else ""
+        if known.is_told:
+            if text:
+                events.append(ToolCallDelta(number, text, self.index))
+            return
+        known.name += name if isinstance(name, str) and name != known.name else ""
+        known.arguments += text
+        if known.name and known.arguments:
+            self.tell_calls(events, number)
+
+    def tell_calls(self, events: list[StreamEvent], last: int | None = None) -> None:
+        """Begins calls that have not begun: up to this one those with a name, in order; at the end of the choice all. A start
+        waits for name and arguments, of which either may come first, and the name in pieces."""
+        for number, call in enumerate(self.calls if last is None else self.calls[: last + 1]):
+            if call.is_told or not (call.name or last is None):
+                continue
+            call.is_told = True
+            events.append(ToolCallStart(number, call.id, call.name, call.custom, self.index))
+            if call.arguments:
+                events.append(ToolCallDelta(number, call.arguments, self.index))
 
     def _number(self, call: JsonObject) -> int | None:
         """Which call a delta continues; None for a new one."""
         identifier = call.get("id")
         if identifier:
-            return self.calls.index(identifier) if identifier in self.calls else None
+            return next((number for number, known in enumerate(self.calls) if known.id == str(identifier)), None)
         if type(call.get("index")) is int:
             return self._numbers.get(call["index"])
         return len(self.calls) - 1 if self.calls else None

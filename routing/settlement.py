@@ -201,31 +201,34 @@ def _reachable(call: Call) -> Sequence[DeploymentSpec]:
 def _stream_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
     assert won.stream is not None
     usage = won.stream.usage
-    if usage is not None and usage.output_tokens:
+    if usage is not None and usage.output_tokens and usage.input_tokens:
         return usage, "provider"
     return _told_or_counted(call, usage, won.stream.delivered_text())
 
 
 def _told_or_counted(call: Call, usage: Usage | None, text: str) -> tuple[Usage, UsageSource]:
-    """Some servers count the prompt alone, and say that what they generated was nothing."""
+    """Some servers count the prompt alone, and say that what they generated was nothing; or leave out a prompt that they had
+    in their cache."""
     if usage is None:
         return _counted(call, text), "counted"
-    if usage.output_tokens or not text or usage.cost_nano_usd is not None or usage.billed is not None:
+    prompt, output = usage.input_tokens, usage.output_tokens
+    if (prompt and (output or not text)) or usage.cost_nano_usd is not None or usage.billed is not None:
         return usage, "provider"
-    return usage._replace(output_tokens=count_tokens(text)), "counted"
+    told = usage._replace(
+        input_tokens=prompt or prompt_tokens(call.request), output_tokens=output or count_tokens(text)
+    )
+    return told, "counted"
 
 
 def _cut_usage(call: Call, won: Won) -> tuple[Usage, UsageSource]:
     """Of a stream that did not reach its end: what a provider told on the way may leave out what came after it."""
     usage, source = _stream_usage(call, won)
-    if source == "provider":
-        assert won.stream is not None
-        counted = _counted(call, won.stream.delivered_text())
-        if usage.output_tokens < counted.output_tokens:
-            prompt = usage.input_tokens or counted.input_tokens
-            output = counted.output_tokens
-            cut = usage._replace(input_tokens=prompt, output_tokens=output, cost_nano_usd=None, billed=None)
-            return cut, "counted"
+    assert won.stream is not None
+    counted = _counted(call, won.stream.delivered_text())
+    if usage.output_tokens < counted.output_tokens:
+        prompt = usage.input_tokens or counted.input_tokens
+        output = counted.output_tokens
+        return usage._replace(input_tokens=prompt, output_tokens=output, cost_nano_usd=None, billed=None), "counted"
     return usage, source
 
 

@@ -173,9 +173,11 @@ class StreamDecoder:
         return self._fail(error_of_object(body, provider=self._provider))
 
     def _count(self, counts: Any) -> None:
-        """Counts are running totals: a later one replaces, an omitted one stays."""
+        """Counts are running totals: a later one replaces, an omitted one stays. So does one that was told where nothing comes
+        later: some servers say at the end of the prompt that it was 0."""
         if isinstance(counts, dict):
-            self._counts.update({name: value for name, value in counts.items() if value is not None})
+            known = self._counts
+            known.update({name: value for name, value in counts.items() if value or known.get(name) is None})
             self._counted = False
 
     def _report(self) -> list[StreamEvent]:

@@ -194,6 +194,14 @@ class TestFailures:
             Usage(input_tokens=35, output_tokens=1, cached_tokens=7, cache_write_tokens=3)
         )
 
+    def test_a_total_that_was_told_is_not_taken_back_to_nothing(self):
+        none = {"input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 9}
+        counted = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": none}
+        events = decode(START, opened(TEXT), text("x"), closed(), counted, STOP)
+        assert [event.usage for event in events if isinstance(event, UsageReport)][-1] == PROMPT._replace(
+            output_tokens=9
+        )
+
     @pytest.mark.parametrize(
         "events",
         [(), (START,), (START, opened(TEXT), text("x")), (START, tool(), arguments('{"q":')), (START, ended(None))],

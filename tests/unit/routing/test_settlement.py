@@ -114,6 +114,8 @@ def test_it_is_also_where_no_attempt_answered(others: int) -> None:
         (None, (258, 0, 10), 258 * 10 + 10 * 20),
         # As Anthropic tells at the beginning.
         (Usage(35, 0, cached_tokens=30), (35, 30, 10), 5 * 10 + 30 + 10 * 20),
+        # As servers do that leave out a prompt they had in their cache, and tell the totals so far with each chunk.
+        (Usage(0, 4), (258, 0, 10), 258 * 10 + 10 * 20),
     ],
 )
 def test_a_stream_that_broke_off_costs_the_prompt_that_its_provider_told(
@@ -128,29 +130,34 @@ TEXT = "y" * 40
 
 
 @pytest.mark.parametrize(
-    ("told", "text", "output", "source"),
+    ("told", "text", "tokens", "source"),
     [
-        (Usage(35, 0), TEXT, 10, "counted"),
-        (Usage(35, 0), "", 0, "provider"),
-        (Usage(35, 7), TEXT, 7, "provider"),
-        (Usage(35, 0, cost_nano_usd=9), TEXT, 0, "provider"),
-        (Usage(35, 0, billed=(35, 0)), TEXT, 0, "provider"),
+        (Usage(35, 0), TEXT, (35, 10), "counted"),
+        (Usage(35, 0), "", (35, 0), "provider"),
+        (Usage(35, 7), TEXT, (35, 7), "provider"),
+        (Usage(35, 0, cost_nano_usd=9), TEXT, (35, 0), "provider"),
+        (Usage(35, 0, billed=(35, 0)), TEXT, (35, 0), "provider"),
+        (Usage(0, 7), TEXT, (258, 7), "counted"),
+        (Usage(0, 7), "", (258, 7), "counted"),
+        (Usage(0, 7, cost_nano_usd=9), TEXT, (0, 7), "provider"),
+        (Usage(0, 7, billed=(0, 7)), TEXT, (0, 7), "provider"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_text_of_which_no_token_is_told_is_counted(
-    told: Usage, text: str, output: int, source: str, stream: bool
+def test_a_prompt_or_a_text_of_which_no_token_is_told_is_counted(
+    told: Usage, text: str, tokens: tuple[int, int], source: str, stream: bool
 ) -> None:
     accounts: Any = Booked()
     last = attempt(1, "success", 200)
     call = ended(last)
+    call.request = asked("x" * 1000)
     if stream:
         said: Any = SimpleNamespace(usage=told, finish_reason="stop", delivered_text=lambda: text)
         Settlement(accounts).streamed(call, SimpleNamespace(attempt=last, stream=said))  # type: ignore[arg-type]
     else:
         Settlement(accounts).delivered(call, SimpleNamespace(attempt=last), Delivered(b"{}", told, "stop", text))  # type: ignore[arg-type]
     (record,) = accounts.records
-    assert (record.input_tokens, record.output_tokens, record.usage_source) == (35, output, source)
+    assert (record.input_tokens, record.output_tokens, record.usage_source) == (*tokens, source)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class PerplexityAgent(TranslatingAdapter):
     models_path = "/v1/models"
     obeys_one_call = False
     quirks = Quirks(
-        refused=frozenset({"logprobs", "top_logprobs"}),
+        refused=frozenset({"logprobs", "top_logprobs", "moderation"}),
         dropped=frozenset({"user", "parallel_tool_calls", "include", "text"}),
     )
 

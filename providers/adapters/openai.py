@@ -126,7 +126,8 @@ def _at_host(quirks: Quirks, deployment: DeploymentSpec) -> Quirks:
         if host.endswith(suffix):
             return replace(quirks, thought=thought)
     if host.endswith(GOOGLES_HOST):
-        return replace(quirks, signs_calls=bool(_SIGNING.search(model)))
+        # It would not read another model's, and its own is in the signature.
+        return replace(quirks, signs_calls=bool(_SIGNING.search(model)), thought="left out")
     tools = thinking_tools(model) if host.endswith(OPENAIS_HOST) and not provider.options.get("paths") else "chat"
     return quirks if tools == quirks.thinking_tools else replace(quirks, thinking_tools=tools)
 

@@ -31,6 +31,8 @@ def apply_quirks(body: JsonObject, quirks: Quirks, provider: str) -> None:
 
 
 def _history(messages: list[Any], quirks: Quirks) -> list[Any]:
+    if quirks.signs_calls:
+        messages = [chat_history.with_signature(message) for message in messages]
     match quirks.thought:
         case "left out":
             messages = [chat_history.without_thought(message) for message in messages]
@@ -38,7 +40,7 @@ def _history(messages: list[Any], quirks: Quirks) -> list[Any]:
             messages = [chat_history.with_thought_as_reasoning(message) for message in messages]
         case "required":
             messages = chat_history.with_every_thought(messages)
-    return [chat_history.with_signature(message) for message in messages] if quirks.signs_calls else messages
+    return messages
 
 
 def _leave_out(body: JsonObject, quirks: Quirks, provider: str) -> None:

@@ -11,6 +11,7 @@ do not have.
 from typing import Any
 
 from providers.dialects.call_ids import fitting
+from providers.dialects.openai_chat.reasoning import GOOGLE_FORMAT, decode_reasoning
 from providers.types import JsonObject
 
 MOST_OF_ID = 40
@@ -67,13 +68,18 @@ def _with_thought(message: JsonObject) -> JsonObject:
 
 
 def with_signature(message: Any) -> Any:
-    """Google's own mark for calls that another model made; the first of a turn needs one."""
+    """The first call of a turn needs one: what Gemini gave, where a client of the Responses API or OpenRouter's has sent it
+    back among its blocks of reasoning; Google's own mark for calls that another model made, where none is there."""
     calls = message.get("tool_calls") if type(message) is dict else None
     if not isinstance(calls, list) or not calls or not all(type(call) is dict for call in calls):
         return message
     if any(call.get("extra_content") for call in calls):
         return message
-    return {**message, "tool_calls": [{**calls[0], "extra_content": UNSIGNED}, *calls[1:]]}
+    given = [
+        block.encrypted for block in decode_reasoning(message) if block.format == GOOGLE_FORMAT and block.encrypted
+    ]
+    signed = {"google": {"thought_signature": given[0]}} if given else UNSIGNED
+    return {**message, "tool_calls": [{**calls[0], "extra_content": signed}, *calls[1:]]}
 
 
 def _written(message: JsonObject, has_developer: bool) -> JsonObject:

@@ -165,7 +165,6 @@ def cohere() -> Thinker:
 
 DETAIL = {"type": "reasoning.text", "text": WHOLE, "signature": "c2ln", "format": "anthropic-claude-v1", "index": 0}
 SIGNED = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
-UNSIGNED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 
 
 def pieces_of_detail() -> list[JsonObject]:
@@ -197,7 +196,6 @@ THINKERS = {
         model="gemini-3-pro",
         back=lambda body: assistant(body)["tool_calls"][0]["extra_content"],
         wanted=SIGNED["extra_content"],
-        wanted_of_responses=UNSIGNED,
     ),
     "deepseek": openai(
         {"reasoning_content": WHOLE},

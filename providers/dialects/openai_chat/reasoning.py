@@ -5,8 +5,11 @@ client sends back unchanged (OpenRouter's shape).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from providers.types import JsonObject, ReasoningBlock
+
+GOOGLE_FORMAT = "google-gemini-v1"
 
 
 def decode_reasoning(message: JsonObject) -> tuple[ReasoningBlock, ...]:
@@ -53,3 +56,16 @@ def encode_reasoning(blocks: Sequence[ReasoningBlock]) -> JsonObject:
     if len(blocks) > 1 or any(block.signature or block.encrypted for block in blocks):
         encoded["reasoning_details"] = [encode_block(block) for block in blocks]
     return encoded
+
+
+def block_of_call(call: JsonObject) -> ReasoningBlock | None:
+    """Gemini signs what it thought at the first call of a turn, and wants that back."""
+    signature = _signature_of(call.get("extra_content"))
+    return None if signature is None else ReasoningBlock(encrypted=signature, format=GOOGLE_FORMAT)
+
+
+def _signature_of(extra: Any) -> str | None:
+    match extra:
+        case {"google": {"thought_signature": str(signature)}} if signature:
+            return signature
+    return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from providers.dialects.openai_chat.answer import content_text, decode_citations, read_finish_reason
-from providers.dialects.openai_chat.reasoning import decode_block
+from providers.dialects.openai_chat.reasoning import block_of_call, decode_block
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.sse import SseDecoder, SseEvent, load_data
 from providers.dialects.upstream_errors import error_of_object
@@ -164,6 +164,8 @@ class _Choice:
         if number is None:
             number = len(self.calls)
             self.calls.append(_Call(str(call.get("id") or f"call_{number}"), custom))
+            if number == 0 and (signed := block_of_call(call)) is not None:
+                events.append(ReasoningDone(signed, self.index))
         if type(call.get("index")) is int:
             self._numbers[call["index"]] = number
         known, name, text = self.calls[number], inner.get("name"), inner.get("input" if custom else "arguments")

@@ -6,6 +6,7 @@ import pytest
 
 from providers.dialects.call_ids import fitting
 from providers.dialects.chat_history import (
+    UNSIGNED,
     is_plain,
     with_every_thought,
     with_signature,
@@ -79,6 +80,17 @@ def test_what_was_thought_is_left_out_where_it_is_refused() -> None:
 @pytest.mark.parametrize("message", [None, 4, {}, {"tool_calls": None}, {"tool_calls": []}, {"tool_calls": [None]}])
 def test_what_holds_no_calls_is_not_signed(message: object) -> None:
     assert with_signature(message) is message
+
+
+def test_a_signature_that_gemini_gave_is_taken_from_what_was_thought() -> None:
+    """OpenRouter sends it there."""
+    message = {"role": "assistant", "tool_calls": [{"id": "a"}, {"id": "b"}]}
+    foreign = {"type": "reasoning.encrypted", "data": "x", "format": "anthropic-claude-v1"}
+    given = {"type": "reasoning.encrypted", "data": "sig", "format": "google-gemini-v1", "id": "a"}
+    signed = with_signature({**message, "reasoning_details": [foreign, given]})
+    assert signed["tool_calls"] == [{"id": "a", "extra_content": {"google": {"thought_signature": "sig"}}}, {"id": "b"}]
+    unsigned = with_signature({**message, "reasoning_details": [foreign]})
+    assert unsigned["tool_calls"][0]["extra_content"] == UNSIGNED
 
 
 @pytest.mark.parametrize("messages", [[], [None, "x"], [{"role": "assistant", "content": "x"}], [{"role": "user"}]])

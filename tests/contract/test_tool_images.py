@@ -53,4 +53,4 @@ def test_where_users_show_it_the_result_is_one_text(adapter: Adapter) -> None:
         written = sent(adapter, MESSAGES)
         result = written[holding(written, "first")[0]]
         said = result.get("content", result.get("output"))
-        assert said == "first\nThe image is in the next message of the user."
+        assert said == "first\nWhat was returned is in the next message of the user."

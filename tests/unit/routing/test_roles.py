@@ -50,7 +50,8 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
 TEXT = {"type": "text", "text": "seen"}
 
 
-FILE = {"type": "file", "file": {"file_id": "file-1"}}
+FILE = {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0=", "filename": "a.pdf"}}
+OTHER = {"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}}
 
 
 @pytest.mark.parametrize("kind", ["openai", "azure", "grok", "blackbox"])
@@ -79,8 +80,15 @@ def test_mistral_has_the_assistant_speak_before_the_user_shows_an_image() -> Non
 
 
 def test_what_a_tool_returned_beside_an_image_and_texts_stays_in_parts() -> None:
-    *_, result, _ = sent("openai", USER, CALLED, {**RESULT, "content": [TEXT, FILE, IMAGE]})
-    assert [part["type"] for part in result["content"]] == ["text", "file", "text"]
+    *_, result, _ = sent("openai", USER, CALLED, {**RESULT, "content": [TEXT, OTHER, IMAGE]})
+    assert [part["type"] for part in result["content"]] == ["text", "video_url", "text"]
+
+
+@pytest.mark.parametrize("kind", ["openai", "azure"])
+def test_files_of_tools_are_shown_by_the_user_as_well(kind: str) -> None:
+    *_, result, shown = sent(kind, USER, CALLED, {**RESULT, "content": [TEXT, FILE, IMAGE]})
+    assert type(result["content"]) is str
+    assert shown["content"][1:] == [FILE, IMAGE]
 
 
 def test_images_of_tools_stay_where_they_are_understood() -> None:

@@ -166,8 +166,9 @@ class RelayStream:
         changed = self._repair is not None and isinstance(chunk.get("choices"), list) and self._repair(chunk)
         choices = chunk.get("choices")
         usage = chunk.get("usage")
-        if usage is not None and (counted := read_usage(usage)) is not None:
-            self._note_usage(usage, counted)
+        if usage is not None:
+            # Also what is none, such as an empty object: clients take it for one.
+            self._note_usage(usage)
             chunk["usage"] = None
             changed = True
         if not isinstance(choices, list) or not choices:
@@ -189,8 +190,8 @@ class RelayStream:
         if text and self._is_pattern:
             self._learn(frame, chunk, text)
 
-    def _note_usage(self, usage: JsonObject, counted: Usage) -> None:
-        if told(counted) is not None:
+    def _note_usage(self, usage: Any) -> None:
+        if (counted := told(read_usage(usage))) is not None:
             self.usage = counted
             self._last_usage = client_usage(usage, counted)
 

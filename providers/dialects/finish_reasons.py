@@ -71,11 +71,17 @@ def mend_calling(choices: list[dict[str, Any]], body: dict[str, Any]) -> bool:
 
 
 def mend_reasons(choices: list[dict[str, Any]]) -> bool:
-    """Corrects the choices of a whole answer in place; True when it changed something."""
+    """Corrects the choices of a whole answer in place; True when it changed something. One that came without a reason ended
+    by itself, as one of a stream does."""
     is_changed = False
     for choice in choices:
         reason = choice.get("finish_reason")
-        if isinstance(reason, str) and (meant := openai_reason(reason)) != reason:
+        if not reason:
+            message = choice.get("message")
+            calls = message.get("tool_calls") if isinstance(message, dict) else None
+            choice["finish_reason"] = "tool_calls" if calls and isinstance(calls, list) else "stop"
+            is_changed = True
+        elif isinstance(reason, str) and (meant := openai_reason(reason)) != reason:
             choice["finish_reason"] = meant
             is_changed = True
     return is_changed

@@ -44,6 +44,8 @@ from providers.types import (
     UsageReport,
 )
 
+_PROMPT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
 
 class StreamDecoder:
     """One per answer. `json_tool` is the tool whose input is the answer itself. Never raises."""
@@ -173,11 +175,12 @@ class StreamDecoder:
         return self._fail(error_of_object(body, provider=self._provider))
 
     def _count(self, counts: Any) -> None:
-        """Counts are running totals: a later one replaces, an omitted one stays. So does one that was told where nothing comes
-        later: some servers say at the end of the prompt that it was 0."""
+        """Counts are running totals: a later one replaces, an omitted one stays. So do the prompt's where it is said to be
+        nothing, as some servers say at the end."""
         if isinstance(counts, dict):
-            known = self._counts
-            known.update({name: value for name, value in counts.items() if value or known.get(name) is None})
+            omitted = () if any(counts.get(name) for name in _PROMPT) else _PROMPT
+            told = {name: value for name, value in counts.items() if value is not None and name not in omitted}
+            self._counts.update(told)
             self._counted = False
 
     def _report(self) -> list[StreamEvent]:

@@ -194,13 +194,20 @@ class TestFailures:
             Usage(input_tokens=35, output_tokens=1, cached_tokens=7, cache_write_tokens=3)
         )
 
-    def test_a_total_that_was_told_is_not_taken_back_to_nothing(self):
-        none = {"input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 9}
-        counted = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": none}
+    @pytest.mark.parametrize(
+        ("later", "usage"),
+        [
+            ((0, 0, 0, 9), PROMPT._replace(output_tokens=9)),
+            ((0, 40, 0, 9), Usage(input_tokens=40, cached_tokens=40, output_tokens=9)),
+            ((0, 0, 0, 0), PROMPT),
+        ],
+    )
+    def test_a_prompt_that_was_told_is_not_taken_back_to_nothing(self, later, usage):
+        names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+        counts = dict(zip(names, later, strict=True))
+        counted = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": counts}
         events = decode(START, opened(TEXT), text("x"), closed(), counted, STOP)
-        assert [event.usage for event in events if isinstance(event, UsageReport)][-1] == PROMPT._replace(
-            output_tokens=9
-        )
+        assert [event.usage for event in events if isinstance(event, UsageReport)][-1] == usage
 
     @pytest.mark.parametrize(
         "events",

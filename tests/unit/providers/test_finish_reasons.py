@@ -49,7 +49,7 @@ def test_a_stream_says_it_in_openais_words(said: str, meant: str) -> None:
     assert stream.finish_reason == meant
 
 
-@pytest.mark.parametrize("said", ["stop", "something_new", "something: new", None, ["stop"]])
+@pytest.mark.parametrize("said", ["stop", "something_new", "something: new", ["stop"]])
 def test_what_nobody_knows_stays_as_it_is(said: object) -> None:
     body = answer(said)
     assert OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, body).body is body
@@ -87,3 +87,14 @@ def test_a_call_that_gemini_could_not_read_is_a_failure_but_not_its_deployments(
     assert (stream.failure.fails_over, stream.failure.trips_breaker, stream.failure.status) == (True, False, 502)
     with pytest.raises(UnreadableCall):
         OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, answer(reason))
+
+
+@pytest.mark.parametrize("said", [None, "", "absent"])
+@pytest.mark.parametrize(("calls", "meant"), [(None, "stop"), ([], "stop"), ([{"id": "a"}], "tool_calls")])
+def test_a_whole_answer_without_a_reason_ended_by_itself(said: str | None, calls: list[object], meant: str) -> None:
+    """As a stream without one does; clients in typed languages refuse null."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "x", "tool_calls": calls}, "finish_reason": said}
+    if said == "absent":
+        del choice["finish_reason"]
+    delivered = OpenAIAdapter().read_answer(ASKED, DEPLOYMENT, {}, json.dumps({**NAMES, "choices": [choice]}).encode())
+    assert json.loads(delivered.body)["choices"][0]["finish_reason"] == delivered.finish_reason == meant

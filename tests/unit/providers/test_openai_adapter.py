@@ -209,7 +209,8 @@ class TestCallsOfAnAnswer:
 
     @pytest.mark.parametrize("calls", [None, {}, "None", [None], [{"id": "a"}]])
     def test_other_answers_pass_as_they_came(self, calls: object) -> None:
-        body = json.dumps({"choices": [{"message": {"tool_calls": calls}}, {"text": "x"}]}).encode()
+        over = {"finish_reason": "length"}
+        body = json.dumps({"choices": [{"message": {"tool_calls": calls}, **over}, {"text": "x", **over}]}).encode()
         assert OpenAIAdapter().read_answer(request(messages=[]), DEPLOYMENT, {}, body).body == body
 
 

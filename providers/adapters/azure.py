@@ -115,6 +115,9 @@ class AzureAdapter(OpenAICompatibleAdapter):
             quirks = replace(quirks, max_tokens_field="max_tokens")
         return quirks
 
+    def refuses_reasoning(self, deployment: DeploymentSpec) -> bool:
+        return True
+
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         messages = body.get("messages")
         if isinstance(messages, list):

@@ -9,6 +9,7 @@ from providers.adapters.model_quirks import openai_quirks, thinking_tools
 from providers.adapters.openai_compatible import CHOOSING, OpenAICompatibleAdapter, shape_history, show_images
 from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.dialects import mistral_body
+from providers.dialects.openai_chat.request import effort_of_routers
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import ClientRequest, JsonObject, Operation
 
@@ -88,7 +89,7 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
         if not (body.get("tools") or body.get("functions")) or request.operation is not Operation.CHAT:
             return self
         where = self._quirks.get(deployment).thinking_tools
-        effort = body.get("reasoning_effort")
+        effort = body.get("reasoning_effort") or effort_of_routers(body.get("reasoning"))
         thinks = where == "responses" if effort is None else where != "chat" and effort != "none"
         return self._responses if thinks else self
 
@@ -107,6 +108,10 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
         )
         # The same object where other options were set: nothing has to be applied to each call then.
         return quirks if set_here == quirks else set_here
+
+    def refuses_reasoning(self, deployment: DeploymentSpec) -> bool:
+        provider = deployment.provider
+        return provider.endpoint.host.endswith(OWN_HOSTS + STRICT_HOSTS) or speaks_as_mistral(provider)
 
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         if not request.has_plain_roles:

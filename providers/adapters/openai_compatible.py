@@ -17,6 +17,7 @@ from providers.dialects.call_repair import mend_calls
 from providers.dialects.chat_history import is_plain, written_plainly
 from providers.dialects.content_parts import mend_choices
 from providers.dialects.finish_reasons import mend_calling, mend_reasons
+from providers.dialects.openai_chat.request import say_effort
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
 from providers.dialects.served_messages.own_fields import OWN, without_own
@@ -30,7 +31,9 @@ from providers.types import ClientRequest, JsonObject, Operation, told
 CHOOSING = model_choice.FIELDS
 SUMMARY = "reasoning_summary"
 """Of the Responses API, which a chat of OpenAI's cannot be asked for: whoever can say it looks into the request."""
-RARE = CHOOSING | {SUMMARY, OWN}
+REASONING = "reasoning"
+"""OpenRouter's, which many servers know or pass over, and some refuse."""
+RARE = CHOOSING | {SUMMARY, REASONING, OWN}
 EMBEDDINGS = Operation.EMBEDDINGS
 TOOLS_OR_THINKING = "Function tools with reasoning_effort are not supported"
 THINKS_ELSEWHERE = "this model takes them in a chat only with reasoning_effort none"
@@ -57,6 +60,10 @@ class OpenAICompatibleAdapter(Adapter):
     def quirks_for(self, deployment: DeploymentSpec) -> Quirks:
         return self.quirks
 
+    def refuses_reasoning(self, deployment: DeploymentSpec) -> bool:
+        """Whether an effort has to be said in OpenAI's own word, `reasoning_effort`."""
+        return False
+
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         """Last changes to the upstream's body, a shallow copy that may be changed at its top level."""
         return body
@@ -77,6 +84,8 @@ class OpenAICompatibleAdapter(Adapter):
             if OWN in body:
                 reasons = self.takes_marks or takes_effort(deployment)
                 body = without_own(body, provider=provider.name, reasons=reasons, marked=self.takes_marks)
+            if REASONING in body and self.refuses_reasoning(deployment):
+                say_effort(body)
             model_choice.leave_out(body, CHOOSING, provider.name)
         body["model"] = deployment.upstream_model
         quirks = self._quirks.get(deployment)

@@ -76,7 +76,7 @@ def decode_request(body: JsonObject) -> ChatCall:
         logit_bias=_logit_bias(body),
         logprobs=fields.flag(body, "logprobs"),
         top_logprobs=fields.integer(body, "top_logprobs"),
-        reasoning_effort=fields.text(body, "reasoning_effort") or _effort_of_routers(body.get("reasoning")),
+        reasoning_effort=fields.text(body, "reasoning_effort") or effort_of_routers(body.get("reasoning")),
         verbosity=fields.text(body, "verbosity"),
         user=fields.text(body, "user"),
         service_tier=fields.text(body, "service_tier"),
@@ -86,10 +86,17 @@ def decode_request(body: JsonObject) -> ChatCall:
     )
 
 
-def _effort_of_routers(reasoning: Any) -> str | None:
+def effort_of_routers(reasoning: Any) -> str | None:
     """`{"reasoning": {"effort"}}` is how OpenRouter's clients say it; anything else there has no equal elsewhere."""
     effort = reasoning.get("effort") if type(reasoning) is dict else None
     return effort if isinstance(effort, str) else None
+
+
+def say_effort(body: JsonObject) -> None:
+    """The same in OpenAI's word, for servers that refuse the other. Changes `body` at its top level."""
+    effort = effort_of_routers(body.pop("reasoning", None))
+    if effort is not None and body.get("reasoning_effort") is None:
+        body["reasoning_effort"] = effort
 
 
 def _logit_bias(body: JsonObject) -> Mapping[str, float] | None:

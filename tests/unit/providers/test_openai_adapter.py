@@ -48,6 +48,44 @@ class TestPrepare:
         assert b"sk-secret" not in sent.body
         assert "sk-secret" not in repr(sent)
 
+    @pytest.mark.parametrize(
+        ("host", "sent"),
+        [
+            ("api.openai.com", {"reasoning_effort": "low"}),
+            ("generativelanguage.googleapis.com", {"reasoning_effort": "low"}),
+            ("api.groq.com", {"reasoning_effort": "low"}),
+            ("api.mistral.ai", {"reasoning_effort": "high"}),
+            ("llm.example", {"reasoning": {"effort": "low", "exclude": True}}),
+        ],
+    )
+    def test_says_an_effort_in_the_word_that_the_host_takes(self, host: str, sent: JsonObject) -> None:
+        """OpenRouter's clients say it in an object, which is refused where fields that are not known are."""
+        there = replace(DEPLOYMENT, provider=replace(PROVIDER, endpoint=Endpoint(scheme="https", host=host, port=443)))
+        asked = request(messages=[], reasoning={"effort": "low", "exclude": True})
+        body = json.loads(OpenAIAdapter().prepare(asked, there, "sk").body)
+        assert {name: value for name, value in body.items() if name.startswith("reasoning")} == sent
+
+    @pytest.mark.parametrize(
+        ("asked", "sent"),
+        [
+            ({"reasoning": {"effort": "low"}, "reasoning_effort": "high"}, {"reasoning_effort": "high"}),
+            ({"reasoning": {"effort": "low"}, "reasoning_effort": None}, {"reasoning_effort": "low"}),
+            ({"reasoning": {"max_tokens": 9}}, {}),
+            ({"reasoning": None}, {}),
+        ],
+    )
+    def test_of_two_efforts_openais_own_holds(self, asked: JsonObject, sent: JsonObject) -> None:
+        body = json.loads(adapter_for("azure").prepare(request(messages=[], **asked), DEPLOYMENT, "sk").body)
+        assert {name: value for name, value in body.items() if name.startswith("reasoning")} == sent
+
+    def test_tools_beside_an_effort_in_either_word_go_where_both_are_taken(self) -> None:
+        endpoint = Endpoint(scheme="https", host="api.openai.com", port=443)
+        model = replace(DEPLOYMENT, provider=replace(PROVIDER, endpoint=endpoint), upstream_model="gpt-5.4")
+        tools = [{"type": "function", "function": {"name": "f"}}]
+        for effort in ({"reasoning_effort": "low"}, {"reasoning": {"effort": "low"}}):
+            adapter = OpenAIAdapter()
+            assert adapter.serving(request(messages=[], tools=tools, **effort), model) is not adapter
+
     def test_options_that_are_no_quirks_apply_nothing_to_each_call(self) -> None:
         priced = replace(DEPLOYMENT, provider=replace(PROVIDER, options={"list_prices": True}))
         assert OpenAIAdapter().quirks_for(priced) is OpenAIAdapter().quirks_for(DEPLOYMENT)

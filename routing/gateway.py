@@ -14,10 +14,11 @@ from accounts.header_lines import HeaderLines
 from accounts.records import Principal
 from monitoring.upstream_state import UpstreamStates
 from providers.adapters.base import ClientStream, Delivered
+from providers.dialects.openai_chat.usage import tell_usage
 from providers.errors import UpstreamError
 from providers.identity_cache import IdentityCache
 from providers.transport import Transport
-from providers.types import ClientRequest
+from providers.types import ClientRequest, Operation
 from routing.active_calls import ActiveCalls
 from routing.answer_store import AnswerStore
 from routing.attempts import Attempts, Won, idle_timeout, read_to_end
@@ -199,8 +200,10 @@ class Gateway:
     def _deliver(self, call: Call, won: Won, delivered: Delivered) -> Awaitable[None]:
         self._attempts.complete(call, won)
         # Booked before it is sent: a client that has its answer has paid for it, whatever happens to this process.
-        self.settlement.delivered(call, won, delivered)
-        return call.sink.reply(200, delivered.body, self._head(call))
+        usage, body = self.settlement.delivered(call, won, delivered), delivered.body
+        if delivered.usage is None:
+            body = tell_usage(body, usage, of_embeddings=call.request.operation is Operation.EMBEDDINGS)
+        return call.sink.reply(200, body, self._head(call))
 
     async def _stream(self, call: Call, won: Won, stream: ClientStream) -> None:
         """From the first semantic event on: no retry; a failure becomes an error event."""

@@ -226,6 +226,20 @@ async def test_a_stream_without_usage_is_counted_by_us(gateway: GatewayProcess, 
     assert (row["usage_source"], row["input_tokens"], row["output_tokens"]) == ("counted", PROMPT, counted(8))
 
 
+async def test_a_whole_answer_without_usage_tells_what_we_count(gateway: GatewayProcess) -> None:
+    """As a stream does at its end."""
+    with run_asgi(CountingUpstream()) as url:
+        untold = {"model": "untold", "upstream_model": "nousage", **PRICES}
+        gateway.seed({"providers": [{"name": "only", "base_url": f"{url}/v1", "models": [untold]}]}).start()
+        async with Caller(gateway) as caller, caller.post("untold", stream=False) as response:
+            answer = await response.json()
+    (row,) = await asyncio.to_thread(ledger.rows_of, gateway, response.headers["x-request-id"])
+    told = answer["usage"]
+    assert (told["prompt_tokens"], told["completion_tokens"]) == (row["input_tokens"], row["output_tokens"])
+    assert told["prompt_tokens"] > 0
+    assert (answer["choices"][0]["message"]["content"], row["usage_source"]) == ("answer to hi", "counted")
+
+
 async def test_a_shutdown_charges_what_was_delivered(gateway: GatewayProcess, upstream: FaultUpstream) -> None:
     gateway.env["PROXY_API_DRAIN_TIMEOUT"] = "1"
     server = seeded(gateway, upstream).start()

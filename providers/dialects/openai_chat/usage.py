@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from providers.dialects.counts import MOST, count, nano_of_ticks
 from providers.lenient import an_object
 from providers.types import JsonObject, Usage
@@ -66,6 +68,14 @@ def write_usage(usage: Usage) -> JsonObject:
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+def tell_usage(body: bytes, usage: Usage, *, of_embeddings: bool = False) -> bytes:
+    """A whole answer whose server counted nothing, with what was counted here."""
+    told = write_usage(usage)
+    if of_embeddings:
+        told = {name: told[name] for name in ("prompt_tokens", "total_tokens")}
+    return orjson.dumps({**orjson.loads(body), "usage": told})
 
 
 def client_usage(raw: JsonObject, usage: Usage) -> JsonObject:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from providers.dialects.counts import MOST
-from providers.dialects.openai_chat.usage import read_usage, write_usage
+from providers.dialects.openai_chat.usage import read_usage, tell_usage, write_usage
 from providers.types import Usage
 
 
@@ -95,3 +96,10 @@ def test_no_count_is_larger_than_can_be_added_up(lie: float) -> None:
 @pytest.mark.parametrize("cost", [True, "0.5", -1, None, [1], float("nan")])
 def test_a_cost_that_is_no_amount_is_none(cost: object) -> None:
     assert read_usage({"prompt_tokens": 1, "cost": cost}) == Usage(1)
+
+
+def test_an_answer_without_usage_is_told_what_was_counted() -> None:
+    answer = orjson.loads(tell_usage(b'{"id":"c","usage":{}}', Usage(9, 2)))
+    assert (answer["id"], answer["usage"]) == ("c", write_usage(Usage(9, 2)))
+    embedded = orjson.loads(tell_usage(b'{"data":[]}', Usage(9), of_embeddings=True))
+    assert embedded == {"data": [], "usage": {"prompt_tokens": 9, "total_tokens": 9}}

@@ -243,7 +243,8 @@ def _final(call: Call, ended: FinishedCall, attempt: Attempt | None, spent: int 
         number, upstream_model = attempt.number, deployment.upstream_model
         provider, name = deployment.provider.name, deployment.name
         if attempt.first_token_s is not None:
-            first_token_ms = int(attempt.first_token_s * 1000)
+            # Of its provider alone: what was waited for others before is theirs.
+            first_token_ms = int((attempt.first_token_s - attempt.started_at) * 1000)
     tags, cost = call.options.tags, ended.cost_nano_usd
     # A plain tuple, which is written without being asked for its fields.
     return (

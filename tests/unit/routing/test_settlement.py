@@ -221,3 +221,11 @@ def test_an_attempt_that_did_not_answer_is_booked_without_searches() -> None:
     )
     Settlement(accounts).streamed(ended(failed, last), won)
     assert [(each.searches, each.cost_nano_usd) for each in accounts.records] == [(0, 0), (1, 10**6)]
+
+
+def test_a_provider_is_booked_its_own_time_to_the_first_token() -> None:
+    """Not what its client had waited for another before."""
+    answered = attempt(2, "success", 200)
+    answered.started_at, answered.first_token_s = 20.0, 20.5
+    *_, last = booked(attempt(1, "timeout", 504), answered)
+    assert last.time_to_first_token_ms == 500

@@ -38,6 +38,8 @@ _UNREADABLE = "function_call_filter:"
 def openai_reason(reason: str) -> str:
     """A reason that nobody knows stays as it is. Raises `ServerFailed` for one that is a failure, `UnreadableCall` where all
     that was said was left out because of how a tool was called."""
+    if reason == "stop":
+        return reason
     if reason in _FAILED:
         raise ServerFailed("The provider failed while it was answering.", upstream_status=200)
     if ":" in reason:

@@ -111,8 +111,13 @@ def private_redis(directory: Path, *options: str) -> Iterator[PrivateServer]:
         pytest.skip("no redis-server program on this machine")
     port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory), *options]
-    server = PrivateServer(command, f"redis://127.0.0.1:{port}/0", lambda: Redis(port=port).ping())
-    yield from _running(server)
+
+    def ping() -> None:
+        # Closed also when it says that it is still loading: an error keeps the client in a circle.
+        with Redis(port=port) as redis:
+            redis.ping()
+
+    yield from _running(PrivateServer(command, f"redis://127.0.0.1:{port}/0", ping))
 
 
 def _running(server: PrivateServer) -> Iterator[PrivateServer]:

@@ -103,6 +103,21 @@ def test_a_tool_is_called_and_its_result_answered(client: anthropic.Anthropic, m
     assert "21" in second.content[-1].text  # type: ignore[union-attr]
 
 
+@EVERY_KIND
+def test_the_clients_tool_runner_sends_whole_conversations(client: anthropic.Anthropic, model: str) -> None:
+    """It would have the server keep them."""
+
+    @anthropic.beta_tool
+    def get_weather(city: str) -> str:
+        """What the weather is like"""
+        return f"21 degrees in {city}"
+
+    runner = client.beta.messages.tool_runner(
+        model=model, max_tokens=2000, tools=[get_weather], messages=said("What is the weather in Lisbon?")
+    )
+    assert "21 degrees" in runner.until_done().content[-1].text  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("model", ["by-anthropic", "by-cohere", "by-openai_responses"])
 @STREAMED
 def test_thinking_comes_first_and_can_be_sent_back(client: anthropic.Anthropic, model: str, *, stream: bool) -> None:

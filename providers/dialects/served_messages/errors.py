@@ -18,6 +18,7 @@ TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+NO_THREADS = "thread_unsupported_request"
 
 
 def error_body(error: Any, request_id: str) -> JsonObject:
@@ -28,6 +29,9 @@ def error_body(error: Any, request_id: str) -> JsonObject:
         # By these words Claude Code knows that it has to shorten the conversation.
         message = f"prompt is too long: {message}"
     said = {"type": kind, "message": message, "code": error.code, "param": error.param}
+    if error.code == NO_THREADS:
+        # Here Anthropic's client looks for it, whose tool runner then goes on with whole conversations.
+        said["details"] = {"error_code": NO_THREADS, "unsupported": []}
     return {"type": "error", "error": said, "request_id": request_id}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from providers.dialects.openai_chat import fields
 from providers.dialects.served_messages.content import chat_messages
+from providers.dialects.served_messages.errors import NO_THREADS
 from providers.dialects.served_messages.own_fields import OWN
 from providers.dialects.served_messages.tools import chat_tool_choice, chat_tools
 from providers.errors import ClientFault
@@ -25,7 +26,12 @@ ONLY_THERE = (
     "inference_geo",
     "speed",
 )
-LEFT_OUT = frozenset({"context_management", "betas", "diagnostics", "user_profile_id", "workspace_id"})
+LEFT_OUT = frozenset(
+    {
+        "context_management", "betas", "diagnostics", "user_profile_id", "workspace_id", "billing_policy",
+        "fallback_credit_token",
+    }
+)  # fmt: skip
 """Of Anthropic's trials, which its servers refuse without a header that no chat carries and which make an answer cheaper, not
 another one; and what says whose account pays, which is the gateway's."""
 SAME = ("model", "max_tokens", "temperature", "top_p")
@@ -43,6 +49,11 @@ MOVED = {
     "reasoning_effort": "output_config.effort",
 }
 """What chat completions call a field, and where it is here."""
+KEPT_THERE = {
+    "thread": ("no conversation is kept here, send all of it without 'thread'", NO_THREADS),
+    "compaction": ("nobody but Anthropic summarizes a conversation", "unsupported_parameter"),
+}
+"""Why not, and the code. A client that was told so of threads sends the whole conversation."""
 TIERS = {"auto": "auto", "standard_only": "default"}
 EFFORTS = ((4096, "high"), (2048, "medium"), (0, "low"))
 """How much thinking a budget of so many tokens is, for models that are told in words."""
@@ -72,10 +83,7 @@ def to_chat(body: JsonObject, *, counting: bool = False) -> JsonObject:
 
 
 def _check(body: JsonObject, *, counting: bool) -> None:
-    for name, now in MOVED.items():
-        if body.get(name) is not None:
-            message = f"Unsupported parameter: '{name}'. In the Messages API it is '{now}'."
-            raise ClientFault(message, param=name, code="unsupported_parameter")
+    _refuse(body)
     fields.required_text(body, "model")
     limit = fields.integer(body, "max_tokens")
     if (limit is None and not counting) or (limit is not None and limit < 1):
@@ -95,6 +103,16 @@ def _check(body: JsonObject, *, counting: bool) -> None:
     thinking = fields.mapping(body, "thinking")
     if thinking is not None:
         fields.required_text(thinking, "type", "thinking.")
+
+
+def _refuse(body: JsonObject) -> None:
+    for name, now in MOVED.items():
+        if body.get(name) is not None:
+            message = f"Unsupported parameter: '{name}'. In the Messages API it is '{now}'."
+            raise ClientFault(message, param=name, code="unsupported_parameter")
+    for name, (why, code) in KEPT_THERE.items():
+        if body.get(name) is not None:
+            raise ClientFault(f"Unsupported parameter: '{name}': {why}.", param=name, code=code)
 
 
 def _user(body: JsonObject) -> str | None:

@@ -225,6 +225,8 @@ def test_an_id_of_a_user_that_openai_would_refuse_is_shortened_to_its_digest() -
         ({"metadata": {"user_id": 5}}, "metadata.user_id"),
         ({"stop": ["x"]}, "stop"),
         ({"reasoning_effort": "low"}, "reasoning_effort"),
+        ({"thread": {"type": "create"}}, "thread"),
+        ({"compaction": {"type": "auto"}}, "compaction"),
     ],
 )
 def test_what_is_wrong_is_named(body: JsonObject, param: str) -> None:
@@ -262,6 +264,13 @@ def test_errors_have_anthropics_types_and_openais_fields(status: int, kind: str)
         "error": {"type": kind, "message": "No.", "code": "c", "param": "x"},
         "request_id": "req_1",
     }
+
+
+def test_threads_are_refused_as_the_client_expects_it_that_then_goes_on_without() -> None:
+    with pytest.raises(ClientFault) as caught:
+        chat(thread={"type": "create"})
+    details = error_body(caught.value, "req_1")["error"]["details"]
+    assert details == {"error_code": "thread_unsupported_request", "unsupported": []}
 
 
 def test_a_conversation_that_is_too_long_is_so_in_the_words_that_clients_look_for() -> None:

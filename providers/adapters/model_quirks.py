@@ -11,6 +11,10 @@ from dataclasses import replace
 from providers.adapters.base import Quirks, ThinkingTools
 from providers.specs import DeploymentSpec
 
+OPENAIS_HOST = ".openai.com"
+OWN_HOSTS = (OPENAIS_HOST, ".azure.com")
+"""Where a role is named `developer`, and may speak in the midst of a conversation."""
+
 _OPENAI_REASONING = re.compile(r"(?:^|/)(?:o[1-9](?:-|$)|gpt-(?:[5-9]|\d{2,})(?:[.\-]|$)|codex-)")
 _EFFORT_EXCLUDES_TOOLS = re.compile(r"(?:^|[/:])gpt-5\.[45](?!\d)")
 _SEARCHING = re.compile(r"(?:^|/)gpt-[\w.-]+-search-(?:preview|api)(?:-|$)")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from providers.adapter_options import FLAG, LINE, Option, one_of
 from providers.adapters.base import Adapter, Quirks, Thought
-from providers.adapters.model_quirks import openai_quirks, thinking_tools
+from providers.adapters.model_quirks import OPENAIS_HOST, OWN_HOSTS, openai_quirks, thinking_tools
 from providers.adapters.openai_compatible import CHOOSING, OpenAICompatibleAdapter, shape_history, show_images
 from providers.adapters.openai_responses import OpenAIResponsesAdapter
 from providers.dialects import mistral_body
@@ -22,9 +22,6 @@ MISTRAL = Quirks(
 )
 """It tells usage in every stream, and answers 422 to whoever asks for it."""
 
-OPENAIS_HOST = ".openai.com"
-OWN_HOSTS = (OPENAIS_HOST, ".azure.com")
-"""Where a role is named `developer`."""
 THOUGHT_AT: tuple[tuple[str, Thought], ...] = (
     (".groq.com", "left out"),
     (".cerebras.ai", "as reasoning"),

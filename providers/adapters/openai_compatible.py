@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import orjson
 
+from providers.adapters.asked_as_message import as_chat
 from providers.adapters.base import Adapter, ClientStream, Delivered, Quirks, configured_path
-from providers.adapters.model_quirks import takes_effort
 from providers.adapters.request_quirks import apply_quirks
 from providers.dialects import embeddings, model_choice, upstream_errors
 from providers.dialects.call_repair import mend_calls
@@ -20,7 +20,7 @@ from providers.dialects.finish_reasons import mend_calling, mend_reasons
 from providers.dialects.openai_chat.request import say_effort
 from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.relay import RelayStream
-from providers.dialects.served_messages.own_fields import OWN, without_own
+from providers.dialects.served_messages.own_fields import OWN
 from providers.dialects.tool_images import shown_by_user
 from providers.errors import BadAnswer, Unsupported, UpstreamError
 from providers.identity_cache import IdentityCache
@@ -82,8 +82,7 @@ class OpenAICompatibleAdapter(Adapter):
         if not RARE.isdisjoint(body):
             body.pop(SUMMARY, None)
             if OWN in body:
-                reasons = self.takes_marks or takes_effort(deployment)
-                body = without_own(body, provider=provider.name, reasons=reasons, marked=self.takes_marks)
+                body = as_chat(body, deployment, marked=self.takes_marks)
             if REASONING in body and self.refuses_reasoning(deployment):
                 say_effort(body)
             model_choice.leave_out(body, CHOOSING, provider.name)

@@ -11,11 +11,11 @@ from typing import ClassVar, TypeAlias
 
 import orjson
 
+from providers.adapters.asked_as_message import as_chat
 from providers.adapters.base import Adapter, ClientStream, Delivered, configured_path
-from providers.adapters.model_quirks import takes_effort
 from providers.adapters.translated_stream import StreamDecoder, TranslatedStream
 from providers.dialects import embeddings, openai_chat, text_completions
-from providers.dialects.served_messages.own_fields import OWN, without_own
+from providers.dialects.served_messages.own_fields import OWN
 from providers.errors import BadAnswer, Unsupported
 from providers.specs import DeploymentSpec
 from providers.transport import UpstreamRequest
@@ -117,7 +117,7 @@ class TranslatingAdapter(Adapter):
         if request.operation is Operation.COMPLETIONS:
             return text_completions.decode_as_chat(body, provider=provider)
         if OWN in body and not self.speaks_messages:
-            body = without_own(body, provider=provider, reasons=takes_effort(deployment))
+            body = as_chat(body, deployment)
         return openai_chat.decode_request(body)
 
     def _written_as(self, request: ClientRequest) -> _Encoders:

@@ -1,6 +1,7 @@
 """Tools and the choice among them, to those of a chat. Pure."""
 
 from providers.dialects.openai_chat import fields
+from providers.dialects.served_messages.own_fields import OF_TOOLS
 from providers.types import JsonObject
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
@@ -21,7 +22,8 @@ def _tool(tool: JsonObject, where: str) -> JsonObject:
         strict=fields.flag(tool, "strict", where),
     )
     mark = fields.mapping(tool, "cache_control", where)
-    return {"type": "function", "function": function, **fields.present(cache_control=mark)}
+    own = {name: tool[name] for name in OF_TOOLS if tool.get(name) is not None}
+    return {"type": "function", "function": function, **own, **fields.present(cache_control=mark)}
 
 
 def chat_tool_choice(body: JsonObject) -> JsonObject:

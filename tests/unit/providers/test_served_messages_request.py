@@ -149,6 +149,52 @@ def test_marks_of_the_cache_reach_anthropic_and_nobody_else() -> None:
     assert kept["messages"][1]["content"] == kept["messages"][0]["content"] == [text]
 
 
+def test_what_is_said_of_tools_reaches_anthropic_and_nobody_else() -> None:
+    said = {"defer_loading": True, "input_examples": [{"a": 1}]}
+    body = chat(tools=[{**TOOL, **said}])
+    assert to_anthropic(body)["tools"] == [{**TOOL, **said}]
+    assert to_openai(body)["tools"][0].keys() == {"type", "function"}
+
+
+def test_a_tool_that_was_found_is_named_to_those_who_know_no_references() -> None:
+    found = {"type": "tool_reference", "tool_name": "f"}
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [USED]},
+        {"role": "user", "content": [{**RESULT, "content": [found]}]},
+    ]
+    body = to_chat({"model": "m", "max_tokens": 10, "tools": [TOOL], "messages": messages})
+    assert to_anthropic(body)["messages"][2]["content"][0]["content"] == [found]
+    assert to_openai(body)["messages"][2]["content"] == [{"type": "text", "text": "f"}]
+
+
+def test_claude_codes_header_of_billing_is_for_anthropic_alone() -> None:
+    billing = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.197.df4;"}
+    system = {"type": "text", "text": "Be nice."}
+    body = chat(system=[billing, system])
+    assert to_anthropic(body)["system"] == [billing, system]
+    assert to_openai(body)["messages"][0] == {"role": "system", "content": [system]}
+    assert [each["role"] for each in to_openai(chat(system=[billing]))["messages"]] == ["user"]
+
+
+def test_later_instructions_are_the_users_text_where_they_have_to_come_first() -> None:
+    def told(*roles: str) -> list[tuple[str, Any]]:
+        messages = [{"role": role, "content": str(at)} for at, role in enumerate(roles)]
+        body = to_chat({"model": "m", "max_tokens": 10, "system": "S", "messages": messages})
+        assert to_openai(body)["messages"] == body["messages"]
+        sent = without_own(body, provider="vllm", reasons=False, late_system=False)["messages"]
+        assert sent[0] == {"role": "system", "content": "S"}
+        content = [each["content"] for each in sent[1:]]
+        texts = [one if isinstance(one, str) else [part["text"] for part in one] for one in content]
+        return list(zip([each["role"] for each in sent[1:]], texts, strict=True))
+
+    late = "<system>\n1\n</system>"
+    assert told("user", "assistant", "user") == [("user", "0"), ("assistant", "1"), ("user", "2")]
+    assert told("user", "system") == [("user", ["0", late])]
+    assert told("user", "system", "user", "assistant") == [("user", ["0", late, "2"]), ("assistant", "3")]
+    assert told("assistant", "system", "assistant") == [("assistant", "0"), ("user", [late]), ("assistant", "2")]
+
+
 @pytest.mark.parametrize(
     ("asked", "effort"),
     [

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from providers.dialects.served_messages.own_fields import OWN
 from providers.types import ClientRequest, JsonObject, Operation
 from routing.errors import InvalidRequest
 
@@ -118,6 +119,10 @@ def _number(low: float, high: float) -> Check:
     return check
 
 
+def _refused(body: JsonObject, name: str) -> None:
+    raise InvalidRequest(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+
+
 def _chat(body: JsonObject) -> tuple[bool, bool]:
     """Whether a message holds more than text, and whether all roles are plain."""
     messages = body.get("messages")
@@ -203,7 +208,7 @@ SAMPLED: Fields = {
     "n_predict": _whole_number(-2),
 }
 FIELDS: dict[Operation, Fields] = {
-    Operation.CHAT: {**SAMPLED, "tools": _kind(list, "an array")},
+    Operation.CHAT: {**SAMPLED, "tools": _kind(list, "an array"), OWN: _refused},
     Operation.COMPLETIONS: SAMPLED,
     Operation.EMBEDDINGS: {**ANY, "dimensions": _whole_number(1)},
 }

@@ -4,6 +4,7 @@ import time
 
 from providers.dialects.json_limits import loads_strict
 from providers.dialects.served_messages import ServedMessage, name_of_field, to_chat
+from providers.dialects.served_messages.own_fields import OWN
 from providers.errors import ClientFault
 from providers.types import ClientRequest, JsonObject, Operation
 from routing.endpoints.decoding import decode
@@ -33,7 +34,11 @@ def _read(body: bytes, *, counting: bool) -> ClientRequest:
         chat = to_chat(asked, counting=counting)
     except ClientFault as error:
         raise InvalidRequest(error.message, param=error.param, code=error.code) from None
+    own = chat.pop(OWN)
     try:
-        return decode(Operation.CHAT, chat, raw=body, received_at_s=int(time.time()))
+        request = decode(Operation.CHAT, chat, raw=body, received_at_s=int(time.time()))
     except InvalidRequest as error:
         raise InvalidRequest(error.message, param=name_of_field(error.param), code=error.code) from None
+    # After the check, which takes it from nobody else.
+    request.body[OWN] = own
+    return request

@@ -45,13 +45,13 @@ def number(source: JsonObject, key: str, where: str = "") -> float | None:
     return value
 
 
-def integer(source: JsonObject, key: str, *, most: int = MOST) -> int | None:
+def integer(source: JsonObject, key: str, where: str = "", *, most: int = MOST) -> int | None:
     """Whole floats count, since some clients send every number as one."""
-    value = number(source, key)
+    value = number(source, key, where)
     if value is None:
         return None
     if not -most <= value <= most or not float(value).is_integer():
-        refuse(key, f"an integer from {-most} to {most}")
+        refuse(where + key, f"an integer from {-most} to {most}")
     return int(value)
 
 

@@ -35,10 +35,13 @@ LEFT_OUT = frozenset(
 """Of Anthropic's trials, which its servers refuse without a header that no chat carries and which make an answer cheaper, not
 another one; and what says whose account pays, which is the gateway's."""
 SAME = ("model", "max_tokens", "temperature", "top_p")
+SEVERAL = ("n", "n_cmpl")
+OF_CHATS = frozenset({"stream_options", OWN})
+"""They say how a chat is carried, which is decided here."""
 TRANSLATED = frozenset(
     {
         *ONLY_THERE, *LEFT_OUT, *SAME, "messages", "system", "tools", "tool_choice", "stop_sequences", "stream", "metadata",
-        "service_tier", "output_format",
+        "service_tier", "output_format", *SEVERAL, *OF_CHATS,
     }
 )  # fmt: skip
 MOVED = {
@@ -47,6 +50,7 @@ MOVED = {
     "functions": "tools",
     "response_format": "output_config.format",
     "reasoning_effort": "output_config.effort",
+    "function_call": "tool_choice",
 }
 """What chat completions call a field, and where it is here."""
 KEPT_THERE = {
@@ -63,6 +67,7 @@ LONGEST_USER = 64
 
 def to_chat(body: JsonObject, *, counting: bool = False) -> JsonObject:
     """Raises `ClientFault` naming the field. `counting`: no answer is wanted, so none has to be limited."""
+    _refuse(body)
     _check(body, counting=counting)
     chat: JsonObject = {name: body[name] for name in SAME if body.get(name) is not None}
     chat["messages"] = chat_messages(body)
@@ -78,12 +83,20 @@ def to_chat(body: JsonObject, *, counting: bool = False) -> JsonObject:
     )
     if body.get("stream"):
         chat |= {"stream": True, "stream_options": {"include_usage": True}}
-    chat[OWN] = {name: body[name] for name in ONLY_THERE if body.get(name) is not None}
+    chat[OWN] = _own(body)
     return chat | {name: value for name, value in body.items() if name not in TRANSLATED and value is not None}
 
 
+def _own(body: JsonObject) -> JsonObject:
+    own: JsonObject = {name: body[name] for name in ONLY_THERE if body.get(name) is not None}
+    if "format" in own.get("output_config", ()):
+        # The chat's `response_format` says it, which a model without formats is told in another way.
+        config = {name: value for name, value in own.pop("output_config").items() if name != "format"}
+        own |= {"output_config": config} if config else {}
+    return own
+
+
 def _check(body: JsonObject, *, counting: bool) -> None:
-    _refuse(body)
     fields.required_text(body, "model")
     limit = fields.integer(body, "max_tokens")
     if (limit is None and not counting) or (limit is not None and limit < 1):
@@ -113,6 +126,10 @@ def _refuse(body: JsonObject) -> None:
     for name, (why, code) in KEPT_THERE.items():
         if body.get(name) is not None:
             raise ClientFault(f"Unsupported parameter: '{name}': {why}.", param=name, code=code)
+    for name in SEVERAL:
+        if body.get(name) not in (None, 1):
+            message = f"'{name}' is not supported: a message is one answer."
+            raise ClientFault(message, param=name, code="unsupported_parameter")
 
 
 def _user(body: JsonObject) -> str | None:
@@ -130,7 +147,9 @@ def _effort(body: JsonObject) -> str | None:
     thinking = body.get("thinking") or {}
     if thinking.get("type") != "enabled":
         return None
-    budget = fields.integer(thinking, "budget_tokens") or 0
+    budget = fields.integer(thinking, "budget_tokens", "thinking.") or 0
+    if budget < 0:
+        fields.refuse("thinking.budget_tokens", "an integer of at least 0")
     return next(word for least, word in EFFORTS if budget >= least)
 
 

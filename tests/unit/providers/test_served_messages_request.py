@@ -221,6 +221,15 @@ def test_an_answer_of_a_shape_is_asked_for_as_a_chat_does() -> None:
     assert sent["output_config"]["format"]["type"] == "json_schema"
 
 
+def test_a_shape_is_asked_for_once() -> None:
+    """A model without formats is given a tool instead, and would refuse the format beside it."""
+    wanted = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
+    sent = to_anthropic(chat(output_config={"format": wanted, "effort": "low"}), adaptive_thinking=True)
+    assert sent["tools"]
+    assert sent["output_config"] == {"effort": "low"}
+    assert "output_config" not in chat(output_config={"format": wanted})[OWN]
+
+
 def test_thinking_goes_back_to_whom_it_came_from() -> None:
     """Sent back as it came: signed by Anthropic, redacted, or another vendor's in the signature."""
     claudes = {"type": "reasoning.text", "text": "Hm.", "signature": "sig", "format": "anthropic-claude-v1"}
@@ -273,6 +282,8 @@ def test_an_id_of_a_user_that_openai_would_refuse_is_shortened_to_its_digest() -
         ({"reasoning_effort": "low"}, "reasoning_effort"),
         ({"thread": {"type": "create"}}, "thread"),
         ({"compaction": {"type": "auto"}}, "compaction"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"n": 2}, "n"),
     ],
 )
 def test_what_is_wrong_is_named(body: JsonObject, param: str) -> None:
@@ -283,6 +294,12 @@ def test_what_is_wrong_is_named(body: JsonObject, param: str) -> None:
 
 def test_counting_needs_no_limit() -> None:
     assert "max_tokens" not in to_chat({"model": "m", "messages": [{"role": "user", "content": "x"}]}, counting=True)
+
+
+def test_how_the_chat_is_carried_is_not_the_clients_to_say() -> None:
+    body = chat(stream=True, stream_options={"include_usage": False}, n=1, messages_api={"top_k": 1})
+    assert (body["stream_options"], body[OWN]) == ({"include_usage": True}, {})
+    assert "n" not in body
 
 
 def test_fields_that_are_not_known_go_on_and_trials_do_not() -> None:

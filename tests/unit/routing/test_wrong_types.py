@@ -15,7 +15,7 @@ from providers.dialects.openai_responses.request import ASKED, PASSED_ON
 from providers.dialects.perplexity_agent import FILTERS, OWN_FIELDS
 from providers.errors import UpstreamError
 from providers.specs import DeploymentSpec
-from providers.types import Operation
+from providers.types import ClientRequest, Operation
 from routing.endpoints.decoding import decode
 from routing.errors import RequestError
 from routing.estimation import estimate, likely_context, may_fill_window, needs, prompt_tokens
@@ -113,6 +113,10 @@ def travels(operation: Operation, body: dict[str, Any], deployments: Iterable[De
         request = decode(operation, body, raw=json.dumps(body).encode(), received_at_s=1)
     except RequestError:
         return 0
+    return arrivals(request, deployments)
+
+
+def arrivals(request: ClientRequest, deployments: Iterable[DeploymentSpec]) -> int:
     needs(request), may_fill_window(request), prompt_tokens(request)
     likely_context(request, estimate(request).likely_input)
     arrived = 0

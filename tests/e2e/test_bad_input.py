@@ -190,11 +190,11 @@ def test_a_missing_or_garbled_key_is_unauthorized(server: GatewayProcess, key: s
 
 
 def test_a_request_without_a_key_is_told_so(server: GatewayProcess) -> None:
-    """Also one that has it in the header of another service, such as Azure's."""
+    """Also one that has it in the header of another service, such as Google's."""
     for headers in (
         {"authorization": ""},
         {"authorization": "Basic abc"},
-        {"authorization": "", "api-key": server.key},
+        {"authorization": "", "x-goog-api-key": server.key},
     ):
         error = assert_is_an_error(server.post(CHAT, GOOD, headers), 401)
         assert "no API key" in error["message"]
@@ -250,7 +250,7 @@ def test_a_wrong_method_and_a_wrong_path_are_json_errors(server: GatewayProcess)
         assert answer[1]["allow"] == allowed
     error = assert_is_an_error(server.post("/v1/images/generations", {"model": "m", "prompt": "x"}), 404)
     assert "POST /v1/images/generations" in error["message"]
-    assert "chat/completions, completions, embeddings, responses and models" in error["message"]
+    assert "chat/completions, completions, embeddings, responses, messages and models" in error["message"]
 
 
 def test_the_answer_to_a_head_request_has_no_body_that_the_next_answer_would_follow(server: GatewayProcess) -> None:

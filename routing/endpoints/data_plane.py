@@ -115,10 +115,11 @@ class DataPlane:
             return await self._count_tokens(exchange, principal)
         if head.endpoint == MODELS:
             _require(head.method, "GET", "HEAD")
-            return await exchange.reply_json(200, list_models(table, principal))
+            return await exchange.reply_json(200, list_models(table, principal, of_messages=head.of_messages))
         if head.endpoint.startswith("models/"):
             _require(head.method, "GET", "HEAD")
-            return await exchange.reply_json(200, one_model(table, principal, unquote(head.endpoint[7:])))
+            name = unquote(head.endpoint[7:])
+            return await exchange.reply_json(200, one_model(table, principal, name, of_messages=head.of_messages))
         hint = f" {BASE_URL}" if head.endpoint.endswith(ENDINGS) else ""
         raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.{hint}")
 

@@ -6,13 +6,15 @@ from typing import Any
 from accounts.keys import PresentedKey, token_in
 from monitoring.tracing import parse_traceparent
 from routing.call import CallOptions
-from routing.endpoints.places import MESSAGES, USUAL, place_of
+from routing.endpoints.places import MESSAGES, MODELS, USUAL, place_of
 from routing.errors import InvalidRequest, UnsupportedMediaType
 
 Scope = dict[str, Any]
 
 AZURES_KEY_HEADER, ANTHROPICS_KEY_HEADER = b"api-key", b"x-api-key"
 """Where clients made for these put it."""
+ANTHROPICS_VERSION = b"anthropic-version"
+"""Tells its clients' lists of models from others'."""
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
 LISTS = (b"x-llm-proxy-tags", b"cache-control")
 LONGEST_TAGS = 16
@@ -49,7 +51,9 @@ class RequestHead:
         self.headers = _by_name(scope["headers"])
         self.client_ip = client_ip(scope)
         self.endpoint, self.deployment = USUAL.get(self.path) or place_of(self.path)
-        self.of_messages = self.endpoint.startswith(MESSAGES)
+        self.of_messages = self.endpoint.startswith(MESSAGES) or (
+            ANTHROPICS_VERSION in self.headers and self.endpoint.startswith(MODELS)
+        )
         self._options: CallOptions | None = None
         self._key: PresentedKey | None = None
         self._key_header = ""

@@ -167,6 +167,21 @@ def test_a_key_comes_in_either_header(server: GatewayProcess, header: str) -> No
     assert response.headers["request-id"] == response.headers["x-request-id"]
 
 
+def test_models_are_listed_in_the_clients_own_shape(client: anthropic.Anthropic, server: GatewayProcess) -> None:
+    page = client.models.list(limit=2)
+    names = [model.id for model in page]
+    assert "by-cohere" in names
+    assert (page.has_more, page.first_id, page.last_id) == (False, names[0], names[-1])
+    model = client.models.retrieve("by-cohere")
+    assert (model.type, model.display_name) == ("model", "by-cohere")
+    assert model.created_at.tzinfo is not None
+    with pytest.raises(anthropic.NotFoundError) as unknown:
+        client.models.retrieve("nobody")
+    assert unknown.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]
+    key = {"Authorization": f"Bearer {server.key}"}
+    assert httpx.get(f"{server.url}/v1/models", headers=key).json()["object"] == "list"
+
+
 def test_errors_are_the_clients_own(client: anthropic.Anthropic, server: GatewayProcess) -> None:
     with pytest.raises(anthropic.NotFoundError) as unknown:
         answer(client, stream=False, model="nobody", messages=said("x"))

@@ -9,14 +9,14 @@ from routing.errors import OriginNotAllowed
 from routing.table import GatewayPolicy
 
 ALLOWED_HEADERS = (
-    "authorization, api-key, content-type, cache-control, idempotency-key, traceparent, tracestate, x-request-id, "
+    "authorization, api-key, x-api-key, content-type, cache-control, idempotency-key, traceparent, tracestate, x-request-id, "
     "x-llm-proxy-tags, x-llm-proxy-no-cache, x-llm-proxy-timeout"
 )
 MOST_ASKED = 32
-OF_CLIENTS = re.compile(rb"(?:x-stainless|openai)-[a-z-]{1,40}")
+OF_CLIENTS = re.compile(rb"(?:x-stainless|openai|anthropic)-[a-z-]{1,40}")
 """What the official clients say about themselves: each release has other words for it."""
 EXPOSED_HEADERS = (
-    b"x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-attempts, x-llm-proxy-revision, "
+    b"request-id, x-request-id, x-llm-proxy-provider, x-llm-proxy-model, x-llm-proxy-attempts, x-llm-proxy-revision, "
     b"x-llm-proxy-cache, x-llm-proxy-condensed, idempotent-replayed, retry-after, retry-after-ms, x-should-retry, "
     b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
     b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"

@@ -36,6 +36,11 @@ def test_what_the_official_client_sends_is_allowed_in_whichever_release() -> Non
     assert b"x-stainless-lang" in allowed(asked(b"X-Stainless-Lang"))
 
 
+def test_what_anthropics_client_sends_from_a_page_is_allowed() -> None:
+    sent = {b"anthropic-version", b"anthropic-beta", b"anthropic-dangerous-direct-browser-access", b"x-api-key"}
+    assert sent <= allowed(asked(b",".join(sent)))
+
+
 def test_other_headers_are_not_allowed_for_the_asking() -> None:
     wanted = b"cookie, x-stainless-, x-stainless-a\r\nset-cookie: b, x-stainless-" + b"a" * 50
     assert not {name for name in allowed(asked(wanted)) if name == b"cookie" or name.startswith(b"x-stainless")}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from providers.dialects.served_messages.own_fields import OWN
 from providers.types import ClientRequest, JsonObject, Operation
 from providers.values import quick_tuple
 
@@ -39,7 +40,7 @@ OPEN_ENDED = frozenset(
     }
 )  # fmt: skip
 
-MAYBE_OPEN_ENDED = OPEN_ENDED | {"prompt", "tools"}
+MAYBE_OPEN_ENDED = OPEN_ENDED | {"prompt", "tools", OWN}
 
 
 class Estimate(NamedTuple):
@@ -122,7 +123,8 @@ def may_fill_window(request: ClientRequest) -> bool:
     body = request.body
     chat = request.operation is CHAT
     if not MAYBE_OPEN_ENDED.isdisjoint(body):
-        if any(body.get(name) is not None for name in OPEN_ENDED):
+        asked = {**body, **body[OWN]} if OWN in body else body
+        if any(asked.get(name) is not None for name in OPEN_ENDED):
             return True
         # A prompt that OpenAI keeps is named here; a tool that the provider runs adds what it found.
         if chat and (type(body.get("prompt")) is dict or not all(map(_is_own_tool, body.get("tools") or ()))):

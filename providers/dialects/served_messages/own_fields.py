@@ -13,6 +13,8 @@ OWN = "messages_api"
 OF_RESULTS = frozenset({"is_error"})
 OF_TOOLS = frozenset({"allowed_callers", "defer_loading", "eager_input_streaming", "input_examples"})
 MARKS = OF_RESULTS | OF_TOOLS | {"cache_control"}
+RUN_THERE = ("container", "mcp_servers")
+"""What Anthropic's servers run beside the model: an answer without it would be another one."""
 PARTS = frozenset({"text", "image_url", "file", "refusal"})
 BILLING = "x-anthropic-billing-header:"
 """Begins a text before Claude Code's instructions that is a header for Anthropic's servers. It differs from conversation to
@@ -32,6 +34,9 @@ def without_own(
     `marked`: marks for the cache are understood; `late_system`: instructions in the midst of a conversation, too;
     `most_output`: tokens that the model can write at most, where that is known. Raises `Unsupported` for what cannot be left
     out without anybody noticing."""
+    for name in RUN_THERE:
+        if body[OWN].get(name):
+            raise Unsupported(field=name, provider=provider, why="it is Anthropic's alone")
     # A client of Claude's asks every model to think, as far as it can.
     left_out = {OWN} if reasons else {OWN, "reasoning_effort"}
     kept = {name: value for name, value in body.items() if name not in left_out}

@@ -76,6 +76,8 @@ _AFTER_NAME = re.compile(
        )([^\s"'`,;@<>\[\]]{6,})""",
     re.VERBOSE,
 )
+_SECRET_FIELDS = frozenset({"authorization", "authorization_token", "api_key"})
+"""Of servers that a request names, such as MCP's: what is in them is a secret however it looks."""
 _NUMBER = re.compile(r"[0-9][0-9\s./()-]{4,}[0-9]")
 _BEFORE = 48
 """So far back from a number what it is may be written."""
@@ -111,8 +113,19 @@ def redact_json(value: Any, counts: "Counter[str] | None" = None) -> Any:
     if isinstance(value, list):
         return [redact_json(item, counts) for item in value]
     if isinstance(value, dict):
-        return {name: redact_json(item, counts) for name, item in value.items()}
+        return {
+            name: _secret(item, counts) if name.lower() in _SECRET_FIELDS else redact_json(item, counts)
+            for name, item in value.items()
+        }
     return value
+
+
+def _secret(value: Any, counts: "Counter[str] | None") -> Any:
+    if not isinstance(value, str) or value in ("", SECRET):
+        return redact_json(value, counts)
+    if counts is not None:
+        counts[SECRET] += 1
+    return SECRET
 
 
 @lru_cache(maxsize=4096)

@@ -56,6 +56,22 @@ def test_goes_through_json_but_not_into_images_and_names() -> None:
     assert redact_json(value) == {"ana@example.com": ["[email]", 4111111111111111, None, True], "image": {"url": image}}
 
 
+def test_what_stands_in_a_field_for_secrets_is_one_however_it_looks() -> None:
+    counts: Counter[str] = Counter()
+    server = {
+        "url": "https://a.example",
+        "authorization_token": "correct-horse",
+        "headers": {"Authorization": "Bearer x"},
+    }
+    schema = {"properties": {"api_key": {"type": "string"}}, "api_key": ""}
+    clean = {**server, "authorization_token": "[secret]", "headers": {"Authorization": "[secret]"}}
+    assert redact_json([server, schema], counts) == [clean, schema]
+    assert counts == {"[secret]": 2}
+    assert redact_json(clean, counts) == clean
+    assert counts.total() == 2
+    assert redact_json({"api_key": "x"}) == {"api_key": "[secret]"}
+
+
 def test_data_without_a_space_is_not_searched() -> None:
     blob = "+5511912345678" * 1000
     assert redact(blob) == blob

@@ -124,6 +124,7 @@ class DataPlane:
         raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.{hint}")
 
     async def _count_tokens(self, exchange: HttpExchange, principal: Principal) -> None:
+        exchange.head.check_content()
         body = exchange.whole_body()
         if body is None:
             body = await exchange.body()

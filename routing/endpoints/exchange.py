@@ -180,13 +180,16 @@ class HttpExchange:
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         """The error in the client's shape, mostly OpenAI's: as the response, or as the last event of a stream."""
-        messages = self.head.of_messages
         if self.started:
-            await self.write((message_error_event if messages else error_event)(error, self.request_id))
+            event = message_error_event if self.head.of_messages else error_event
+            await self.write(event(error, self.request_id))
             await self.finish()
         else:
-            body = message_error(error, self.request_id) if messages else error_body(error)
-            await self.reply(error.status, orjson.dumps(body), headers)
+            await self.reply(error.status, self.body_of(error), headers)
+
+    def body_of(self, error: ClientFacing) -> bytes:
+        of_messages = self.head.of_messages
+        return orjson.dumps(message_error(error, self.request_id) if of_messages else error_body(error))
 
     async def start(self, headers: HeaderLines) -> None:
         """Commits status 200 and the headers of a stream."""

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import orjson
-
 from accounts.admission import Accounts
 from accounts.header_lines import HeaderLines, header_lines, header_pairs
 from accounts.idempotency import Claim, StoredAnswer
@@ -12,7 +10,7 @@ from providers.types import ClientRequest
 from routing.call import CallOptions
 from routing.endpoints.exchange import HttpExchange
 from routing.endpoints.fronts import Front
-from routing.errors import ClientFacing, error_body
+from routing.errors import ClientFacing
 from routing.gateway import Gateway
 from routing.recording import PassingSink
 
@@ -59,6 +57,7 @@ class _KeepingSink(PassingSink):
 
     def __init__(self, exchange: HttpExchange, accounts: Accounts, claim: Claim) -> None:
         super().__init__(exchange)
+        self._body_of = exchange.body_of
         self._accounts = accounts
         self._claim = claim
         self.settled = False
@@ -79,4 +78,4 @@ class _KeepingSink(PassingSink):
         await self._inner.reply(status, body, headers)
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
-        await self.reply(error.status, orjson.dumps(error_body(error)), headers)
+        await self.reply(error.status, self._body_of(error), headers)

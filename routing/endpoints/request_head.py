@@ -76,10 +76,14 @@ class RequestHead:
     def options(self) -> CallOptions:
         """Raises UnsupportedMediaType or InvalidRequest."""
         if self._options is None:
-            _check_media_type(self.headers.get(b"content-type", b"application/json"))
-            _check_encoding(self.headers.get(b"content-encoding", b"identity"))
+            self.check_content()
             self._options = self._read_options()
         return self._options
+
+    def check_content(self) -> None:
+        """Raises UnsupportedMediaType."""
+        _check_media_type(self.headers.get(b"content-type", b"application/json"))
+        _check_encoding(self.headers.get(b"content-encoding", b"identity"))
 
     def _read_options(self) -> CallOptions:
         headers = self.headers

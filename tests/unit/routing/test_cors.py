@@ -60,7 +60,7 @@ def test_a_page_can_read_what_a_client_decides_by() -> None:
     exposed = dict(header_pairs(cors_headers(asked(b""), ORIGINS)))[b"access-control-expose-headers"].split(b", ")
     # OpenAI's client reads the milliseconds first.
     assert {b"retry-after", b"retry-after-ms", b"x-should-retry", b"x-ratelimit-remaining-requests"} <= set(exposed)
-    assert {b"x-request-id", b"x-llm-proxy-revision"} <= set(exposed)
+    assert {b"x-request-id", b"request-id", b"x-llm-proxy-revision"} <= set(exposed)
 
 
 def test_a_page_that_is_traced_may_say_in_which_trace() -> None:

@@ -41,6 +41,8 @@ STOP_REASONS: dict[FinishReason, str] = {
     "tool_calls": "tool_use",
     "content_filter": "refusal",
 }
+PIECES = ("citation", "delta")
+"""Of blocks that are told already."""
 
 
 class MessageBuilder:
@@ -100,7 +102,7 @@ class MessageBuilder:
             self._reason = event.reason if self._reason != "content_filter" else self._reason
         elif isinstance(event, ExtraFields):
             found = objects(event.fields.get(UNTYPED_CONTENT))
-            self._untyped += [block for block in found if block.get("type") != "citation"]
+            self._untyped += [block for block in found if block.get("type") not in PIECES]
 
     def _begin(self, model: str = "") -> Iterator[JsonObject]:
         if not self._begun:
@@ -168,7 +170,8 @@ class MessageBuilder:
         return True
 
     def _tell_call(self) -> Iterator[JsonObject]:
-        """Begins the next call that waits, with what has come of it."""
+        """Begins the next call that waits, with what has come of it. The one before ends first: its input is its own."""
+        yield from self._stop()
         call, pieces = self._calls[self._told], self._arguments[self._told]
         self._told += 1
         yield from self._start(call)
@@ -244,4 +247,8 @@ def usage_of(usage: Usage) -> JsonObject:
         "cache_read_input_tokens": cached,
         "output_tokens": usage.output_tokens,
     }
-    return counts | ({"server_tool_use": {"web_search_requests": usage.searches}} if usage.searches else {})
+    if usage.reasoning_tokens:
+        counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    if usage.searches:
+        counts["server_tool_use"] = {"web_search_requests": usage.searches, "web_fetch_requests": 0}
+    return counts

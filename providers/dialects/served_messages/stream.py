@@ -70,11 +70,12 @@ def _events_of(body: bytes, chat: StreamDecoder) -> Iterator[StreamEvent]:
     answer = whole_chat(body)
     choice = answer["choices"][0]
     message = choice["message"]
-    head = {name: value for name, value in answer.items() if name not in ("object", "choices", "usage")}
+    head: JsonObject = {name: answer[name] for name in ("id", "model") if name in answer}
+    rest = {name: value for name, value in answer.items() if name not in ("object", "choices", "usage")}
     said = {name: value for name, value in message.items() if name not in REASONING_FIELDS}
     chunks = [
         {**head, "choices": [{"index": 0, "delta": {}}]},
-        {**head, "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
+        {**rest, "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
     ]
     yield from chat.feed(b"data: %b\n\n" % orjson.dumps(chunks[0]))
     for block in decode_reasoning(message):

@@ -59,6 +59,12 @@ def test_the_plain_fields_are_a_chats() -> None:
     }
 
 
+def test_a_system_message_may_stand_anywhere() -> None:
+    later = {"role": "system", "content": [{"type": "text", "text": "Now in French."}]}
+    body = to_chat({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}, later]})
+    assert body["messages"][1] == later
+
+
 def test_results_of_tools_come_before_the_rest_of_their_turn() -> None:
     body = to_chat(
         {

@@ -12,9 +12,11 @@ from providers.dialects.anthropic_messages import StreamDecoder
 from providers.dialects.openai_chat import StreamEncoder
 from providers.dialects.openai_responses.carried_reasoning import unpack
 from providers.dialects.served_messages import ServedMessage
+from providers.dialects.served_messages.message_builder import MessageBuilder
 from providers.errors import BadAnswer, RateLimited, ServerFailed
 from providers.types import (
     Finish,
+    Heartbeat,
     JsonObject,
     ReasoningBlock,
     ReasoningDelta,
@@ -134,9 +136,31 @@ def test_sources_are_cited_in_the_text() -> None:
     assert [(each["url"], each["title"]) for each in text["citations"]] == [("https://a.example", "A")]
 
 
+def test_a_source_of_no_text_is_left_out() -> None:
+    source = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
+    assert summed(tell(chunk({"annotations": [source]}), STOP, DONE))["content"] == []
+
+
+def test_of_several_answers_the_first_is_told() -> None:
+    second = {"index": 1, "delta": {"content": "Other"}, "finish_reason": "length"}
+    message = summed(tell(*TEXT, chunk(choices=[second]), STOP, DONE, chunk({"content": "Late."})))
+    assert (message["content"][0]["text"], message["stop_reason"]) == ("Olá, mundo 🌍", "end_turn")
+
+
+def test_a_failure_among_the_frames_is_the_last_event() -> None:
+    failed = b'data: {"error": {"message": "Too many.", "code": 429}}\n\n'
+    *_, last = tell(TEXT[0], failed, STOP, DONE)
+    assert (last["type"], last["error"]["type"]) == ("error", "rate_limit_error")
+
+
+def test_a_sign_of_life_tells_nothing() -> None:
+    assert list(MessageBuilder("msg_1", "m").take(Heartbeat())) == []
+
+
 def test_blocks_that_a_chat_has_no_place_for_come_at_the_end() -> None:
     ran = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
-    extra = chunk({"content": "Found."}, provider_content=[ran, {"type": "citation", "citation": {}}])
+    pieces = [{"type": "citation", "citation": {}}, {"type": "delta", "index": 0, "delta": {"type": "novel_delta"}}]
+    extra = chunk({"content": "Found."}, provider_content=[ran, *pieces])
     text, last = summed(tell(extra, STOP, DONE))["content"]
     assert (text["text"], last) == ("Found.", ran)
 
@@ -190,6 +214,28 @@ def test_each_block_of_a_whole_answer_keeps_its_own_thinking() -> None:
     details = [{"type": "reasoning.text", "text": text, "signature": text, "format": CLAUDES} for text in ("a", "b")]
     blocks = whole({"content": None, "reasoning_content": "ab", "reasoning_details": details})["content"]
     assert [(block["thinking"], block["signature"]) for block in blocks] == [("a", "a"), ("b", "b")]
+
+
+def test_of_several_calls_of_a_whole_answer_each_keeps_its_input() -> None:
+    calls = [call_delta(index, name="f", arguments=f'{{"a":{index}}}')["tool_calls"][0] for index in range(3)]
+    blocks = whole({"content": None, "tool_calls": calls}, "tool_calls")["content"]
+    assert [block["input"] for block in blocks] == [{"a": 0}, {"a": 1}, {"a": 2}]
+
+
+def test_what_was_thought_and_searched_is_counted() -> None:
+    told = {
+        **USAGE,
+        "completion_tokens_details": {"reasoning_tokens": 3},
+        "server_tool_use": {"web_search_requests": 2},
+    }
+    usage = whole({"content": "Hi"}, usage=told)["usage"]
+    assert usage["output_tokens_details"] == {"thinking_tokens": 3}
+    assert usage["server_tool_use"] == {"web_search_requests": 2, "web_fetch_requests": 0}
+
+
+def test_what_was_thought_without_a_signature_has_none() -> None:
+    (block,) = whole({"content": None, "reasoning_content": "Hm."})["content"]
+    assert block == {"type": "thinking", "thinking": "Hm.", "signature": ""}
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"choices": []}'])

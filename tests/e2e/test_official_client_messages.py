@@ -148,6 +148,17 @@ def test_an_answer_that_was_cut_says_so(client: anthropic.Anthropic, *, stream: 
     assert answer(client, stream=stream, model="by-openai", messages=long, max_tokens=5).stop_reason == "max_tokens"
 
 
+@STREAMED
+@pytest.mark.parametrize(
+    ("model", "told"), [("by-anthropic", ("stop_sequence", "e")), ("by-openai", ("end_turn", None))]
+)
+def test_which_sequence_ended_it_is_told_where_the_provider_says_so(
+    client: anthropic.Anthropic, model: str, told: tuple[str, str | None], *, stream: bool
+) -> None:
+    message = answer(client, stream=stream, model=model, messages=said("Hello there!"), stop_sequences=["%%", "e"])
+    assert (message.stop_reason, message.stop_sequence) == told
+
+
 def test_tokens_are_counted_without_asking_a_provider(client: anthropic.Anthropic) -> None:
     few = client.messages.count_tokens(model="by-openai", messages=said("Hello!"))
     many = client.messages.count_tokens(model="by-openai", messages=said("Hello! " * 1000), tools=[WEATHER])

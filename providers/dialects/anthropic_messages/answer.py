@@ -1,7 +1,7 @@
 """Anthropic's complete answer → `ChatAnswer`. Pure.
 
 Blocks that OpenAI has no place for (searches the provider ran itself, compaction) stay under `provider_content` of the
-answer's `extra`, so that nothing of an answer is lost.
+answer's `extra`, and why it ended under `provider_stop`, so that nothing of an answer is lost.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,9 @@ from providers.types import (
 )
 
 UNTYPED_CONTENT = "provider_content"
+STOP = "provider_stop"
+"""Where a chat carries why an answer ended, if its own words say less."""
+STOPS = ("stop_sequence", "pause_turn", "model_context_window_exceeded", "compaction")
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -43,6 +46,14 @@ def finish_reason(stop_reason: Any, *, has_calls: bool) -> FinishReason:
     if reason is None:
         return "tool_calls" if has_calls else "stop"
     return "stop" if reason == "tool_calls" and not has_calls else reason
+
+
+def own_stop(source: JsonObject) -> JsonObject:
+    """The field of a chat for it; `source` is an answer or the delta of a `message_delta`."""
+    reason, sequence = source.get("stop_reason"), source.get("stop_sequence")
+    if reason not in STOPS:
+        return {}
+    return {STOP: {"stop_reason": reason, "stop_sequence": sequence if isinstance(sequence, str) else None}}
 
 
 def usage_of(counts: Mapping[str, Any]) -> Usage:
@@ -145,7 +156,7 @@ def decode_answer(body: Any, *, json_tool: str | None = None, provider: str = "a
         model=str(body.get("model") or ""),
         choices=(choice,),
         usage=usage_of(counts) if isinstance(counts, dict) else None,
-        extra={UNTYPED_CONTENT: content.untyped} if content.untyped else {},
+        extra=({UNTYPED_CONTENT: content.untyped} if content.untyped else {}) | own_stop(body),
     )
 
 

@@ -24,7 +24,7 @@ What departs from that order has one defined meaning each:
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from providers.dialects.anthropic_messages.answer import finish_reason, refusal_of, usage_of
+from providers.dialects.anthropic_messages.answer import finish_reason, own_stop, refusal_of, usage_of
 from providers.dialects.anthropic_messages.arguments import loads_lenient
 from providers.dialects.anthropic_messages.errors import error_of_object
 from providers.dialects.anthropic_messages.stream_blocks import Content
@@ -33,6 +33,7 @@ from providers.dialects.sse import SseDecoder, SseEvent
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.lenient import an_object
 from providers.types import (
+    ExtraFields,
     Finish,
     Heartbeat,
     JsonObject,
@@ -57,6 +58,7 @@ class StreamDecoder:
         self._counts: JsonObject = {}
         self._counted = True
         self._stop_reason: str | None = None
+        self._own_stop: JsonObject = {}
         self._started = False
         self._done = False
         self._guard = PlainBodyGuard()
@@ -155,7 +157,7 @@ class StreamDecoder:
         delta = an_object(body.get("delta"))
         events = self._start()
         if isinstance(reason := delta.get("stop_reason"), str):
-            self._stop_reason = reason
+            self._stop_reason, self._own_stop = reason, own_stop(delta)
         if (explanation := refusal_of(delta)) is not None:
             events.append(RefusalDelta(explanation))
         self._count(body.get("usage"))
@@ -168,6 +170,8 @@ class StreamDecoder:
         """The finish waits until here: several `message_delta` may come, and the last reason holds."""
         self._done = True
         events = self._content.close() + self._report()
+        if self._own_stop:
+            events.append(ExtraFields(self._own_stop))
         reason = finish_reason(self._stop_reason, has_calls=self._content.calls > 0)
         return [*events, Finish(reason), StreamEnd()]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from providers.dialects.anthropic_messages.answer import UNTYPED_CONTENT
+from providers.dialects.anthropic_messages.answer import STOP, STOPS, UNTYPED_CONTENT
 from providers.dialects.anthropic_messages.arguments import object_from_arguments
 from providers.dialects.anthropic_messages.messages import REASONING_FORMAT
 from providers.dialects.openai_responses.carried_reasoning import packed
-from providers.lenient import objects
+from providers.lenient import an_object, objects
 from providers.types import (
     CitationFound,
     ExtraFields,
@@ -62,6 +62,7 @@ class MessageBuilder:
         self.over = False
         self._begun = False
         self._reason: FinishReason = "stop"
+        self._own_stop: JsonObject = {}
         self._open: JsonObject | None = None
         self._calls: dict[int, JsonObject] = {}
         self._arguments: dict[int, list[str]] = {}
@@ -103,6 +104,7 @@ class MessageBuilder:
         elif isinstance(event, ExtraFields):
             found = objects(event.fields.get(UNTYPED_CONTENT))
             self._untyped += [block for block in found if block.get("type") not in PIECES]
+            self._own_stop = an_object(event.fields.get(STOP)) or self._own_stop
 
     def _begin(self, model: str = "") -> Iterator[JsonObject]:
         if not self._begun:
@@ -225,8 +227,10 @@ class MessageBuilder:
             yield from self._start(block)
         yield from self._stop()
         self.over = True
-        self.message["stop_reason"] = STOP_REASONS[self._reason]
-        ended = {"stop_reason": self.message["stop_reason"], "stop_sequence": None}
+        ended = {"stop_reason": STOP_REASONS[self._reason], "stop_sequence": None}
+        if self._own_stop.get("stop_reason") in STOPS:
+            ended |= {name: self._own_stop.get(name) for name in ended}
+        self.message |= ended
         yield {"type": "message_delta", "delta": ended, "usage": self.message["usage"]}
         yield {"type": "message_stop"}
 

@@ -19,8 +19,6 @@ ODD = {
     "stream_arguments_cut_by_the_limit",
 }  # fmt: skip
 """Streams that cannot be added up by the simple rules of Anthropic's own clients."""
-REASONS = {"pause_turn": "max_tokens", "model_context_window_exceeded": "max_tokens"}
-"""What a chat does not tell apart."""
 COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
 
 
@@ -51,7 +49,7 @@ def said(message: JsonObject) -> JsonObject:
         "blocks": [block for block in blocks if block["type"] in known],
         "others": [block for block in blocks if block["type"] not in (*known, "text")],
         "sources": [each["url"] for block in blocks for each in block.get("citations") or ()],
-        "stop_reason": REASONS.get(message["stop_reason"], message["stop_reason"]),
+        "stop_reason": (message["stop_reason"], message.get("stop_sequence")),
         "usage": [usage.get(name, 0) for name in COUNTS],
         "thought": usage.get("output_tokens_details", {"thinking_tokens": 0}),
     }

@@ -136,6 +136,18 @@ def test_sources_are_cited_in_the_text() -> None:
     assert [(each["url"], each["title"]) for each in text["citations"]] == [("https://a.example", "A")]
 
 
+def test_why_anthropics_own_answer_ended_is_said_as_it_said_it() -> None:
+    ended = {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+    message = summed(tell(*TEXT, chunk(finish="stop", provider_stop=ended), DONE))
+    assert {name: message[name] for name in ended} == ended
+
+
+@pytest.mark.parametrize("other", ["x", {"stop_reason": ["x"]}, {"stop_reason": "novel"}])
+def test_a_reason_that_anthropic_does_not_know_is_none(other: Any) -> None:
+    message = summed(tell(*TEXT, chunk(finish="length", provider_stop=other), DONE))
+    assert (message["stop_reason"], message["stop_sequence"]) == ("max_tokens", None)
+
+
 def test_a_source_of_no_text_is_left_out() -> None:
     source = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
     assert summed(tell(chunk({"annotations": [source]}), STOP, DONE))["content"] == []

@@ -97,7 +97,16 @@ def _check_messages(messages: list[Any], version: str) -> None:
     if messages[-1]["role"] == "assistant":
         text = "This model does not support assistant message prefill. The conversation must end with a user message."
         raise invalid(text)
+    _check_late_system([message["role"] for message in messages])
     _check_pairing(messages)
+
+
+def _check_late_system(roles: list[str]) -> None:
+    for before, role, after in zip(roles, roles[1:], [*roles[2:], "assistant"], strict=False):
+        if role == "system" and (before, after) != ("user", "assistant"):
+            raise invalid(
+                "messages: a system message must follow a user message, and be the last or be followed by an assistant message"
+            )
 
 
 def _check_content(content: Any, role: str, path: str, version: str) -> None:

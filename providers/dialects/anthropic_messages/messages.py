@@ -2,7 +2,8 @@
 
 The upstream's rules that OpenAI does not have: turns of one role are one message; the first is the user's; results of
 tools come first in the message that directly follows the calls, one for every call; text is never blank; thinking
-comes back with its signature or not at all; ids are made of letters, digits, `_` and `-`, and no call has another's.
+comes back with its signature or not at all; a later `system`, where there is one, follows the user's turn and is the
+last or before the assistant's; ids are made of letters, digits, `_` and `-`, and no call has another's.
 """
 
 import hashlib
@@ -43,11 +44,16 @@ def encode_messages(
         leading += 1
     system = [block for message in messages[:leading] for block in _blocks(message, provider)]
     turns: list[_Turn] = []
-    speak_of_calls = False
+    speak_of_calls = has_late_system = False
     for message in messages[leading:]:
-        _append(turns, _turn(message, turns, traits, keep_reasoning, provider))
+        turn = _turn(message, turns, traits, keep_reasoning, provider)
+        _append(turns, turn)
+        if turn.role == "system":
+            has_late_system = True
         if message.tool_calls or message.role == "tool":
             speak_of_calls = True
+    if has_late_system:
+        turns = _with_system_in_its_place(turns)
     if speak_of_calls:
         # Most do not, and need no pairs looked for.
         _order_results(turns)
@@ -84,6 +90,17 @@ def _labelled(block: JsonObject) -> JsonObject:
     """A later system message for a model that has no such role: moving it to the top would invalidate the cached
     prefix and change its place in the conversation."""
     return {**block, "text": f"<system>\n{block['text']}\n</system>"} if block["type"] == "text" else block
+
+
+def _with_system_in_its_place(turns: list[_Turn]) -> list[_Turn]:
+    placed: list[_Turn] = []
+    for at, turn in enumerate(turns):
+        stands = at + 1 == len(turns) or turns[at + 1].role == "assistant"
+        if turn.role != "system" or (stands and placed and placed[-1].role == "user"):
+            _append(placed, turn)
+        else:
+            _append(placed, _Turn("user", [_labelled(block) for block in turn.blocks]))
+    return placed
 
 
 def _append(turns: list[_Turn], turn: _Turn) -> None:

@@ -149,6 +149,23 @@ class TestSystem:
         assert "system" not in older
         assert older["messages"][-1]["content"][-1]["text"] == "<system>\nnow rhyme\n</system>"
 
+    @pytest.mark.parametrize(
+        ("roles", "sent"),
+        [
+            ("user system", "user system"),
+            ("user system assistant user", "user system assistant user"),
+            ("user assistant system", "user assistant user"),
+            ("user assistant system user", "user assistant user"),
+            ("user system user assistant user", "user assistant user"),
+            ("user system system assistant system user", "user system assistant user"),
+        ],
+    )
+    def test_a_later_system_message_is_the_users_text_where_none_may_stand(self, roles, sent):
+        messages = [Message(role=role, parts=(TextPart(text=f"{role} {at}"),)) for at, role in enumerate(roles.split())]
+        turns = encode(call_of(*messages), NEW)["messages"]
+        assert [turn["role"] for turn in turns] == sent.split()
+        assert all(f"{role} {at}" in str(turns) for at, role in enumerate(roles.split()))
+
     def test_a_later_system_message_never_separates_a_result_from_its_call(self):
         late = Message(role="system", parts=(TextPart(text="now rhyme"),))
         messages = (user(), assistant(calls=(tool_call(),)), late, result("toolu_1"), user("go on"))

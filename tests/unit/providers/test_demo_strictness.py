@@ -160,6 +160,7 @@ async def test_anthropic_refuses_an_image_that_is_no_ascii():
             "`tool_use` ids must be unique",
         ),
         ({"system": [{"type": "text", "text": ""}]}, "must be non-empty"),
+        ({"messages": [USER, {"role": "system", "content": "x"}, USER]}, "must follow a user message"),
         ({"temperature": 1.5}, "temperature: Input should be less than or equal to 1"),
         ({"stop_sequences": [" "]}, "non-whitespace"),
         ({"frequency_penalty": 0}, "frequency_penalty: Extra inputs are not permitted"),

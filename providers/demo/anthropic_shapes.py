@@ -92,12 +92,13 @@ BLOCKS: dict[str, Shape] = {
     },
     "thinking": {"thinking": Field("string", required=True), "signature": Field("string", required=True)},
     "redacted_thinking": {"data": Field("string", required=True)},
+    "tool_reference": {"tool_name": Field("string", required=True), **_CACHED},
 }
 BLOCKS_OF = {
     "user": ("text", "image", "document", "tool_result"),
     "assistant": ("text", "tool_use", "thinking", "redacted_thinking", "document"),
     "system": ("text",),
-    "tool_result": ("text", "image", "document"),
+    "tool_result": ("text", "image", "document", "tool_reference"),
 }
 SOURCES: dict[str, Shape] = {
     "base64": {"media_type": Field("string", required=True), "data": Field("string", required=True)},

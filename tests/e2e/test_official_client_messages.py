@@ -137,6 +137,46 @@ def test_thinking_comes_first_and_can_be_sent_back(client: anthropic.Anthropic, 
 
 
 @EVERY_KIND
+@STREAMED
+def test_what_claude_code_sends_is_taken_whoever_serves_it(server: GatewayProcess, model: str, *, stream: bool) -> None:
+    """As version 2.1.197 writes it after it has looked for a tool."""
+    mark = {"type": "ephemeral"}
+    found = [{"type": "tool_reference", "tool_name": "get_weather"}]
+    system = ["x-anthropic-billing-header: cc_version=2.1.197.df4; cc_entrypoint=sdk-cli;", "You are a Claude agent."]
+    body = {
+        "model": model,
+        "max_tokens": 32_000,
+        "thinking": {"type": "adaptive"},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        "output_config": {"effort": "high"},
+        "metadata": {"user_id": json.dumps({"device_id": "d" * 64, "account_uuid": "", "session_id": "s" * 36})},
+        "system": [{"type": "text", "text": text, "cache_control": mark} for text in system],
+        "tools": [{**WEATHER, "cache_control": mark, "defer_loading": True}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Which tools are there?"}]},
+            {"role": "system", "content": "Available agent types: claude."},
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {}}],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "call_1", "content": found},
+                    {"type": "text", "text": "Tool loaded.", "cache_control": mark},
+                ],
+            },
+            {"role": "system", "content": "The task tools haven't been used recently."},
+        ],
+        "stream": stream,
+    }
+    headers = {"Authorization": f"Bearer {server.key}", "anthropic-version": "2023-06-01"}
+    response = httpx.post(f"{server.url}/v1/messages?beta=true", json=body, headers=headers, timeout=30)
+    assert response.status_code == 200, response.text
+    assert any(f'"stop_reason":"{reason}"' in response.text for reason in ("tool_use", "end_turn"))
+
+
+@EVERY_KIND
 def test_an_answer_is_parsed_into_the_clients_model(client: anthropic.Anthropic, model: str) -> None:
     message = client.messages.parse(model=model, max_tokens=500, messages=said("Which city?"), output_format=City)
     assert isinstance(message.parsed_output, City)

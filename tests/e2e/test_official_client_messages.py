@@ -34,6 +34,8 @@ STREAMED = pytest.mark.parametrize("stream", [False, True])
 class City(BaseModel):
     name: str
     country: str
+    mayor: str | None = None
+    """What may be absent, OpenAI takes in no schema that is strict."""
 
 
 @pytest.fixture(scope="module")

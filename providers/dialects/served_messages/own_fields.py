@@ -6,6 +6,7 @@ What Claude Code says to everybody and not everybody understands is written anew
 
 from typing import Any
 
+from providers.dialects.served_messages.strictness import as_strict_as_may_be
 from providers.errors import Unsupported
 from providers.types import JsonObject
 
@@ -47,6 +48,9 @@ def without_own(
         kept["messages"] = _with_system_first(kept["messages"])
     if "tools" in body:
         kept["tools"] = [_tool(tool, marks, provider) for tool in body["tools"]]
+    if "response_format" in kept:
+        wanted = kept["response_format"]
+        kept["response_format"] = {**wanted, "json_schema": as_strict_as_may_be(wanted["json_schema"], "schema")}
     if most_output is not None and kept.get("max_tokens", 0) > most_output:
         # The limit has to be said, and is made for Claude.
         kept["max_tokens"] = most_output
@@ -103,7 +107,8 @@ def _part(part: JsonObject, marks: frozenset[str], provider: str) -> JsonObject:
 def _tool(tool: JsonObject, marks: frozenset[str], provider: str) -> JsonObject:
     if tool["type"] != "function":
         raise Unsupported(field="tools", provider=provider, why=f"a tool of type '{tool['type']}'")
-    return {name: value for name, value in tool.items() if name not in marks}
+    kept = {name: value for name, value in tool.items() if name not in marks}
+    return {**kept, "function": as_strict_as_may_be(kept["function"], "parameters")}
 
 
 def own_of(extra: JsonObject) -> JsonObject:

@@ -236,6 +236,38 @@ def test_a_shape_is_asked_for_once() -> None:
     assert "output_config" not in chat(output_config={"format": wanted})[OWN]
 
 
+CLOSED: JsonObject = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        ({**CLOSED, "required": []}, False),
+        ({**CLOSED, "additionalProperties": True}, False),
+        ({"type": "object"}, False),
+        ({**CLOSED, "properties": {"a": {"type": "array", "items": {**CLOSED, "required": []}}}}, False),
+        ({**CLOSED, "properties": {"a": {"anyOf": [CLOSED, {"type": "null"}]}}}, True),
+        ({**CLOSED, "properties": {"a": {"oneOf": [CLOSED]}}}, False),
+        ({**CLOSED, "$defs": {"b": {"type": "object", "properties": {}}}}, False),
+        ({**CLOSED, "required": 5, "properties": {}, "$defs": 5, "anyOf": 5}, True),
+    ],
+)
+def test_a_schema_is_strict_where_openai_would_take_it_so(schema: JsonObject, strict: bool) -> None:
+    body = chat(
+        tools=[{**TOOL, "input_schema": schema, "strict": True}],
+        output_config={"format": {"type": "json_schema", "schema": schema}},
+    )
+    sent = to_openai(body)
+    assert sent["tools"][0]["function"]["strict"] is sent["response_format"]["json_schema"]["strict"] is strict
+    assert to_anthropic(body, structured_output=True)["tools"][0]["strict"] is True
+
+
 def test_thinking_goes_back_to_whom_it_came_from() -> None:
     """Sent back as it came: signed by Anthropic, redacted, or another vendor's in the signature."""
     claudes = {"type": "reasoning.text", "text": "Hm.", "signature": "sig", "format": "anthropic-claude-v1"}

@@ -151,7 +151,8 @@ def _assistant(blocks: list[tuple[JsonObject, str]]) -> JsonObject:
                 calls.append(_call(block, where))
             case _:
                 parts.append(_part(block, where))
-    message: JsonObject = {"role": "assistant", "content": parts or None}
+    # No content beside no calls is what OpenAI refuses: a turn that was cut while it thought is an empty text.
+    message: JsonObject = {"role": "assistant", "content": parts or (None if calls else "")}
     if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
         message["content"] = parts[0]["text"]
     if thought:

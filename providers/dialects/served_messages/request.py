@@ -168,8 +168,9 @@ def _format(body: JsonObject) -> JsonObject | None:
 NAMES = {chat: here for here, chat in (
     ("stop_sequences", "stop"), ("max_tokens", "max_completion_tokens"), ("metadata.user_id", "user"),
     ("output_config.format", "response_format"), ("thinking", "reasoning_effort"),
-    ("tool_choice.disable_parallel_tool_use", "parallel_tool_calls"),
+    ("tool_choice.disable_parallel_tool_use", "parallel_tool_calls"), ("messages", "messages"),
 )}  # fmt: skip
+"""Of messages no more than that: the chat's are counted otherwise, with the system's and results of tools among them."""
 _HEAD = re.compile(r"\w+")
 
 

@@ -1,5 +1,6 @@
 """Bodies of Anthropic's Messages API as chat completions, and what of them reaches which provider."""
 
+import json
 from typing import Any
 
 import pytest
@@ -57,6 +58,19 @@ def test_the_plain_fields_are_a_chats() -> None:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+@pytest.mark.parametrize("blocks", [[], [{"type": "thinking", "thinking": "Hm.", "signature": "sig"}]])
+def test_a_turn_that_was_cut_before_it_said_anything_is_an_empty_text(blocks: list[JsonObject]) -> None:
+    """OpenAI refuses null where there are no calls either; Anthropic an empty text, which its adapter leaves out."""
+    said = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": blocks},
+        {"role": "user", "content": "Go on"},
+    ]
+    body = to_chat({"model": "m", "max_tokens": 9, "messages": said})
+    assert to_openai(body)["messages"][1]["content"] == ""
+    assert '"text": ""' not in json.dumps(to_anthropic(body))
 
 
 def test_a_system_message_may_stand_anywhere() -> None:
@@ -349,7 +363,8 @@ def test_fields_that_are_not_known_go_on_and_trials_do_not() -> None:
 def test_complaints_about_the_chat_have_the_clients_words() -> None:
     assert name_of_field("stop") == "stop_sequences"
     assert name_of_field("reasoning_effort") == "thinking"
-    assert name_of_field("messages[1].content") == "messages[1].content"
+    assert name_of_field("messages[1].content") == "messages"
+    assert name_of_field("seed") == "seed"
     assert name_of_field(None) is None
 
 

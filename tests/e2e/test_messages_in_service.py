@@ -28,6 +28,8 @@ FAULTS = {
     "cut": "fault:cut?tokens=20&cut_at=1500&cut_with=clean",
     "hanging": "fault:hang_before_headers",
     "waiting": "fault:hang_mid_stream",
+    "silent": "fault:none?delay_s=17",
+    "long": "fault:none?tokens=20000",
 }
 SPENT = "fault:status?status=429&retry_after=7&retry_after_form=seconds"
 
@@ -193,6 +195,35 @@ def test_the_upstream_call_ends_with_its_client_and_is_booked(
     (row,) = ledger.rows_of(server, mark)
     assert row["endpoint"] == "messages"
     assert (row["output_tokens"] > 0) is (stream and model == "waiting")
+
+
+def streamed(server: GatewayProcess, model: str, pause_s: float = 0.0) -> bytes:
+    """What a client reads that takes nothing for a while."""
+    body = json.dumps(said("x", model, stream=True)).encode()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(60)
+        client.connect(("127.0.0.1", server.port))
+        head = f"POST {MESSAGES} HTTP/1.0\r\nhost: x\r\nx-api-key: {server.key}\r\nx-llm-proxy-no-cache: 1"
+        client.sendall(f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        time.sleep(pause_s)
+        told = b""
+        while piece := client.recv(65536):
+            told += piece
+    return told.partition(b"\r\n\r\n")[2]
+
+
+def test_a_slow_reader_loses_nothing(server: GatewayProcess) -> None:
+    answer = streamed(server, "long", pause_s=1.0)
+    assert len(answer) > 2_000_000
+    assert text_of((200, {"content-type": "text/event-stream"}, answer)) == expected_text(20000)
+
+
+@pytest.mark.slow
+def test_comments_keep_a_silent_stream_alive(server: GatewayProcess) -> None:
+    answer = streamed(server, "silent")
+    assert answer.startswith(b": ")
+    assert text_of((200, {"content-type": "text/event-stream"}, answer)) == expected_text(8)
 
 
 def test_a_conversation_that_does_not_fit_is_shortened(server: GatewayProcess) -> None:

@@ -12,7 +12,8 @@ _MOST_OUTPUT = (
     (re.compile(r"(?:^|/)(?:chat)?gpt-4o(?:-mini)?(?:-latest|-20[\d-]+)?$|-chat-latest$"), 16_384),
     (re.compile(r"(?:^|/)gpt-4\.1(?:-|$)"), 32_768),
 )
-"""Of OpenAI's models that write less than Claude does. Source: its pages on these models."""
+"""Of OpenAI's models that write less than Claude does, as is widely published of them; its API was not asked. Where it is
+another number, the deployment's `max_output_tokens` says so."""
 
 
 def as_chat(body: JsonObject, deployment: DeploymentSpec, *, marked: bool = False) -> JsonObject:

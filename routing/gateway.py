@@ -105,7 +105,7 @@ class Gateway:
     ) -> None:
         """Answers through `sink`, whatever happens. Raises `AccessDenied` and `RequestError` only before anything was
         sent or spent; the caller writes those."""
-        route = self._route(request, principal)
+        route = self.route(request, principal)
         size = estimate(request)
         likely_input, _, output, answers = size
         try:
@@ -133,7 +133,8 @@ class Gateway:
             self.accounts.release(admission)
             self.kept.finished(call.decision)
 
-    def _route(self, request: ClientRequest, principal: Principal) -> tuple[RoutingTable, Route]:
+    def route(self, request: ClientRequest, principal: Principal) -> tuple[RoutingTable, Route]:
+        """Where its model leads now. Raises `UnknownModel`, also for one that this key may not use."""
         table = self._tables.current
         route = table.route(request.model)
         if route is None or not principal.allows_model(request.model):

@@ -30,7 +30,7 @@ from routing.errors import (
     UnknownRoute,
     WrongMethod,
 )
-from routing.gateway import Gateway, unknown_model
+from routing.gateway import Gateway
 from routing.table import GatewayPolicy
 
 logger = logging.getLogger("llm_proxy.routing.endpoints")
@@ -125,15 +125,12 @@ class DataPlane:
 
     async def _count_tokens(self, exchange: HttpExchange, principal: Principal) -> None:
         exchange.head.check_content()
-        body = exchange.whole_body()
-        if body is None:
-            body = await exchange.body()
+        body = await exchange.body()
         try:
-            model, counted = count_message_tokens(body)
+            request, counted = count_message_tokens(body)
         except JsonRefusedError as error:
             raise _not_json(error) from None
-        if self._gateway.table.route(model) is None or not principal.allows_model(model):
-            raise unknown_model(model)
+        self._gateway.route(request, principal)
         await exchange.reply_json(200, counted)
 
     def _report(self, exchange: HttpExchange, error: ClientFacing) -> None:

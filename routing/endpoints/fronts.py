@@ -2,42 +2,49 @@
 it is a chat like any other."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import orjson
 
 from accounts.header_lines import HeaderLines
-from providers.errors import UpstreamError
-from providers.types import JsonObject
+from providers.dialects.served_chat import ServedChat
+from providers.errors import ClientFault, UpstreamError
+from providers.types import ClientRequest, JsonObject, Operation
 from routing.call import ClientSink
-from routing.errors import ClientFacing
+from routing.endpoints.decoding import decode
+from routing.errors import ClientFacing, InvalidRequest
 from routing.recording import PassingSink
 
 Front = Callable[[ClientSink], ClientSink]
 """Puts a sink that translates in front of the client's."""
+ToChat = Callable[[JsonObject], JsonObject]
+NameOfField = Callable[[str | None], str | None]
+"""What the front calls a field of the chat."""
 
 
-class ServedAnswer(Protocol):
-    """A chat's answer, told in the front's dialect: frame by frame, or whole."""
-
-    def feed(self, frames: bytes) -> bytes: ...
-    def close(self) -> bytes: ...
-    def fail(self, error: ClientFacing, request_id: str) -> bytes: ...
-    def whole(self, body: bytes) -> JsonObject:
-        """Raises an `UpstreamError` for what is no answer."""
+def read_as_chat(
+    asked: JsonObject, raw: bytes, *, to_chat: ToChat, name_of_field: NameOfField, received_at_s: int, carried: str = ""
+) -> ClientRequest:
+    """`asked` was read from `raw`. `carried`: a field of the chat that a front sends along and no client may. Raises
+    `InvalidRequest`, naming the field as the client knows it."""
+    try:
+        chat = to_chat(asked)
+    except ClientFault as error:
+        raise InvalidRequest(error.message, param=error.param, code=error.code) from None
+    own = {carried: chat.pop(carried)} if carried else {}
+    try:
+        request = decode(Operation.CHAT, chat, raw=raw, received_at_s=received_at_s)
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, param=name_of_field(error.param), code=error.code) from None
+    # After the check, which takes it from nobody else.
+    request.body.update(own)
+    return request
 
 
 class FrontSink(PassingSink):
-    """The client's sink for a chat's answer. `name_of_field` is what the front calls a field of the chat."""
+    """The client's sink for a chat's answer."""
 
-    def __init__(
-        self,
-        inner: ClientSink,
-        answer: ServedAnswer,
-        *,
-        name_of_field: Callable[[str | None], str | None],
-        request_id: str,
-    ) -> None:
+    def __init__(self, inner: ClientSink, answer: ServedChat, *, name_of_field: NameOfField, request_id: str) -> None:
         super().__init__(inner)
         self._answer = answer
         self._name_of_field = name_of_field

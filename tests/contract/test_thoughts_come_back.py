@@ -12,7 +12,7 @@ from openai.lib.streaming._deltas import accumulate_delta
 
 from providers.adapters import REGISTRY
 from providers.adapters.base import Adapter
-from providers.dialects.served_responses import ServedStream, opening, to_chat, whole_answer
+from providers.dialects.served_responses import ServedStream, opening, to_chat
 from providers.specs import DeploymentSpec
 from providers.transport import Endpoint
 from providers.types import ClientRequest, JsonObject, Operation
@@ -311,7 +311,7 @@ def test_by_the_responses_api(thinker: Thinker, stream: bool) -> None:
         frames = served.feed(streamed(thinker, to_chat({**asked, "stream": True}))) + served.close()
         response = json.loads(frames.rstrip().rpartition(b"data: ")[2])["response"]
     else:
-        response = whole_answer(whole(thinker, to_chat(asked)), begun, logprobs=False)
+        response = ServedStream(begun, logprobs=False).whole(whole(thinker, to_chat(asked)))
     call_id = next(item["call_id"] for item in response["output"] if item["type"] == "function_call")
     result = {"type": "function_call_output", "call_id": call_id, "output": "21"}
     again = to_chat({**asked, "input": [USER, *json.loads(json.dumps(response["output"])), result]})

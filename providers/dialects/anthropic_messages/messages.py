@@ -73,7 +73,7 @@ def _turn(message: Message, turns: list[_Turn], traits: ModelTraits, keep_reason
         results_are_due = bool(turns) and bool(turns[-1].ids("tool_use", "id"))
         if traits.late_system and turns and not results_are_due:
             return _Turn("system", blocks)
-        return _Turn("user", [_labelled(block) for block in blocks])
+        return _Turn("user", [labelled(block) for block in blocks])
     return _Turn("user", blocks)
 
 
@@ -86,7 +86,7 @@ def _blocks(message: Message, provider: str) -> list[JsonObject]:
     return blocks
 
 
-def _labelled(block: JsonObject) -> JsonObject:
+def labelled(block: JsonObject) -> JsonObject:
     """A later system message for a model that has no such role: moving it to the top would invalidate the cached
     prefix and change its place in the conversation."""
     return {**block, "text": f"<system>\n{block['text']}\n</system>"} if block["type"] == "text" else block
@@ -99,7 +99,7 @@ def _with_system_in_its_place(turns: list[_Turn]) -> list[_Turn]:
         if turn.role != "system" or (stands and placed and placed[-1].role == "user"):
             _append(placed, turn)
         else:
-            _append(placed, _Turn("user", [_labelled(block) for block in turn.blocks]))
+            _append(placed, _Turn("user", [labelled(block) for block in turn.blocks]))
     return placed
 
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import orjson
-
+from providers.dialects.served_chat import frame
 from providers.types import JsonObject
 
 TYPES = {
@@ -36,4 +35,4 @@ def error_body(error: Any, request_id: str) -> JsonObject:
 
 
 def error_event(error: Any, request_id: str) -> bytes:
-    return b"event: error\ndata: %b\n\n" % orjson.dumps(error_body(error, request_id))
+    return frame(error_body(error, request_id))

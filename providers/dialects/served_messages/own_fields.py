@@ -6,6 +6,7 @@ What Claude Code says to everybody and not everybody understands is written anew
 
 from typing import Any
 
+from providers.dialects.anthropic_messages.messages import labelled
 from providers.dialects.served_messages.strictness import as_strict_as_may_be
 from providers.errors import Unsupported
 from providers.types import JsonObject
@@ -76,7 +77,7 @@ def _with_system_first(messages: list[JsonObject]) -> list[JsonObject]:
     for message in messages:
         begun = begun or message["role"] != "system"
         late = begun and message["role"] == "system"
-        said = {"role": "user", "content": [_labelled(part) for part in _parts(message)]} if late else message
+        said = {"role": "user", "content": [labelled(part) for part in _parts(message)]} if late else message
         if (late or joining) and said["role"] == "user" and told[-1]["role"] == "user":
             told[-1] = {"role": "user", "content": [*_parts(told[-1]), *_parts(said)]}
         else:
@@ -88,11 +89,6 @@ def _with_system_first(messages: list[JsonObject]) -> list[JsonObject]:
 def _parts(message: JsonObject) -> list[JsonObject]:
     content = message["content"]
     return content if isinstance(content, list) else [{"type": "text", "text": content}]
-
-
-def _labelled(part: JsonObject) -> JsonObject:
-    """As it is told older models of Anthropic's."""
-    return {**part, "text": f"<system>\n{part['text']}\n</system>"}
 
 
 def _part(part: JsonObject, marks: frozenset[str], provider: str) -> JsonObject:

@@ -5,10 +5,10 @@ field (see `own_fields`). A field that is not known here goes on as it is, as th
 """
 
 import hashlib
-import re
 from typing import Any
 
 from providers.dialects.openai_chat import fields
+from providers.dialects.served_chat import SEVERAL, refuse_fields_of_chats, renamed
 from providers.dialects.served_messages.content import chat_messages
 from providers.dialects.served_messages.errors import NO_THREADS
 from providers.dialects.served_messages.own_fields import OWN
@@ -35,7 +35,6 @@ LEFT_OUT = frozenset(
 """Of Anthropic's trials, which its servers refuse without a header that no chat carries and which make an answer cheaper, not
 another one; and what says whose account pays, which is the gateway's."""
 SAME = ("model", "max_tokens", "temperature", "top_p")
-SEVERAL = ("n", "n_cmpl")
 OF_CHATS = frozenset({"stream_options", OWN})
 """They say how a chat is carried, which is decided here."""
 TRANSLATED = frozenset(
@@ -119,17 +118,10 @@ def _check(body: JsonObject, *, counting: bool) -> None:
 
 
 def _refuse(body: JsonObject) -> None:
-    for name, now in MOVED.items():
-        if body.get(name) is not None:
-            message = f"Unsupported parameter: '{name}'. In the Messages API it is '{now}'."
-            raise ClientFault(message, param=name, code="unsupported_parameter")
+    refuse_fields_of_chats(body, MOVED, api="Messages", answer="a message is one answer")
     for name, (why, code) in KEPT_THERE.items():
         if body.get(name) is not None:
             raise ClientFault(f"Unsupported parameter: '{name}': {why}.", param=name, code=code)
-    for name in SEVERAL:
-        if body.get(name) not in (None, 1):
-            message = f"'{name}' is not supported: a message is one answer."
-            raise ClientFault(message, param=name, code="unsupported_parameter")
 
 
 def _user(body: JsonObject) -> str | None:
@@ -171,10 +163,7 @@ NAMES = {chat: here for here, chat in (
     ("tool_choice.disable_parallel_tool_use", "parallel_tool_calls"), ("messages", "messages"),
 )}  # fmt: skip
 """Of messages no more than that: the chat's are counted otherwise, with the system's and results of tools among them."""
-_HEAD = re.compile(r"\w+")
 
 
 def name_of_field(param: str | None) -> str | None:
-    """What the client calls the field that somebody complained of who saw the chat completion."""
-    head = _HEAD.match(param or "")
-    return NAMES.get(head.group(), param) if head is not None else param
+    return renamed(param, NAMES)

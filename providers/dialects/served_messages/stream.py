@@ -8,60 +8,41 @@ from typing import Any
 
 import orjson
 
+from providers.dialects.chat_history import without_thought
 from providers.dialects.openai_chat import StreamDecoder, read_usage
 from providers.dialects.openai_chat.reasoning import decode_reasoning
+from providers.dialects.served_chat import ServedChat, around, frame, whole_chat
 from providers.dialects.served_messages.errors import error_event
 from providers.dialects.served_messages.message_builder import MessageBuilder
-from providers.dialects.sse import BlockSplitter, too_large
-from providers.dialects.whole_chat import whole_chat
 from providers.errors import UpstreamError
 from providers.types import JsonObject, ReasoningDelta, ReasoningDone, StreamEvent, UsageReport
 
-BLOCK_END = b"\n\n"
-REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 
-
-class ServedMessage:
-    """One per call: frames of a chat as the gateway writes them, cut anywhere, to frames of a message stream. Comments
-    keep connections alive and pass."""
-
+class ServedMessage(ServedChat):
     def __init__(self, message_id: str, model: str) -> None:
+        super().__init__()
         self._builder = MessageBuilder(message_id, model)
-        self._blocks = BlockSplitter()
-        self._chat = StreamDecoder()
         self._failed = False
 
-    def feed(self, frames: bytes) -> bytes:
-        told = b"".join([self._block(block) for block in self._blocks.feed(frames)])
-        return told + self.fail(too_large(), "") if self._blocks.overflowed else told
-
-    def close(self) -> bytes:
-        return self._write(self._chat.close())
-
-    def fail(self, error: Any, request_id: str) -> bytes:
-        """`error` has a status, a code and a message. Nothing follows it."""
+    def fail(self, error: Any, request_id: str = "") -> bytes:
         if self._failed or self._builder.over:
             return b""
         self._failed = True
         return error_event(error, request_id)
 
     def whole(self, body: bytes) -> JsonObject:
-        """The message of a complete chat answer. Raises an `UpstreamError` when that is none."""
         for event in _events_of(body, self._chat):
             for _ in self._builder.take(event):
                 pass
         return self._builder.message
 
-    def _block(self, block: bytes) -> bytes:
-        return block + BLOCK_END if block.startswith(b":") else self._write(self._chat.feed(block + BLOCK_END))
-
     def _write(self, events: list[StreamEvent]) -> bytes:
         told: list[bytes] = []
         try:
             for event in () if self._failed else events:
-                told += map(_frame, self._builder.take(event))
+                told += map(frame, self._builder.take(event))
         except UpstreamError as error:
-            told.append(self.fail(error, ""))
+            told.append(self.fail(error))
         return b"".join(told)
 
 
@@ -71,11 +52,10 @@ def _events_of(body: bytes, chat: StreamDecoder) -> Iterator[StreamEvent]:
     choice = answer["choices"][0]
     message = choice["message"]
     head: JsonObject = {name: answer[name] for name in ("id", "model") if name in answer}
-    rest = {name: value for name, value in answer.items() if name not in ("object", "choices", "usage")}
-    said = {name: value for name, value in message.items() if name not in REASONING_FIELDS}
+    said = without_thought(message)
     chunks = [
         {**head, "choices": [{"index": 0, "delta": {}}]},
-        {**rest, "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
+        {**around(answer), "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
     ]
     yield from chat.feed(b"data: %b\n\n" % orjson.dumps(chunks[0]))
     for block in decode_reasoning(message):
@@ -87,7 +67,3 @@ def _events_of(body: bytes, chat: StreamDecoder) -> Iterator[StreamEvent]:
     if (usage := read_usage(answer.get("usage"))) is not None:
         yield UsageReport(usage)
     yield from chat.feed(b"data: [DONE]\n\n")
-
-
-def _frame(event: JsonObject) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))

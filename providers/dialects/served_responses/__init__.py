@@ -6,6 +6,6 @@ providers.
 
 from providers.dialects.served_responses.request import name_of_field, to_chat
 from providers.dialects.served_responses.response import opening
-from providers.dialects.served_responses.stream import ServedStream, whole_answer
+from providers.dialects.served_responses.stream import ServedStream
 
-__all__ = ["ServedStream", "name_of_field", "opening", "to_chat", "whole_answer"]
+__all__ = ["ServedStream", "name_of_field", "opening", "to_chat"]

@@ -4,12 +4,12 @@ What only a store of responses could do, or no chat completion can carry, is ref
 here goes on as it is, as those of a chat do.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from providers.dialects.openai_chat import encode_request, fields
 from providers.dialects.openai_responses.request import ENCRYPTED_REASONING, LOGPROBS, decode_request
+from providers.dialects.served_chat import SEVERAL, refuse_fields_of_chats, renamed
 from providers.dialects.served_responses.added_tools import without_searches
 from providers.dialects.served_responses.input_items import WHO_DOES, check_input
 from providers.dialects.served_responses.namespaces import flat_input
@@ -40,7 +40,6 @@ MOVED = {
     "logprobs": "include",
 }
 """What chat completions call a field, and where it is here."""
-SEVERAL = ("n", "n_cmpl")
 MOST_TOP_LOGPROBS = 20
 TRUNCATIONS = ("auto", "disabled")
 REASONING = frozenset({"effort", "summary", "generate_summary", "context"})
@@ -129,14 +128,7 @@ def _refuse(body: JsonObject) -> None:
     for name, why in REFUSED.items():
         if body.get(name):
             raise ClientFault(f"'{name}' is not supported: {why}.", param=name, code="unsupported_parameter")
-    for name, now in MOVED.items():
-        if body.get(name) is not None:
-            message = f"Unsupported parameter: '{name}'. In the Responses API it is '{now}'."
-            raise ClientFault(message, param=name, code="unsupported_parameter")
-    for name in SEVERAL:
-        if body.get(name) not in (None, 1):
-            message = f"'{name}' is not supported: a response has one answer."
-            raise ClientFault(message, param=name, code="unsupported_parameter")
+    refuse_fields_of_chats(body, MOVED, api="Responses", answer="a response has one answer")
 
 
 def _check_fields(body: JsonObject) -> None:
@@ -196,10 +188,7 @@ NAMES = {chat: here for chat, here in MOVED.items() if chat != "logprobs"} | {
     "web_search_options": "tools",
     "reasoning_summary": "reasoning.summary",
 }
-_HEAD = re.compile(r"\w+")
 
 
 def name_of_field(param: str | None) -> str | None:
-    """What the client calls the field that somebody complained of who saw the chat completion."""
-    head = _HEAD.match(param or "")
-    return NAMES.get(head.group(), param) if head is not None else param
+    return renamed(param, NAMES)

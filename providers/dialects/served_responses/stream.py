@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
-from providers.dialects.openai_chat import StreamDecoder
+from providers.dialects.chat_history import THOUGHT, without_thought
 from providers.dialects.openai_responses.usage import encode_usage
+from providers.dialects.served_chat import ServedChat, around, frame, whole_chat
 from providers.dialects.served_responses.added_tools import SEARCH
 from providers.dialects.served_responses.namespaces import names_in_namespaces
 from providers.dialects.served_responses.output_items import (
@@ -19,8 +20,7 @@ from providers.dialects.served_responses.output_items import (
     ReasoningItem,
     SearchCallItem,
 )
-from providers.dialects.sse import BlockSplitter, parse_block, too_large
-from providers.dialects.whole_chat import whole_chat
+from providers.dialects.sse import parse_block
 from providers.lenient import an_object, objects
 from providers.types import (
     CitationFound,
@@ -41,7 +41,6 @@ from providers.types import (
     UsageReport,
 )
 
-BLOCK_END = b"\n\n"
 FAILED_WITH = frozenset({"server_error", "rate_limit_exceeded"})
 """Codes that a failed response may have, of those that a failure can have here."""
 STATUS: dict[FinishReason, tuple[str, JsonObject | None]] = {
@@ -50,7 +49,6 @@ STATUS: dict[FinishReason, tuple[str, JsonObject | None]] = {
     "length": ("incomplete", {"reason": "max_output_tokens"}),
     "content_filter": ("incomplete", {"reason": "content_filter"}),
 }
-REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 
 
 class ResponseBuilder:
@@ -235,68 +233,45 @@ class ResponseBuilder:
         self.response |= {"status": status, "incomplete_details": details}
 
 
-class ServedStream:
-    """One per call: frames of a chat as the gateway writes them, cut anywhere, to frames of a Responses stream. Comments
-    keep connections alive and pass."""
-
+class ServedStream(ServedChat):
     def __init__(self, opening: JsonObject, *, logprobs: bool) -> None:
-        self._opening = opening
+        super().__init__()
         self._builder = ResponseBuilder(opening)
         self._wants_logprobs = logprobs
-        self._blocks = BlockSplitter()
-        self._chat = StreamDecoder()
 
-    def feed(self, frames: bytes) -> bytes:
-        blocks = self._blocks.feed(frames)
-        told = b"".join([self._block(block) for block in blocks])
-        return told + self.fail(too_large()) if self._blocks.overflowed else told
-
-    def close(self) -> bytes:
-        return self._write(self._chat.close())
-
-    def fail(self, error: Any, request_id: str | None = None) -> bytes:
-        return b"".join(map(_frame, self._builder.fail(error, request_id)))
+    def fail(self, error: Any, request_id: str = "") -> bytes:
+        return b"".join(map(frame, self._builder.fail(error, request_id)))
 
     def whole(self, body: bytes) -> JsonObject:
-        """The response object of a complete chat answer. Raises an `UpstreamError` when that is none."""
-        return whole_answer(body, self._opening, logprobs=self._wants_logprobs)
+        answer = whole_chat(body)
+        choice, head = answer["choices"][0], around(answer)
+        message, builder = choice["message"], self._builder
+        if self._wants_logprobs:
+            builder.logprobs = _content_of(choice.get("logprobs"))
+        thought = {name: message[name] for name in THOUGHT if message.get(name)}
+        said = without_thought(message)
+        chunks = [
+            {**head, "choices": [{"index": 0, "delta": thought}]},
+            {**head, "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
+            {**head, "choices": [], "usage": answer.get("usage")},
+        ]
+        for data in (*map(orjson.dumps, chunks), b"[DONE]"):
+            for event in self._chat.feed(b"data: %b\n\n" % data):
+                if isinstance(event, StreamFailed):
+                    raise event.error
+                for _ in builder.take(event):
+                    pass
+        builder.response["service_tier"] = self._chat.service_tier
+        return builder.response
 
     def _block(self, block: bytes) -> bytes:
-        if block.startswith(b":"):
-            return block + BLOCK_END
-        if self._wants_logprobs:
+        if self._wants_logprobs and not block.startswith(b":"):
             self._builder.logprobs = _logprobs(block)
-        return self._write(self._chat.feed(block + BLOCK_END))
+        return super()._block(block)
 
     def _write(self, events: list[StreamEvent]) -> bytes:
         self._builder.response["service_tier"] = self._chat.service_tier
-        return b"".join([_frame(told) for event in events for told in self._builder.take(event)])
-
-
-def whole_answer(body: bytes, opening: JsonObject, *, logprobs: bool) -> JsonObject:
-    """The response object of a complete chat answer. Raises an `UpstreamError` when that is none."""
-    answer = whole_chat(body)
-    choice = answer["choices"][0]
-    message = choice["message"]
-    builder, chat = ResponseBuilder(opening), StreamDecoder()
-    if logprobs:
-        builder.logprobs = _content_of(choice.get("logprobs"))
-    thought = {name: message[name] for name in REASONING_FIELDS if message.get(name)}
-    said = {name: value for name, value in message.items() if name not in REASONING_FIELDS}
-    head = {name: value for name, value in answer.items() if name not in ("object", "choices", "usage")}
-    chunks = [
-        {**head, "choices": [{"index": 0, "delta": thought}]},
-        {**head, "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
-        {**head, "choices": [], "usage": answer.get("usage")},
-    ]
-    for data in (*map(orjson.dumps, chunks), b"[DONE]"):
-        for event in chat.feed(b"data: %b\n\n" % data):
-            if isinstance(event, StreamFailed):
-                raise event.error
-            for _ in builder.take(event):
-                pass
-    builder.response["service_tier"] = chat.service_tier
-    return builder.response
+        return b"".join([frame(told) for event in events for told in self._builder.take(event)])
 
 
 def _choice_of(event: StreamEvent) -> Any:
@@ -318,7 +293,3 @@ def _logprobs(block: bytes) -> list[JsonObject]:
 
 def _content_of(logprobs: Any) -> list[JsonObject]:
     return objects(an_object(logprobs).get("content"))
-
-
-def _frame(event: JsonObject) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))

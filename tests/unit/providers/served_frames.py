@@ -38,6 +38,10 @@ def tell(*frames: bytes, logprobs: bool = False, **asked: Any) -> list[JsonObjec
     return read(b"".join(map(stream.feed, frames)) + stream.close())
 
 
+def whole_answer(body: bytes, opening: JsonObject, *, logprobs: bool) -> JsonObject:
+    return ServedStream(opening, logprobs=logprobs).whole(body)
+
+
 def read(told: bytes) -> list[JsonObject]:
     """The events, of which each is one of OpenAI's, has its name, and follows the one before it."""
     events = []

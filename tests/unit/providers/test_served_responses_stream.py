@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from providers.dialects.openai_chat import StreamEncoder
 from providers.dialects.openai_responses.carried_reasoning import unpack
 from providers.dialects.openai_responses.stream import StreamDecoder
-from providers.dialects.served_responses import ServedStream, whole_answer
+from providers.dialects.served_responses import ServedStream
 from providers.errors import BadAnswer, RateLimited, ServerFailed
 from providers.types import (
     Finish,
@@ -23,7 +23,18 @@ from providers.types import (
     Usage,
     UsageReport,
 )
-from tests.unit.providers.served_frames import DONE, USAGE, begun, call_delta, chunk, kinds, read, tell, usage
+from tests.unit.providers.served_frames import (
+    DONE,
+    USAGE,
+    begun,
+    call_delta,
+    chunk,
+    kinds,
+    read,
+    tell,
+    usage,
+    whole_answer,
+)
 
 ROLE = chunk({"role": "assistant", "content": ""})
 TEXT = [chunk({"content": "Olá, "}), chunk({"content": "mundo 🌍"})]

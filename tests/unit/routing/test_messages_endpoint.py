@@ -49,7 +49,7 @@ def test_what_the_gateway_itself_refuses_has_the_clients_name() -> None:
 
 
 def test_counting_grows_with_what_is_said_and_needs_no_limit() -> None:
-    model, short = count_message_tokens(asked(max_tokens=None))
+    request, short = count_message_tokens(asked(max_tokens=None))
     _, long = count_message_tokens(asked(system="word " * 400))
-    assert model == "m"
+    assert request.model == "m"
     assert 500 <= long["input_tokens"] - short["input_tokens"] <= 520

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from providers.demo import create_app
+from tests.e2e.every_kind import EVERY_KIND, server_of_every_kind
 from tests.e2e.gateway_process import GatewayProcess, fresh_copy
-from tests.upstreams.faults import fault_upstream_in_thread
-from tests.upstreams.servers import run_asgi
 
 WEATHER: dict[str, Any] = {
     "name": "get_weather",
@@ -22,12 +19,6 @@ WEATHER: dict[str, Any] = {
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     "cache_control": {"type": "ephemeral"},
 }
-BROKEN = (
-    {"model": "cut", "upstream_model": "fault:cut?tokens=20&cut_at=1500&cut_with=clean"},
-    {"model": "failing", "upstream_model": "fault:status?status=500"},
-)
-KINDS = {"openai": "openai", "anthropic": "anthropic", "cohere": "cohere", "openai_responses": "openai_responses"}
-EVERY_KIND = pytest.mark.parametrize("model", [f"by-{kind}" for kind in KINDS])
 STREAMED = pytest.mark.parametrize("stream", [False, True])
 
 
@@ -40,22 +31,10 @@ class City(BaseModel):
 
 @pytest.fixture(scope="module")
 def server(migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with ExitStack() as stack:
-        faults = stack.enter_context(fault_upstream_in_thread())
-        process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("messages") / "data"))
-        providers = [
-            {
-                "name": kind,
-                "kind": kind,
-                "base_url": stack.enter_context(run_asgi(create_app(dialect=dialect))) + "/v1",
-                "models": [{"model": f"by-{kind}", "upstream_model": "demo-small", "reasoning": True}],
-            }
-            for kind, dialect in KINDS.items()
-        ]
-        broken = {"name": "broken", "kind": "openai", "base_url": f"{faults.url}/v1", "models": list(BROKEN)}
-        process.seed({"providers": [*providers, broken]}).start()
-        yield process
-        process.stop()
+    with server_of_every_kind(
+        fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("messages") / "data"), reasoning=True
+    ) as server:
+        yield server
 
 
 @pytest.fixture

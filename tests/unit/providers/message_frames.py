@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from providers.dialects.served_messages import ServedMessage
 from providers.types import JsonObject
+from tests.unit.providers.served_frames import named_events
 
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
@@ -20,12 +21,7 @@ def tell(*frames: bytes) -> list[JsonObject]:
 def read(told: bytes) -> list[JsonObject]:
     """The events, of which each is one of Anthropic's and has its name."""
     events = []
-    for block in told.split(b"\n\n"):
-        if not block or block.startswith(b":"):
-            continue
-        name, data = block.split(b"\n")
-        event = orjson.loads(data.removeprefix(b"data: "))
-        assert name == b"event: " + event["type"].encode()
+    for event in named_events(told):
         if event["type"] != "error":
             EVENT.validate_python(event)
         events.append(event)

@@ -1,5 +1,6 @@
 """Chat frames for tests of served responses, and what a client is told of them, held against the official client's types."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -42,15 +43,20 @@ def whole_answer(body: bytes, opening: JsonObject, *, logprobs: bool) -> JsonObj
     return ServedStream(opening, logprobs=logprobs).whole(body)
 
 
+def named_events(told: bytes) -> Iterator[JsonObject]:
+    """Each has the name of its type; comments are passed over."""
+    for block in told.split(b"\n\n"):
+        if block and not block.startswith(b":"):
+            name, data = block.split(b"\n")
+            event = orjson.loads(data.removeprefix(b"data: "))
+            assert name == b"event: " + event["type"].encode()
+            yield event
+
+
 def read(told: bytes) -> list[JsonObject]:
     """The events, of which each is one of OpenAI's, has its name, and follows the one before it."""
     events = []
-    for block in told.split(b"\n\n"):
-        if not block or block.startswith(b":"):
-            continue
-        name, data = block.split(b"\n")
-        event = orjson.loads(data.removeprefix(b"data: "))
-        assert name == b"event: " + event["type"].encode()
+    for event in named_events(told):
         assert event["sequence_number"] == len(events)
         EVENT.validate_python(event)
         if "response" in event:

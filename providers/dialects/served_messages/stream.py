@@ -58,7 +58,12 @@ def _events_of(body: bytes, chat: StreamDecoder) -> Iterator[StreamEvent]:
         {**around(answer), "choices": [{"index": 0, "delta": said, "finish_reason": choice.get("finish_reason")}]},
     ]
     yield from chat.feed(b"data: %b\n\n" % orjson.dumps(chunks[0]))
-    for block in decode_reasoning(message):
+    blocks = decode_reasoning(message)
+    text = message.get("reasoning_content")
+    if isinstance(text, str) and text and not any(block.text for block in blocks):
+        # What is encrypted has its text beside it.
+        yield ReasoningDelta(text)
+    for block in blocks:
         if block.text:
             yield ReasoningDelta(block.text)
         if block.signature or block.encrypted is not None:

@@ -228,6 +228,17 @@ def test_each_block_of_a_whole_answer_keeps_its_own_thinking() -> None:
     assert [(block["thinking"], block["signature"]) for block in blocks] == [("a", "a"), ("b", "b")]
 
 
+def test_the_text_beside_encrypted_thinking_is_told_whole_as_in_a_stream() -> None:
+    thought = {
+        "reasoning_content": "Hm.",
+        "reasoning_details": [{"type": "reasoning.encrypted", "data": "xyz", "format": ANOTHERS}],
+    }
+    streamed = summed(tell(*[chunk({name: value}) for name, value in thought.items()], *TEXT, STOP, DONE))
+    (first, *_) = whole({"content": "Hi", **thought})["content"]
+    assert first == streamed["content"][0]
+    assert first["thinking"] == "Hm."
+
+
 def test_of_several_calls_of_a_whole_answer_each_keeps_its_input() -> None:
     calls = [call_delta(index, name="f", arguments=f'{{"a":{index}}}')["tool_calls"][0] for index in range(3)]
     blocks = whole({"content": None, "tool_calls": calls}, "tool_calls")["content"]

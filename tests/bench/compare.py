@@ -1,6 +1,7 @@
 """`make bench`: CPU per request of the gateway against the bare relay, and nginx where installed, all in one run.
 
-    python -m tests.bench.compare [--seconds 2] [--rounds 12] [--connections 32] [--write docs/performance-run.md]
+    python -m tests.bench.compare [--seconds 2] [--rounds 12] [--connections 32] [--redis URL]
+                                  [--write docs/performance-run.md]
 
 CPU seconds of the proxy's process tree per request is the figure to trust on a shared machine; requests per second is
 not. Proxies are pinned to one core; the upstream and wrk to the other. Needs wrk.
@@ -167,7 +168,7 @@ def wait_for(port: int) -> None:
     raise SystemExit(f"nothing listens on port {port}")
 
 
-def contenders(stack: ExitStack, directory: Path) -> list[Contender]:
+def contenders(stack: ExitStack, directory: Path, redis: str | None = None) -> list[Contender]:
     upstream, relay, nginx = free_port(), free_port(), free_port()
     stack.enter_context(program([sys.executable, "-m", "tests.bench.upstream", str(upstream), "50"], upstream, core=1))
     env = {"BENCH_UPSTREAM": f"http://127.0.0.1:{upstream}/v1/chat/completions"}
@@ -181,7 +182,7 @@ def contenders(stack: ExitStack, directory: Path) -> list[Contender]:
         found.append(Contender(name="nginx", pid=pid, port=nginx))
     data = directory / "data"
     data.mkdir()
-    gateway = GatewayProcess(data)
+    gateway = GatewayProcess(data, env={"REDIS_URL": redis} if redis else None)
     provider = {"base_url": f"http://127.0.0.1:{upstream}/v1", "max_connections": 1000}
     anthropic = {**provider, "name": "other", "kind": "anthropic", "models": [{**MODEL, "model": "claude-bench"}]}
     gateway.seed({"providers": [{**provider, "name": "bench", "models": [MODEL]}, anthropic]})
@@ -228,13 +229,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument(
+        "--redis", metavar="URL", help="an empty database of Redis for the gateway; by itself it uses none"
+    )
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     options = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("make bench needs wrk (Debian package wrk)")
     results: dict[tuple[str, str], list[Run]] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        found = contenders(stack, Path(name))
+        found = contenders(stack, Path(name), options.redis)
         for number in range(options.rounds):
             warm_up = 0 if number else 2
             for kind in BODIES:

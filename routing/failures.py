@@ -13,6 +13,8 @@ NOBODY = "this name leads to no model that is served"
 TAGS = "lacks a tag that was asked for"
 
 NO_RETRY: HeaderLines = b"x-should-retry: false\r\n"
+LONGEST_WAIT_S = 60
+"""What a client may be let wait for by itself: Anthropic's waits however long it is told, others at most so long."""
 
 
 class Failures:
@@ -66,10 +68,13 @@ def failure_headers(
 ) -> HeaderLines:
     """The gateway has retried already, so a client's own retries would only multiply the load. A rate limit says when
     to come back: at the earliest time any of the upstreams named. So does 503 when everybody who could answer rests:
-    `rest_s` is the time until the first of them may be called again, None unless all of them rest."""
+    `rest_s` is the time until the first of them may be called again, None unless all of them rest. Who comes back then
+    asks nobody in vain, so it is not told to give up."""
     waits = [each.retry_after_s for each in errors if each.retry_after_s is not None] if error.status == 429 else []
     if rest_s is not None and not waits:
         waits.append(rest_s)
-    if error.status in (429, 503) and waits:
-        return NO_RETRY + b"retry-after: %d\r\n" % max(1, -int(-min(waits) // 1))
-    return NO_RETRY
+    if error.status not in (429, 503) or not waits:
+        return NO_RETRY
+    wait_s = max(1, -int(-min(waits) // 1))
+    told = b"retry-after: %d\r\n" % wait_s
+    return told if wait_s <= LONGEST_WAIT_S else NO_RETRY + told

@@ -121,10 +121,10 @@ async def test_a_client_hears_how_long_everybody_wants_to_wait(
     async with Caller(server) as caller:
         headers = {"x-llm-proxy-timeout": "1"}
         first, *others = await at_once(1, [lambda: caller.ask(model, headers=headers)] * 4)
-    assert (first.status, first.headers["x-should-retry"]) == (status, "false")
+    assert (first.status, first.headers.get("x-should-retry")) == (status, None), "clients may come back by themselves"
     assert first.headers["retry-after"] == "2"
     for got in others:
-        assert (got.status, got.headers["x-should-retry"]) == (503, "false")
+        assert (got.status, got.headers.get("x-should-retry")) == (503, None)
         assert got.errors[0]["message"].count("credential cooling") == candidates
         assert got.headers["retry-after"] in ("1", "2"), "the earliest of those who rest"
     assert len(upstream.hits) == candidates

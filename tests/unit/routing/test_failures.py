@@ -21,11 +21,18 @@ UNAVAILABLE = NoProviderAvailable("All providers are currently unavailable.")
         (UNAVAILABLE, [Overloaded("x", retry_after_s=9.0), ServerFailed("y")], None, None),
         (Overloaded("x"), [Overloaded("x", retry_after_s=9.0)], 8.9, b"9"),
         (ServerFailed("x"), [ServerFailed("x", retry_after_s=9.0)], 8.9, None),
+        (RateLimited("x"), [RateLimited("x", retry_after_s=60.0)], None, b"60"),
     ],
 )
 def test_when_to_come_back_is_told_as_far_as_it_is_known(error, errors, rest_s, told):
-    rest = b"" if told is None else b"retry-after: %b\r\n" % told
-    assert failure_headers(error, errors, rest_s) == NO_RETRY + rest
+    """Clients that obey would not come back if they were told to give up, too."""
+    expected = NO_RETRY if told is None else b"retry-after: %b\r\n" % told
+    assert failure_headers(error, errors, rest_s) == expected
+
+
+def test_nobody_is_let_wait_for_longer_than_a_minute():
+    headers = failure_headers(RateLimited("x"), [RateLimited("x", retry_after_s=60.1)])
+    assert headers == NO_RETRY + b"retry-after: 61\r\n"
 
 
 def test_one_failure_speaks_for_itself_and_many_are_listed():

@@ -194,7 +194,7 @@ CHECKS: dict[Operation, Callable[[JsonObject], tuple[bool, bool]]] = {
     Operation.COMPLETIONS: _completions,
     Operation.EMBEDDINGS: _embeddings,
 }
-ANY: Fields = {"stream": _kind(bool, "a boolean"), "stream_options": _kind(dict, "an object")}
+ANY: Fields = {"stream": _kind(bool, "a boolean"), "stream_options": _kind(dict, "an object"), OWN: _refused}
 SAMPLED: Fields = {
     **ANY,
     "temperature": _number(0, 2),
@@ -208,7 +208,7 @@ SAMPLED: Fields = {
     "n_predict": _whole_number(-2),
 }
 FIELDS: dict[Operation, Fields] = {
-    Operation.CHAT: {**SAMPLED, "tools": _kind(list, "an array"), OWN: _refused},
+    Operation.CHAT: {**SAMPLED, "tools": _kind(list, "an array")},
     Operation.COMPLETIONS: SAMPLED,
     Operation.EMBEDDINGS: {**ANY, "dimensions": _whole_number(1)},
 }

@@ -121,11 +121,12 @@ def test_a_budget_that_is_none_is_refused_by_its_name(budget: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [5, {"top_k": 1}, None])
-def test_the_field_that_only_a_message_has_is_nobody_elses(value: Any) -> None:
+@pytest.mark.parametrize("operation", Operation)
+def test_the_field_that_only_a_message_has_is_nobody_elses(operation: Operation, value: Any) -> None:
     """Who sends it in a chat would be taken for a client of Anthropic's."""
-    body = {"model": "m", "messages": [{"role": "user", "content": ["x"]}], "messages_api": value}
+    asked = {"messages": [{"role": "user", "content": ["x"]}], "prompt": "x", "input": "x"}
     with pytest.raises(InvalidRequest) as caught:
-        decode(Operation.CHAT, body, raw=b"{}", received_at_s=1)
+        decode(operation, {"model": "m", **asked, "messages_api": value}, raw=b"{}", received_at_s=1)
     assert (caught.value.param, caught.value.code) == ("messages_api", "unknown_parameter")
     request, _ = read_message_request(json.dumps({**PLAIN, "messages_api": value}).encode(), "req_1")
     assert request.body["messages_api"] == {}

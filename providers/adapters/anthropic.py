@@ -11,17 +11,19 @@ from dataclasses import fields, replace
 from typing import Any
 
 from providers.adapter_options import FLAG, LINE, Option, Rule, mapping_of
+from providers.adapters.credential_headers import Headers
 from providers.adapters.model_list import ModelInfo
 from providers.adapters.translated_stream import StreamDecoder
 from providers.adapters.translating import TranslatingAdapter, load_object
 from providers.dialects import anthropic_messages
 from providers.dialects.anthropic_messages import JSON_ANSWER_TOOL, ModelTraits
-from providers.dialects.served_messages.own_fields import OWN, own_of
+from providers.dialects.served_messages.own_fields import BETAS, OWN, own_of
 from providers.errors import BadAnswer, Misconfigured, UpstreamError
 from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import ChatAnswer, ChatCall, ClientRequest, JsonObject
 
 DEFAULT_API_VERSION = "2023-06-01"
+BETA_HEADER = "anthropic-beta"
 FIRST_VERSION_WITH_BEARER = "2026-10-21"
 
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -137,8 +139,18 @@ class AnthropicAdapter(TranslatingAdapter):
         elif secret:
             headers.append(("x-api-key", secret))
         if beta := provider.options.get("beta"):
-            headers.append(("anthropic-beta", beta if isinstance(beta, str) else ",".join(map(str, beta))))
+            headers.append((BETA_HEADER, beta if isinstance(beta, str) else ",".join(map(str, beta))))
         return tuple(headers)
+
+    def headers_of_message(self, headers: Headers, own: JsonObject) -> Headers:
+        """With the client's betas behind the provider's."""
+        asked = own.get(BETAS)
+        if not asked:
+            return headers
+        configured = dict(headers).get(BETA_HEADER, "")
+        told = [name.strip() for name in configured.split(",") if name.strip()]
+        told += [name for name in asked if name not in told]
+        return (*[line for line in headers if line[0] != BETA_HEADER], (BETA_HEADER, ",".join(told)))
 
     def traits_for(self, deployment: DeploymentSpec) -> ModelTraits:
         traits = traits_of_model(str(deployment.options.get("base_model") or deployment.upstream_model))

@@ -13,6 +13,7 @@ import orjson
 
 from providers.adapters.asked_as_message import as_chat
 from providers.adapters.base import Adapter, ClientStream, Delivered, configured_path
+from providers.adapters.credential_headers import Headers
 from providers.adapters.translated_stream import StreamDecoder, TranslatedStream
 from providers.dialects import embeddings, openai_chat, text_completions
 from providers.dialects.served_messages.own_fields import OWN
@@ -59,6 +60,10 @@ class TranslatingAdapter(Adapter):
     @abc.abstractmethod
     def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder: ...
 
+    def headers_of_message(self, headers: Headers, own: JsonObject) -> Headers:
+        """Of a chat that was asked for as a message; `own` is what only Anthropic's dialect can say."""
+        return headers
+
     def embeddings_path(self, deployment: DeploymentSpec) -> str:
         raise NotImplementedError
 
@@ -81,9 +86,11 @@ class TranslatingAdapter(Adapter):
             call = self._call(request, deployment)
             _refuse_what_others_keep(call, provider.name)
             default, body = self.chat_path(deployment), self.encode(call, deployment)
-        path = configured_path(provider, request.operation) or default
+        path, headers = configured_path(provider, request.operation) or default, self._headers.of(provider, secret)
+        if OWN in request.body:
+            headers = self.headers_of_message(headers, request.body[OWN])
         # By position, here and below: with keywords it would take twice as long.
-        return UpstreamRequest(path, self._headers.of(provider, secret), orjson.dumps(body))
+        return UpstreamRequest(path, headers, orjson.dumps(body))
 
     def read_answer(
         self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes

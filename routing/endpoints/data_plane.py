@@ -20,7 +20,7 @@ from routing.endpoints.messages import count_message_tokens, read_message_reques
 from routing.endpoints.models import list_models, one_model
 from routing.endpoints.places import BASE_URL, COUNT_TOKENS, MESSAGES, MODELS, OPERATIONS, RESPONSES
 from routing.endpoints.repeatable import answer_once
-from routing.endpoints.request_head import RequestHead, Scope
+from routing.endpoints.request_head import ANTHROPICS_BETA, RequestHead, Scope
 from routing.endpoints.responses import read_response_request
 from routing.errors import (
     ClientFacing,
@@ -155,7 +155,7 @@ def _decode(head: RequestHead, body: bytes, request_id: str) -> tuple[ClientRequ
         if endpoint == RESPONSES:
             return read_response_request(body, request_id)
         if endpoint == MESSAGES:
-            return read_message_request(body, request_id)
+            return read_message_request(body, request_id, beta=head.header(ANTHROPICS_BETA) or "")
         asked = loads_strict(body)
         if head.deployment:
             # As at Azure, where what the body calls the model means nothing.

@@ -12,9 +12,9 @@ from routing.endpoints.fronts import Front, FrontSink, read_as_chat
 from routing.estimation import prompt_tokens
 
 
-def read_message_request(body: bytes, request_id: str) -> tuple[ClientRequest, Front]:
-    """Raises `InvalidRequest` naming the field, and `JsonRefusedError`."""
-    request = _read(body, counting=False)
+def read_message_request(body: bytes, request_id: str, *, beta: str = "") -> tuple[ClientRequest, Front]:
+    """`beta`: the header `anthropic-beta`. Raises `InvalidRequest` naming the field, and `JsonRefusedError`."""
+    request = _read(body, counting=False, beta=beta)
     # An id of its own: a client's request id may come more than once.
     answer = ServedMessage(f"msg_{new_request_id().removeprefix('req_')}", request.model)
     return request, lambda inner: FrontSink(inner, answer, name_of_field=name_of_field, request_id=request_id)
@@ -26,11 +26,11 @@ def count_message_tokens(body: bytes) -> tuple[ClientRequest, JsonObject]:
     return request, {"input_tokens": prompt_tokens(request)}
 
 
-def _read(body: bytes, *, counting: bool) -> ClientRequest:
+def _read(body: bytes, *, counting: bool, beta: str = "") -> ClientRequest:
     return read_as_chat(
         loads_strict(body),
         body,
-        to_chat=partial(to_chat, counting=counting),
+        to_chat=partial(to_chat, counting=counting, beta=beta),
         name_of_field=name_of_field,
         received_at_s=int(time.time()),
         carried=OWN,

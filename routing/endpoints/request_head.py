@@ -15,8 +15,9 @@ AZURES_KEY_HEADER, ANTHROPICS_KEY_HEADER = b"api-key", b"x-api-key"
 """Where clients made for these put it."""
 ANTHROPICS_VERSION = b"anthropic-version"
 """Tells its clients' lists of models from others'."""
+ANTHROPICS_BETA = b"anthropic-beta"
 JSON_MEDIA_TYPES = ("application/json", "text/json", "+json")
-LISTS = (b"x-llm-proxy-tags", b"cache-control")
+LISTS = (b"x-llm-proxy-tags", b"cache-control", ANTHROPICS_BETA)
 LONGEST_TAGS = 16
 NO_TAGS: frozenset[str] = frozenset()
 NO_TRACE = (None, None)

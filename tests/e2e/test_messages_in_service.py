@@ -45,13 +45,37 @@ def counting() -> CountingUpstream:
     return CountingUpstream()
 
 
+class Anthropics:
+    """The demo of its dialect, which notes the betas that it is asked for."""
+
+    def __init__(self) -> None:
+        self.betas: list[str | None] = []
+        self._app = create_app(dialect="anthropic")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            found = dict(scope["headers"]).get(b"anthropic-beta")
+            self.betas.append(None if found is None else found.decode())
+        await self._app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def anthropics() -> Anthropics:
+    return Anthropics()
+
+
 @pytest.fixture(scope="module")
 def server(
-    migrated_data_dir: Path, tmp_path_factory: pytest.TempPathFactory, faults: FaultUpstream, counting: CountingUpstream
+    migrated_data_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    faults: FaultUpstream,
+    counting: CountingUpstream,
+    anthropics: Anthropics,
 ) -> Iterator[GatewayProcess]:
     with ExitStack() as stack:
         process = GatewayProcess(fresh_copy(migrated_data_dir, tmp_path_factory.mktemp("messages") / "data"))
-        at = {kind: stack.enter_context(run_asgi(create_app(dialect=kind))) + "/v1" for kind in ("openai", "anthropic")}
+        apps = {"openai": create_app(dialect="openai"), "anthropic": anthropics}
+        at = {kind: stack.enter_context(run_asgi(app)) + "/v1" for kind, app in apps.items()}
         counted = stack.enter_context(run_asgi(counting)) + "/v1"
         never_out = {"circuit_breaker_threshold": 100_000, "max_retries": 0}
 
@@ -145,6 +169,14 @@ def test_another_answers_when_the_first_fails(server: GatewayProcess, stream: bo
         answer = server.post(MESSAGES, asked, {"x-llm-proxy-no-cache": "1"})
         assert text_of(answer)
         assert answer[1]["x-llm-proxy-provider"] == provider
+
+
+def test_a_beta_that_the_client_asks_for_reaches_anthropic(server: GatewayProcess, anthropics: Anthropics) -> None:
+    asked = said("x", "by-anthropic")
+    body = {**asked, "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}}
+    server.post(MESSAGES, body, {"anthropic-beta": "context-management-2025-06-27, oauth-2025-04-20"})
+    server.post(MESSAGES, asked, {"x-llm-proxy-no-cache": "1"})
+    assert anthropics.betas[-2:] == ["context-management-2025-06-27", None]
 
 
 def test_who_cannot_serve_it_is_not_asked(server: GatewayProcess) -> None:

@@ -3,6 +3,7 @@
 request.py    body of POST /v1/messages → body of a chat completion (content.py, tools.py)
 stream.py     chat frames → events of a message stream; a whole answer → a message (message_builder.py)
 own_fields.py what a chat carries for a provider of Anthropic's dialect, and is left out or written anew for others
+betas.py      which of Anthropic's trials a client may ask for
 strictness.py whether OpenAI would take a schema as a strict one
 errors.py     an error in Anthropic's shape
 """

@@ -12,6 +12,8 @@ from providers.errors import Unsupported
 from providers.types import JsonObject
 
 OWN = "messages_api"
+BETAS = "betas"
+"""Among them: the trials that the client asked for by a header."""
 OF_RESULTS = frozenset({"is_error"})
 OF_TOOLS = frozenset({"allowed_callers", "defer_loading", "eager_input_streaming", "input_examples"})
 MARKS = OF_RESULTS | OF_TOOLS | {"cache_control"}

@@ -9,9 +9,10 @@ from typing import Any
 
 from providers.dialects.openai_chat import fields
 from providers.dialects.served_chat import SEVERAL, refuse_fields_of_chats, renamed
+from providers.dialects.served_messages.betas import context_edits, passed_betas
 from providers.dialects.served_messages.content import chat_messages
 from providers.dialects.served_messages.errors import NO_THREADS
-from providers.dialects.served_messages.own_fields import OWN
+from providers.dialects.served_messages.own_fields import BETAS, OWN
 from providers.dialects.served_messages.tools import chat_tool_choice, chat_tools
 from providers.errors import ClientFault
 from providers.types import JsonObject
@@ -32,8 +33,8 @@ LEFT_OUT = frozenset(
         "fallback_credit_token",
     }
 )  # fmt: skip
-"""Of Anthropic's trials, which its servers refuse without a header that no chat carries and which make an answer cheaper, not
-another one; and what says whose account pays, which is the gateway's."""
+"""Of Anthropic's trials, which its servers refuse without their header and which make an answer cheaper, not another one; and
+what says whose account pays, which is the gateway's."""
 SAME = ("model", "max_tokens", "temperature", "top_p")
 OF_CHATS = frozenset({"stream_options", OWN})
 """They say how a chat is carried, which is decided here."""
@@ -64,8 +65,9 @@ LONGEST_USER = 64
 """OpenAI refuses longer ones; Claude Code sends three ids in one."""
 
 
-def to_chat(body: JsonObject, *, counting: bool = False) -> JsonObject:
-    """Raises `ClientFault` naming the field. `counting`: no answer is wanted, so none has to be limited."""
+def to_chat(body: JsonObject, *, counting: bool = False, beta: str = "") -> JsonObject:
+    """Raises `ClientFault` naming the field. `counting`: no answer is wanted, so none has to be limited; `beta`: the header
+    `anthropic-beta`."""
     _refuse(body)
     _check(body, counting=counting)
     chat: JsonObject = {name: body[name] for name in SAME if body.get(name) is not None}
@@ -82,16 +84,18 @@ def to_chat(body: JsonObject, *, counting: bool = False) -> JsonObject:
     )
     if body.get("stream"):
         chat |= {"stream": True, "stream_options": {"include_usage": True}}
-    chat[OWN] = _own(body)
+    chat[OWN] = _own(body, passed_betas(beta) if beta else [])
     return chat | {name: value for name, value in body.items() if name not in TRANSLATED and value is not None}
 
 
-def _own(body: JsonObject) -> JsonObject:
+def _own(body: JsonObject, betas: list[str]) -> JsonObject:
     own: JsonObject = {name: body[name] for name in ONLY_THERE if body.get(name) is not None}
     if "format" in own.get("output_config", ()):
         # The chat's `response_format` says it, which a model without formats is told in another way.
         config = {name: value for name, value in own.pop("output_config").items() if name != "format"}
         own |= {"output_config": config} if config else {}
+    if betas:
+        own |= {BETAS: betas, **fields.present(context_management=context_edits(body.get("context_management"), betas))}
     return own
 
 

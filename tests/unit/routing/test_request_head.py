@@ -15,6 +15,12 @@ def test_tags_in_several_lines_all_bind() -> None:
     assert asked.tags == {"eu", "fast", "cheap"}
 
 
+def test_betas_in_several_lines_are_all_asked_for() -> None:
+    lines = [(b"anthropic-beta", b"a"), (b"anthropic-beta", b"b, c")]
+    head = RequestHead({"method": "POST", "path": "/v1/messages", "headers": lines})
+    assert head.header(b"anthropic-beta") == "a,b, c"
+
+
 @pytest.mark.parametrize("value", [b"no-store", b"No-Store", b"max-age=0, NO-STORE"])
 def test_no_store_is_obeyed_in_any_case(value: bytes) -> None:
     assert options((b"cache-control", value)).no_cache

@@ -349,6 +349,18 @@ class ExtraFields:
     fields: JsonObject
 
 
+OWN_BLOCKS = "provider_content"
+"""Where a chat carries them."""
+
+
+@positional_value
+class OwnBlock:
+    """A block of the provider's own, or what belongs to one, at its place: for a front that speaks that dialect."""
+
+    raw: JsonObject
+    choice: int = 0
+
+
 @positional_value
 class Finish:
     reason: FinishReason
@@ -380,18 +392,6 @@ class StreamEnd:
 
 
 StreamEvent: TypeAlias = (
-    StreamStart
-    | TextDelta
-    | RefusalDelta
-    | ReasoningDelta
-    | ReasoningDone
-    | ToolCallStart
-    | ToolCallDelta
-    | CitationFound
-    | ExtraFields
-    | Finish
-    | UsageReport
-    | Heartbeat
-    | StreamFailed
-    | StreamEnd
-)
+    StreamStart | TextDelta | RefusalDelta | ReasoningDelta | ReasoningDone | ToolCallStart | ToolCallDelta | CitationFound
+    | ExtraFields | OwnBlock | Finish | UsageReport | Heartbeat | StreamFailed | StreamEnd
+)  # fmt: skip

@@ -176,12 +176,17 @@ class AnthropicAdapter(TranslatingAdapter):
 
     def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
         return anthropic_messages.decode_answer(
-            body, json_tool=self._json_tool(request, deployment), provider=deployment.provider.name
+            body,
+            json_tool=self._json_tool(request, deployment),
+            provider=deployment.provider.name,
+            in_place=OWN in request.body,
         )
 
     def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
         return anthropic_messages.StreamDecoder(
-            json_tool=self._json_tool(request, deployment), provider=deployment.provider.name
+            json_tool=self._json_tool(request, deployment),
+            provider=deployment.provider.name,
+            in_place=OWN in request.body,
         )
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:

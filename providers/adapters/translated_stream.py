@@ -8,6 +8,7 @@ from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.types import (
     CitationFound,
     Finish,
+    OwnBlock,
     ReasoningDelta,
     RefusalDelta,
     StreamEnd,
@@ -124,7 +125,7 @@ class TranslatedStream:
             self.finish_reason = self.finish_reason or event.reason
         elif isinstance(event, UsageReport):
             self.usage = event.usage
-        elif isinstance(event, CitationFound):
+        elif isinstance(event, CitationFound | OwnBlock):
             self.started = True
         elif isinstance(event, StreamEnd):
             self.ended = True

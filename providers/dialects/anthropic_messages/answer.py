@@ -12,7 +12,9 @@ from providers.dialects.anthropic_messages.errors import error_of_object
 from providers.dialects.anthropic_messages.messages import REASONING_FORMAT
 from providers.dialects.counts import count
 from providers.errors import BadAnswer
+from providers.lenient import objects
 from providers.types import (
+    OWN_BLOCKS,
     ChatAnswer,
     Choice,
     Citation,
@@ -23,10 +25,13 @@ from providers.types import (
     Usage,
 )
 
-UNTYPED_CONTENT = "provider_content"
+UNTYPED_CONTENT = OWN_BLOCKS
+BLOCKS = "provider_blocks"
+"""All as they came, for a client that asked in this dialect, where a chat would join them or tell them in another order."""
 STOP = "provider_stop"
 """Where a chat carries why an answer ended, if its own words say less."""
 STOPS = ("stop_sequence", "pause_turn", "model_context_window_exceeded", "compaction")
+_PLACES = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -130,8 +135,11 @@ def reasoning_from_block(block: JsonObject) -> ReasoningBlock:
     return ReasoningBlock(text=str(block.get("thinking") or ""), signature=signature, format=REASONING_FORMAT)
 
 
-def decode_answer(body: Any, *, json_tool: str | None = None, provider: str = "anthropic") -> ChatAnswer:
-    """`json_tool` is the tool whose input is the answer itself. Raises `BadAnswer`, or the error that the body is."""
+def decode_answer(
+    body: Any, *, json_tool: str | None = None, provider: str = "anthropic", in_place: bool = False
+) -> ChatAnswer:
+    """`json_tool` is the tool whose input is the answer itself; `in_place`: what would lose its place is given under
+    `provider_blocks`, too. Raises `BadAnswer`, or the error that the body is."""
     if not isinstance(body, dict):
         raise BadAnswer("The provider's answer is not a JSON object.")
     if body.get("type") == "error" or ("error" in body and "content" not in body):
@@ -151,13 +159,23 @@ def decode_answer(body: Any, *, json_tool: str | None = None, provider: str = "a
         citations=tuple(content.citations),
     )
     counts = body.get("usage")
+    extra = {UNTYPED_CONTENT: content.untyped} if content.untyped else {}
+    if in_place and json_tool is None and choice.refusal is None and not _is_a_chats(blocks):
+        extra[BLOCKS] = objects(blocks)
     return ChatAnswer(
         id=str(body.get("id") or ""),
         model=str(body.get("model") or ""),
         choices=(choice,),
         usage=usage_of(counts) if isinstance(counts, dict) else None,
-        extra=({UNTYPED_CONTENT: content.untyped} if content.untyped else {}) | own_stop(body),
+        extra=extra | own_stop(body),
     )
+
+
+def _is_a_chats(blocks: list[Any]) -> bool:
+    """Whether a chat tells them all in their order: what was thought, a text without citations, calls."""
+    places = [_PLACES.get(str(block.get("type")), -1) if isinstance(block, dict) else -1 for block in blocks]
+    is_cited = any(isinstance(block, dict) and block.get("citations") for block in blocks)
+    return -1 not in places and places == sorted(places) and places.count(1) <= 1 and not is_cited
 
 
 def refusal_of(source: JsonObject) -> str | None:

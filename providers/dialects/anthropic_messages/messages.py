@@ -23,6 +23,9 @@ _SYSTEM_ROLES = frozenset({"system", "developer"})
 _GOOD_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _BAD_ID_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
 REASONING_FORMAT = "anthropic-claude-v1"
+BLOCK_ORDER = "block_order"
+"""A turn of the assistant says here which of its blocks is a thought (`t`) and which a part (`p`), if not all thoughts come
+first."""
 _RESULT_FIELDS = ("is_error", "cache_control")
 
 
@@ -67,6 +70,8 @@ def _turn(message: Message, turns: list[_Turn], traits: ModelTraits, keep_reason
         return _Turn("user", [_result_block(message, blocks_from_parts(message.parts, provider))])
     blocks = _blocks(message, provider)
     if message.role == "assistant":
+        if (order := message.extra.get(BLOCK_ORDER)) is not None:
+            return _Turn("assistant", _in_order(message, str(order), keep_reasoning, provider))
         reasoning = _reasoning_blocks(message.reasoning) if keep_reasoning else []
         return _Turn("assistant", reasoning + blocks + [_call_block(call) for call in message.tool_calls])
     if message.role in _SYSTEM_ROLES:
@@ -75,6 +80,16 @@ def _turn(message: Message, turns: list[_Turn], traits: ModelTraits, keep_reason
             return _Turn("system", blocks)
         return _Turn("user", [labelled(block) for block in blocks])
     return _Turn("user", blocks)
+
+
+def _in_order(message: Message, order: str, keep_reasoning: bool, provider: str) -> list[JsonObject]:
+    """As the upstream gave them, which refuses thoughts that have moved. Calls are the last."""
+    thoughts = [_reasoning_blocks([each]) if keep_reasoning else [] for each in message.reasoning]
+    waiting = {"t": iter(thoughts), "p": iter([blocks_from_parts([part], provider) for part in message.parts])}
+    told = [found for kind in order if kind in waiting for found in next(waiting[kind], ())]
+    # Where the conversation was shortened there may be other parts.
+    rest = [found for each in waiting.values() for left in each for found in left]
+    return told + rest + [_call_block(call) for call in message.tool_calls]
 
 
 def _blocks(message: Message, provider: str) -> list[JsonObject]:

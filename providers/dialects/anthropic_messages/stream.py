@@ -49,12 +49,13 @@ _PROMPT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_toke
 
 
 class StreamDecoder:
-    """One per answer. `json_tool` is the tool whose input is the answer itself. Never raises."""
+    """One per answer. `json_tool` is the tool whose input is the answer itself; `in_place`: what has no type is given as
+    `OwnBlock`s where it stands. Never raises."""
 
-    def __init__(self, *, json_tool: str | None = None, provider: str = "anthropic") -> None:
+    def __init__(self, *, json_tool: str | None = None, provider: str = "anthropic", in_place: bool = False) -> None:
         self._sse = SseDecoder()
         self._provider = provider
-        self._content = Content(json_tool)
+        self._content = Content(json_tool, in_place=in_place)
         self._counts: JsonObject = {}
         self._counted = True
         self._stop_reason: str | None = None

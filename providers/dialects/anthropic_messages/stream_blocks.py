@@ -12,6 +12,7 @@ from providers.types import (
     CitationFound,
     ExtraFields,
     JsonObject,
+    OwnBlock,
     ReasoningBlock,
     ReasoningDelta,
     ReasoningDone,
@@ -38,12 +39,14 @@ class Block:
 
 
 class Content:
-    """`calls` counts the tool calls, without the one that is the answer itself."""
+    """`calls` counts the tool calls, without the one that is the answer itself. `in_place`: blocks without a type are given
+    where they stand, and where one text ends and another begins is told."""
 
-    def __init__(self, json_tool: str | None) -> None:
+    def __init__(self, json_tool: str | None, *, in_place: bool = False) -> None:
         self.calls = 0
         self._untyped: list[Any] = []
         self._json_tool = json_tool
+        self._in_place = in_place
         self._blocks: dict[int, Block] = {}
         self._last = -1
         self._text_length = 0
@@ -93,8 +96,7 @@ class Content:
         block = self._blocks[index] = Block(kind=kind, raw=raw, text_start=self._text_length)
         match kind:
             case "text":
-                block.citations.extend(raw.get("citations") or ())
-                return self._text(index, raw)
+                return self._begin_text(index, raw)
             case "thinking":
                 block.signature = str(raw.get("signature") or "")
                 return self._thinking(index, raw)
@@ -122,6 +124,15 @@ class Content:
 
     # ---------------------------------------------------------------------------------------------------------- deltas
 
+    def _begin_text(self, index: int, raw: JsonObject) -> list[StreamEvent]:
+        cited = raw.get("citations") or ()
+        if not self._in_place:
+            self._blocks[index].citations.extend(cited)
+            return self._text(index, raw)
+        events: list[StreamEvent] = [OwnBlock({"type": "text"})] if self._text_length else []
+        events += [OwnBlock({"type": "citation", "citation": found}) for found in cited]
+        return events + self._text(index, raw)
+
     def _text(self, index: int, delta: JsonObject) -> list[StreamEvent]:
         self._implied(index, "text")
         return self._emit_text(str(delta.get("text") or ""))
@@ -140,7 +151,10 @@ class Content:
         return []
 
     def _citation(self, index: int, delta: JsonObject) -> list[StreamEvent]:
-        self._implied(index, "text").citations.append(delta.get("citation"))
+        block, found = self._implied(index, "text"), delta.get("citation")
+        if self._in_place:
+            return [OwnBlock({"type": "citation", "citation": found})]
+        block.citations.append(found)
         return []
 
     def _arguments(self, index: int, delta: JsonObject) -> list[StreamEvent]:
@@ -193,6 +207,8 @@ class Content:
         return events
 
     def _keep(self, raw: Any) -> list[StreamEvent]:
+        if raw and self._in_place:
+            return [OwnBlock(raw)]
         if raw:
             self._untyped.append(raw)
         return []

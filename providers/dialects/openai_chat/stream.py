@@ -11,10 +11,12 @@ from providers.dialects.openai_chat.reasoning import encode_block
 from providers.dialects.openai_chat.usage import write_usage
 from providers.dialects.sse import DONE
 from providers.types import (
+    OWN_BLOCKS,
     CitationFound,
     ExtraFields,
     Finish,
     JsonObject,
+    OwnBlock,
     ReasoningDelta,
     ReasoningDone,
     RefusalDelta,
@@ -115,6 +117,8 @@ class StreamEncoder:
             delta = {"refusal": event.text} if event.text else {}
         elif isinstance(event, CitationFound):
             delta = self._entry("annotations", encode_citation(event.citation), event.choice)
+        elif isinstance(event, OwnBlock):
+            delta = {OWN_BLOCKS: [event.raw]}
         else:
             return b""
         return self._open_choice(event.choice) + self._chunk(delta, event.choice) if delta else b""

@@ -13,12 +13,14 @@ from providers.dialects.openai_chat.usage import read_usage
 from providers.dialects.sse import SseDecoder, SseEvent, load_data
 from providers.dialects.upstream_errors import error_of_object
 from providers.errors import BadAnswer, UpstreamError
-from providers.lenient import an_object
+from providers.lenient import an_object, objects
 from providers.types import (
+    OWN_BLOCKS,
     CitationFound,
     ExtraFields,
     Finish,
     JsonObject,
+    OwnBlock,
     ReasoningDelta,
     ReasoningDone,
     RefusalDelta,
@@ -151,6 +153,7 @@ class _Choice:
             if block is not None and (block.signature or block.encrypted):
                 events.append(ReasoningDone(block, self.index))
         events += [CitationFound(citation, self.index) for citation in decode_citations(delta.get("annotations"))]
+        events += [OwnBlock(raw, self.index) for raw in objects(delta.get(OWN_BLOCKS))]
         old = delta.get("function_call")
         calls = [{"index": 0, "function": old}] if isinstance(old, dict) else delta.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():

@@ -7,7 +7,7 @@ Anthropic's servers ran themselves, files that they keep) stay as they are, for 
 from typing import Any
 
 from providers.dialects.anthropic_messages.arguments import arguments_from_object
-from providers.dialects.anthropic_messages.messages import REASONING_FORMAT
+from providers.dialects.anthropic_messages.messages import BLOCK_ORDER, REASONING_FORMAT
 from providers.dialects.openai_chat import fields
 from providers.dialects.openai_chat.reasoning import encode_block
 from providers.dialects.openai_responses.carried_reasoning import PACKED, unpack
@@ -143,25 +143,34 @@ def _assistant(blocks: list[tuple[JsonObject, str]]) -> JsonObject:
     thought: list[ReasoningBlock] = []
     calls: list[JsonObject] = []
     parts: list[JsonObject] = []
+    order = ""
     for block, where in blocks:
         match block["type"]:
             case "thinking" | "redacted_thinking":
-                thought += _thought(block, where)
+                found = _thought(block, where)
+                thought += found
+                order += "t" * len(found)
             case "tool_use":
                 calls.append(_call(block, where))
             case _:
                 parts.append(_part(block, where))
+                order += "p"
     # No content beside no calls is what OpenAI refuses: a turn that was cut while it thought is an empty text.
     message: JsonObject = {"role": "assistant", "content": parts or (None if calls else "")}
     if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
         message["content"] = parts[0]["text"]
-    if thought:
-        message["reasoning_details"] = [encode_block(block) for block in thought]
-        if text := "".join([block.text for block in thought]):
-            message["reasoning_content"] = text
     if calls:
         message["tool_calls"] = calls
-    return message
+    return message | _thoughts(thought, order)
+
+
+def _thoughts(thought: list[ReasoningBlock], order: str) -> JsonObject:
+    if not thought:
+        return {}
+    said: JsonObject = {"reasoning_details": [encode_block(block) for block in thought]}
+    if text := "".join([block.text for block in thought]):
+        said["reasoning_content"] = text
+    return {**said, BLOCK_ORDER: order} if "pt" in order else said
 
 
 def _thought(block: JsonObject, where: str) -> tuple[ReasoningBlock, ...]:

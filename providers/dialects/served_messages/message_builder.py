@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from providers.dialects.anthropic_messages.answer import STOP, STOPS, UNTYPED_CONTENT
+from providers.dialects.anthropic_messages.answer import BLOCKS, STOP, STOPS, UNTYPED_CONTENT
 from providers.dialects.anthropic_messages.arguments import object_from_arguments
 from providers.dialects.anthropic_messages.messages import REASONING_FORMAT
 from providers.dialects.openai_responses.carried_reasoning import packed
@@ -20,6 +20,7 @@ from providers.types import (
     Finish,
     FinishReason,
     JsonObject,
+    OwnBlock,
     ReasoningBlock,
     ReasoningDelta,
     ReasoningDone,
@@ -43,6 +44,7 @@ STOP_REASONS: dict[FinishReason, str] = {
 }
 PIECES = ("citation", "delta")
 """Of blocks that are told already."""
+TYPED = ("text", "thinking", "redacted_thinking", "tool_use")
 
 
 class MessageBuilder:
@@ -77,6 +79,7 @@ class MessageBuilder:
             ToolCallStart: self._call,
             ToolCallDelta: self._argue,
             CitationFound: self._cite,
+            OwnBlock: self._own,
         }
 
     def take(self, event: StreamEvent) -> Iterator[JsonObject]:
@@ -102,8 +105,8 @@ class MessageBuilder:
             # Who refuses may say that it stopped.
             self._reason = event.reason if self._reason != "content_filter" else self._reason
         elif isinstance(event, ExtraFields):
-            found = objects(event.fields.get(UNTYPED_CONTENT))
-            self._untyped += [block for block in found if block.get("type") not in PIECES]
+            found = objects(event.fields.get(BLOCKS) or event.fields.get(UNTYPED_CONTENT))
+            self._untyped += [block for block in found if block.get("type") not in (*PIECES, *TYPED)]
             self._own_stop = an_object(event.fields.get(STOP)) or self._own_stop
 
     def _begin(self, model: str = "") -> Iterator[JsonObject]:
@@ -149,6 +152,31 @@ class MessageBuilder:
             citation = {**place, "cited_text": "", "encrypted_index": ""}
             self._open.setdefault("citations", []).append(citation)
             yield self._delta("citations_delta", citation=citation)
+
+    def _own(self, event: OwnBlock) -> Iterator[JsonObject]:
+        """As Anthropic itself tells it."""
+        kind, cited = event.raw.get("type"), event.raw.get("citation")
+        if kind == "text" and self._open is not None and self._open["type"] == "text":
+            # Another text begins.
+            yield from self._stop()
+        elif kind == "citation" and isinstance(cited, dict):
+            block, begun = self._in("text", text="")
+            yield from begun
+            block.setdefault("citations", []).append(cited)
+            yield self._delta("citations_delta", citation=cited)
+        elif kind not in (*PIECES, *TYPED):
+            yield from self._tell_waiting()
+            yield from self._tell_own(event.raw)
+
+    def _tell_own(self, block: JsonObject) -> Iterator[JsonObject]:
+        asked = block.get("input")
+        if not isinstance(asked, dict):
+            yield from self._start(block)
+            return
+        # Clients put the input together from its pieces, as that of a call.
+        yield from self._start({**block, "input": {}})
+        yield self._delta("input_json_delta", partial_json=orjson.dumps(asked).decode())
+        self.message["content"][-1]["input"] = asked
 
     # ------------------------------------------------------------------------------------------------------- calls
 
@@ -224,7 +252,7 @@ class MessageBuilder:
         yield from self._begin()
         yield from self._tell_waiting()
         for block in self._untyped:
-            yield from self._start(block)
+            yield from self._tell_own(block)
         yield from self._stop()
         self.over = True
         ended = {"stop_reason": STOP_REASONS[self._reason], "stop_sequence": None}

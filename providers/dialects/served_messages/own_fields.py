@@ -6,7 +6,7 @@ What Claude Code says to everybody and not everybody understands is written anew
 
 from typing import Any
 
-from providers.dialects.anthropic_messages.messages import labelled
+from providers.dialects.anthropic_messages.messages import BLOCK_ORDER, labelled
 from providers.dialects.served_messages.strictness import as_strict_as_may_be
 from providers.errors import Unsupported
 from providers.types import JsonObject
@@ -14,9 +14,10 @@ from providers.types import JsonObject
 OWN = "messages_api"
 BETAS = "betas"
 """Among them: the trials that the client asked for by a header."""
+OF_ANSWERS = frozenset({BLOCK_ORDER})
 OF_RESULTS = frozenset({"is_error"})
 OF_TOOLS = frozenset({"allowed_callers", "defer_loading", "eager_input_streaming", "input_examples"})
-MARKS = OF_RESULTS | OF_TOOLS | {"cache_control"}
+MARKS = OF_ANSWERS | OF_RESULTS | OF_TOOLS | {"cache_control"}
 RUN_THERE = ("container", "mcp_servers")
 """What Anthropic's servers run beside the model: an answer without it would be another one."""
 PARTS = frozenset({"text", "image_url", "file", "refusal"})

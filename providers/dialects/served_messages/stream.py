@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from providers.dialects.anthropic_messages.answer import BLOCKS
 from providers.dialects.chat_history import without_thought
 from providers.dialects.openai_chat import StreamDecoder, read_usage
 from providers.dialects.openai_chat.reasoning import decode_reasoning
@@ -31,9 +32,14 @@ class ServedMessage(ServedChat):
         return error_event(error, request_id)
 
     def whole(self, body: bytes) -> JsonObject:
-        for event in _events_of(body, self._chat):
+        answer = whole_chat(body)
+        blocks = answer.pop(BLOCKS, None)
+        for event in _events_of(answer, self._chat):
             for _ in self._builder.take(event):
                 pass
+        if isinstance(blocks, list):
+            # Of a provider that speaks this very dialect.
+            self._builder.message["content"] = blocks
         return self._builder.message
 
     def _write(self, events: list[StreamEvent]) -> bytes:
@@ -46,9 +52,8 @@ class ServedMessage(ServedChat):
         return b"".join(told)
 
 
-def _events_of(body: bytes, chat: StreamDecoder) -> Iterator[StreamEvent]:
+def _events_of(answer: JsonObject, chat: StreamDecoder) -> Iterator[StreamEvent]:
     """As of a stream that says everything at once, but for what was thought: each block with its own text."""
-    answer = whole_chat(body)
     choice = answer["choices"][0]
     message = choice["message"]
     head: JsonObject = {name: answer[name] for name in ("id", "model") if name in answer}

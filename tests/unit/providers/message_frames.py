@@ -49,7 +49,7 @@ def summed(events: list[JsonObject]) -> JsonObject:
                 _add(message["content"][-1], event["delta"], arguments)
             case "content_block_stop":
                 assert event["index"] == len(message["content"]) - 1
-                if message["content"][-1]["type"] == "tool_use":
+                if "input" in message["content"][-1]:
                     message["content"][-1]["input"] = orjson.loads("".join(arguments) or "{}")
             case "message_delta":
                 message |= {**event["delta"], "usage": event["usage"]}

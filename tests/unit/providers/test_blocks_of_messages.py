@@ -1,0 +1,88 @@
+"""Blocks of Anthropic's whose place matters: where its clients are told them, and where they come back to."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from providers.dialects.anthropic_messages import decode_answer
+from providers.dialects.openai_chat import StreamEncoder, encode_answer
+from providers.dialects.served_messages import ServedMessage, to_chat
+from providers.types import Finish, JsonObject, OwnBlock, StreamEnd, StreamStart, TextDelta
+from routing.replay import as_frames, assemble
+from tests.unit.providers.message_frames import summed, tell
+from tests.unit.providers.served_frames import DONE
+from tests.unit.providers.test_served_messages_request import RESULT, USED, to_anthropic, to_openai
+
+RAN: JsonObject = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
+RESULTS = [{"type": "web_search_result", "url": "https://a", "title": "A", "encrypted_content": "Eo", "page_age": None}]
+FOUND: JsonObject = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": RESULTS}
+PAGE: JsonObject = {
+    "type": "char_location", "cited_text": "x", "document_index": 0, "document_title": None, "start_char_index": 0,
+    "end_char_index": 1, "file_id": None,
+}  # fmt: skip
+PLACED = [
+    TextDelta("I look."), OwnBlock(RAN), OwnBlock(FOUND), TextDelta("It is "), OwnBlock({"type": "text"}), TextDelta("so"),
+    OwnBlock({"type": "citation", "citation": PAGE}), OwnBlock({"type": "text"}), TextDelta("."),
+]  # fmt: skip
+
+
+def frames_of(events: list[Any]) -> bytes:
+    encoder = StreamEncoder(model="m", created=1, include_usage=True)
+    return b"".join(map(encoder.encode, [StreamStart("msg_up", "m"), *events, Finish("stop"), StreamEnd()]))
+
+
+def test_what_is_told_in_its_place_stays_there() -> None:
+    texts = [{"type": "text", "text": text} for text in ("I look.", "It is ", "so", ".")]
+    texts[2]["citations"] = [PAGE]
+    assert summed(tell(frames_of(PLACED)))["content"] == [texts[0], RAN, FOUND, *texts[1:]]
+
+
+def test_what_was_told_in_its_place_is_not_lost_when_the_stream_is_made_an_answer() -> None:
+    """As from the cache, by somebody who wants no stream."""
+    content = ServedMessage("msg_1", "m").whole(orjson.dumps(assemble(frames_of(PLACED), chat=True)))["content"]
+    assert [block for block in content if block["type"] != "text"] == [RAN, FOUND]
+    assert "".join(block["text"] for block in content if block["type"] == "text") == "I look.It is so."
+
+
+def test_what_was_an_answer_is_not_lost_when_it_is_made_a_stream() -> None:
+    own: JsonObject = {"content": [{"type": "text", "text": "I look."}, RAN, FOUND], "usage": {"input_tokens": 1}}
+    chat = encode_answer(decode_answer(own, in_place=True), created=1, model="m")
+    assert ServedMessage("msg_1", "m").whole(orjson.dumps(chat))["content"] == own["content"]
+    again = summed(tell(as_frames(chat, chat=True) + DONE))
+    assert again["content"] == own["content"]
+
+
+THOUGHTS = [{"type": "thinking", "thinking": text, "signature": f"sig {text}"} for text in ("One", "Two", "Three")]
+HI = {"role": "user", "content": "Hi"}
+SAYS = {"type": "text", "text": "Let me see."}
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [THOUGHTS[0], SAYS, THOUGHTS[1], USED],
+        [SAYS, THOUGHTS[0]],
+        [THOUGHTS[0], RAN, THOUGHTS[1], {"type": "redacted_thinking", "data": "abc"}, SAYS, THOUGHTS[2], SAYS],
+        [THOUGHTS[0], THOUGHTS[1], SAYS, USED],
+    ],
+)
+def test_thoughts_between_the_rest_go_back_to_where_they_were(blocks: list[JsonObject]) -> None:
+    """Claude refuses a turn of its own in which they have moved."""
+    told = {"role": "assistant", "content": blocks}
+    after = [RESULT] if USED in blocks else [{"type": "text", "text": "And?"}]
+    body = to_chat({"model": "m", "max_tokens": 9, "messages": [HI, told, {"role": "user", "content": after}]})
+    assert to_anthropic(body, adaptive_thinking=True)["messages"][1]["content"] == blocks
+    if RAN not in blocks:
+        assert "block_order" not in to_openai(body)["messages"][1]
+
+
+@pytest.mark.parametrize("order", ["pt", "", 5, "ppppp", ["p"], {}, "tptptptp"])
+def test_an_order_that_does_not_fit_loses_nothing(order: Any) -> None:
+    """As after a conversation was shortened, or in a chat."""
+    told = {"role": "assistant", "content": [THOUGHTS[0], SAYS, THOUGHTS[1], SAYS]}
+    body = to_chat({"model": "m", "max_tokens": 9, "messages": [HI, told, HI]})
+    body["messages"][1]["block_order"] = order
+    sent = to_anthropic(body, adaptive_thinking=True)["messages"][1]["content"]
+    assert [block["type"] for block in sent].count("text") == 2
+    assert len(sent) == 4

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from rows.bounds import NOT_SEEN
+
 SHORTEST_S: Final = 0.001
 LONGEST_S: Final = 86_400.0
 LONGEST_RETRY_DELAY_S: Final = 60.0
@@ -25,7 +27,7 @@ OWN_SECRETS: Final = frozenset(
 )
 """Variables that nothing may name whose value is sent somewhere: whoever names them also chooses the address."""
 
-MODEL_NAME: Final = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+MODEL_NAME: Final = re.compile(rf"[^\s{NOT_SEEN}]{{1,200}}")
 
 
 def is_own_secret(variable: str) -> bool:

@@ -61,7 +61,7 @@ def check_secret(secret: str) -> None:
 
 def check_model_name(name: str) -> None:
     if not bounds.is_model_name(name):
-        raise ValidationError(_("A model name has no spaces or control characters."))
+        raise ValidationError(_("A model name has no spaces, control or invisible characters."))
 
 
 def check_finite(number: float) -> None:

@@ -17,7 +17,13 @@ MOST_OF_CALL: Final = 10**15
 sums of calls stay inside 64 bits everywhere."""
 LEAST_INT64, MOST_INT64 = -(2**63), 2**63 - 1
 
-UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+NOT_SEEN: Final = (
+    r"\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    r"\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\ud800-\udfff"
+)
+"""Within the brackets of an expression: control characters, halves of pairs, and what shows nothing or turns the direction
+of what follows, so that two different names would look alike. The selector that makes an emoji of a sign is none of them."""
+UNPRINTABLE: Final = re.compile(f"[{NOT_SEEN}]")
 UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 """What PostgreSQL keeps in no text and no JSON."""
 

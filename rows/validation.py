@@ -8,7 +8,7 @@ from rows import bounds
 
 def check_line(text: str) -> None:
     if bounds.UNPRINTABLE.search(text):
-        raise ValidationError(_("This is one line of text without control characters."))
+        raise ValidationError(_("This is one line of text without control or invisible characters."))
 
 
 def check_words(words: object) -> None:

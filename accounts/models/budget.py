@@ -9,6 +9,7 @@ from simple_history.models import HistoricalRecords
 from accounts import bounds
 from accounts.models.change import WatchedQuerySet
 from accounts.models.key import ApiKey, Team
+from rows.validation import check_line
 
 
 class BudgetScope(models.TextChoices):
@@ -30,7 +31,7 @@ class OnUnknownPrice(models.TextChoices):
 class Budget(models.Model):
     """An allowance of money, tokens or both per calendar period. It is never exceeded by what was estimated."""
 
-    name = models.CharField(_("name"), max_length=100, blank=True, default="")
+    name = models.CharField(_("name"), max_length=100, blank=True, default="", validators=[check_line])
     scope = models.CharField(_("holds for"), max_length=8, choices=BudgetScope.choices)
     key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")

@@ -6,6 +6,7 @@ from simple_history.models import HistoricalRecords
 
 from accounts.models.change import WatchedQuerySet
 from rows.bounds import DEAREST_NANO_USD
+from rows.validation import check_line
 
 PRICE = [MinValueValidator(0), MaxValueValidator(DEAREST_NANO_USD)]
 
@@ -18,8 +19,15 @@ class Price(models.Model):
     price. The price of searches is for a thousand of them; empty: not known.
     """
 
-    model = models.CharField(_("model"), max_length=200, help_text="The upstream model's name; * and ? are wildcards.")
-    provider = models.CharField(max_length=100, blank=True, default="", help_text="Provider name; empty for any.")
+    model = models.CharField(
+        _("model"),
+        max_length=200,
+        help_text="The upstream model's name; * and ? are wildcards.",
+        validators=[check_line],
+    )
+    provider = models.CharField(
+        max_length=100, blank=True, default="", help_text="Provider name; empty for any.", validators=[check_line]
+    )
     effective_from = models.DateTimeField(_("effective from"), default=timezone.now)
     input_nano_usd = models.BigIntegerField(validators=PRICE)
     output_nano_usd = models.BigIntegerField(validators=PRICE)

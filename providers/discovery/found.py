@@ -14,11 +14,11 @@ from providers.adapters import REGISTRY
 from providers.addresses import UrlError, literal, parse_base_url, refusal
 from providers.bounds import is_own_secret
 from providers.types import JsonObject
-from rows.bounds import UNPRINTABLE
+from rows.bounds import NOT_SEEN, UNPRINTABLE
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MODEL: Final = re.compile(r"[^\s\x00-\x20\x7f]{1,200}")
-TAG: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
+TAG: Final = re.compile(f"[^{NOT_SEEN}]{{1,100}}")
 MOST_MODELS: Final = 2000
 MOST_FOUND: Final = 5000
 
@@ -157,7 +157,7 @@ def collect(source: str, entries: Sequence[Shown], rules: AddressRules) -> Findi
         external_id, entry = shown.external_id, shown.entry
         try:
             if UNPRINTABLE.search(external_id):
-                raise NotUsable("its id has control characters")
+                raise NotUsable("its id has control or invisible characters")
             document = provider_document(entry, rules)
         except NotUsable as error:
             refused.append((str(entry.get("name", external_id))[:100], str(error)))

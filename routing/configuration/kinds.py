@@ -76,7 +76,7 @@ class Text(_AsItIs):
             return reading.refuse(node.at, key, self._found(node), self.label + hint)
         if not self.at_least <= len(node.text) <= self.at_most or UNPRINTABLE.search(node.text):
             told = f"{self.at_least} to {self.at_most} "
-            bounds = self.label if told in self.label else f"{self.label} of {told}characters, on one line"
+            bounds = self.label if told in self.label else f"{self.label} of {told}characters, on one line, none hidden"
             return reading.refuse(node.at, key, self._found(node), bounds)
         if self.pattern is not None and self.pattern.fullmatch(node.text) is None:
             return reading.refuse(node.at, key, self._found(node), self.label)

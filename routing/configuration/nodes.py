@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from routing.configuration.problems import Position
+from rows.bounds import UNPRINTABLE
 
 ScalarType: TypeAlias = Literal["text", "number", "flag", "null"]
 
@@ -40,7 +41,12 @@ def excerpt(text: str) -> str:
     """What may be shown of a value in a message: of an address no user and password."""
     shown = _USER_INFORMATION.sub("//…@", text)
     short = shown if len(shown) <= 60 else shown[:57] + "…"
-    return f'"{short}"'
+    return f'"{UNPRINTABLE.sub(_named, short)}"'
+
+
+def _named(found: re.Match[str]) -> str:
+    """What is not seen is hardly found where the message says it is."""
+    return f"<U+{ord(found.group()):04X}>"
 
 
 def describe(node: Node) -> str:

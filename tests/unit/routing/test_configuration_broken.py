@@ -72,6 +72,8 @@ BROKEN = [
     ("nested too deep", "a: " + "[" * 40 + "]" * 40 + "\n", 1, "less nesting"),
     ("empty file", "\n  \n", 1, "a mapping of keys"),
     ("control character", "app_name: a\x07b\n", 1, "control characters"),
+    ("a team that looks like another", 'teams:\n  "pay\\u200broll": {}\n', 2, 'found the text "pay<U+200B>roll"'),
+    ("a model written backwards", 'model_aliases:\n  "gpt\\u202e4": {targets: [m]}\n', 2, "<U+202E>"),
     ("binary", b"\x89PNG\r\n\x1a\n\x00\x00", 1, "UTF-8"),
     ("latin-1", "debug: true\napp_name: café\n".encode("latin-1"), 2, "UTF-8"),
     ("huge file", b"# " + b"x" * MAX_BYTES, 1, "at most"),

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -26,3 +27,8 @@ def delete_old_usage(*, days: int) -> int:
 
 def delete_expired_idempotency() -> int:
     return IdempotencyRecord.objects.filter(expires_at__lt=timezone.now()).delete()[0]
+
+
+def delete_expired_sessions() -> int:
+    """Nobody can go on with them; Django leaves them where they are until it is told to."""
+    return delete_in_portions(Session.objects.filter(expire_date__lt=timezone.now()))

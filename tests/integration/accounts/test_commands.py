@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -196,11 +197,15 @@ def test_old_rows_are_forgotten_on_schedule(settings):
             request_id="r",
             expires_at=now + timedelta(days=30 - days),
         )
+        Session.objects.create(
+            session_key=f"of day {days}", session_data="", expire_date=now + timedelta(days=30 - days)
+        )
     schedule = PeriodicTask.objects.get(task="accounts.forget_old")
     assert schedule.enabled
 
-    assert forget_old() == {"usage": 1, "idempotency": 1}
-    assert forget_old() == {"usage": 0, "idempotency": 0}
+    assert forget_old() == {"usage": 1, "idempotency": 1, "sessions": 1}
+    assert Session.objects.get().session_key == "of day 1"
+    assert forget_old() == {"usage": 0, "idempotency": 0, "sessions": 0}
     settings.USAGE_RETENTION_DAYS = 0
     UsageRecord.objects.update(created_at=now - timedelta(days=4000))
     assert forget_old()["usage"] == 0

@@ -22,6 +22,15 @@ def owner_names(model: Owner, ids: Iterable[int | None]) -> dict[int, str]:
     return names
 
 
+def tags_of_keys(ids: Iterable[int | None]) -> dict[int, list[str]]:
+    """As they are now, or were when a key was deleted; of those that have some."""
+    wanted = {pk for pk in ids if pk}
+    found = dict(ApiKey.objects.filter(pk__in=wanted).values_list("pk", "tags"))
+    if gone := wanted - found.keys():
+        found.update(_deleted(ApiKey).filter(id__in=gone).values_list("id", "tags"))
+    return {pk: [str(tag) for tag in tags] for pk, tags in found.items() if isinstance(tags, list) and tags}
+
+
 def owner_name(model: Owner, column: str) -> Coalesce:
     """The same beside each row of a query, whose `column` has the id."""
     there = model._default_manager.filter(pk=OuterRef(column)).values("name")[:1]

@@ -14,7 +14,9 @@ from accounts.usage_reports import GroupBy, period, usage_report
 
 
 class UsageQuery(Schema):
-    group_by: GroupBy = "team"
+    group_by: GroupBy = Field(
+        "team", description="`tag`: of keys, as they are now; what a key with several tags used is at each of them."
+    )
     start: datetime | None = Field(None, alias="from", description="A date or time; default: 30 days before the end.")
     end: datetime | None = Field(None, alias="to", description="Up to but without; default: now.")
     scope: Literal["key", "team"] | None = Field(None, description="For keys of a team: the team's usage or their own.")
@@ -37,7 +39,7 @@ class UsageAmounts(Schema):
 
 
 class UsageGroup(UsageAmounts):
-    """The group's own id stands under the name that was grouped by: `key`, `team`, `model`, `provider` or `day`."""
+    """The group's own id stands under the name that was grouped by: `key`, `team`, `tag`, `model`, `provider` or `day`."""
 
     model_config = ConfigDict(extra="allow")
     name: str

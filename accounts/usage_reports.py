@@ -1,12 +1,13 @@
-"""Usage by team, key, model, provider or day, from the roll-ups: cost does not grow with the number of calls.
+"""Usage by team, key, tag of keys, model, provider or day, from the roll-ups: cost does not grow with the number of calls.
 
 Whole days are read from the daily sums, the ends of a range from the hourly ones; a finer range is widened to hours.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -16,11 +17,13 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Team, UsageDaily, UsageHourly
 from accounts.models.usage import SUMS, UsageSum
-from accounts.owner_names import owner_names
+from accounts.owner_names import owner_names, tags_of_keys
 
-GroupBy: TypeAlias = Literal["key", "team", "model", "provider", "day"]
-GROUPS: tuple[GroupBy, ...] = ("team", "key", "model", "provider", "day")
-COLUMNS = {"key": "key_id", "team": "team_id", "model": "model", "provider": "provider", "day": "start_at"}
+GroupBy: TypeAlias = Literal["key", "team", "tag", "model", "provider", "day"]
+GROUPS: tuple[GroupBy, ...] = ("team", "key", "tag", "model", "provider", "day")
+COLUMNS = {
+    "key": "key_id", "team": "team_id", "tag": "key_id", "model": "model", "provider": "provider", "day": "start_at",
+}  # fmt: skip
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DEFAULT_SPAN = timedelta(days=30)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -93,7 +96,8 @@ def formula_safe(cell: str) -> str:
 def usage_report(
     *, group_by: GroupBy, start: datetime, end: datetime, key_id: int | None = None, team_id: int | None = None
 ) -> UsageReport:
-    """Calls admitted in [start, end), dearest first (days in order). Give `key_id` or `team_id` to see only theirs."""
+    """Calls admitted in [start, end), dearest first (days in order). Give `key_id` or `team_id` to see only theirs. What keys
+    with several tags used is in the line of each, and once in the total."""
     sums: dict[Any, list[int]] = {}
     for model, low, high in _ranges(start, end):
         rows: QuerySet[Any] = model._default_manager.filter(start_at__gte=low, start_at__lt=high)
@@ -108,13 +112,16 @@ def usage_report(
             found = sums.setdefault(group, [0] * len(SUMS))
             for index, name in enumerate(SUMS):
                 found[index] += row[f"sum_{name}"]
+    total = UsageLine(group="", name="total", **_amounts(_added(sums.values())))
+    if group_by == "tag":
+        sums = _by_tag(sums)
     names = _names(group_by, sums)
     lines = [
-        UsageLine(group=str(group), name=names.get(group, str(group)), **dict(zip(SUMS, amounts, strict=True)))
+        UsageLine(group=str(group), name=names.get(group, str(group)), **_amounts(amounts))
         for group, amounts in sums.items()
     ]
     lines.sort(key=lambda line: line.group if group_by == "day" else (-line.cost_nano_usd, -line.requests, line.group))
-    return UsageReport(group_by=group_by, start=start, end=end, lines=tuple(lines), total=_total(lines))
+    return UsageReport(group_by=group_by, start=start, end=end, lines=tuple(lines), total=total)
 
 
 def period(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
@@ -157,10 +164,24 @@ def _names(group_by: GroupBy, groups: Iterable[Any]) -> dict[Any, str]:
         return {0: "(no key)", **owner_names(ApiKey, groups)}
     if group_by == "team":
         return {0: "(no team)", **owner_names(Team, groups)}
+    if group_by == "tag":
+        return {"": "(no tag)"}
     # What none was asked for: calls that none could serve, and answers from the cache.
     return {"": "(none)"} if group_by == "provider" else {}
 
 
-def _total(lines: Sequence[UsageLine]) -> UsageLine:
-    sums = {field.name: sum(getattr(line, field.name) for line in lines) for field in fields(UsageLine)[2:]}
-    return UsageLine(group="", name="total", **sums)
+def _by_tag(by_key: dict[Any, list[int]]) -> dict[Any, list[int]]:
+    tags = tags_of_keys(by_key)
+    found: defaultdict[str, list[list[int]]] = defaultdict(list)
+    for key_id, amounts in by_key.items():
+        for tag in tags.get(key_id, [""]):
+            found[tag].append(amounts)
+    return {tag: _added(each) for tag, each in found.items()}
+
+
+def _added(amounts: Collection[list[int]]) -> list[int]:
+    return [sum(column) for column in zip(*amounts, strict=True)] or [0] * len(SUMS)
+
+
+def _amounts(sums: list[int]) -> dict[str, int]:
+    return dict(zip(SUMS, sums, strict=True))

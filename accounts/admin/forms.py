@@ -79,7 +79,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         label=_("allowed networks"),
         help_text=_("Addresses or CIDR ranges the key may come from, such as 10.0.0.0/8. Empty allows all."),
     )
-    tags = WordsField(label=_("tags"), help_text=_("Words that the usage rows of this key carry."))
+    tags = WordsField(label=_("tags"), help_text=_("Words by which usage is summed up, such as a cost centre."))
 
     class Meta:
         model = ApiKey

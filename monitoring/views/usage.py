@@ -1,4 +1,4 @@
-"""`/dashboard/usage/`: what was used and what it cost, by team, key, model, provider or day, with charts and CSV."""
+"""`/dashboard/usage/`: what was used and what it cost, by team, key, tag, model, provider or day, with charts and CSV."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -49,7 +49,8 @@ def usage(request: HttpRequest) -> HttpResponse:
 
 def _group_names() -> list[tuple[str, str]]:
     return [
-        ("team", _("Team")), ("key", _("Key")), ("model", _("Model")), ("provider", _("Provider")), ("day", _("Day")),
+        ("team", _("Team")), ("key", _("Key")), ("tag", _("Tag")), ("model", _("Model")), ("provider", _("Provider")),
+        ("day", _("Day")),
     ]  # fmt: skip
 
 
@@ -75,7 +76,10 @@ def _lines(report: UsageReport) -> list[dict[str, Any]]:
     by_cost = report.total.cost_nano_usd > 0
     sizes = [line.cost_nano_usd if by_cost else line.requests for line in report.lines]
     most = max(sizes, default=0) or 1
-    names = {("key", "0"): _("(no key)"), ("team", "0"): _("(no team)"), ("provider", ""): _("(none)")}
+    names = {
+        ("key", "0"): _("(no key)"), ("team", "0"): _("(no team)"), ("tag", ""): _("(no tag)"),
+        ("provider", ""): _("(none)"),
+    }  # fmt: skip
     return [
         {
             "line": line,

@@ -17,7 +17,8 @@ TOKENS = whole(most=bounds.MOST_TOKENS)
 NANO_USD = 1_000_000_000
 OPTIONS = {
     "name": "NAME", "team": "--team", "scopes": "--scope", "allowed_models": "--model", "allowed_networks": "--allow-ip",
-    "expires_at": "--expires", "requests": "--rpm", "concurrency": "--max-concurrency", "amount_nano_usd": "--budget-usd",
+    "expires_at": "--expires", "tags": "--tag", "requests": "--rpm", "concurrency": "--max-concurrency",
+    "amount_nano_usd": "--budget-usd",
 }  # fmt: skip
 """Which option a column of the key, its limit or its budget comes from."""
 
@@ -28,6 +29,10 @@ def _scopes(text: str) -> list[str]:
 
 def _models(text: str) -> list[str]:
     return _words(text, "name at least one model or pattern; without the option, all are allowed")
+
+
+def _tags(text: str) -> list[str]:
+    return _words(text, "name at least one tag")
 
 
 def _words(text: str, wanted: str) -> list[str]:
@@ -80,6 +85,9 @@ class Command(BaseCommand):
             default=[],
             help="allowed models or patterns, with commas or one by one (default: all)",
         )
+        parser.add_argument(
+            "--tag", type=_tags, action="extend", default=[], help="what usage_report --by tag sums by; as --model"
+        )
         parser.add_argument("--rpm", type=COUNT, help="requests per minute")
         parser.add_argument("--tpm", type=TOKENS, help="tokens per minute")
         parser.add_argument("--max-concurrency", type=COUNT, help="calls at once")
@@ -100,6 +108,7 @@ class Command(BaseCommand):
             scopes=list(dict.fromkeys(options["scope"] or ["completions"])),
             models=list(dict.fromkeys(options["model"])),
             networks=options["allow_ip"],
+            tags=list(dict.fromkeys(options["tag"])),
             expires_at=expires,
             requests_per_minute=options["rpm"],
             tokens_per_minute=options["tpm"],

@@ -9,10 +9,15 @@ from accounts.usage_reports import GROUPS, UsageReport, period, usage_report
 
 
 class Command(BaseCommand):
-    help = "Shows requests, tokens and cost by team, key, model, provider or day."
+    help = "Shows requests, tokens and cost by team, key, tag of keys, model, provider or day."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--by", choices=GROUPS, default="team", help="what to sum by (default: team)")
+        parser.add_argument(
+            "--by",
+            choices=GROUPS,
+            default="team",
+            help="what to sum by (default: team); tag: the words that keys carry, each with all that its keys used",
+        )
         parser.add_argument("--from", dest="start", type=moment, help="default: 30 days ago")
         parser.add_argument("--to", dest="end", type=moment, help="up to but without; default: now")
         parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")

@@ -53,6 +53,7 @@ def said(message: JsonObject) -> JsonObject:
         "sources": [each["url"] for block in blocks for each in block.get("citations") or ()],
         "stop_reason": (message["stop_reason"], message.get("stop_sequence")),
         "usage": [usage.get(name, 0) for name in COUNTS],
+        "searches": (usage.get("server_tool_use") or {}).get("web_search_requests", 0),
         "thought": usage.get("output_tokens_details", {"thinking_tokens": 0}),
     }
 

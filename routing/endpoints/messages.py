@@ -16,7 +16,7 @@ def read_message_request(body: bytes, request_id: str, *, beta: str = "") -> tup
     """`beta`: the header `anthropic-beta`. Raises `InvalidRequest` naming the field, and `JsonRefusedError`."""
     request = _read(body, counting=False, beta=beta)
     # An id of its own: a client's request id may come more than once.
-    answer = ServedMessage(f"msg_{new_request_id().removeprefix('req_')}", request.model)
+    answer = ServedMessage(f"msg_{new_request_id().removeprefix('req_')}", request.model, request_id=request_id)
     return request, lambda inner: FrontSink(inner, answer, name_of_field=name_of_field, request_id=request_id)
 
 

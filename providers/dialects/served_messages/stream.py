@@ -20,8 +20,9 @@ from providers.types import JsonObject, ReasoningDelta, ReasoningDone, StreamEve
 
 
 class ServedMessage(ServedChat):
-    def __init__(self, message_id: str, model: str) -> None:
+    def __init__(self, message_id: str, model: str, *, request_id: str = "") -> None:
         super().__init__()
+        self._request_id = request_id
         self._builder = MessageBuilder(message_id, model)
         self._failed = False
 
@@ -29,7 +30,7 @@ class ServedMessage(ServedChat):
         if self._failed or self._builder.over:
             return b""
         self._failed = True
-        return error_event(error, request_id)
+        return error_event(error, request_id or self._request_id)
 
     def whole(self, body: bytes) -> JsonObject:
         answer = whole_chat(body)

@@ -370,7 +370,7 @@ def test_complaints_about_the_chat_have_the_clients_words() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, "invalid_request_error"), (418, "invalid_request_error"), (429, "rate_limit_error"),
-                         (500, "api_error"), (502, "api_error"), (503, "overloaded_error")],
+                         (408, "timeout_error"), (500, "api_error"), (502, "api_error"), (503, "overloaded_error")],
 )  # fmt: skip
 def test_errors_have_anthropics_types_and_openais_fields(status: int, kind: str) -> None:
     error = ClientFault("No.", param="x", code="c")

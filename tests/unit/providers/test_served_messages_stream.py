@@ -193,6 +193,12 @@ def test_a_failure_is_the_last_event() -> None:
     assert stream.fail(ServerFailed("Again."), "req_1") == b""
 
 
+def test_an_error_in_the_frames_themselves_names_the_request_as_well() -> None:
+    stream = ServedMessage("msg_1", "m", request_id="req_1")
+    *_, last = read(stream.feed(TEXT[0]) + stream.feed(b'data: {"error": {"message": "Broken."}}\n\n'))
+    assert (last["type"], last["error"]["message"], last["request_id"]) == ("error", "Broken.", "req_1")
+
+
 def test_comments_pass() -> None:
     assert ServedMessage("msg_1", "m").feed(b": waiting\n\n") == b": waiting\n\n"
 

@@ -10,7 +10,8 @@ PASSED = frozenset(
         "advanced-tool-use", "code-execution", "computer-use", "context-1m", "context-management", "effort",
         "extended-cache-ttl", "fine-grained-tool-streaming", "interleaved-thinking", "mcp-client",
         "model-context-window-exceeded", "output-128k", "pdfs", "prompt-caching", "structured-outputs", "task-budgets",
-        "token-efficient-tools", "tool-search-tool", "web-fetch", "web-search",
+        "thinking-binding-controls", "thinking-display-updates", "token-efficient-tools", "tool-search-tool", "web-fetch",
+        "web-search",
     }
 )  # fmt: skip
 """What they ask for is in fields that go along, and what they bring into an answer is what a chat carries. Others change an

@@ -62,6 +62,14 @@ def test_the_headers_of_whoever_asks_for_none_are_made_once() -> None:
     assert adapter.prepare(request, target, secret).headers is adapter.prepare(request, target, secret).headers
 
 
+def test_a_display_of_thinking_goes_along_with_the_beta_that_it_needs() -> None:
+    """Claude Code asks for it of whoever it takes for Anthropic; without the beta the field is refused there."""
+    updates = {"type": "adaptive", "display": "updates"}
+    sent = prepared("thinking-display-updates-2026-08-18", thinking=updates)
+    assert dict(sent.headers)["anthropic-beta"] == "thinking-display-updates-2026-08-18"
+    assert json.loads(sent.body)["thinking"] == updates
+
+
 def test_no_other_provider_is_told() -> None:
     assert header(LONG, adapter=CohereAdapter()) is None
     body = without_own(to_chat(ASKED, beta=LONG), provider="openai", reasons=True)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse, reverse_lazy
@@ -55,10 +54,7 @@ class Tile:
 
 def site_title(request: HttpRequest) -> str:
     """`app_name` of the configuration."""
-    try:
-        return GatewaySettings.objects.filter(pk=1).values_list("app_name", flat=True).first() or DEFAULT_TITLE
-    except DatabaseError:
-        return DEFAULT_TITLE
+    return GatewaySettings.objects.filter(pk=1).values_list("app_name", flat=True).first() or DEFAULT_TITLE
 
 
 def environment(request: HttpRequest) -> list[Any] | None:

@@ -5,11 +5,12 @@ It also gives every answer its `x-request-id`.
 """
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.db import DatabaseError, DataError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.response import Http404
 from django.middleware.clickjacking import XFrameOptionsMiddleware
@@ -53,6 +54,7 @@ WORDS = {
 INTERNAL = ("The gateway failed to process this request.", "server_error", "internal_error")
 ELSEWHERE = f"There is nothing at this address. {BASE_URL}"
 OF_CLIENTS = tuple(f"/{name}" for name in (*OPERATIONS, MODELS))
+DOES_NOT_ANSWER = (InterfaceError, OperationalError)
 OTHER_HOST = "This host name is not answered: PROXY_API_ALLOWED_HOSTS does not name it."
 
 
@@ -96,6 +98,11 @@ PAGES = {
         "",
     ),
 }
+DATABASE_AWAY = Problem(
+    _("The database does not answer"),
+    _("Pages and changes need it. Calls of applications go on as long as what is known of keys and budgets lasts."),
+    _("Try again in a moment; what you had typed is still there when you go back."),
+)
 FORM_EXPIRED = Problem(
     _("The form has expired"),
     _("The page was open for too long, or cookies are blocked, so the form could not be trusted."),
@@ -153,7 +160,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _answer(request, 500)
+    return _database_away(request) if isinstance(sys.exc_info()[1], DOES_NOT_ANSWER) else _answer(request, 500)
+
+
+def _database_away(request: HttpRequest) -> HttpResponse:
+    return _answer(request, 503, page=DATABASE_AWAY)
 
 
 def busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
@@ -172,8 +183,9 @@ def _answer(request: HttpRequest, status: int, *, page: Problem | None = None, m
     if not wants_page(request):
         return error_response(request, status, message=message)
     context = {"number": status, **(page or PAGES[status])._asdict()}
-    # Without the request a 500's page needs neither session nor database, one of which may be what failed.
-    return render(None if status == 500 else request, "problem.html", context, status=status)
+    # Without the request a page needs neither session nor database, one of which may be what failed.
+    without = status == 500 or page is DATABASE_AWAY
+    return render(None if without else request, "problem.html", context, status=status)
 
 
 # ------------------------------------------------------------------------------------------------------- the middleware
@@ -204,23 +216,31 @@ class ApiErrorsMiddleware:
         """What views let through. Pages keep Django's own handling."""
         if isinstance(exception, AccessDenied):
             return denied_response(exception)
-        if isinstance(exception, DataError) or (isinstance(exception, OverflowError) and "SQLite" in str(exception)):
-            # The database does answer: something in the request is no value that it can hold.
+        if isinstance(exception, DatabaseError):
+            return _database_failed(request, exception)
+        if isinstance(exception, OverflowError) and "SQLite" in str(exception):
             return bad_request(request)
-        if isinstance(exception, IntegrityError):
-            # The database does answer: others have changed what this was checked against.
-            logger.warning("a request does not fit what is stored by now: %s", type(exception).__name__)
-            return _answer(request, 409)
         if isinstance(exception, WorkerBusy):
             return busy(request, exception.retry_after_s) if wants_page(request) else refused_response(exception)
         if wants_page(request) or isinstance(exception, Http404):
             return None
         if isinstance(exception, RequestDataTooBig):
             return error_response(request, 413)
-        if isinstance(exception, DatabaseError):
-            logger.error("the database failed a request: %s", type(exception).__name__)
-            return error_response(request, 503)
         return None
+
+
+def _database_failed(request: HttpRequest, error: DatabaseError) -> HttpResponse | None:
+    if isinstance(error, DataError):
+        # The database does answer: something in the request is no value that it can hold.
+        return bad_request(request)
+    if isinstance(error, IntegrityError):
+        # The database does answer: others have changed what this was checked against.
+        logger.warning("a request does not fit what is stored by now: %s", type(error).__name__)
+        return _answer(request, 409)
+    if wants_page(request) and not isinstance(error, DOES_NOT_ANSWER):
+        return None
+    logger.error("the database failed a request: %s", type(error).__name__)
+    return _database_away(request)
 
 
 def _has_nul(request: HttpRequest) -> bool:

@@ -1,7 +1,7 @@
 """Nothing outside the pages for people answers in HTML, whatever the client accepts and whatever went wrong."""
 
 import pytest
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, OperationalError, connection
 from django.http import HttpRequest
 from django.test import Client, override_settings
 from django.urls import include, path
@@ -22,6 +22,10 @@ def finds_no_room(request: HttpRequest) -> None:
     raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
 
 
+def finds_nobody(request: HttpRequest) -> None:
+    raise OperationalError("couldn't get a connection after 5.00 sec")
+
+
 def comes_too_late(request: HttpRequest) -> None:
     raise IntegrityError("duplicate key value violates unique constraint")
 
@@ -31,6 +35,7 @@ urlpatterns = [
     path("status/breaks", breaks),
     path("holds-no-such-value", finds_no_room),
     path("is-there-already", comes_too_late),
+    path("finds-nobody", finds_nobody),
     path("i18n/", include("django.conf.urls.i18n")),
 ]
 
@@ -154,3 +159,32 @@ def test_what_is_wrong_with_the_whole_is_no_fields_fault() -> None:
 
 def test_other_media_types_are_refused(admin: Client) -> None:
     assert_error(admin.post("/api/teams/", "<a/>", content_type="application/xml"), 415)
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_a_page_says_that_the_database_does_not_answer(client: Client) -> None:
+    answer = client.get("/finds-nobody", headers=BROWSER)
+    assert answer.status_code == 503
+    page = answer.content.decode()
+    assert "The database does not answer" in page
+    assert 'href=""' in page, "leads to the same page again"
+    assert_error(client.get("/finds-nobody"), 503)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/admin/login/", "/dashboard/nothing"])
+def test_a_page_asks_a_database_that_is_away_once(admin_client: Client, client: Client, path: str) -> None:
+    """Each time it waits for as long as the pool tries to connect."""
+    asked = 0
+
+    def away(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise OperationalError("couldn't get a connection after 5.00 sec")
+
+    browser = client if "login" in path else admin_client
+    browser.raise_request_exception = False
+    with connection.execute_wrapper(away):
+        answer = browser.get(path, headers=BROWSER)
+    assert (answer.status_code, asked) == (503, 1)
+    assert "The database does not answer" in answer.content.decode()

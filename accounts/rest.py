@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -54,6 +56,9 @@ class ApiKeyViewSet(AtomicWrites, viewsets.ModelViewSet[ApiKey]):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        expires_at = serializer.validated_data.get("expires_at")
+        if expires_at is not None and expires_at <= timezone.now():
+            raise ValidationError({"expires_at": _("This moment has passed; the key would be refused at once.")})
         fresh = keys.new_key(str(settings.KEY_PEPPER).encode())
         # Without a scope it could do nothing: the same default as `create_api_key`. An empty list is somebody's word.
         scopes = serializer.validated_data.get("scopes", list(provisioning.USUAL_SCOPES))

@@ -139,3 +139,9 @@ def test_a_key_works_whatever_is_stored_as_its_tags(stored: Any) -> None:
     key = create_key(KeyOrder(name="app")).key
     ApiKey.objects.filter(pk=key.pk).update(tags=stored)
     assert SqlKeySource().read((key.public_id,))[key.public_id].tags == ()
+
+
+def test_a_key_that_would_be_refused_at_once_is_not_made(admin: Client) -> None:
+    assert send(admin, "api-keys", name="old", expires_at="2020-01-01") == "expires_at"
+    made = send(admin, "api-keys", 201, name="new", expires_at="2099-01-01")
+    send(admin, f"api-keys/{made['id']}", 200, method="patch", expires_at="2020-01-01")

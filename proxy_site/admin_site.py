@@ -18,6 +18,7 @@ from accounts.admin.allowance import almost_spent, spent_percent
 from accounts.admin.columns import grouped, usd
 from accounts.admin.key import EXPIRES_SOON
 from accounts.models import ApiKey, Budget, UsageHourly
+from accounts.models.key import keys_let_in, keys_on
 from monitoring.models import HealthState
 from monitoring.views.words import in_words
 from providers.adapters import REGISTRY
@@ -187,7 +188,7 @@ def _tiles() -> list[Tile]:
     sums = UsageHourly.objects.filter(start_at__gte=today).aggregate(
         requests=Sum("requests"), errors=Sum("errors"), cost=Sum("cost_nano_usd")
     )
-    keys = ApiKey.objects.filter(enabled=True, revoked_at=None).count()
+    keys = ApiKey.objects.filter(keys_let_in(timezone.now())).count()
     models = Deployment.objects.filter(enabled=True, provider__enabled=True)
     names = models.values("model").distinct().count()
     return [
@@ -293,7 +294,7 @@ def _without_models() -> Iterator[Notice]:
 
 def _expiring() -> Iterator[Notice]:
     now = timezone.now()
-    rows = ApiKey.objects.filter(enabled=True, revoked_at=None, expires_at__gt=now, expires_at__lte=now + EXPIRES_SOON)
+    rows = ApiKey.objects.filter(keys_on(), expires_at__gt=now, expires_at__lte=now + EXPIRES_SOON)
     for row in rows.order_by("expires_at")[:MOST_OF_A_SORT]:
         assert row.expires_at is not None
         days = (row.expires_at - now) // timedelta(days=1)

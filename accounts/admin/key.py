@@ -21,6 +21,7 @@ from unfold.decorators import action
 from accounts.admin.columns import managed
 from accounts.admin.forms import ApiKeyForm, NewApiKeyForm
 from accounts.models import ApiKey
+from accounts.models.key import keys_let_in, keys_on
 from accounts.provisioning import IssuedKey, KeyOrder, NotRotatable, issue_key, revoke_key, rotate_key
 from rows.admin_pages import EnableActions, state
 from rows.file_rows import in_file
@@ -43,16 +44,17 @@ class StateFilter(RadioFilter):  # type: ignore[misc]
             ("active", _("active")),
             ("soon", _("expires soon")),
             ("expired", _("expired")),
+            ("disabled", _("disabled")),
             ("revoked", _("revoked")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         now = timezone.now()
-        alive = Q(revoked_at=None, enabled=True)
         chosen = {
-            "active": alive & (Q(expires_at=None) | Q(expires_at__gt=now)),
-            "soon": alive & Q(expires_at__gt=now, expires_at__lte=now + EXPIRES_SOON),
-            "expired": Q(revoked_at=None, expires_at__lte=now),
+            "active": keys_let_in(now),
+            "soon": keys_on() & Q(expires_at__gt=now, expires_at__lte=now + EXPIRES_SOON),
+            "expired": keys_on() & Q(expires_at__lte=now),
+            "disabled": Q(revoked_at=None) & ~keys_on(),
             "revoked": Q(revoked_at__isnull=False),
         }.get(self.value() or "")
         return queryset if chosen is None else queryset.filter(chosen)

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator
 from django.db import models
@@ -91,3 +93,12 @@ class ApiKey(models.Model):
                 faults[field] = str(fault)
         if faults:
             raise ValidationError(faults)
+
+
+def keys_on() -> models.Q:
+    """Of keys that nobody has revoked or switched off, neither themselves nor with their team."""
+    return models.Q(enabled=True, revoked_at=None) & (models.Q(team=None) | models.Q(team__enabled=True))
+
+
+def keys_let_in(now: datetime) -> models.Q:
+    return keys_on() & (models.Q(expires_at=None) | models.Q(expires_at__gt=now))

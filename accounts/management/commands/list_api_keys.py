@@ -23,7 +23,8 @@ class Command(BaseCommand):
         for key in keys:
             shown = _shown(key)
             used = shown["last_used_at"] or "never"
-            self.stdout.write(f"{key.public_id}  {shown['state']:<8}  {used:<25}  {key.name}")
+            team = f" (team {shown['team']})" if shown["team"] else ""
+            self.stdout.write(f"{key.public_id}  {shown['state']:<8}  {used:<25}  {key.name}{team}")
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:

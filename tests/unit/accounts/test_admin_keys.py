@@ -127,6 +127,17 @@ def test_the_list_tells_keys_by_their_state(admin_client: Client) -> None:
     assert "lasting" not in listed(admin_client, "apikey", "?state=soon")
     assert ">expired<" in listed(admin_client, "apikey", "?state=expired")
 
+    off = create_key(KeyOrder(name="of a team that is off", team="off")).key
+    Team.objects.filter(pk=off.team_id).update(enabled=False)
+    assert off.name in listed(admin_client, "apikey", "?state=disabled")
+    assert "lasting" not in listed(admin_client, "apikey", "?state=disabled")
+    active = listed(admin_client, "apikey", "?state=active")
+    assert off.name not in active
+    tiles = {tile.label: tile.value for tile in admin_client.get(reverse("admin:index")).context["tiles"]}
+    assert tiles["API keys"] == "2", "as many as the list says"
+    assert "lasting" in active
+    assert "soon-gone" in active
+
 
 @pytest.mark.parametrize("language", ["en", "pt-br"])
 def test_when_a_key_was_used_is_told_with_its_zone(admin_client: Client, language: str) -> None:

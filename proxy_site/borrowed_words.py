@@ -18,6 +18,10 @@ WORDS = (
     _("You have been successfully logged out from the administration"), _("periodic task"), _("periodic tasks"),
     _("Periodic Tasks"), _("Last Run Datetime"),
     _("access attempt"), _("access attempts"), _("Failed logins"), _("Show all"),
+    _(
+        "Raw passwords are not stored, so there is no way to see this user’s password, but you can change the password "
+        'using <a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
+    ),
     ngettext_lazy("%(counter)s result", "%(counter)s results", "counter"), ngettext_lazy("entry", "entries", "counter"),
 )  # fmt: skip
 

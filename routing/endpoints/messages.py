@@ -9,14 +9,19 @@ from providers.dialects.served_messages.own_fields import OWN
 from providers.types import ClientRequest, JsonObject
 from routing.endpoints.exchange import new_request_id
 from routing.endpoints.fronts import Front, FrontSink, read_as_chat
-from routing.estimation import prompt_tokens
+from routing.estimation import estimate, prompt_tokens
 
 
 def read_message_request(body: bytes, request_id: str, *, beta: str = "") -> tuple[ClientRequest, Front]:
     """`beta`: the header `anthropic-beta`. Raises `InvalidRequest` naming the field, and `JsonRefusedError`."""
     request = _read(body, counting=False, beta=beta)
     # An id of its own: a client's request id may come more than once.
-    answer = ServedMessage(f"msg_{new_request_id().removeprefix('req_')}", request.model, request_id=request_id)
+    answer = ServedMessage(
+        f"msg_{new_request_id().removeprefix('req_')}",
+        request.model,
+        request_id=request_id,
+        likely_input=estimate(request).likely_input if request.stream else 0,
+    )
     return request, lambda inner: FrontSink(inner, answer, name_of_field=name_of_field, request_id=request_id)
 
 

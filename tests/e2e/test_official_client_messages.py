@@ -163,6 +163,14 @@ def test_an_answer_is_parsed_into_the_clients_model(client: anthropic.Anthropic,
     assert isinstance(message.parsed_output, City)
 
 
+@EVERY_KIND
+def test_a_stream_begins_with_the_tokens_of_its_prompt(client: anthropic.Anthropic, model: str) -> None:
+    asked = said("Hello there! " * 40)
+    begun, *_ = client.messages.create(model=model, max_tokens=50, messages=asked, stream=True)
+    assert begun.type == "message_start"
+    assert 50 < begun.message.usage.input_tokens < 400
+
+
 @STREAMED
 def test_an_answer_that_was_cut_says_so(client: anthropic.Anthropic, *, stream: bool) -> None:
     long = said("Tell me everything. " * 20)

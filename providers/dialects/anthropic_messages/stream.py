@@ -28,6 +28,7 @@ from providers.dialects.anthropic_messages.answer import finish_reason, own_stop
 from providers.dialects.anthropic_messages.arguments import loads_lenient
 from providers.dialects.anthropic_messages.errors import error_of_object
 from providers.dialects.anthropic_messages.stream_blocks import Content
+from providers.dialects.openai_chat.usage import write_usage
 from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import SseDecoder, SseEvent
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
@@ -55,6 +56,7 @@ class StreamDecoder:
     def __init__(self, *, json_tool: str | None = None, provider: str = "anthropic", in_place: bool = False) -> None:
         self._sse = SseDecoder()
         self._provider = provider
+        self._in_place = in_place
         self._content = Content(json_tool, in_place=in_place)
         self._counts: JsonObject = {}
         self._counted = True
@@ -135,7 +137,11 @@ class StreamDecoder:
         self._count(message.get("usage"))
         if events and not self._counted:
             # A stream that is cut is charged by it for its prompt. The output tokens told here count nothing of what follows.
-            events.append(UsageReport(usage_of(self._counts)._replace(output_tokens=0, reasoning_tokens=0)))
+            prompt = usage_of(self._counts)._replace(output_tokens=0, reasoning_tokens=0)
+            events.append(UsageReport(prompt))
+            if self._in_place:
+                # In the first chunk, since a message begins with it.
+                events.insert(0, ExtraFields({"usage": write_usage(prompt)}))
         return events
 
     def _start(self, identifier: str = "", model: str = "") -> list[StreamEvent]:

@@ -48,9 +48,10 @@ TYPED = ("text", "thinking", "redacted_thinking", "tool_use")
 
 
 class MessageBuilder:
-    """A message that grows with the typed events of a chat. Of several choices only the first is told."""
+    """A message that grows with the typed events of a chat. Of several choices only the first is told. It begins with the
+    tokens of the prompt: `likely_input`, unless the provider tells them first."""
 
-    def __init__(self, message_id: str, model: str) -> None:
+    def __init__(self, message_id: str, model: str, *, likely_input: int = 0) -> None:
         self.message: JsonObject = {
             "id": message_id,
             "type": "message",
@@ -59,7 +60,7 @@ class MessageBuilder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage_of(Usage()),
+            "usage": usage_of(Usage(input_tokens=likely_input)),
         }
         self.over = False
         self._begun = False
@@ -89,7 +90,7 @@ class MessageBuilder:
         if isinstance(event, StreamFailed):
             raise event.error
         if isinstance(event, StreamStart):
-            yield from self._begin(event.model)
+            self.message["model"] = event.model or self.message["model"]
         elif isinstance(event, StreamEnd):
             yield from self._end()
         elif type(event) in self._tells:
@@ -109,10 +110,9 @@ class MessageBuilder:
             self._untyped += [block for block in found if block.get("type") not in (*PIECES, *TYPED)]
             self._own_stop = an_object(event.fields.get(STOP)) or self._own_stop
 
-    def _begin(self, model: str = "") -> Iterator[JsonObject]:
+    def _begin(self) -> Iterator[JsonObject]:
         if not self._begun:
             self._begun = True
-            self.message["model"] = model or self.message["model"]
             yield {"type": "message_start", "message": {**self.message, "content": []}}
 
     # ------------------------------------------------------------------------------------------------------ blocks

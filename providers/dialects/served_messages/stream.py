@@ -20,10 +20,10 @@ from providers.types import JsonObject, ReasoningDelta, ReasoningDone, StreamEve
 
 
 class ServedMessage(ServedChat):
-    def __init__(self, message_id: str, model: str, *, request_id: str = "") -> None:
+    def __init__(self, message_id: str, model: str, *, request_id: str = "", likely_input: int = 0) -> None:
         super().__init__()
         self._request_id = request_id
-        self._builder = MessageBuilder(message_id, model)
+        self._builder = MessageBuilder(message_id, model, likely_input=likely_input)
         self._failed = False
 
     def fail(self, error: Any, request_id: str = "") -> bytes:

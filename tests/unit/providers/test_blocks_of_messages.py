@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from providers.dialects.anthropic_messages import decode_answer
+from providers.dialects.anthropic_messages import StreamDecoder, decode_answer
 from providers.dialects.openai_chat import StreamEncoder, encode_answer
 from providers.dialects.served_messages import ServedMessage, to_chat
-from providers.types import Finish, JsonObject, OwnBlock, StreamEnd, StreamStart, TextDelta
+from providers.types import Finish, JsonObject, OwnBlock, StreamEnd, StreamStart, TextDelta, Usage, UsageReport
 from routing.replay import as_frames, assemble
-from tests.unit.providers.message_frames import summed, tell
+from tests.unit.providers.message_frames import read, summed, tell
 from tests.unit.providers.served_frames import DONE
 from tests.unit.providers.test_served_messages_request import RESULT, USED, to_anthropic, to_openai
 
@@ -51,6 +51,25 @@ def test_what_was_an_answer_is_not_lost_when_it_is_made_a_stream() -> None:
     assert ServedMessage("msg_1", "m").whole(orjson.dumps(chat))["content"] == own["content"]
     again = summed(tell(as_frames(chat, chat=True) + DONE))
     assert again["content"] == own["content"]
+
+
+def test_a_message_begins_with_the_prompt_as_anthropic_counts_it() -> None:
+    """Some clients look for it there alone."""
+    counts = {"input_tokens": 25, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 7, "output_tokens": 1}
+    begun = {"type": "message_start", "message": {"id": "msg_1", "model": "claude", "usage": counts}}
+    said = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+    for in_place, told in ((True, [25, 3, 7, 0]), (False, [0, 0, 0, 0])):
+        decoder, encoder = StreamDecoder(in_place=in_place), StreamEncoder(model="m", created=1, include_usage=True)
+        events = decoder.feed(b"".join(b"data: %b\n\n" % orjson.dumps(each) for each in (begun, said)))
+        first, *_ = tell(b"".join(map(encoder.encode, events)))
+        assert [first["message"]["usage"][name] for name in counts] == told
+
+
+def test_elsewhere_it_begins_with_an_estimate_until_it_is_counted() -> None:
+    stream = ServedMessage("msg_1", "m", likely_input=12)
+    events = read(stream.feed(frames_of([TextDelta("Hi"), UsageReport(Usage(input_tokens=9, output_tokens=1))])))
+    assert events[0]["message"]["usage"]["input_tokens"] == 12
+    assert summed(events)["usage"]["input_tokens"] == 9
 
 
 THOUGHTS = [{"type": "thinking", "thinking": text, "signature": f"sig {text}"} for text in ("One", "Two", "Three")]

@@ -70,8 +70,8 @@ class Command(BaseCommand):
     help = "Creates an API key and shows it, once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="what the key is for")
-        parser.add_argument("--team", default="", help="made if it does not exist")
+        parser.add_argument("name", type=str.strip, help="what the key is for")
+        parser.add_argument("--team", type=str.strip, default="", help="made if it does not exist")
         parser.add_argument(
             "--scope",
             type=_scopes,

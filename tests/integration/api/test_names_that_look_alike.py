@@ -1,6 +1,7 @@
 """Two rows must not have names that look the same: no door takes characters that show nothing or turn what follows."""
 
 import json
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -55,6 +56,8 @@ def test_the_command_and_the_form_refuse_it(admin_client: Client) -> None:
         call_command("create_api_key", "c\u202ei")
     with pytest.raises(CommandError, match=r"--team: .*invisible"):
         call_command("create_api_key", "ci", "--team", "pay\u200broll")
+    with pytest.raises(CommandError, match="cannot be blank"):
+        call_command("create_api_key", "  ")
     answer = admin_client.post("/admin/accounts/team/add/", {"name": "pay\u200broll"})
     assert "invisible" in answer.content.decode()
     assert not Team.objects.exists()
@@ -72,3 +75,10 @@ def test_a_row_of_before_stays_usable(admin: Client) -> None:
     for path, body in ((f"teams/{team.pk}", {"metadata": {"a": 1}}), (f"api-keys/{key.pk}", {"enabled": False})):
         answer = admin.patch(f"/api/{path}/", json.dumps(body), content_type="application/json")
         assert answer.status_code == 200, answer.content
+
+
+def test_the_command_takes_names_without_the_spaces_around_them(db: None) -> None:
+    call_command("create_api_key", " ci ", "--team", " payroll", stdout=StringIO())
+    key = ApiKey.objects.select_related("team").get()
+    assert key.team is not None
+    assert (key.name, key.team.name) == ("ci", "payroll")

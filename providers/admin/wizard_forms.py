@@ -78,11 +78,14 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         secret, variable = data.get("secret"), data.get("environment_variable")
         if secret and variable:
             self.add_error("secret", _("Either a key or an environment variable, not both."))
-        elif not secret and not variable and self.adapter.needs_credential and not (self.stored and self.stored.hint):
+        elif not secret and not variable and "secret" not in self.errors and self._wants_a_key():
             self.add_error("secret", _("This provider answers nobody without a key."))
         if variable:
             self._check_variable(variable)
         return data
+
+    def _wants_a_key(self) -> bool:
+        return self.adapter.needs_credential and not (self.stored and self.stored.hint)
 
     def _check_variable(self, variable: str) -> None:
         probe = Credential(name="default", environment_variable=variable)

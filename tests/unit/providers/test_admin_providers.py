@@ -328,6 +328,11 @@ def test_the_wizard_wants_a_key_where_nothing_works_without(admin_client: Client
     create = reverse("admin:providers_provider_wizard_create", args=["anthropic"])
     answer = admin_client.post(create, {"name": "a", "base_url": "https://api.anthropic.com", "options": "{}"})
     assert "answers nobody without a key" in answer.content.decode()
+
+    wrong = {"name": "a", "base_url": "https://api.anthropic.com", "options": "{}", "secret": "sk-a b"}
+    text = admin_client.post(create, wrong).content.decode()
+    assert "A key has no spaces" in text
+    assert "answers nobody" not in text, "one was given"
     assert not Provider.objects.exists()
 
 

@@ -19,6 +19,7 @@ from accounts.rules import SCOPES
 from providers.adapters import REGISTRY
 from providers.models import Credential, Deployment, Provider, Source
 from proxy_site.early_end import asked_later
+from rows.locks import about_to_lock
 
 ADMIN_USERNAME = "admin"
 QUIETLY = {"verbosity": 0, "interactive": False}
@@ -85,6 +86,8 @@ def _all_applied() -> bool:
 def prepare(*, demo_base_url: str) -> FirstStart:
     """Idempotent: running it again changes nothing that exists."""
     with transaction.atomic():
+        # Those who start together on an empty database make one administrator and one key, one after another.
+        about_to_lock.send(sender=get_user_model())
         password = _admin()
         _providers_from_environment()
         demo = _demo(demo_base_url)

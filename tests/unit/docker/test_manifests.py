@@ -222,6 +222,12 @@ def test_units_keep_their_data_where_they_may_write() -> None:
         assert f"Environment=PROXY_API_DATA_DIR=/var/lib/{state[1]}\n" in text, unit.name
 
 
+def test_a_unit_that_migrates_may_take_as_long_as_that_takes() -> None:
+    for unit in UNITS:
+        text = unit.read_text()
+        assert ("ExecStartPre=" in text) == ("\nTimeoutStartSec=infinity\n" in text), unit.name
+
+
 def test_proxies_pass_streams_on_as_they_come() -> None:
     nginx = (DOCKER / "nginx" / "llm-proxy.conf").read_text()
     assert "proxy_buffering off;" in nginx

@@ -14,6 +14,7 @@ import uvicorn
 from accounts.task_ending import end
 from proxy_site.client_connection import GatewayProtocol, GatewayServerState
 from proxy_site.request_cycle import RequestCycle
+from proxy_site.socket_connection import SocketConnection
 
 SWEEP_INTERVAL_S = 1.0
 LAME_DUCK_S = 2.0
@@ -149,6 +150,9 @@ class GatewayServer(uvicorn.Server):
                     connection.transport.abort()
                 elif connection.unused(now):
                     connection.transport.close()
+            for socket in [each for each in self.server_state.connections if isinstance(each, SocketConnection)]:
+                if socket.overdue(now):
+                    socket.transport.abort()
 
 
 def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
@@ -160,7 +164,7 @@ def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
         # Not to be guessed: the application's call returns a coroutine without being one.
         "interface": "asgi3",
         "http": GatewayProtocol,
-        "ws": "websockets-sansio",
+        "ws": SocketConnection,
         "ws_ping_interval": 20.0,
         "ws_max_size": 8 * 1024 * 1024,
         # Messages are small: compressing them would save little, and costs each socket two dictionaries of memory.

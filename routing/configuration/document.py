@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from accounts import bounds as client_bounds
@@ -183,25 +184,12 @@ class TeamEntry:
     tokens_window: int = key(values.WINDOW, "What `tpm` is counted over.", default=60)
     max_concurrency: int | None = key(values.MAYBE_COUNT, "Calls at once.", default=None)
     budgets: tuple[BudgetEntry, ...] = key(
-        ListOf(
-            kind=Section(type=BudgetEntry),
-            identity=lambda entry: entry.period if isinstance(entry, BudgetEntry) else entry,
-        ),
-        "At most one per period.",
-        default=(),
+        ListOf(kind=Section(type=BudgetEntry), identity=attrgetter("period")), "At most one per period.", default=()
     )
     cache: bool | None = key(values.MAYBE_FLAG, "Response cache; null: as `response_cache`.", default=None)
     payload_logging: bool | None = key(values.MAYBE_FLAG, "null: as `payload_logging`.", default=None)
     metadata: Mapping[str, Any] = key(values.FREE, "For your own use.", default=EMPTY)
     managed_by: str = key(values.MANAGED_BY, "Who may edit it.", default="file")
-
-
-def _name(entry: Any) -> object:
-    return getattr(entry, "name", entry)
-
-
-def _token(entry: Any) -> object:
-    return (entry.token, entry.env) if isinstance(entry, KeyEntry) else entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +213,7 @@ class Configuration:
         Whole(least=1, most=65535), "Port to listen on; PROXY_API_PORT and --port win. At start.", default=8000
     )
     api_keys: tuple[KeyEntry, ...] = key(
-        ListOf(kind=Section(type=KeyEntry, short="token"), identity=_token, thing="key"),
+        ListOf(kind=Section(type=KeyEntry, short="token"), identity=attrgetter("token", "env"), thing="key"),
         "Keys of clients, as texts or mappings. Only hashes of them are stored.",
         default=(),
     )
@@ -278,7 +266,7 @@ class Configuration:
         MapOf(key=values.MODEL, value=Section(type=AliasEntry)), "Names that lead to several models.", default=EMPTY
     )
     route_policies: tuple[PolicyEntry, ...] = key(
-        ListOf(kind=Section(type=PolicyEntry), identity=_name, thing="policy"),
+        ListOf(kind=Section(type=PolicyEntry), identity=attrgetter("name"), thing="policy"),
         "Strategies by name pattern.",
         default=(),
     )
@@ -288,7 +276,7 @@ class Configuration:
         default=EMPTY,
     )
     providers: tuple[ProviderEntry, ...] = key(
-        ListOf(kind=Section(type=ProviderEntry), identity=_name, thing="provider"),
+        ListOf(kind=Section(type=ProviderEntry), identity=attrgetter("name"), thing="provider"),
         "Whom the gateway calls.",
         default=(),
     )

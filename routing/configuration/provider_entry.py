@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -84,14 +85,6 @@ class Timeouts:
     )
 
 
-def _model_name(entry: Any) -> object:
-    return entry.name if isinstance(entry, ModelEntry) else entry
-
-
-def _credential_name(entry: Any) -> object:
-    return entry.name if isinstance(entry, CredentialEntry) else entry
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEntry:
     name: str = key(values.NAME, "Unique; appears in metrics, logs and headers.")
@@ -123,12 +116,12 @@ class ProviderEntry:
         default=None,
     )
     credentials: tuple[CredentialEntry, ...] = key(
-        ListOf(kind=Section(type=CredentialEntry), identity=_credential_name, thing="credential"),
+        ListOf(kind=Section(type=CredentialEntry), identity=attrgetter("name"), thing="credential"),
         "The full form: names, weights, and references to stored secrets.",
         default=(),
     )
     models: tuple[ModelEntry, ...] = key(
-        ListOf(kind=Section(type=ModelEntry, short="name"), identity=_model_name, thing="model"),
+        ListOf(kind=Section(type=ModelEntry, short="name"), identity=attrgetter("name"), thing="model"),
         "Names, or mappings with the keys below.",
         default=(),
     )

@@ -4,7 +4,6 @@ from typing import Any
 
 from providers.dialects.openai_chat import fields
 from providers.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
-from providers.errors import ClientFault
 from providers.types import (
     AudioPart,
     FilePart,
@@ -192,8 +191,6 @@ def encode_part(part: Part) -> JsonObject:
             return {"type": "refusal", "refusal": part.text}
         case OpaquePart():
             return part.raw
-        case _:
-            raise ClientFault("A content part of an unknown kind.", param="messages")
 
 
 def encode_call(call: ToolCall) -> JsonObject:

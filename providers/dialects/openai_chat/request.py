@@ -1,4 +1,4 @@
-"""A chat completion request, both ways. Pure.
+"""A chat completion request, read. Pure.
 
 What has a type is read into it; every other field is kept in `extra` under its own name, so that nothing is lost.
 """
@@ -7,15 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.dialects.openai_chat import fields
-from providers.dialects.openai_chat.messages import decode_messages, encode_message
-from providers.dialects.openai_chat.tools import (
-    decode_response_format,
-    decode_tool_choice,
-    decode_tools,
-    encode_response_format,
-    encode_tool,
-    encode_tool_choice,
-)
+from providers.dialects.openai_chat.messages import decode_messages
+from providers.dialects.openai_chat.tools import decode_response_format, decode_tool_choice, decode_tools
 from providers.types import ChatCall, JsonObject
 
 _TYPED = frozenset(
@@ -104,38 +97,3 @@ def _logit_bias(body: JsonObject) -> Mapping[str, float] | None:
     for token in bias or ():
         fields.number(bias or {}, token, "logit_bias.")
     return bias
-
-
-def encode_request(call: ChatCall, *, model: str | None = None) -> JsonObject:
-    """OpenAI's body. `max_output_tokens` goes out as `max_completion_tokens`, OpenAI's name for it today."""
-    body: JsonObject = {"model": model or call.model, "messages": [encode_message(each) for each in call.messages]}
-    if call.tools:
-        body["tools"] = [encode_tool(tool) for tool in call.tools]
-    if call.tool_choice is not None:
-        body["tool_choice"] = encode_tool_choice(call.tool_choice)
-    if call.response_format is not None:
-        body["response_format"] = encode_response_format(call.response_format)
-    body |= fields.present(
-        parallel_tool_calls=call.parallel_tool_calls,
-        max_completion_tokens=call.max_output_tokens,
-        temperature=call.temperature,
-        top_p=call.top_p,
-        stop=list(call.stop) or None,
-        n=call.n,
-        seed=call.seed,
-        presence_penalty=call.presence_penalty,
-        frequency_penalty=call.frequency_penalty,
-        logit_bias=dict(call.logit_bias) if call.logit_bias is not None else None,
-        logprobs=call.logprobs,
-        top_logprobs=call.top_logprobs,
-        reasoning_effort=call.reasoning_effort,
-        verbosity=call.verbosity,
-        user=call.user,
-        service_tier=call.service_tier,
-    )
-    body |= call.extra
-    if call.stream:
-        body["stream"] = True
-    if call.include_usage:
-        body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
-    return body

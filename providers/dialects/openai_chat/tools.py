@@ -1,4 +1,4 @@
-"""Tools, tool choice and response format, both ways. Pure."""
+"""Tools, tool choice and response format, read. Pure."""
 
 from typing import Literal
 
@@ -54,18 +54,6 @@ def _decode_function(function: JsonObject, where: str, extra: JsonObject | None 
     )
 
 
-def encode_tool(tool: Tool) -> JsonObject:
-    if "type" in tool.extra:
-        return dict(tool.extra)
-    if tool.custom:
-        custom = fields.present(name=tool.name, description=tool.description, format=tool.custom_format)
-        return {"type": "custom", "custom": custom, **tool.extra}
-    function = fields.present(
-        name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict
-    )
-    return {"type": "function", "function": function, **tool.extra}
-
-
 def decode_tool_choice(body: JsonObject) -> ToolChoice | None:
     choice = body.get("tool_choice")
     if choice is None:
@@ -112,16 +100,6 @@ def _mode(value: str, where: str) -> Literal["auto", "none", "required"]:
     return mode
 
 
-def encode_tool_choice(choice: ToolChoice) -> str | JsonObject:
-    if choice.allowed:
-        tools = [{"type": "function", "function": {"name": name}} for name in choice.allowed]
-        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
-    if choice.mode != "tool":
-        return choice.mode
-    kind = "custom" if choice.custom else "function"
-    return {"type": kind, kind: {"name": choice.name}}
-
-
 def decode_response_format(body: JsonObject) -> ResponseFormat | None:
     wanted = fields.mapping(body, "response_format")
     if wanted is None:
@@ -140,12 +118,3 @@ def decode_response_format(body: JsonObject) -> ResponseFormat | None:
         schema=fields.mapping(schema, "schema", where),
         strict=fields.flag(schema, "strict", where),
     )
-
-
-def encode_response_format(wanted: ResponseFormat) -> JsonObject:
-    if wanted.kind != "json_schema":
-        return {"type": wanted.kind}
-    schema = fields.present(
-        name=wanted.name, description=wanted.description, schema=wanted.schema, strict=wanted.strict
-    )
-    return {"type": "json_schema", "json_schema": schema}

@@ -6,7 +6,6 @@ chat message again, so that calls stay next to their outputs. `call_id` names a 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, get_args
 
 from providers.dialects.call_ids import fitting
 from providers.dialects.openai_responses.carried_reasoning import REASONING_FORMAT, unpack
@@ -21,7 +20,6 @@ from providers.types import (
     Part,
     ReasoningBlock,
     RefusalPart,
-    Role,
     TextPart,
     ToolCall,
 )
@@ -131,12 +129,11 @@ class _Turn:
         )
 
 
-def decode_items(items: list[Any]) -> tuple[Message, ...]:
+def decode_items(items: Iterable[JsonObject]) -> tuple[Message, ...]:
+    """`served_responses.input_items` has looked at them: each is of a kind that is known here, and whole."""
     messages: list[Message] = []
     turn: _Turn | None = None
-    for position, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise ClientFault(f"'input[{position}]' must be an object.", param="input")
+    for item in items:
         kind = item.get("type") or "message"
         if _is_assistants(kind, item):
             if turn is not None and _starts_anew(turn, kind):
@@ -148,7 +145,7 @@ def decode_items(items: list[Any]) -> tuple[Message, ...]:
         if turn is not None:
             messages.append(turn.message())
             turn = None
-        messages.append(_decode_other(kind, item, position))
+        messages.append(_decode_other(kind, item))
     if turn is not None:
         messages.append(turn.message())
     return tuple(messages)
@@ -167,7 +164,7 @@ def _starts_anew(turn: _Turn, kind: str) -> bool:
 
 def _add(turn: _Turn, kind: str, item: JsonObject) -> None:
     if kind == "message":
-        turn.parts.extend(_decode_content(item.get("content")))
+        turn.parts.extend(_decode_content(item["content"]))
     elif kind == "reasoning":
         turn.reasoning.extend(unpack(item.get("encrypted_content")) or (decode_reasoning(item),))
     else:
@@ -203,37 +200,27 @@ def _join(parts: object) -> str:
     return "\n\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
-def _decode_other(kind: str, item: JsonObject, position: int) -> Message:
-    if kind in ("function_call_output", "custom_tool_call_output"):
-        call_id = item.get("call_id")
-        if not isinstance(call_id, str) or not call_id:
-            raise ClientFault(f"'input[{position}].call_id' is required.", param="input")
-        return Message(role="tool", tool_call_id=call_id, parts=_decode_content(item.get("output")))
-    role: Any = item.get("role")
-    if kind != "message" or role not in get_args(Role) or role == "tool":
-        raise ClientFault(f"'input[{position}]' of type {kind!r} cannot be served here.", param="input")
-    return Message(role=role, parts=_decode_content(item.get("content")))
+def _decode_other(kind: str, item: JsonObject) -> Message:
+    if kind == "message":
+        return Message(role=item["role"], parts=_decode_content(item["content"]))
+    return Message(role="tool", tool_call_id=item["call_id"], parts=_decode_content(item["output"]))
 
 
-def _decode_content(content: object) -> tuple[Part, ...]:
+def _decode_content(content: str | list[JsonObject]) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (TextPart(text=content),) if content else ()
-    if content is None:
-        return ()
-    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise ClientFault("'content' must be a string or a list of parts.", param="input")
     return tuple(_decode_part(part) for part in content)
 
 
 def _decode_part(part: JsonObject) -> Part:
-    match part:
-        case {"type": "input_text" | "output_text" | "text", "text": str(text)}:
-            return TextPart(text=text)
-        case {"type": "refusal", "refusal": str(text)}:
-            return RefusalPart(text=text)
-        case {"type": "input_image", "image_url": str(url)}:
+    match part["type"]:
+        case "input_text" | "output_text" | "text":
+            return TextPart(text=part["text"])
+        case "refusal":
+            return RefusalPart(text=part["refusal"])
+        case "input_image":
             detail = part.get("detail")
-            return ImagePart(url=url, detail=None if detail == "auto" else detail)
-        case {"type": "input_file"} if not part.get("file_url"):
+            return ImagePart(url=part["image_url"], detail=None if detail == "auto" else detail)
+        case "input_file":
             return FilePart(data=part.get("file_data"), file_id=part.get("file_id"), filename=part.get("filename"))
     return OpaquePart(raw=part)

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, asking: a `ChatCall` to the body of `POST /v1/responses`, and back. Pure.
+"""OpenAI's Responses API, asking: a `ChatCall` to the body of `POST /v1/responses`. Pure.
 
 What has no place in a Responses request is refused with `Unsupported` when a client would see the difference (`n` above
 1, `stop`, penalties, `logit_bias`, audio, `background`) and left out when it would not (`seed`, `name` in messages,
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from providers.dialects.model_choice import WHY, chooses_model
-from providers.dialects.openai_responses.items import can_be_replayed, decode_items, encode_items
-from providers.errors import ClientFault, Unsupported
+from providers.dialects.openai_responses.items import can_be_replayed, encode_items
+from providers.errors import Unsupported
 from providers.types import ChatCall, JsonObject, Message, ResponseFormat, TextPart, Tool, ToolChoice
 
 if TYPE_CHECKING:  # at run time the registry of adapters imports this module
@@ -209,141 +209,3 @@ def _include(call: ChatCall) -> list[str]:
     if (call.logprobs or call.top_logprobs) and LOGPROBS not in include:
         include.append(LOGPROBS)
     return include
-
-
-# ------------------------------------------------------------------------------------------------------- and back
-
-
-def decode_request(body: JsonObject) -> ChatCall:
-    """The body of `POST /v1/responses`. Raises `ClientFault` naming the field that is wrong."""
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise ClientFault("'model' is required.", param="model")
-    text = _object(body, "text")
-    reasoning = _object(body, "reasoning")
-    extra: JsonObject = {name: body[name] for name in (*PASSED_ON, "store", "background") if body.get(name) is not None}
-    effort = reasoning.pop("effort", None)
-    if reasoning:
-        extra["reasoning"] = reasoning
-    include = _decode_include(body.get("include"), extra)
-    stream = body.get("stream") is True
-    return ChatCall(
-        model=model,
-        messages=_decode_messages(body),
-        tools=_decode_tools(body.get("tools")),
-        tool_choice=decode_tool_choice(body.get("tool_choice")),
-        parallel_tool_calls=body.get("parallel_tool_calls"),
-        response_format=_decode_format(text.get("format")),
-        max_output_tokens=body.get("max_output_tokens"),
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-        logprobs=True if LOGPROBS in include or body.get("top_logprobs") else None,
-        top_logprobs=body.get("top_logprobs"),
-        reasoning_effort=effort,
-        verbosity=text.get("verbosity"),
-        user=body.get("user"),
-        service_tier=body.get("service_tier"),
-        stream=stream,
-        include_usage=stream,
-        extra=extra,
-    )
-
-
-def _object(body: JsonObject, name: str) -> JsonObject:
-    value = body.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ClientFault(f"'{name}' must be an object.", param=name)
-    return dict(value)
-
-
-def _decode_include(value: object, extra: JsonObject) -> list[str]:
-    include = [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
-    rest = [name for name in include if name != LOGPROBS]
-    if rest:
-        extra["include"] = rest
-    return include
-
-
-def _decode_messages(body: JsonObject) -> tuple[Message, ...]:
-    given = body.get("input")
-    if isinstance(given, str):
-        messages: tuple[Message, ...] = (Message(role="user", parts=(TextPart(text=given),)),)
-    elif isinstance(given, list):
-        messages = decode_items(given)
-    else:
-        raise ClientFault("'input' must be a string or a list of items.", param="input")
-    instructions = body.get("instructions")
-    if isinstance(instructions, str):
-        return (Message(role="system", parts=(TextPart(text=instructions),)), *messages)
-    return messages
-
-
-def _decode_tools(value: object) -> tuple[Tool, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise ClientFault("'tools' must be a list of objects.", param="tools")
-    return tuple(_decode_tool(tool) for tool in value)
-
-
-def _decode_tool(tool: JsonObject) -> Tool:
-    name = tool.get("name")
-    kind = tool.get("type")
-    if kind not in ("function", "custom") and isinstance(kind, str):
-        return Tool(name=str(name or kind), extra=tool)
-    if not isinstance(name, str) or not name:
-        raise ClientFault("A tool needs a 'name'.", param="tools")
-    if kind == "custom":
-        custom_format = tool.get("format")
-        if isinstance(custom_format, dict) and custom_format.get("type") == "grammar":
-            grammar = {key: value for key, value in custom_format.items() if key != "type"}
-            custom_format = {"type": "grammar", "grammar": grammar}
-        return Tool(name=name, description=tool.get("description"), custom=True, custom_format=custom_format)
-    return Tool(
-        name=name,
-        description=tool.get("description"),
-        parameters=tool.get("parameters"),
-        strict=tool.get("strict"),
-    )
-
-
-def decode_tool_choice(value: object) -> ToolChoice | None:
-    if value is None:
-        return None
-    if value == "auto" or value == "none" or value == "required":
-        return ToolChoice(mode=value)
-    if isinstance(value, dict):
-        kind = value.get("type")
-        if kind in ("function", "custom") and isinstance(value.get("name"), str):
-            return ToolChoice(mode="tool", name=value["name"], custom=kind == "custom")
-        if kind == "allowed_tools" and isinstance(value.get("tools"), list):
-            return _decode_allowed(value)
-    raise ClientFault("'tool_choice' is not a choice that can be made here.", param="tool_choice")
-
-
-def _decode_allowed(value: JsonObject) -> ToolChoice:
-    tools = [tool for tool in value["tools"] if isinstance(tool, dict) and isinstance(tool.get("name"), str)]
-    return ToolChoice(
-        mode="required" if value.get("mode") == "required" else "auto",
-        allowed=tuple(tool["name"] for tool in tools),
-        custom=bool(tools) and all(tool.get("type") == "custom" for tool in tools),
-    )
-
-
-def _decode_format(value: object) -> ResponseFormat | None:
-    if not isinstance(value, dict):
-        return None
-    kind = value.get("type")
-    if kind == "json_schema":
-        return ResponseFormat(
-            kind="json_schema",
-            name=value.get("name"),
-            description=value.get("description"),
-            schema=value.get("schema"),
-            strict=value.get("strict"),
-        )
-    if kind in ("text", "json_object"):
-        return ResponseFormat(kind=kind)
-    raise ClientFault(f"'text.format.type' {kind!r} is not known.", param="text.format")

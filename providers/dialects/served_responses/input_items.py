@@ -1,6 +1,6 @@
 """Whether every item of `input` can be said in a chat completion. Pure.
 
-`openai_responses.items` then reads them, and lets pass what only a provider of its own dialect would understand.
+`openai_responses.items` then reads them without another look.
 """
 
 from typing import Any

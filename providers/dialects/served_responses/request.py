@@ -7,13 +7,15 @@ here goes on as it is, as those of a chat do.
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from providers.dialects.openai_chat import encode_request, fields
-from providers.dialects.openai_responses.request import ENCRYPTED_REASONING, LOGPROBS, decode_request
+from providers.dialects.openai_chat import fields
+from providers.dialects.openai_chat.messages import encode_message
+from providers.dialects.openai_responses.items import decode_items
+from providers.dialects.openai_responses.request import ENCRYPTED_REASONING, LOGPROBS
 from providers.dialects.served_chat import SEVERAL, refuse_fields_of_chats, renamed
 from providers.dialects.served_responses.added_tools import without_searches
 from providers.dialects.served_responses.input_items import WHO_DOES, check_input
 from providers.dialects.served_responses.namespaces import flat_input
-from providers.dialects.served_responses.tools import chat_tool_choice, check_tools, own_tools, search_options
+from providers.dialects.served_responses.tools import chat_tool_choice, chat_tools, check_tools, search_options
 from providers.errors import ClientFault
 from providers.types import JsonObject
 
@@ -76,14 +78,10 @@ CHECKS: dict[str, Callable[[JsonObject, str], Any]] = {
     "service_tier": fields.text,
     "truncation": fields.text,
 }
-SAME = ("safety_identifier", "prompt_cache_key")
-"""Fields of both APIs that `decode_request` passes on."""
+SAME = ("temperature", "top_p", "user", "service_tier", "safety_identifier", "prompt_cache_key")
 OF_CLIENTS = frozenset({"client_metadata"})
 """What Codex says of its session: OpenAI's chat completions refuse it, as any field that they do not know."""
 TRANSLATED = frozenset({*CHECKS, *REFUSED, *SEVERAL, *OF_CLIENTS, "input", "tools", "tool_choice"})
-ASKED_OF_CHAT = (
-    "model", "instructions", "max_output_tokens", "temperature", "top_p", "user", "service_tier", "stream", *SAME,
-)  # fmt: skip
 
 
 def to_chat(body: JsonObject) -> JsonObject:
@@ -92,36 +90,53 @@ def to_chat(body: JsonObject) -> JsonObject:
     _check_fields(body)
     check_input(body.get("input"))
     check_tools(body)
-    asked: JsonObject = {name: body[name] for name in ASKED_OF_CHAT if name in body}
-    asked |= {"input": flat_input(without_searches(body["input"])), "tools": own_tools(body), **_told_how(body)}
-    chat = encode_request(decode_request(asked))
-    reasoning = body.get("reasoning") or {}
+    if not body["model"]:
+        raise ClientFault("'model' is required.", param="model")
+    chat: JsonObject = {"model": body["model"], "messages": _messages(body)}
+    text, reasoning = body.get("text") or {}, body.get("reasoning") or {}
     chat |= fields.present(
+        tools=chat_tools(body) or None,
+        response_format=_response_format(text.get("format")),
+        max_completion_tokens=body.get("max_output_tokens"),
+        reasoning_effort=reasoning.get("effort"),
+        reasoning_summary=reasoning.get("summary") or reasoning.get("generate_summary"),
+        verbosity=text.get("verbosity"),
         tool_choice=chat_tool_choice(body),
         web_search_options=search_options(body),
-        reasoning_summary=reasoning.get("summary") or reasoning.get("generate_summary"),
+        **{name: body.get(name) for name in SAME},
+        **_logprobs(body),
     )
-    if chat.get("tools"):
+    if "tools" in chat:
         chat |= fields.present(parallel_tool_calls=body.get("parallel_tool_calls"))
-    unknown = {name: value for name, value in body.items() if name not in TRANSLATED and value is not None}
-    return chat | unknown
+    if body.get("stream"):
+        chat |= {"stream": True, "stream_options": {"include_usage": True}}
+    return chat | {name: value for name, value in body.items() if name not in TRANSLATED and value is not None}
 
 
-def _told_how(body: JsonObject) -> JsonObject:
-    """How the answer is to be made and written."""
-    told: JsonObject = {}
-    if LOGPROBS in (body.get("include") or ()):
-        told["include"] = [LOGPROBS]
-    if body.get("top_logprobs") or told:
-        told["top_logprobs"] = body.get("top_logprobs")
-    effort = (body.get("reasoning") or {}).get("effort")
-    if effort is not None:
-        told["reasoning"] = {"effort": effort}
-    text = body.get("text") or {}
-    wanted = text.get("format")
-    is_plain = wanted is None or wanted["type"] == "text"
-    told["text"] = fields.present(verbosity=text.get("verbosity"), format=None if is_plain else wanted)
-    return told
+def _messages(body: JsonObject) -> list[JsonObject]:
+    instructions, given = body.get("instructions"), flat_input(without_searches(body["input"]))
+    messages = [] if instructions is None else [{"role": "system", "content": instructions}]
+    if isinstance(given, str):
+        return [*messages, {"role": "user", "content": given}]
+    return messages + [encode_message(message) for message in decode_items(given)]
+
+
+def _logprobs(body: JsonObject) -> JsonObject:
+    """Wanted by name or by their number."""
+    top = body.get("top_logprobs")
+    if not top and LOGPROBS not in (body.get("include") or ()):
+        return {}
+    return {"logprobs": True, "top_logprobs": top}
+
+
+def _response_format(wanted: JsonObject | None) -> JsonObject | None:
+    """Chat nests the schema below `json_schema`. Plain text is what is answered anyway."""
+    if wanted is None or wanted["type"] == "text":
+        return None
+    if wanted["type"] == "json_object":
+        return {"type": "json_object"}
+    names = ("name", "description", "schema", "strict")
+    return {"type": "json_schema", "json_schema": fields.present(**{name: wanted.get(name) for name in names})}
 
 
 def _refuse(body: JsonObject) -> None:

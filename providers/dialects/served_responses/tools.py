@@ -94,6 +94,21 @@ def own_tools(body: JsonObject) -> list[JsonObject]:
     return list({(tool["type"], tool["name"]): tool for tool in flat if tool["type"] in OWN}.values())
 
 
+def chat_tools(body: JsonObject) -> list[JsonObject]:
+    return [{"type": tool["type"], tool["type"]: _inner_tool(tool)} for tool in own_tools(body)]
+
+
+def _inner_tool(tool: JsonObject) -> JsonObject:
+    """Chat nests the grammar of a custom tool once more."""
+    about = fields.present(name=tool["name"], description=tool.get("description"))
+    if tool["type"] == "function":
+        return about | fields.present(parameters=tool.get("parameters"), strict=tool.get("strict"))
+    wanted = tool.get("format")
+    if wanted is not None and wanted.get("type") == "grammar":
+        wanted = {"type": "grammar", "grammar": {name: value for name, value in wanted.items() if name != "type"}}
+    return about | fields.present(format=wanted)
+
+
 def search_options(body: JsonObject) -> JsonObject | None:
     """Chat nests the location below `approximate`; the tool does not."""
     searches = [tool for tool in added_tools.every_tool(body) if tool["type"] in SEARCHES]

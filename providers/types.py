@@ -73,6 +73,7 @@ class ImagePart:
 
     url: str
     detail: str | None = None
+    cache_control: JsonObject | None = None
 
 
 @value
@@ -90,6 +91,7 @@ class FilePart:
     data: str | None = None
     file_id: str | None = None
     filename: str | None = None
+    cache_control: JsonObject | None = None
 
 
 @value

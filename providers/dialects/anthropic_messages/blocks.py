@@ -47,9 +47,9 @@ def _block(part: Part, provider: str) -> JsonObject | None:
         case RefusalPart():
             return text_block(part.text)
         case ImagePart():
-            return _image_block(part.url)
+            return _marked(_image_block(part.url), part.cache_control)
         case FilePart():
-            return _document_block(part, provider)
+            return _marked(_document_block(part, provider), part.cache_control)
         case AudioPart():
             raise Unsupported(field="input_audio", provider=provider, why="the provider takes no audio")
         case OpaquePart():
@@ -63,6 +63,10 @@ def text_block(text: str, cache_control: JsonObject | None = None) -> JsonObject
     if cache_control is not None:
         block["cache_control"] = cache_control
     return block
+
+
+def _marked(block: JsonObject, cache_control: JsonObject | None) -> JsonObject:
+    return block if cache_control is None else {**block, "cache_control": cache_control}
 
 
 def _image_block(url: str) -> JsonObject:

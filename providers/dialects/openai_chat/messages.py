@@ -103,6 +103,7 @@ def decode_part(part: JsonObject, where: str) -> Part:
             data=fields.text(file, "file_data", place),
             file_id=fields.text(file, "file_id", place),
             filename=fields.text(file, "filename", place),
+            cache_control=fields.mapping(part, "cache_control", where),
         )
     if kind == "refusal":
         return RefusalPart(text=fields.required_text(part, "refusal", where))
@@ -112,11 +113,13 @@ def decode_part(part: JsonObject, where: str) -> Part:
 def _decode_image(part: JsonObject, where: str) -> ImagePart:
     """Some clients give the address itself where OpenAI wants an object."""
     image = part.get("image_url")
+    mark = fields.mapping(part, "cache_control", where)
     if isinstance(image, str):
-        return ImagePart(url=image)
+        return ImagePart(url=image, cache_control=mark)
     image = fields.required_mapping(part, "image_url", where)
     place = where + "image_url."
-    return ImagePart(url=fields.required_text(image, "url", place), detail=fields.text(image, "detail", place))
+    url, detail = fields.required_text(image, "url", place), fields.text(image, "detail", place)
+    return ImagePart(url=url, detail=detail, cache_control=mark)
 
 
 def _decode_calls(message: JsonObject, where: str) -> tuple[ToolCall, ...]:

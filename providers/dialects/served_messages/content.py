@@ -66,8 +66,11 @@ def _plain(content: Any, where: str) -> str | list[JsonObject]:
 
 def _text(block: JsonObject, where: str) -> JsonObject:
     """Without its citations: what they point to is elsewhere in the conversation."""
-    mark = fields.mapping(block, "cache_control", where)
-    return {"type": "text", "text": fields.required_text(block, "text", where), **fields.present(cache_control=mark)}
+    return {"type": "text", "text": fields.required_text(block, "text", where), **_mark(block, where)}
+
+
+def _mark(block: JsonObject, where: str) -> JsonObject:
+    return fields.present(cache_control=fields.mapping(block, "cache_control", where))
 
 
 def _user(blocks: list[tuple[JsonObject, str]]) -> list[JsonObject]:
@@ -115,7 +118,7 @@ def _image(block: JsonObject, where: str) -> JsonObject:
             url = fields.required_text(source, "url", place)
         case _:
             return block
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": url}, **_mark(block, where)}
 
 
 def _document(block: JsonObject, where: str) -> JsonObject:
@@ -127,10 +130,10 @@ def _document(block: JsonObject, where: str) -> JsonObject:
     match fields.required_text(source, "type", place):
         case "base64" if not cited:
             file = {"file_data": _data_url(source, place), "filename": name or "document.pdf"}
-            return {"type": "file", "file": file}
+            return {"type": "file", "file": file, **_mark(block, where)}
         case "text" if not cited:
             text = fields.required_text(source, "data", place)
-            return {"type": "text", "text": f"{name}\n\n{text}" if name else text}
+            return {"type": "text", "text": f"{name}\n\n{text}" if name else text, **_mark(block, where)}
     return block
 
 

@@ -100,7 +100,9 @@ def _part(part: JsonObject, marks: frozenset[str], provider: str) -> JsonObject:
         return {"type": "text", "text": part["tool_name"]}
     if part["type"] not in PARTS:
         raise Unsupported(field="messages", provider=provider, why=f"content of type '{part['type']}'")
-    return {name: value for name, value in part.items() if name not in marks}
+    # Who understands a mark beside a text may not beside a picture.
+    left_out = marks if part["type"] == "text" else MARKS
+    return {name: value for name, value in part.items() if name not in left_out}
 
 
 def _tool(tool: JsonObject, marks: frozenset[str], provider: str) -> JsonObject:

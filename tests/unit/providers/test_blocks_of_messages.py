@@ -8,11 +8,12 @@ import pytest
 from providers.dialects.anthropic_messages import StreamDecoder, decode_answer
 from providers.dialects.openai_chat import StreamEncoder, encode_answer
 from providers.dialects.served_messages import ServedMessage, to_chat
+from providers.dialects.served_messages.own_fields import without_own
 from providers.types import Finish, JsonObject, OwnBlock, StreamEnd, StreamStart, TextDelta, Usage, UsageReport
 from routing.replay import as_frames, assemble
 from tests.unit.providers.message_frames import read, summed, tell
 from tests.unit.providers.served_frames import DONE
-from tests.unit.providers.test_served_messages_request import RESULT, USED, to_anthropic, to_openai
+from tests.unit.providers.test_served_messages_request import MARK, RESULT, USED, chat, to_anthropic, to_openai
 
 RAN: JsonObject = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
 RESULTS = [{"type": "web_search_result", "url": "https://a", "title": "A", "encrypted_content": "Eo", "page_age": None}]
@@ -105,3 +106,27 @@ def test_an_order_that_does_not_fit_loses_nothing(order: Any) -> None:
     sent = to_anthropic(body, adaptive_thinking=True)["messages"][1]["content"]
     assert [block["type"] for block in sent].count("text") == 2
     assert len(sent) == 4
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"},
+            "title": "a",
+        },
+    ],
+)
+def test_marks_beside_pictures_and_documents_reach_anthropic_alone(block: JsonObject) -> None:
+    """What is worth keeping is mostly a long document."""
+    marked = {**block, "cache_control": MARK}
+    body = chat(marked, {"type": "text", "text": "x"})
+    assert to_anthropic(body)["messages"][0]["content"][0] == marked
+    assert "cache_control" not in str(to_openai(body))
+    assert "cache_control" not in str(without_own(body, provider="openrouter", reasons=True, marked=True))
+    plain = {"type": "document", "source": {"type": "text", "data": "Long."}, "cache_control": MARK}
+    assert to_anthropic(chat(plain))["messages"][0]["content"] == [
+        {"type": "text", "text": "Long.", "cache_control": MARK}
+    ]

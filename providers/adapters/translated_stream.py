@@ -23,6 +23,7 @@ from providers.types import (
 )
 
 _RARER_TEXTS = (ReasoningDelta, RefusalDelta)
+_BESIDE_TEXTS = (CitationFound, OwnBlock)
 
 
 class StreamDecoder(Protocol):
@@ -125,7 +126,7 @@ class TranslatedStream:
             self.finish_reason = self.finish_reason or event.reason
         elif isinstance(event, UsageReport):
             self.usage = event.usage
-        elif isinstance(event, CitationFound | OwnBlock):
+        elif isinstance(event, _BESIDE_TEXTS):
             self.started = True
         elif isinstance(event, StreamEnd):
             self.ended = True

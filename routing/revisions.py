@@ -16,6 +16,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import connection, models, transaction
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+from django.utils.translation import override
 from simple_history.models import HistoricalRecords
 
 from accounts.callers import Caller
@@ -41,6 +42,9 @@ CONFIGURATION_MODELS: tuple[type[models.Model], ...] = (
 """Parents before their children: the order in which rows are brought back."""
 NO_ANSWER_DEPENDS_ON = frozenset(map(label_of, (Team, Price, Limit, Budget)))
 """A revision of these alone leaves cached answers as good as they were."""
+
+OF_THE_BOOKS = "en"
+"""The language of what is written down, whatever that of the page where it was changed: others read it, and search in it."""
 
 _LOCK_NUMBER = 7_256_310_001
 _state = threading.local()
@@ -200,7 +204,8 @@ def _saved(sender: type[models.Model], instance: models.Model, *, raw: bool = Fa
 def _about_to_delete(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
     _take_turn()
     # A row may be named after its owner, which is gone by the time a cascade has deleted both.
-    instance.__dict__["_name_before"] = str(instance)
+    with override(OF_THE_BOOKS):
+        instance.__dict__["_name_before"] = str(instance)
 
 
 def _deleted(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
@@ -215,7 +220,8 @@ def _note(
     if before is not None and after is not None and not changed:
         return
     action = "created" if before is None else "deleted" if after is None else "changed"
-    kind, called = str(sender._meta.verbose_name), name or str(row)
+    with override(OF_THE_BOOKS):
+        kind, called = str(sender._meta.verbose_name), name or str(row)
     # Some are named after what they are: "limit of …".
     thing = called if f"{called} ".lower().startswith(f"{kind} ".lower()) else f"{kind} {called}"
     sentence = f"{action} {thing}"

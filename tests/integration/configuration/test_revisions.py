@@ -5,6 +5,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
+from django.utils.translation import override
 
 from accounts.models import ApiKey, Budget, BudgetPeriod, Limit, Team
 from providers.models import Credential, Deployment, Provider
@@ -175,6 +176,16 @@ def test_a_file_is_one_revision_with_its_name_as_reason(load: Load):
     assert revision.source == "file"
     assert revision.reason.endswith("config.yaml")
     assert "created provider a" in revision.changes
+
+
+def test_a_revision_is_in_one_language_whoever_made_it():
+    with override("pt-br"):
+        team = Team.objects.create(name="a")
+        budget = Budget.objects.create(scope="team", team=team, tokens=5)
+        budget.delete()
+    assert [change for revision in ConfigurationRevision.objects.order_by("pk") for change in revision.changes] == [
+        "created team a", "created budget of a", "deleted budget of a",
+    ]  # fmt: skip
 
 
 def test_a_difference_names_the_fields_with_before_and_after():

@@ -79,6 +79,12 @@ class FirstCome:
             raise Http404
         return super().history_view(request, object_id, *args, **options)  # type: ignore[misc]
 
+    def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, *args: Any) -> None:
+        super().set_history_delta_changes(request, historical_records, *args)  # type: ignore[misc]
+        for record in historical_records:
+            # The template shows it as it is, which is None in every language.
+            record.history_change_reason = record.history_change_reason or "–"
+
     @asked_again
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
         _refuse_numbers(request)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from django.contrib import admin
 from django.contrib.admin import display
@@ -75,6 +76,11 @@ class InfinitePaginator(paginator.InfinitePaginator):  # type: ignore[misc]
 class UsageRecordAdmin(ReadOnlyAdmin):
     list_display = ["moment", "identifier", "owner", "went_to", "outcome", "token_counts", "cost", "times"]
     list_display_links = ["identifier"]
+    fields: ClassVar[Any] = [
+        "page", "whole_moment", "owner", "went_to", "upstream", "way", "outcome", "which", "token_counts", "kinds_of_tokens",
+        "searched", "cost", "paid", "origin", "times", "asked_tags", "in_force", "call",
+    ]  # fmt: skip
+    readonly_fields = fields
     list_filter: ClassVar[Any] = [SpanFilter, OutcomeFilter]
     list_filter_submit = True
     search_fields = ["request_id"]
@@ -137,6 +143,55 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     def times(self, row: UsageRecord) -> str:
         first = "–" if row.time_to_first_token_ms is None else grouped(row.time_to_first_token_ms)
         return format_html('<span class="nowrap">{} / {} ms</span>', first, grouped(row.duration_ms))
+
+    @display(description=gettext_lazy("request"))
+    def page(self, row: UsageRecord) -> str:
+        """The explorer tells of all attempts, and why each was made."""
+        return format_html('<a href="/dashboard/requests/{}/">{}</a>', quote(row.request_id, safe=""), row.request_id)
+
+    @display(description=gettext_lazy("time (UTC)"))
+    def whole_moment(self, row: UsageRecord) -> str:
+        return f"{row.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @display(description=gettext_lazy("upstream model"), empty_value="–")
+    def upstream(self, row: UsageRecord) -> str | None:
+        return row.upstream_model or None
+
+    @display(description=gettext_lazy("endpoint"))
+    def way(self, row: UsageRecord) -> str:
+        return f"{row.endpoint}, stream" if row.stream else row.endpoint
+
+    @display(description=gettext_lazy("Attempt"))
+    def which(self, row: UsageRecord) -> int:
+        return row.attempt
+
+    @display(description=gettext_lazy("of these cached / written to the cache / of reasoning"))
+    def kinds_of_tokens(self, row: UsageRecord) -> str:
+        return " / ".join(map(grouped, (row.cached_tokens, row.cache_write_tokens, row.reasoning_tokens)))
+
+    @display(description=gettext_lazy("searches"))
+    def searched(self, row: UsageRecord) -> str:
+        return grouped(row.searches)
+
+    @display(description=gettext_lazy("paid to the provider"))
+    def paid(self, row: UsageRecord) -> str:
+        return usd(row.provider_cost_nano_usd, places=4)
+
+    @display(description=gettext_lazy("usage"))
+    def origin(self, row: UsageRecord) -> str:
+        return row.get_usage_source_display()
+
+    @display(description="x-llm-proxy-tags", empty_value="–")
+    def asked_tags(self, row: UsageRecord) -> str | None:
+        return row.tags or None
+
+    @display(description=gettext_lazy("revision"))
+    def in_force(self, row: UsageRecord) -> str:
+        return f"r{row.revision}"
+
+    @display(description=gettext_lazy("call id"))
+    def call(self, row: UsageRecord) -> str:
+        return row.call_id
 
 
 admin.site.register(UsageRecord, UsageRecordAdmin)

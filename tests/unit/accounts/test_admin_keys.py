@@ -265,6 +265,27 @@ def test_the_ledger_is_listed_without_counting_it(admin_client: Client, django_a
     assert "req_9<" in listed(admin_client, "usagerecord", "?p=2")
 
 
+def test_a_row_of_the_ledger_is_told_in_words(admin_client: Client) -> None:
+    key = create_key(KeyOrder(name="checkout", team="Shop")).key
+    row = add_usage("req/ä", key_id=key.pk, team_id=key.team_id, cost_nano_usd=186_000, cached_tokens=1_234)
+    text = admin_client.get(reverse("admin:accounts_usagerecord_change", args=[row.pk])).content.decode()
+    for words in (
+        "checkout / Shop",
+        "$0.000186",
+        "1,234 / 0 / 0",
+        'href="/dashboard/requests/req%2F%C3%A4/"',
+        str(row.call_id),
+    ):
+        assert words in text
+    assert "nano usd" not in text.lower()
+
+
+def test_the_history_of_a_row_has_no_reason_where_none_was_given(admin_client: Client) -> None:
+    team = Team.objects.create(name="Shop")
+    text = admin_client.get(reverse("admin:accounts_team_history", args=[team.pk])).content.decode()
+    assert re.search(r'data-label="Change reason">\s*–\s*</td>', text)
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

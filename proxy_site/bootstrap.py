@@ -130,6 +130,13 @@ def keys_without_address() -> list[str]:
     ]
 
 
+def mistaken_variables() -> dict[str, str]:
+    """What `environment.mistaken` says, once all that is configured has been read."""
+    named = Credential.objects.exclude(environment_variable="").values_list("environment_variable", flat=True)
+    found: dict[str, str] = settings.MISTAKEN_VARIABLES(set(named))
+    return found
+
+
 def _keys_in_environment() -> Iterator[tuple[str, str, str]]:
     """(variable, kind, base URL or nothing)"""
     for variable in settings.PROVIDER_KEYS_IN_ENVIRONMENT:

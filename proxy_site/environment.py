@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -24,9 +25,35 @@ OFF = frozenset({"false", "off", "n", "no", "0"})
 HOST_NAME = re.compile(r"\*|\.?[^\s./:@*?#\[\]][^\s/:@*?#\[\]]*|\[[0-9A-Fa-f:.]+\]")
 ORIGIN = re.compile(r"https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
+PREFIX = "PROXY_API_"
+ALIKE = 0.85
+_asked = {"PROXY_API_ENV_FILE"}
+
+
+def mistaken(named: Collection[str] = ()) -> dict[str, str]:
+    """Variables with our prefix that nothing has asked for, each with the one that was probably meant: some of ours have no
+    prefix. What is like none of them, or is `named` by a row, is a key under a name of the operator's own."""
+    found = {}
+    for name in sorted(os.environ):
+        unread = name.startswith(PREFIX) and not {name, name.removesuffix("_FILE")} & {*_asked, *named}
+        if unread and (meant := _meant(name)) is not None:
+            found[name] = meant
+    return found
+
+
+def _meant(name: str) -> str | None:
+    bare = name.removeprefix(PREFIX)
+    if bare.removesuffix("_FILE") in _asked:
+        return bare
+    if any(name.startswith(f"{known}_") for known in _asked):
+        # A second key of a provider, say.
+        return None
+    return next(iter(get_close_matches(name, sorted(_asked), n=1, cutoff=ALIKE)), None)
+
 
 def from_file_or_environment(name: str) -> str:
     """The value of NAME, or the content of the file that NAME_FILE points to (for container secrets)."""
+    _asked.add(name)
     path = os.environ.get(f"{name}_FILE")
     if path:
         try:
@@ -40,6 +67,7 @@ def from_file_or_environment(name: str) -> str:
 
 def given(name: str) -> str:
     """What NAME is set to. A variable that is set to nothing is not set: compose files pass such on."""
+    _asked.add(name)
     return os.environ.get(name, "").strip()
 
 

@@ -22,6 +22,7 @@ from proxy_site.environment import (
     from_file_or_environment,
     given,
     host_names,
+    mistaken,
     one_of,
     origins,
     proxy_address,
@@ -43,7 +44,7 @@ VERSION = "0.1.0"
 HOST = given("PROXY_API_HOST") or "127.0.0.1"
 PORT = whole_number("PROXY_API_PORT", default=8000, least=1, most=65535)
 DATA_DIR = data_directory("PROXY_API_DATA_DIR", default=BASE_DIR / "var")
-CONFIG_FILE = env.str("PROXY_API_CONFIG", default="")
+CONFIG_FILE = given("PROXY_API_CONFIG")
 DATABASE_URL = from_file_or_environment("DATABASE_URL")
 REDIS_URL = redis_address("REDIS_URL")
 EMBEDDED = not DATABASE_URL
@@ -77,6 +78,7 @@ AZURE_BASE_URL = base_url("PROXY_API_AZURE_BASE_URL")
 
 # Finds the secret that a credential names (`api_key_env`), in NAME or NAME_FILE; empty when it is not set.
 PROVIDER_SECRET = from_file_or_environment
+MISTAKEN_VARIABLES = mistaken
 
 # The environment wins over the same keys of a configuration file, but only where it says something.
 SET_IN_ENVIRONMENT = frozenset(

@@ -147,7 +147,11 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     @display(description=gettext_lazy("request"))
     def page(self, row: UsageRecord) -> str:
         """The explorer tells of all attempts, and why each was made."""
-        return format_html('<a href="/dashboard/requests/{}/">{}</a>', quote(row.request_id, safe=""), row.request_id)
+        return format_html(
+            '<a class="quiet-link" href="/dashboard/requests/{}/">{}</a>',
+            quote(row.request_id, safe=""),
+            row.request_id,
+        )
 
     @display(description=gettext_lazy("time (UTC)"))
     def whole_moment(self, row: UsageRecord) -> str:

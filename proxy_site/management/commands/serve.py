@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from providers.management.arguments import port_number
-from proxy_site.bootstrap import FirstStart, migrate_if_needed, prepare
+from proxy_site.bootstrap import FirstStart, migrate_if_needed, mistaken_variables, prepare
 from proxy_site.early_end import end_at_once, hang_up_as_before
 from proxy_site.embedded import DemoUpstream
 from proxy_site.embedded_celery import EmbeddedWork
@@ -83,6 +83,8 @@ class Command(BaseCommand):
         for variable in first.idle_keys:
             missing = variable.replace("_API_KEY", "_BASE_URL")
             self.stderr.write(f"{variable} is set without {missing}: no provider was made of it.")
+        for variable, meant in mistaken_variables().items():
+            self.stderr.write(f"{variable} is read by nothing; {meant} was probably meant.")
         self._announce(first, host=host, port=port, as_json=options["json"])
         # With PostgreSQL and Redis, `celery worker` and `celery beat` run as processes of their own.
         with_work = role is not Role.GATEWAY and (settings.EMBEDDED or not settings.REDIS_URL)

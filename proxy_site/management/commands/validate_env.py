@@ -20,7 +20,7 @@ from providers.models import Credential, Deployment, Provider
 from providers.resolution import in_words
 from providers.secrets import UndecipherableSecret
 from providers.validation import check_options, check_secret
-from proxy_site.bootstrap import keys_without_address
+from proxy_site.bootstrap import keys_without_address, mistaken_variables
 from proxy_site.databases.last_word import cause
 from routing.configuration.dump import read_configuration
 from routing.configuration.findings import Finding, error, of_document, of_refusal, warning
@@ -50,6 +50,7 @@ class Command(BaseCommand):
             *_proxies(),
             *_connections(),
             *_configuration(options["config"] or settings.CONFIG_FILE),
+            *_mistaken(),
         ]
         if options["json"]:
             fields = ("level", "key", "problem", "remedy")
@@ -204,6 +205,16 @@ def _idle_keys() -> Iterator[Finding]:
 
 def _first_line(failure: BaseException) -> str:
     return (cause(failure).splitlines() or [type(failure).__name__])[0]
+
+
+def _mistaken() -> Iterator[Finding]:
+    """At the end: by then all that the configuration names has been read."""
+    try:
+        found = mistaken_variables()
+    except DatabaseError:
+        return
+    for variable, meant in found.items():
+        yield warning(variable, "it is read by nothing", f"Set {meant} if that was meant, or leave it out")
 
 
 # ------------------------------------------------------------------------------------------------------ configuration

@@ -2,6 +2,7 @@
 stack trace."""
 
 import base64
+import json
 import os
 import re
 import socket
@@ -9,11 +10,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 
 from proxy_site import environment
 
@@ -267,3 +270,39 @@ def test_a_reader_that_has_enough_ends_a_command_in_silence(tmp_path):
     line = f"set -o pipefail; {sys.executable} manage.py import_litellm {tmp_path}/litellm.yaml | true"
     done = subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PROXY_API_DATABASE_URL", "DATABASE_URL"),
+        ("PROXY_API_REDIS_URL_FILE", "REDIS_URL_FILE"),
+        ("PROXY_API_LOG_LEVEL", "LOG_LEVEL"),
+        ("PROXY_API_DRAIN_TIMOUT", "PROXY_API_DRAIN_TIMEOUT"),
+        ("PROXY_API_ENCRYPTION_KEY", "PROXY_API_ENCRYPTION_KEYS"),
+        ("PROXY_API_SECRET_KEY_FILE", None),
+        ("PROXY_API_OPENAI_API_KEY_2", None),
+        ("PROXY_API_OF_MY_OWN", None),
+        ("DRAIN_TIMOUT", None),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_told_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str | None
+) -> None:
+    monkeypatch.setenv(name, "x")
+    assert environment.mistaken().get(name) == meant
+
+
+def test_a_key_that_a_credential_names_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_API_GROQ_API_KEY", "x")
+    assert environment.mistaken()["PROXY_API_GROQ_API_KEY"] == "PROXY_API_GROK_API_KEY"
+    assert "PROXY_API_GROQ_API_KEY" not in environment.mistaken({"PROXY_API_GROQ_API_KEY"})
+
+
+@pytest.mark.django_db
+def test_validate_env_warns_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_API_DATABASE_URL", "postgres://nowhere/")
+    out = StringIO()
+    call_command("validate_env", "--json", stdout=out)
+    told = {finding["key"]: finding["remedy"] for finding in json.loads(out.getvalue())["findings"]}
+    assert told["PROXY_API_DATABASE_URL"] == "Set DATABASE_URL if that was meant, or leave it out"

@@ -17,12 +17,16 @@ LONGEST_SECRET: Final = 8192
 OWN_SECRETS: Final = frozenset(
     {
         "DATABASE_URL",
+        # The driver's own, for an address without a password; docker/compose.yaml uses it.
+        "PGPASSWORD",
         "REDIS_URL",
         "HTTPS_PROXY",
         "HTTP_PROXY",
         "PROXY_API_SECRET_KEY",
         "PROXY_API_ENCRYPTION_KEYS",
         "PROXY_API_METRICS_TOKEN",
+        # PROXY_API_ENV_FILE is the file that all of these may stand in.
+        "PROXY_API_ENV",
     }
 )
 """Variables that nothing may name whose value is sent somewhere: whoever names them also chooses the address."""

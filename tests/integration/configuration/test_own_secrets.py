@@ -15,7 +15,14 @@ from tests.integration.configuration.conftest import Load
 
 pytestmark = pytest.mark.django_db
 P = "providers:\n  - name: p\n    base_url: http://10.0.0.1\n    "
-OWN = ["PROXY_API_SECRET_KEY", "DATABASE_URL", "PROXY_API_ENCRYPTION_KEYS_FILE", "https_proxy"]
+OWN = [
+    "PROXY_API_SECRET_KEY",
+    "DATABASE_URL",
+    "PROXY_API_ENCRYPTION_KEYS_FILE",
+    "https_proxy",
+    "PGPASSWORD",
+    "PROXY_API_ENV",
+]
 
 
 @pytest.fixture

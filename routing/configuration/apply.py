@@ -71,9 +71,7 @@ def apply_configuration(
     try:
         with one_revision(source=FILE, reason=f"loaded {file}") as collected, transaction.atomic():
             before = read_configuration()
-            warnings, names = _write(
-                wanted, file=file, secret_of=secret_of, prune=prune, others=others or {}, gone=gone or {}
-            )
+            warnings, names = _write(wanted, secret_of=secret_of, prune=prune, others=others or {}, gone=gone or {})
             after = read_configuration()
             _refuse_aliases_of_aliases(wanted, before, after, file)
             warnings += _cut_off(before, after)
@@ -94,7 +92,7 @@ def apply_configuration(
         return applied
     except RowRefused as refused:
         at = position_of(refused.key, wanted.positions)
-        problem = Problem(at=at, key=refused.key, found=refused.found, expected="a value the database accepts")
+        problem = Problem(at=at, key=refused.key, found=refused.found, expected=refused.expected)
         raise ConfigurationRefused(file, [problem]) from refused
     return replace(applied, revision=collected_revision(collected))
 
@@ -113,7 +111,6 @@ def _names_in(wanted: Configuration) -> Names:
 def _write(
     wanted: Configuration,
     *,
-    file: str,
     secret_of: Callable[[str], str],
     prune: bool,
     others: Others,
@@ -121,7 +118,7 @@ def _write(
 ) -> tuple[list[str], Names]:
     """Returns warnings, and what the document manages."""
     apply_accounts.teams(wanted.teams)
-    warnings, key_ids = apply_accounts.keys(wanted, file=file, secret_of=secret_of)
+    warnings, key_ids = apply_accounts.keys(wanted.api_keys, secret_of=secret_of)
     present = {**_names_in(wanted), "api_keys": sorted(key_ids)}
     removed = _removed(present, prune, gone)
     warnings += taking_over(present, others)

@@ -8,10 +8,9 @@ from django.conf import settings
 from accounts.keys import NewKey, free_form_key, identify
 from accounts.models import ApiKey, Budget, Limit, Team
 from routing.configuration.columns import as_json
-from routing.configuration.document import BudgetEntry, Configuration, KeyEntry, TeamEntry
+from routing.configuration.document import BudgetEntry, KeyEntry, TeamEntry
 from routing.configuration.findings import PLACEHOLDERS
-from routing.configuration.problems import ConfigurationRefused, Problem, position_of
-from routing.configuration.rows import save_if_different, written_for
+from routing.configuration.rows import RowRefused, save_if_different, written_for
 from routing.configuration.veiled import shown_variable
 from routing.revisions import record
 
@@ -87,21 +86,21 @@ def remove_teams(names: Collection[str]) -> list[str]:
 # --------------------------------------------------------------------------------------------------------------- keys
 
 
-def keys(wanted: Configuration, *, file: str, secret_of: Callable[[str], str]) -> tuple[list[str], set[str]]:
-    """Creates or changes the keys of the document. Returns warnings, and the ids of these keys."""
+def keys(wanted: Iterable[KeyEntry], *, secret_of: Callable[[str], str]) -> tuple[list[str], set[str]]:
+    """Creates or changes the keys of the document. Returns warnings, and the ids of these keys. Raises `RowRefused`."""
     warnings: list[str] = []
     present: set[str] = set()
-    for index, entry in enumerate(wanted.api_keys):
+    for index, entry in enumerate(wanted):
         path = f"api_keys[{index}]"
         if entry.env is not None and not secret_of(entry.env):
             name = shown_variable(entry.env)
-            raise _refused(wanted, file, f"{path}.env", f"no variable {name}", f"{name} (or {name}_FILE) to be set")
+            raise RowRefused(f"{path}.env", f"no variable {name}", f"{name} (or {name}_FILE) to be set")
         token = entry.token or secret_of(entry.env or "")
         if token in PLACEHOLDERS:
-            warnings.append(f"api_keys[{index}] is the example's key, which everybody knows: replace it")
+            warnings.append(f"{path} is the example's key, which everybody knows: replace it")
         fresh = free_form_key(token, str(settings.KEY_PEPPER).encode())
         if fresh is None:
-            raise _refused(wanted, file, path, "a key that no header can carry", "8 to 256 printable characters")
+            raise RowRefused(path, "a key that no header can carry", "8 to 256 printable characters")
         present.add(fresh.public_id)
         if entry.team and not Team.objects.filter(name=entry.team).exists():
             warnings.append(f"{path}.team: there was no team {entry.team}; it is made, without limits and budgets")
@@ -126,11 +125,6 @@ def remove_keys(public_ids: Collection[str]) -> None:
         key.enabled = False
         key.save()
         record(f"switched off API key {key}", source=FILE)
-
-
-def _refused(wanted: Configuration, file: str, key: str, found: str, expected: str) -> ConfigurationRefused:
-    at = position_of(key, wanted.positions)
-    return ConfigurationRefused(file, [Problem(at=at, key=key, found=found, expected=expected)])
 
 
 def _key(entry: KeyEntry, fresh: NewKey) -> None:

@@ -14,11 +14,11 @@ Names: TypeAlias = dict[str, list[str]]
 
 
 class RowRefused(Exception):
-    """The row of an entry does not take a value. `key` is its path in the document."""
+    """An entry cannot become a row. `key` is its path in the document."""
 
-    def __init__(self, key: str, found: str) -> None:
-        super().__init__(key, found)
-        self.key, self.found = key, found
+    def __init__(self, key: str, found: str, expected: str = "a value the database accepts") -> None:
+        super().__init__(key, found, expected)
+        self.key, self.found, self.expected = key, found, expected
 
 
 @contextmanager

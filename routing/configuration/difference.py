@@ -46,8 +46,8 @@ def _by_name(value: Any) -> Mapping[str, Any] | None:
     """A mapping as it is, a list of named entries by their names, None for anything else."""
     if isinstance(value, Mapping):
         return value
-    if not isinstance(value, list) or not value:
-        return {} if isinstance(value, list) else None
+    if not isinstance(value, list):
+        return None
     named: dict[str, Any] = {}
     for entry in value:
         name = entry.get("name") if isinstance(entry, Mapping) else entry

@@ -56,4 +56,4 @@ def describe(node: Node) -> str:
         return "a list"
     if node.type == "null":
         return "nothing (null)"
-    return f"the {node.type} {excerpt(node.text)}" if node.type != "text" else f"the text {excerpt(node.text)}"
+    return f"the {node.type} {excerpt(node.text)}"

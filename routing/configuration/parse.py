@@ -7,7 +7,7 @@ bounded, so that neither a huge file nor a small one that multiplies itself cost
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import yaml
 
@@ -18,8 +18,6 @@ from routing.configuration.problems import START, ConfigurationRefused, Position
 MAX_BYTES: Final = 2 * 1024 * 1024
 MAX_DEPTH: Final = 24
 MAX_NODES: Final = 200_000
-
-Format: TypeAlias = Literal["yaml", "json"]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -39,7 +37,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 def parse(data: bytes, *, file: str) -> Node:
     """Raises `ConfigurationRefused` with the first problem of the syntax."""
     text = _text(data, file)
-    if _format(file, text) == "json":
+    if file.endswith(".json") or text.lstrip().startswith("{"):
         return parse_json.parse(text, file=file, max_depth=MAX_DEPTH, max_nodes=MAX_NODES)
     return _parse_yaml(text, file)
 
@@ -58,10 +56,6 @@ def _text(data: bytes, file: str) -> str:
     if not text.strip():
         raise _refused(file, START, "an empty file", "a mapping of keys, such as `providers: []`")
     return text
-
-
-def _format(file: str, text: str) -> Format:
-    return "json" if file.endswith(".json") or text.lstrip().startswith("{") else "yaml"
 
 
 def _position_of(before: str) -> Position:

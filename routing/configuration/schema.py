@@ -13,7 +13,6 @@ from routing import policy_options
 from routing.configuration.columns import as_json, named_options
 from routing.configuration.document import Configuration, KeyEntry
 from routing.configuration.kinds import WRONG, Reading
-from routing.configuration.nodes import Node
 from routing.configuration.parse import parse
 from routing.configuration.problems import ConfigurationRefused, Problem, position_of
 from routing.configuration.provider_entry import CredentialEntry, ProviderEntry, ResolvedProvider
@@ -33,12 +32,8 @@ _VARIABLE_OF = {"openai_responses": "PROXY_API_OPENAI_API_KEY"}
 
 def read(data: bytes, *, file: str) -> Configuration:
     """Raises `ConfigurationRefused`; the document is used as a whole or not at all."""
-    return read_node(parse(data, file=file), file=file)
-
-
-def read_node(root: Node, *, file: str) -> Configuration:
     reading = Reading()
-    found = ROOT.read(root, "", reading)
+    found = ROOT.read(parse(data, file=file), "", reading)
     problems = list(reading.problems)
     if found is not WRONG:
         problems += _across(found, reading)
@@ -135,12 +130,7 @@ def _key_problems(entry: KeyEntry, path: str, reading: Reading) -> Iterator[Prob
     if (entry.token is None) == (entry.env is None):
         found = "neither token nor env" if entry.token is None else "token and env"
         yield _problem(reading, path, found, "exactly one of token and env")
-    if entry.token is not None and entry.token.startswith("llmp-"):
-        yield from _llmp_problems(entry.token, path, reading)
-
-
-def _llmp_problems(token: str, path: str, reading: Reading) -> Iterator[Problem]:
-    if public_id(token) is None:
+    if entry.token is not None and entry.token.startswith("llmp-") and public_id(entry.token) is None:
         yield _problem(reading, path, "a key that begins with llmp- and is cut short", "the whole key as it was issued")
 
 

@@ -9,12 +9,10 @@ from routing.configuration.nodes import MappingNode, Node, ScalarNode, describe
 from routing.configuration.problems import Position
 from rows import names
 
-_KIND, _MEANING, _ALIASES, _DEFAULT = "kind", "meaning", "aliases", "default"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One declared key. `default` is MISSING for a required one."""
+    """One declared key: its field's name and metadata. `default` is MISSING for a required one."""
 
     name: str
     kind: Kind
@@ -29,24 +27,14 @@ class Key:
 
 def key(kind: Kind, meaning: str, *, default: Any = MISSING, aliases: tuple[str, ...] = ()) -> Any:
     """A dataclass field that is a key of the document. Without `default` the key is required."""
-    metadata = {_KIND: kind, _MEANING: meaning, _ALIASES: aliases, _DEFAULT: default}
+    metadata = {"kind": kind, "meaning": meaning, "aliases": aliases, "default": default}
     # A factory, because dataclasses take an unhashable default for a mutable one.
     return field(metadata=metadata) if default is MISSING else field(default_factory=lambda: default, metadata=metadata)
 
 
 @cache
 def keys_of(section: type) -> tuple[Key, ...]:
-    return tuple(
-        Key(
-            name=item.name,
-            kind=item.metadata[_KIND],
-            meaning=item.metadata[_MEANING],
-            aliases=item.metadata[_ALIASES],
-            default=item.metadata[_DEFAULT],
-        )
-        for item in fields(section)
-        if _KIND in item.metadata
-    )
+    return tuple(Key(name=item.name, **item.metadata) for item in fields(section) if item.metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

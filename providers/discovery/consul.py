@@ -25,6 +25,7 @@ from providers.discovery.found import (
     collect,
     described,
 )
+from providers.discovery.settings import ConsulPlace
 from providers.lenient import a_list, an_object
 
 SOURCE: Final = "consul"
@@ -33,33 +34,30 @@ FIELDS: Final = ("kind", "models", "scheme", "path", "priority", "weight", "api_
 
 async def look(
     client: ControlPlaneClient,
-    url: str,
+    place: ConsulPlace,
     rules: AddressRules,
     *,
-    tag: str,
-    token: str = "",
-    datacenter: str | None = None,
     position: str = "",
     wait_s: float = 0.0,
 ) -> Findings:
     """With `wait_s` and the `position` of the look before, waits so long for a change of the catalogue."""
-    base = url.rstrip("/").removesuffix("/v1")
-    headers = (("x-consul-token", token),) if token else ()
-    place = {"dc": datacenter} if datacenter else {}
+    base = place.url.rstrip("/").removesuffix("/v1")
+    headers = (("x-consul-token", place.token),) if place.token else ()
+    where = {"dc": place.datacenter} if place.datacenter else {}
     blocking = {"index": position, "wait": f"{int(wait_s)}s"} if position.isdigit() and wait_s >= 1 else {}
     services, answer = await get_json(
-        client, f"{base}/v1/catalog/services?{urlencode({**place, **blocking})}", headers=headers
+        client, f"{base}/v1/catalog/services?{urlencode({**where, **blocking})}", headers=headers
     )
     if not isinstance(services, Mapping):
         raise SourceFailed("Consul's catalogue is not an object")
     entries: list[Shown] = []
     for name, tags in sorted(services.items()):
-        if isinstance(tags, list) and tag in tags:
-            query = urlencode({"passing": "true", "tag": tag, **place})
+        if isinstance(tags, list) and place.tag in tags:
+            query = urlencode({"passing": "true", "tag": place.tag, **where})
             instances, _ = await get_json(
                 client, f"{base}/v1/health/service/{quote(name, safe='')}?{query}", headers=headers
             )
-            entries += _instances(instances, tag)
+            entries += _instances(instances, place.tag)
     position = _next_position(position, answer.headers.get("x-consul-index", ""))
     return replace(collect(SOURCE, entries, rules), position=position)
 

@@ -126,17 +126,13 @@ def _kind(entry: Mapping[str, Any]) -> str:
 
 def _list(entry: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> list[str]:
     values = entry.get(key, [])
-    names = [value.get("name") if isinstance(value, Mapping) else value for value in _sequence(values, key)]
+    if not isinstance(values, list) or len(values) > MOST_MODELS:
+        raise NotUsable(f"{key} is not a list of at most {MOST_MODELS}")
+    names = [value.get("name") if isinstance(value, Mapping) else value for value in values]
     fine = [name for name in names if isinstance(name, str) and pattern.fullmatch(name)]
     if len(fine) != len(names):
         raise NotUsable(f"{key} is not a list of names")
     return list(dict.fromkeys(fine))
-
-
-def _sequence(values: object, key: str) -> Sequence[Any]:
-    if not isinstance(values, list) or len(values) > MOST_MODELS:
-        raise NotUsable(f"{key} is not a list of at most {MOST_MODELS}")
-    return values
 
 
 def _whole(entry: Mapping[str, Any], key: str) -> int:

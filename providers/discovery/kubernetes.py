@@ -28,6 +28,7 @@ from providers.discovery.found import (
     described,
     words,
 )
+from providers.discovery.settings import KubernetesPlace
 from providers.lenient import a_list, an_object
 
 SOURCE: Final = "kubernetes"
@@ -47,24 +48,16 @@ class Cluster:
     ca_file: str | None
 
 
-def in_cluster(
-    *,
-    api_url: str | None,
-    own_api_url: str,
-    namespace: str | None,
-    token_file: str | None,
-    ca_file: str | None,
-    account: Path = ACCOUNT,
-) -> Cluster:
-    """`own_api_url` is that of the cluster this pod runs in, if any. Raises `SourceFailed`."""
-    url = api_url or own_api_url
+def _cluster(place: KubernetesPlace, account: Path) -> Cluster:
+    """Raises `SourceFailed`."""
+    url = place.api_url or place.own_api_url
     if not url:
         raise SourceFailed("this is no pod (KUBERNETES_SERVICE_HOST is not set): give discovery.kubernetes.api_url")
-    authority = Path(ca_file) if ca_file else account / "ca.crt"
+    authority = Path(place.ca_file) if place.ca_file else account / "ca.crt"
     return Cluster(
         api_url=url.rstrip("/"),
-        namespace=namespace or _read(account / "namespace") or "default",
-        token=_read(Path(token_file) if token_file else account / "token"),
+        namespace=place.namespace or _read(account / "namespace") or "default",
+        token=_read(Path(place.token_file) if place.token_file else account / "token"),
         ca_file=str(authority) if authority.exists() else None,
     )
 
@@ -77,11 +70,11 @@ def _read(path: Path) -> str:
 
 
 async def look(
-    client: ControlPlaneClient, cluster: Cluster, rules: AddressRules, *, label_selector: str, resource: str
+    client: ControlPlaneClient, place: KubernetesPlace, rules: AddressRules, *, account: Path = ACCOUNT
 ) -> Findings:
-    """`resource` is `services` or `endpointslices`."""
-    services = await _all(client, cluster, "/api/v1", "services", label_selector)
-    if resource == "services":
+    cluster = _cluster(place, account)
+    services = await _all(client, cluster, "/api/v1", "services", place.label_selector)
+    if place.resource == "services":
         entries = [_of_service(service) for service in services]
     else:
         slices = await _all(client, cluster, "/apis/discovery.k8s.io/v1", "endpointslices", "")

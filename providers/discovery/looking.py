@@ -13,7 +13,7 @@ from providers.discovery import consul, kubernetes, model_lists, registry
 from providers.discovery.adoption import approve_if_possible, settle
 from providers.discovery.found import Findings, SourceFailed
 from providers.discovery.reconcile import Plan
-from providers.discovery.settings import DiscoverySettings, KubernetesPlace, surroundings
+from providers.discovery.settings import DiscoverySettings, surroundings
 from providers.loading import UNREADABLE, load_providers
 from providers.models import Deployment, Discovered, DiscoverySource, DiscoveryState
 from providers.specs import ProviderSpec
@@ -66,18 +66,17 @@ def _model_lists() -> list[ModelList]:
 async def _look(
     settings: DiscoverySettings, lists: list[ModelList], positions: dict[str, str], wait_s: float
 ) -> list[Findings]:
-    timeout_s = settings.timeout_s + wait_s
+    timeout_s, rules = settings.timeout_s + wait_s, settings.addresses
     async with ControlPlaneClient(timeout_s=timeout_s, connections=settings.connections) as client:
         looks: list[Awaitable[Findings | None]] = []
         if settings.registry is not None:
-            place = settings.registry
-            looks.append(
-                _kept(registry.SOURCE, registry.look(client, place.url, settings.addresses, token=place.token))
-            )
+            looks.append(_kept(registry.SOURCE, registry.look(client, settings.registry, rules)))
         if settings.consul is not None:
-            looks.append(_kept(consul.SOURCE, _consul(client, settings, positions.get(consul.SOURCE, ""), wait_s)))
+            position = positions.get(consul.SOURCE, "")
+            asked = consul.look(client, settings.consul, rules, position=position, wait_s=wait_s)
+            looks.append(_kept(consul.SOURCE, asked))
         if settings.kubernetes is not None:
-            looks.append(_kept(kubernetes.SOURCE, _kubernetes(client, settings.kubernetes, settings)))
+            looks.append(_kept(kubernetes.SOURCE, kubernetes.look(client, settings.kubernetes, rules)))
         for item in lists:
             source = model_lists.source_of(item.provider.name)
             looks.append(_kept(source, model_lists.look(client, item.provider, item.known)))
@@ -92,34 +91,6 @@ async def _kept(source: str, look: Awaitable[Findings | None]) -> Findings | Non
         return Findings(source=source, error=str(error)[:500] or "failed")
     except UNREADABLE as error:
         return Findings(source=source, error=f"its answer cannot be read ({type(error).__name__}: {error})"[:500])
-
-
-async def _consul(client: ControlPlaneClient, settings: DiscoverySettings, position: str, wait_s: float) -> Findings:
-    place = settings.consul
-    assert place is not None
-    return await consul.look(
-        client,
-        place.url,
-        settings.addresses,
-        tag=place.tag,
-        token=place.token,
-        datacenter=place.datacenter,
-        position=position,
-        wait_s=wait_s,
-    )
-
-
-async def _kubernetes(client: ControlPlaneClient, place: KubernetesPlace, settings: DiscoverySettings) -> Findings:
-    cluster = kubernetes.in_cluster(
-        api_url=place.api_url,
-        own_api_url=place.own_api_url,
-        namespace=place.namespace,
-        token_file=place.token_file,
-        ca_file=place.ca_file,
-    )
-    return await kubernetes.look(
-        client, cluster, settings.addresses, label_selector=place.label_selector, resource=place.resource
-    )
 
 
 def _settle(all_findings: list[Findings], settings: DiscoverySettings, now: datetime) -> dict[str, Any]:

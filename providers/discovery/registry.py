@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from providers.control_plane import ControlPlaneClient
 from providers.discovery.asking import get_json
 from providers.discovery.found import AddressRules, Findings, Shown, SourceFailed, collect
+from providers.discovery.settings import RegistryPlace
 
 SOURCE = "registry"
 
 
-async def look(client: ControlPlaneClient, url: str, rules: AddressRules, *, token: str = "") -> Findings:
-    headers = (("authorization", f"Bearer {token}"),) if token else ()
-    body, _ = await get_json(client, url, headers=headers)
+async def look(client: ControlPlaneClient, place: RegistryPlace, rules: AddressRules) -> Findings:
+    headers = (("authorization", f"Bearer {place.token}"),) if place.token else ()
+    body, _ = await get_json(client, place.url, headers=headers)
     entries = body.get("providers") if isinstance(body, Mapping) else body
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise SourceFailed("the registry's answer is not a list of objects")

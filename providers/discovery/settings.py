@@ -25,7 +25,8 @@ class ConsulPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesPlace:
-    """Empty values mean those of the pod we run in."""
+    """Empty values mean those of the pod we run in; `own_api_url` is its cluster's, if any. `resource` is `services` or
+    `endpointslices`."""
 
     namespace: str | None = None
     label_selector: str = ""

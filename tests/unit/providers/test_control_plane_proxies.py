@@ -9,6 +9,7 @@ from django.test import override_settings
 from providers.control_plane import Answer, ControlPlaneClient
 from providers.discovery import registry
 from providers.discovery.found import AddressRules, SourceFailed
+from providers.discovery.settings import RegistryPlace
 from providers.errors import ConnectFailed
 from providers.loading import provider_spec
 from providers.models import Provider
@@ -118,7 +119,11 @@ def test_sources_of_discovery_go_through_it_but_for_what_no_proxy_names(proxy):
 
     async def look() -> None:
         async with ControlPlaneClient(timeout_s=5, resolve=nobody) as client:
-            await registry.look(client, f"http://{PLAIN}/list", AddressRules(allow_cidrs=(), allow_env=frozenset()))
+            place, rules = (
+                RegistryPlace(url=f"http://{PLAIN}/list"),
+                AddressRules(allow_cidrs=(), allow_env=frozenset()),
+            )
+            await registry.look(client, place, rules)
 
     async def nobody(host: str, port: int) -> list[str]:
         raise OSError("there is no name server")

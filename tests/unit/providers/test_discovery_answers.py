@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from providers.control_plane import Answer
 from providers.discovery import consul, kubernetes, registry
 from providers.discovery.found import AddressRules, Findings, SourceFailed
+from providers.discovery.settings import ConsulPlace, KubernetesPlace, RegistryPlace
 from providers.transport import Endpoint, UpstreamRequest
 from tests.unit.providers.test_discovery_sources import INSTANCE, SERVICE, SLICE
 
 RULES = AddressRules(allow_cidrs=("10.0.0.0/8",), allow_env=frozenset({"KEY"}))
-CLUSTER = kubernetes.Cluster(api_url="http://10.0.0.1", namespace="ai", token="", ca_file=None)
 ENTRY = {
     "name": "eu", "base_url": "https://eu.example/v1", "kind": "openai", "models": ["m", {"name": "n"}], "priority": 1,
     "tags": ["eu"], "api_key_env": "KEY",
@@ -47,12 +47,13 @@ class Client:
 
 
 def of_kubernetes(resource: str) -> Callable[[Any], Any]:
-    return lambda client: kubernetes.look(client, CLUSTER, RULES, label_selector="", resource=resource)
+    place = KubernetesPlace(api_url="http://10.0.0.1", namespace="ai", resource=resource)
+    return lambda client: kubernetes.look(client, place, RULES)
 
 
 LOOKS: dict[str, Callable[[Any], Any]] = {
-    "registry": lambda client: registry.look(client, "http://10.0.0.1/registry", RULES),
-    "consul": lambda client: consul.look(client, "http://10.0.0.1", RULES, tag="llm-proxy"),
+    "registry": lambda client: registry.look(client, RegistryPlace(url="http://10.0.0.1/registry"), RULES),
+    "consul": lambda client: consul.look(client, ConsulPlace(url="http://10.0.0.1"), RULES),
     "services": of_kubernetes("services"),
     "endpointslices": of_kubernetes("endpointslices"),
 }

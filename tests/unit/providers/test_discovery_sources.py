@@ -12,6 +12,7 @@ import pytest
 from providers.control_plane import ControlPlaneClient
 from providers.discovery import consul, kubernetes, registry
 from providers.discovery.found import AddressRules, Findings, NotUsable, SourceFailed, checked_url, provider_document
+from providers.discovery.settings import ConsulPlace, KubernetesPlace, RegistryPlace
 from providers.errors import ConnectFailed
 from providers.http1 import Http1Transport
 from providers.transport import Endpoint, UpstreamRequest
@@ -72,8 +73,8 @@ def test_a_cookie_is_given_back_to_nobody(source: Source, url: str):
     source.answers["/"] = []
 
     async def twice(client: ControlPlaneClient) -> Findings:
-        await registry.look(client, url, RULES)
-        return await registry.look(client, url, RULES)
+        await registry.look(client, RegistryPlace(url=url), RULES)
+        return await registry.look(client, RegistryPlace(url=url), RULES)
 
     ask(twice)
     assert ["cookie" in headers for _, _, headers in source.asked] == [False, False]
@@ -91,7 +92,9 @@ def test_a_registry_lists_providers(source: Source, url: str):
         {"name": "us", "base_url": "https://us.example", "api_key_env": "ALLOWED", "unknown": 1},
         {"name": "bad name", "base_url": "https://x.example"},
     ]
-    findings = ask(lambda client: registry.look(client, f"{url}/providers.json", RULES, token="t0ken"))
+    findings = ask(
+        lambda client: registry.look(client, RegistryPlace(url=f"{url}/providers.json", token="t0ken"), RULES)
+    )
 
     assert [item.document["name"] for item in findings.found] == ["eu", "us"]
     assert findings.found[0].document["models"] == ["m", "n"]
@@ -104,7 +107,7 @@ def test_a_registry_lists_providers(source: Source, url: str):
 def test_a_registry_that_says_something_else_has_failed(source: Source, url: str, answer: Any):
     source.answers["/"] = answer
     with pytest.raises(SourceFailed):
-        ask(lambda client: registry.look(client, url, RULES))
+        ask(lambda client: registry.look(client, RegistryPlace(url=url), RULES))
 
 
 def test_a_redirect_is_not_followed(source: Source, url: str):
@@ -112,7 +115,7 @@ def test_a_redirect_is_not_followed(source: Source, url: str):
         source.answers["/"] = []
         source.status, source.headers = 302, [(b"location", elsewhere.encode())]
         with pytest.raises(SourceFailed, match="redirects are not followed"):
-            ask(lambda client: registry.look(client, url, RULES))
+            ask(lambda client: registry.look(client, RegistryPlace(url=url), RULES))
     assert target.asked == []
 
 
@@ -141,7 +144,7 @@ def consul_of(source: Source) -> None:
 
 def test_consuls_passing_instances_become_providers(source: Source, url: str):
     consul_of(source)
-    findings = ask(lambda client: consul.look(client, url, RULES, tag="llm-proxy", token="acl", datacenter="dc1"))
+    findings = ask(lambda client: consul.look(client, ConsulPlace(url=url, token="acl", datacenter="dc1"), RULES))
 
     assert findings.found[0].document == {
         "name": "llm-1", "base_url": "http://10.1.10.13:8000/v1", "kind": "openai", "models": ["gpt-4o", "gpt-4o-mini"],
@@ -155,14 +158,14 @@ def test_consuls_passing_instances_become_providers(source: Source, url: str):
 
 def test_consul_is_asked_to_answer_when_something_changes(source: Source, url: str):
     consul_of(source)
-    ask(lambda client: consul.look(client, url, RULES, tag="llm-proxy", position="41", wait_s=30))
+    ask(lambda client: consul.look(client, ConsulPlace(url=url), RULES, position="41", wait_s=30))
 
     assert source.asked[0][1] == "index=41&wait=30s"
 
 
 def test_an_index_that_went_down_is_forgotten(source: Source, url: str):
     consul_of(source)
-    findings = ask(lambda client: consul.look(client, url, RULES, tag="llm-proxy", position="99", wait_s=30))
+    findings = ask(lambda client: consul.look(client, ConsulPlace(url=url), RULES, position="99", wait_s=30))
 
     assert findings.position == ""
 
@@ -171,7 +174,7 @@ def test_a_service_without_an_address_has_its_nodes(source: Source, url: str):
     consul_of(source)
     service = {**INSTANCE["Service"], "Address": ""}
     source.answers["/v1/health/service/llm"] = [{**INSTANCE, "Service": service}]
-    findings = ask(lambda client: consul.look(client, url, RULES, tag="llm-proxy"))
+    findings = ask(lambda client: consul.look(client, ConsulPlace(url=url), RULES))
 
     assert findings.found[0].document["base_url"] == "http://10.1.10.12:8000/v1"
 
@@ -196,18 +199,15 @@ SLICE = {
 }
 
 
-def account(tmp_path: Path, url: str) -> kubernetes.Cluster:
+def in_pod(tmp_path: Path, **place: str) -> Findings:
     (tmp_path / "token").write_text("pod-token\n")
     (tmp_path / "namespace").write_text("ai")
-    return kubernetes.in_cluster(
-        api_url=None, own_api_url=url, namespace=None, token_file=None, ca_file=None, account=tmp_path
-    )
+    return ask(lambda client: kubernetes.look(client, KubernetesPlace(**place), RULES, account=tmp_path))
 
 
 def test_kubernetes_services_become_providers(source: Source, url: str, tmp_path: Path):
     source.answers["/api/v1/namespaces/ai/services"] = {"kind": "ServiceList", "metadata": {}, "items": [SERVICE]}
-    cluster = account(tmp_path, url)
-    findings = ask(lambda client: kubernetes.look(client, cluster, RULES, label_selector="a=b", resource="services"))
+    findings = in_pod(tmp_path, own_api_url=url, label_selector="a=b")
 
     document = findings.found[0].document
     assert (document["name"], document["base_url"]) == ("vllm", "http://vllm.ai.svc:8000/v1")
@@ -221,8 +221,7 @@ def test_kubernetes_services_become_providers(source: Source, url: str, tmp_path
 def test_kubernetes_ready_endpoints_become_providers(source: Source, url: str, tmp_path: Path):
     source.answers["/api/v1/namespaces/ai/services"] = {"items": [SERVICE]}
     source.answers["/apis/discovery.k8s.io/v1/namespaces/ai/endpointslices"] = {"items": [SLICE]}
-    cluster = account(tmp_path, url)
-    findings = ask(lambda client: kubernetes.look(client, cluster, RULES, label_selector="", resource="endpointslices"))
+    findings = in_pod(tmp_path, own_api_url=url, resource="endpointslices")
 
     assert {item.document["base_url"] for item in findings.found} == {
         "http://10.2.0.1:8000/v1",
@@ -239,15 +238,14 @@ def test_kubernetes_lists_are_read_page_by_page(source: Source, url: str, tmp_pa
     path = "/api/v1/namespaces/ai/services"
     source.answers[f"{path}?limit=250"] = {"metadata": {"continue": "next"}, "items": [SERVICE]}
     source.answers[f"{path}?limit=250&continue=next"] = {"metadata": {}, "items": [other]}
-    cluster = account(tmp_path, url)
-    findings = ask(lambda client: kubernetes.look(client, cluster, RULES, label_selector="", resource="services"))
+    findings = in_pod(tmp_path, own_api_url=url)
 
     assert [item.name for item in findings.found] == ["vllm", "two"]
 
 
 def test_outside_a_cluster_kubernetes_says_what_is_missing(tmp_path: Path):
     with pytest.raises(SourceFailed, match="api_url"):
-        account(tmp_path, "")
+        in_pod(tmp_path)
 
 
 # --------------------------------------------------------------------------------------- what discovered ones may not

@@ -4,6 +4,7 @@ A result of a tool is a message of its own there, and comes before the rest of i
 Anthropic's servers ran themselves, files that they keep) stay as they are, for a provider that knows them.
 """
 
+import re
 from typing import Any
 
 from providers.dialects.anthropic_messages.arguments import arguments_from_object
@@ -14,6 +15,7 @@ from providers.dialects.openai_responses.carried_reasoning import PACKED, unpack
 from providers.errors import ClientFault
 from providers.types import JsonObject, ReasoningBlock
 
+_INDEX = re.compile(r"\[(\d+)\]")
 ROLES = ("user", "assistant", "system")
 
 
@@ -60,7 +62,10 @@ def _plain(content: Any, where: str) -> str | list[JsonObject]:
     blocks = _blocks(content, where)
     for block, place in blocks:
         if block["type"] != "text":
-            fields.refuse(place + "type", "text")
+            # In Anthropic's words, by which Claude Code knows that it has to tell of changed tools in another way.
+            found = f"Input tag '{block['type']}' found using 'type' does not match any of the expected tags: 'text'"
+            where = _INDEX.sub(r".\1", place).removesuffix(".")
+            raise ClientFault(f"{where}: {found}", param=place + "type", code="invalid_value")
     return [_text(block, place) for block, place in blocks]
 
 

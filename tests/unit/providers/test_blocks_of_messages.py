@@ -9,6 +9,7 @@ from providers.dialects.anthropic_messages import StreamDecoder, decode_answer
 from providers.dialects.openai_chat import StreamEncoder, encode_answer
 from providers.dialects.served_messages import ServedMessage, to_chat
 from providers.dialects.served_messages.own_fields import without_own
+from providers.errors import ClientFault
 from providers.types import Finish, JsonObject, OwnBlock, StreamEnd, StreamStart, TextDelta, Usage, UsageReport
 from routing.replay import as_frames, assemble
 from tests.unit.providers.message_frames import read, summed, tell
@@ -130,3 +131,15 @@ def test_marks_beside_pictures_and_documents_reach_anthropic_alone(block: JsonOb
     assert to_anthropic(chat(plain))["messages"][0]["content"] == [
         {"type": "text", "text": "Long.", "cache_control": MARK}
     ]
+
+
+def test_tools_that_change_in_the_midst_are_refused_in_words_that_claude_code_knows() -> None:
+    """It goes on without, where another 400 would end its turn."""
+    change = {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "f"}}
+    said = [{"role": "user", "content": "Hi"}, {"role": "system", "content": [{"type": "text", "text": "x"}, change]}]
+    with pytest.raises(ClientFault) as caught:
+        to_chat({"model": "m", "max_tokens": 9, "messages": said})
+    assert caught.value.message.startswith(
+        "messages.1.content.1: Input tag 'tool_addition' found using 'type' does not match"
+    )
+    assert caught.value.param == "messages[1].content[1].type"

@@ -6,17 +6,24 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rows.bounds import UNPRINTABLE
+
 SCOPES = ("completions", "read", "admin")
 
 
 class InvalidRuleError(ValueError):
-    """An entry of a list that cannot be used; the message names it."""
+    """An entry of a list that cannot be used; the message names it. `words` and `values` are what it is made of, for who
+    translates it."""
+
+    def __init__(self, words: str, **values: str) -> None:
+        super().__init__(words % values)
+        self.words, self.values = words, values
 
 
 def check_scopes(values: Any) -> None:
     for value in _strings(values):
         if value not in SCOPES:
-            raise InvalidRuleError(f"'{value}' is not a scope; use {', '.join(SCOPES)}.")
+            raise InvalidRuleError("'%(value)s' is not a scope; use %(scopes)s.", value=value, scopes=", ".join(SCOPES))
 
 
 def check_names(values: Any) -> None:
@@ -25,7 +32,9 @@ def check_names(values: Any) -> None:
             raise InvalidRuleError("A model name must not be empty.")
         # No name has a space, so that a pattern with one would quietly allow nothing.
         if value.split() != [value]:
-            raise InvalidRuleError(f"'{value}' is not a model name or pattern: these have no spaces.")
+            raise InvalidRuleError("'%(value)s' is not a model name or pattern: these have no spaces.", value=value)
+        if UNPRINTABLE.search(value):
+            raise InvalidRuleError("A model name has no spaces, control or invisible characters.")
 
 
 def check_networks(values: Any) -> None:
@@ -33,7 +42,9 @@ def check_networks(values: Any) -> None:
         try:
             ipaddress.ip_network(value, strict=False)
         except ValueError:
-            raise InvalidRuleError(f"'{value}' is not an address or a CIDR range, such as 10.0.0.0/8.") from None
+            raise InvalidRuleError(
+                "'%(value)s' is not an address or a CIDR range, such as 10.0.0.0/8.", value=value
+            ) from None
 
 
 def _strings(values: Any) -> list[str]:

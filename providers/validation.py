@@ -16,7 +16,7 @@ from providers.addresses import base_url_fault
 from providers.header_rules import HEADER_NAME, RESERVED_HEADERS, unveiled
 from rows.bounds import MOST_WHOLE, are_words, is_line
 from rows.names import MOST_NAMED
-from rows.validation import check_json_object, check_line, check_words  # noqa: F401 migrations find them here
+from rows.validation import check_json_object, check_line, check_lines, check_words  # noqa: F401 migrations find them here
 
 
 def check_kind(kind: str) -> None:
@@ -121,5 +121,6 @@ def check_options(kind: str, options: object, *, of_model: bool = False) -> None
 
 
 def check_tags(tags: object) -> None:
+    check_lines(tags)
     if not are_words(tags):
         raise ValidationError(_("Tags are a JSON list of words, each once."))

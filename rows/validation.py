@@ -11,7 +11,15 @@ def check_line(text: str) -> None:
         raise ValidationError(_("This is one line of text without control or invisible characters."))
 
 
+def check_lines(words: object) -> None:
+    """What is wrong with a word is said before what is wrong with the list, which people may have typed another way."""
+    for word in words if isinstance(words, list) else ():
+        if isinstance(word, str):
+            check_line(word)
+
+
 def check_words(words: object) -> None:
+    check_lines(words)
     if not bounds.are_words(words):
         raise ValidationError(_("This is a JSON list of words, each once."))
 

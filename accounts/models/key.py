@@ -3,6 +3,7 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
@@ -90,7 +91,7 @@ class ApiKey(models.Model):
             try:
                 check(getattr(self, field))
             except InvalidRuleError as fault:
-                faults[field] = str(fault)
+                faults[field] = gettext(fault.words) % fault.values
         if faults:
             raise ValidationError(faults)
 

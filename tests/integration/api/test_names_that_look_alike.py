@@ -46,6 +46,14 @@ def test_the_api_refuses_what_cannot_be_seen(admin: Client, unseen: str) -> None
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model"), (path, answer.content)
 
 
+@pytest.mark.parametrize("field", ["tags", "allowed_models"])
+def test_a_word_that_cannot_be_seen_whole_is_told_as_that(admin: Client, field: str) -> None:
+    answer = post(admin, "api-keys", name="ci", **{field: ["a", "b\u200b"]})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, field)
+    assert "invisible" in error["message"]
+
+
 def test_names_of_every_language_and_emoji_are_taken(admin: Client) -> None:
     for name in ("São Paulo", "研究", "الفريق", "❤️ marketing", "R&D <core>"):
         assert post(admin, "teams", name=name).status_code == 201, name

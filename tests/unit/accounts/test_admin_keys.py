@@ -100,6 +100,19 @@ def test_looking_at_the_question_changes_nothing(admin_client: Client) -> None:
     assert (same.digest, same.revoked_at) == (key.digest, None)
 
 
+def test_what_is_wrong_with_a_list_is_said_in_the_readers_language(admin_client: Client) -> None:
+    typed = {
+        "name": "k",
+        "scopes": "completions",
+        "period": "month",
+        "allowed_networks": "10.0.0.0/99",
+        "allowed_models": "a b",
+    }
+    answer = admin_client.post(reverse("admin:accounts_apikey_add"), typed, headers={"accept-language": "pt-br"})
+    for words in ("&#x27;10.0.0.0/99&#x27; não é um endereço", "&#x27;a b&#x27; não é um nome"):
+        assert words in answer.content.decode()
+
+
 def test_revoking_is_for_good(admin_client: Client) -> None:
     key = create_key(KeyOrder(name="k")).key
     admin_client.post(reverse("admin:accounts_apikey_revoke", args=[key.pk]))

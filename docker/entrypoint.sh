@@ -9,7 +9,7 @@ case "$role" in
 web) exec python manage.py serve "$@" ;;
 # The program reads LOG_LEVEL by itself; Celery knows fewer words for it, and would not start.
 worker) exec celery -A proxy_site worker --concurrency "${CELERY_CONCURRENCY:-4}" --pool threads "$@" ;;
-beat) exec celery -A proxy_site beat --scheduler django_celery_beat.schedulers:DatabaseScheduler --pidfile= "$@" ;;
+beat) exec celery -A proxy_site beat --pidfile= "$@" ;;
 migrate) exec python manage.py migrate --noinput "$@" ;;
 *) exec python manage.py "$role" "$@" ;;
 esac

@@ -1,18 +1,23 @@
-"""One WebSocket: uvicorn's protocol, completed where whoever has a key could fill the memory or take all of the time.
+"""One WebSocket: uvicorn's protocol, completed where a peer could fill the memory, take all of the time, or stay for nothing.
 
 uvicorn 0.54 answers pings although nobody reads the answers, keeps every fragment of a message as an object of its own,
-be it empty, and waits for the rest of a message for ever. And it works on all that has arrived in one turn of the event
-loop: a million tiny frames would take that ten seconds, in which nobody else is answered.
+be it empty, and waits for the rest of a message for ever. It works on all that has arrived in one turn of the event loop:
+a million tiny frames would take that ten seconds, in which nobody else is answered. And a head that its parser refuses,
+which takes no key, it neither answers nor hangs up on.
 """
 
 import asyncio
 import time
 from typing import Any
 
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from routing.endpoints.exchange import BODY_DEADLINE_S
+from proxy_site.request_cycle import HEAD
+from routing.endpoints.exchange import BODY_DEADLINE_S, new_request_id
+from routing.errors import InvalidRequest, error_body
 
 TURN_BYTES = 4096
 """What is read of one connection until it is the others' turn."""
@@ -63,10 +68,21 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def _read(self, data: bytes) -> None:
         super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse()
         if not self.frames and not self.conn.reader.buffer:
             self._message_since = None
         elif self._message_since is None:
             self._message_since = time.monotonic()
+
+    def _refuse(self) -> None:
+        if not self.transport.is_closing():
+            body = orjson.dumps(
+                error_body(InvalidRequest("This is no handshake of a WebSocket: it has a body, or too long a head."))
+            )
+            head = HEAD % len(body) + b"x-request-id: %b\r\n\r\n" % new_request_id().encode()
+            self.transport.write(STATUS_LINE[400] + head + body)
+            self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
         message: Any = self.frames[0]

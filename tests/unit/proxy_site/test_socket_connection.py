@@ -171,3 +171,25 @@ async def test_a_connection_that_is_lost_takes_no_further_turn() -> None:
     talk.protocol.connection_lost(None)
     await settled(talk.state)
     assert talk.got == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"content-length: 5\r\n\r\nhello",
+        b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"cookie: " + b"a" * 10_000 + b"\r\n\r\n",
+        b"a: b\r\n" * 200 + b"\r\n",
+    ],
+)
+async def test_a_handshake_that_is_none_is_answered_and_its_connection_closed(more: bytes) -> None:
+    talk = Talk()
+    await talk.sends(HANDSHAKE.removesuffix(b"\r\n") + more)
+    head, _, body = talk.socket.written.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
+    assert talk.socket.closed
+    await talk.sends(HANDSHAKE)
+    assert talk.socket.written == head + b"\r\n\r\n" + body
+    talk.protocol.connection_lost(None)
+    assert not talk.state.connections

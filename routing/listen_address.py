@@ -1,6 +1,5 @@
 """Where to listen, before anything is started: the configuration file may not be loaded yet, nor the tables exist."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -13,19 +12,12 @@ from routing.environment_first import process_value
 from routing.models import GatewaySettings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenAddress:
-    host: str
-    port: int
-
-
-def listen_address(*, host: str | None, port: int | None) -> ListenAddress:
-    """Where to listen: command line, environment, the file to be loaded, what was loaded before, the default."""
+def listen_address(*, host: str | None, port: int | None) -> tuple[str, int]:
+    """Host and port: of the command line, the environment, the file to be loaded, what was loaded before, the default."""
     stored = {**_loaded(), **_about_to_be_loaded()}
-    return ListenAddress(
-        host=host or str(process_value("host", stored)),
-        port=int(process_value("port", stored)) if port is None else port,
-    )
+    if port is None:
+        port = int(process_value("port", stored))
+    return host or str(process_value("host", stored)), port
 
 
 def _loaded() -> dict[str, Any]:

@@ -33,8 +33,7 @@ from routing.configuration.stored import readable_section, section_value, stored
 from routing.intervals import follow_intervals
 from routing.models import GatewaySettings, ModelAlias, RoutePolicy
 from routing.revisions import collected_revision, one_revision
-
-FILE = "file"
+from rows.file_rows import FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from routing.configuration.findings import PLACEHOLDERS
 from routing.configuration.rows import RowRefused, save_if_different, written_for
 from routing.configuration.veiled import shown_variable
 from routing.revisions import record
+from rows.file_rows import FILE
 
-FILE = "file"
 DEFAULT_NAME = "key from file"
 
 

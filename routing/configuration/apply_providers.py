@@ -10,8 +10,7 @@ from routing.configuration.provider_entry import CredentialEntry, ProviderEntry,
 from routing.configuration.rows import save_if_different, written_for
 from routing.configuration.schema import resolve
 from routing.configuration.veiled import shown_variable
-
-FILE = "file"
+from rows.file_rows import FILE
 
 
 def provider(entry: ProviderEntry, path: str, *, secret_of: Callable[[str], str], prune: bool) -> list[str]:

@@ -1,7 +1,6 @@
 """A file into the database: what the command, the start of the server and the watcher do alike."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from routing.configuration.rows import Names
 from routing.configuration.schema import read
 from routing.models import ConfigurationFile, GatewaySettings
 from routing.revisions import collected_revision, one_revision
+from rows.file_rows import FILE
 
 _FORMER: Final = "former "
 """Before the name of a section: what left the file while it was followed."""
@@ -55,7 +55,7 @@ def load_file(path: str, *, dry_run: bool = False, prune: bool = False, prune_ot
     applied = apply_configuration(
         read(content.data, file=path),
         file=path,
-        secret_of=_secret_of,
+        secret_of=settings.PROVIDER_SECRET,
         dry_run=dry_run,
         prune=prune or prune_others,
         others={} if prune_others else of_others(content.path),
@@ -70,7 +70,7 @@ def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | N
     removed. A refused content is remembered and raised once, or `again`: the variables that it names may be set now, or
     hold other keys. Returns None when there was nothing to do."""
     try:
-        with one_revision(source="file", reason=f"loaded {content.path}") as collected:
+        with one_revision(source=FILE, reason=f"loaded {content.path}") as collected:
             # Inside the transaction, whose turn is taken: the second worker sees what the first has written.
             row = ConfigurationFile.objects.filter(path=content.path).first()
             if row is not None and content.digest == row.digest:
@@ -84,7 +84,7 @@ def load_if_changed(content: FileContent, *, again: bool = False) -> Applied | N
             applied = apply_configuration(
                 wanted,
                 file=content.path,
-                secret_of=_secret_of,
+                secret_of=settings.PROVIDER_SECRET,
                 others=of_others(content.path),
                 gone={} if row is None else _gone(row),
             )
@@ -113,19 +113,14 @@ def _load_other_keys(content: FileContent, row: ConfigurationFile) -> Applied | 
     wanted = read(content.data, file=content.path)
     loaded = row.names.get("api_keys", [])
     applied = None
-    if key_ids(wanted.api_keys, secret_of=_secret_of) != set(loaded):
+    if key_ids(wanted.api_keys, secret_of=settings.PROVIDER_SECRET) != set(loaded):
         keys = Configuration(api_keys=wanted.api_keys, given=frozenset({"api_keys"}), positions=wanted.positions)
         gone = {"api_keys": loaded}
-        applied = apply_configuration(keys, file=content.path, secret_of=_secret_of, gone=gone)
+        applied = apply_configuration(keys, file=content.path, secret_of=settings.PROVIDER_SECRET, gone=gone)
         row.names = {**row.names, "api_keys": applied.names["api_keys"]}
     row.refused_digest, row.refused_at, row.refusal = "", None, ""
     row.save()
     return applied
-
-
-def _secret_of(name: str) -> str:
-    read_secret: Callable[[str], str] = settings.PROVIDER_SECRET
-    return read_secret(name)
 
 
 def _remember(content: FileContent, applied: Applied, *, followed: bool = False) -> None:

@@ -65,8 +65,7 @@ class Command(BaseCommand):
         role = Role(options["role"])
         _refuse_sharing_nothing(workers, role)
         settings.ROLE = role.value
-        address = listen_address(host=options["host"], port=options["port"])
-        host, port = address.host, address.port
+        host, port = listen_address(host=options["host"], port=options["port"])
         _refuse_taken_port(host, port)
         end_at_once()
         if workers == 1:

@@ -114,7 +114,7 @@ def test_no_stored_value_keeps_the_rest_from_working(model, column, value, load:
         load(text, name="dump.yaml", dry_run=True)
     assert load_table().route("late/m") is not None
     follow_intervals()
-    assert listen_address(host=None, port=None).port == 8000
+    assert listen_address(host=None, port=None)[1] == 8000
     forget_payloads()
     discover()
     assert {known.target.provider.name for known in load_targets(traffic=Recent(), paid=True)} >= {"sound"}

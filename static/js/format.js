@@ -78,8 +78,6 @@ export const setText = (node, text) => {
   } else node.textContent = text;
 };
 
-export const csrf = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
-
 // Who is no longer signed in is sent to the login page, which answers with 200: loaded again, the page itself leads there.
 async function ask(address, options) {
   const answer = await fetch(address, options).catch(() => {
@@ -96,7 +94,8 @@ export async function get(address) {
 }
 
 export async function post(address) {
-  const answer = await ask(address, { method: "POST", headers: { "X-CSRFToken": csrf() } });
+  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
+  const answer = await ask(address, { method: "POST", headers: { "X-CSRFToken": token } });
   const said = await answer.json().catch(() => ({}));
   return { ok: false, message: said.error?.message ?? `HTTP ${answer.status}`, ...said };
 }

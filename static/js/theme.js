@@ -11,7 +11,7 @@
   const apply = (theme) => {
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    document.dispatchEvent(new CustomEvent("themechange", { detail: theme }));
+    document.dispatchEvent(new Event("themechange"));
   };
   apply(read());
   window.addEventListener("storage", (event) => event.key === KEY && apply(read()));

@@ -32,7 +32,6 @@ export function drawLine(now, providers) {
   find("line-state").className = `state ${state}`;
   setText(find("line-state"), head);
   setText(find("line-rest"), fill(words.line, { rps: rate(rps), errors: percent(errors), first: duration(p50), cost: money(now.cost) }));
-  const said = `${head}`;
-  if (announced && said !== announced) find("announce").textContent = said;
-  announced = said;
+  if (announced && head !== announced) find("announce").textContent = head;
+  announced = head;
 }

@@ -70,7 +70,7 @@ async function drawHistory() {
   draw(tiles.rps.svg, [column(1)]);
   draw(tiles.errors.svg, [column(2)], { floor: 5 });
   draw(tiles.first.svg, [column(3), []]);
-  draw(tiles.tokens.svg, [column(4), column(5)], {});
+  draw(tiles.tokens.svg, [column(4), column(5)]);
   draw(tiles.cost.svg, [column(6)]);
 }
 

@@ -18,7 +18,7 @@ const described = (call) => element("pre", { class: "code call-arguments" }, `${
 // `answered()` is called when the results of all tools were given.
 export function makePane(node, model, words, answered) {
   const part = Object.fromEntries(PARTS.map((name) => [name, node.querySelector(`[data-part="${name}"]`)]));
-  const pane = { node, model, messages: [], open, begin, paint, finish, refuse, show, mark, results, missingResult, undo, takeBack, reset };
+  const pane = { node, model, messages: [], open, begin, first, paint, finish, refuse, results, missingResult, takeBack, reset };
   // How much of the conversation stands above the answer, and how much of it there was before the last question.
   let above = 0;
   let before = 0;
@@ -91,6 +91,11 @@ export function makePane(node, model, words, answered) {
     clearAnswer();
     draw();
     mark("idle", words.waiting);
+  }
+
+  function first(ms) {
+    mark("ok", words.streaming);
+    setText(part.times, fill(words.first, { ms: Math.round(ms) }));
   }
 
   function paint({ text, thoughts, calls }) {
@@ -174,9 +179,5 @@ export function makePane(node, model, words, answered) {
     setText(part.state, text);
   }
 
-  pane.first = (ms) => {
-    mark("ok", words.streaming);
-    setText(part.times, fill(words.first, { ms: Math.round(ms) }));
-  };
   return pane;
 }

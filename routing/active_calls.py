@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from accounts.task_ending import end
 from routing.call import Call
@@ -32,9 +32,6 @@ class ActiveCalls:
 
     def __len__(self) -> int:
         return len(self._calls)
-
-    def __iter__(self) -> Iterator[Call]:
-        return iter(tuple(self._calls))
 
     def open(self) -> None:
         self._sweeper = asyncio.create_task(self._sweep(), name="call-sweeper")

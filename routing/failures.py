@@ -26,9 +26,6 @@ class Failures:
         self.errors: list[UpstreamError] = []
         self.final: UpstreamError | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self.reasons)
-
     def skipped(self, deployment: str, reason: str) -> None:
         self.reasons.setdefault(deployment, _in_words(reason))
 

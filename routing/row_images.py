@@ -14,7 +14,6 @@ from routing.configuration.veiled import shown_variable
 Image: TypeAlias = dict[str, Any]
 
 _SEALED: Final = "$sealed"
-MASK: Final = VEIL
 # Values that may hold a secret in plain text; ciphertexts are safe to keep but nothing to show.
 _SEALED_FIELDS: Final = frozenset({("providers.provider", "headers")})
 _MASKED_FIELDS: Final = frozenset({("providers.credential", "ciphertext")})
@@ -78,9 +77,9 @@ def fields_changed(label: str, before: Image | None, after: Image | None) -> dic
 
 def _shown(label: str, name: str, value: Any) -> Any:
     if (label, name) in _SEALED_FIELDS and isinstance(value, dict):
-        return dict.fromkeys(value, MASK)
+        return dict.fromkeys(value, VEIL)
     if (label, name) in _MASKED_FIELDS and value:
-        return MASK
+        return VEIL
     if (label, name) in _NAMES_OF_SECRETS and value:
         return shown_variable(value)
     return value

@@ -11,7 +11,7 @@ memory     conversations that were shortened before
 from routing.condensation.memory import ConversationMemory
 from routing.condensation.overflow import TooLong, aim, overflow_by_keyword, too_long
 from routing.condensation.planner import Condensed, condense, insert_note
-from routing.condensation.policy import Receipt, merge_steps, switched_on, target_tokens
+from routing.condensation.policy import Receipt, merge_steps, switched_on
 
 __all__ = [
     "Condensed",
@@ -24,6 +24,5 @@ __all__ = [
     "merge_steps",
     "overflow_by_keyword",
     "switched_on",
-    "target_tokens",
     "too_long",
 ]

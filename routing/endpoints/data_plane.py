@@ -115,11 +115,11 @@ class DataPlane:
             return await self._count_tokens(exchange, principal)
         if head.endpoint == MODELS:
             _require(head.method, "GET", "HEAD")
-            return await exchange.reply_json(200, list_models(table, principal, of_messages=head.of_messages))
+            return await exchange.reply_json(list_models(table, principal, of_messages=head.of_messages))
         if head.endpoint.startswith("models/"):
             _require(head.method, "GET", "HEAD")
             name = unquote(head.endpoint[7:])
-            return await exchange.reply_json(200, one_model(table, principal, name, of_messages=head.of_messages))
+            return await exchange.reply_json(one_model(table, principal, name, of_messages=head.of_messages))
         hint = f" {BASE_URL}" if head.endpoint.endswith(ENDINGS) else ""
         raise UnknownRoute(f"There is no endpoint {head.method} {head.path[:200]}; {SERVED}.{hint}")
 
@@ -131,7 +131,7 @@ class DataPlane:
         except JsonRefusedError as error:
             raise _not_json(error) from None
         self._gateway.route(request, principal)
-        await exchange.reply_json(200, counted)
+        await exchange.reply_json(counted)
 
     def _report(self, exchange: HttpExchange, error: ClientFacing) -> None:
         path = exchange.head.endpoint

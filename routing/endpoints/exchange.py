@@ -175,8 +175,8 @@ class HttpExchange:
     def _body_arrived(self) -> bool:
         return self._connection is not None and self._connection.complete_body() is not None
 
-    async def reply_json(self, status: int, payload: JsonObject) -> None:
-        await self.reply(status, orjson.dumps(payload))
+    async def reply_json(self, payload: JsonObject) -> None:
+        await self.reply(200, orjson.dumps(payload))
 
     async def fail(self, error: ClientFacing, headers: HeaderLines = b"") -> None:
         """The error in the client's shape, mostly OpenAI's: as the response, or as the last event of a stream."""

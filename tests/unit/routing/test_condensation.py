@@ -23,9 +23,9 @@ from routing.condensation import (
     merge_steps,
     overflow_by_keyword,
     switched_on,
-    target_tokens,
     too_long,
 )
+from routing.condensation.policy import target_tokens
 from routing.condensation.trimming import trim
 from routing.configuration.document import Condensation
 from routing.estimation import message_tokens

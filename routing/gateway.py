@@ -7,6 +7,7 @@ what is charged, and `providers.adapters.base` for dialects.
 import asyncio
 import time
 from collections.abc import Awaitable
+from functools import partial
 
 from accounts.admission import Accounts, Admission
 from accounts.errors import AccessDenied
@@ -35,7 +36,7 @@ from routing.payload_log import concerns as stores_payload
 from routing.response_cache import ResponseCache, concerns
 from routing.settlement import Settlement
 from routing.streaming import pass_on
-from routing.summaries import Summariser
+from routing.summaries import summarise
 from routing.table import Route, RoutingTable
 from routing.table_refresh import TableRefresher
 from routing.walk import AllFailed, Walk
@@ -69,7 +70,7 @@ class Gateway:
         self._walk = Walk(attempts=self._attempts, states=states)
         self.cache = ResponseCache(self.settlement, answers)
         self.payloads = PayloadLog()
-        self.condensing = Condensing(self._walk, Summariser(self.answer))
+        self.condensing = Condensing(self._walk, partial(summarise, self.answer))
 
     @property
     def table(self) -> RoutingTable:

@@ -26,43 +26,37 @@ SMALLEST_WINDOW = 8192
 """Taken for the window of a model whose window nobody configured."""
 
 
-class Summariser:
-    """`answer` is the gateway's."""
-
-    def __init__(self, answer: Callable[..., Awaitable[None]]) -> None:
-        self._answer = answer
-
-    async def __call__(self, call: Call, messages: Sequence[JsonObject], settings: Condensation) -> str | None:
-        """None when there is no summary to be had; the call goes on without one."""
-        route = call.table.route(settings.summary_model or "")
-        left_s = call.deadline - time.monotonic()
-        if route is None or left_s <= 1:
-            return None
-        windows = [each.context_window for each in route.deployments if each.context_window is not None]
-        body = summary_body(
-            messages,
-            model=route.name,
-            most_tokens=int(min(windows, default=SMALLEST_WINDOW) * SHARE_OF_WINDOW),
-            answer_tokens=settings.max_tokens_default,
-        )
-        sink = _Collector()
-        # The operator chose the model, so the key need not be allowed to use it.
-        principal = replace(
-            call.principal, model_test=None, cache_enabled=False, condensation=False, payload_logging=False
-        )
-        asking = self._answer(
-            ClientRequest(operation=Operation.CHAT, model=route.name, body=body),
-            request_id=f"{call.request_id[:100]}.summary",
-            principal=principal,
-            options=CallOptions(endpoint=Operation.CHAT.value, timeout_s=left_s * SHARE_OF_TIME),
-            sink=sink,
-        )
-        try:
-            # In a task of its own, so that its end by a deadline is not taken for the end of the call it serves.
-            await asyncio.ensure_future(asking)
-        except (AccessDenied, RequestError) as error:
-            logger.info("no summary: %s", error.message, extra={"request_id": call.request_id})
-        return sink.text()
+async def summarise(
+    answer: Callable[..., Awaitable[None]], call: Call, messages: Sequence[JsonObject], settings: Condensation
+) -> str | None:
+    """`answer` is the gateway's. None when there is no summary to be had; the call goes on without one."""
+    route = call.table.route(settings.summary_model or "")
+    left_s = call.deadline - time.monotonic()
+    if route is None or left_s <= 1:
+        return None
+    windows = [each.context_window for each in route.deployments if each.context_window is not None]
+    body = summary_body(
+        messages,
+        model=route.name,
+        most_tokens=int(min(windows, default=SMALLEST_WINDOW) * SHARE_OF_WINDOW),
+        answer_tokens=settings.max_tokens_default,
+    )
+    sink = _Collector()
+    # The operator chose the model, so the key need not be allowed to use it.
+    principal = replace(call.principal, model_test=None, cache_enabled=False, condensation=False, payload_logging=False)
+    asking = answer(
+        ClientRequest(operation=Operation.CHAT, model=route.name, body=body),
+        request_id=f"{call.request_id[:100]}.summary",
+        principal=principal,
+        options=CallOptions(endpoint=Operation.CHAT.value, timeout_s=left_s * SHARE_OF_TIME),
+        sink=sink,
+    )
+    try:
+        # In a task of its own, so that its end by a deadline is not taken for the end of the call it serves.
+        await asyncio.ensure_future(asking)
+    except (AccessDenied, RequestError) as error:
+        logger.info("no summary: %s", error.message, extra={"request_id": call.request_id})
+    return sink.text()
 
 
 class _Collector:

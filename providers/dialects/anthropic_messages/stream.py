@@ -17,7 +17,6 @@ What departs from that order has one defined meaning each:
     delta of another kind than its block's  BadAnswer: it belongs to nothing, and dropping it would be silent
     not JSON, not UTF-8, not an object      BadAnswer
     body ends before message_stop           StreamTruncated, unless the stop reason was given: then a regular end
-    JSON instead of events                  its error, or BadAnswer
     anything after message_stop or an error ignored
 """
 
@@ -29,7 +28,6 @@ from providers.dialects.anthropic_messages.arguments import loads_lenient
 from providers.dialects.anthropic_messages.errors import error_of_object
 from providers.dialects.anthropic_messages.stream_blocks import Content
 from providers.dialects.openai_chat.usage import write_usage
-from providers.dialects.plain_body import PlainBodyGuard
 from providers.dialects.sse import SseDecoder, SseEvent
 from providers.errors import BadAnswer, StreamTruncated, UpstreamError
 from providers.lenient import an_object
@@ -64,14 +62,10 @@ class StreamDecoder:
         self._own_stop: JsonObject = {}
         self._started = False
         self._done = False
-        self._guard = PlainBodyGuard()
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         if self._done:
             return []
-        if not self._guard.settled and self._guard.take(data):
-            refused = self._guard.error(complete=False)
-            return [] if refused is None else self._fail(refused)
         events: list[StreamEvent] = []
         try:
             for event in self._sse.feed(data):
@@ -86,8 +80,6 @@ class StreamDecoder:
         """The upstream's body has ended."""
         if self._done:
             return []
-        if (refused := self._guard.error(complete=True)) is not None:
-            return self._fail(refused)
         events: list[StreamEvent] = []
         try:
             if (rest := self._sse.close()) is not None:

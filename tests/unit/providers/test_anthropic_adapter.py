@@ -230,3 +230,11 @@ class TestModels:
         told.append(stream.failure)
         for each in told:
             assert each.message.startswith("Provider 'claude-main' does not support 'messages'")
+
+    @pytest.mark.parametrize(
+        "body", [b'{"type":"error","error":{"type":"overloaded_error","message":"x"}}', b' \n{"error":"x"}']
+    )
+    def test_json_instead_of_a_stream_is_its_error(self, body):
+        stream = ADAPTER.open_stream(request(stream=True), deployment())
+        assert stream.feed(body) + stream.close() == b""
+        assert isinstance(stream.failure, errors.Overloaded if b"overloaded" in body else errors.ServerFailed)

@@ -236,12 +236,6 @@ class TestFailures:
         assert events[2] == TextDelta("x")
         assert type(failure(events)) is BadAnswer
 
-    @pytest.mark.parametrize(
-        "body", [b'{"type":"error","error":{"type":"overloaded_error","message":"x"}}', b' \n{"error":"x"}']
-    )
-    def test_json_instead_of_a_stream_is_its_error(self, body):
-        assert isinstance(failure(decode(body)), Overloaded if b"overloaded" in body else ServerFailed)
-
     def test_half_a_surrogate_pair_is_replaced_not_fatal(self):
         raw = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a\\ud83d"}}\n\n'
         assert TextDelta("a\ufffd") in decode(START, opened(TEXT), raw, ended(), STOP)

@@ -5,7 +5,7 @@
 * In streams every delta may repeat the role, a reasoning delta may come twice, tool calls come whole and may lack an
   index, and citations come with the usage, when the last choice is already finished.
 * A conversation that ends with the assistant's turn may have that turn echoed.
-* `finish_reason` may be empty next to tool calls; `completion_tokens` may leave reasoning out.
+* `finish_reason` may be empty next to tool calls (mended as everybody's); `completion_tokens` may leave reasoning out.
 """
 
 import re
@@ -70,19 +70,12 @@ class GrokAdapter(OpenAICompatibleAdapter):
         return body
 
     def repair(self, answer: JsonObject) -> bool:
-        changed = False
-        for choice in objects(answer.get("choices")):
-            message = choice.get("message")
-            if not choice.get("finish_reason"):
-                has_calls = isinstance(message, dict) and bool(message.get("tool_calls"))
-                choice["finish_reason"] = "tool_calls" if has_calls else "stop"
-                changed = True
         usage = read_usage(answer.get("usage"))
-        if usage is not None:
-            corrected = client_usage(answer["usage"], usage)
-            changed = changed or corrected is not answer["usage"]
-            answer["usage"] = corrected
-        return changed
+        if usage is None:
+            return False
+        said = answer["usage"]
+        answer["usage"] = client_usage(said, usage)
+        return answer["usage"] is not said
 
     def read_answer(
         self, request: ClientRequest, deployment: DeploymentSpec, headers: Mapping[str, str], body: bytes

@@ -137,6 +137,7 @@ def _key(entry: KeyEntry, fresh: NewKey) -> None:
         "scopes": list(entry.scopes),
         "allowed_models": list(entry.models),
         "allowed_networks": list(entry.allow_ip),
+        "tags": list(entry.tags),
         "enabled": True,
         "managed_by": FILE,
     }

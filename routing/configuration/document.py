@@ -30,6 +30,7 @@ class KeyEntry:
     scopes: tuple[str, ...] = key(values.SCOPE_LIST, "What it may do.", default=("completions", "read", "admin"))
     models: tuple[str, ...] = key(values.PATTERNS, "Names or patterns it may use; empty: all.", default=())
     allow_ip: tuple[str, ...] = key(values.CIDRS, "Addresses it may come from; empty: all.", default=())
+    tags: tuple[str, ...] = key(values.WORDS, "What usage is summed up by, such as a cost centre.", default=())
     rpm: int | None = key(values.MAYBE_COUNT, "Requests per minute, or per `requests_window`.", default=None)
     tpm: int | None = key(values.BIG_COUNT, "Tokens per minute, or per `tokens_window`.", default=None)
     requests_window: int = key(values.WINDOW, "What `rpm` is counted over.", default=60)

@@ -315,14 +315,15 @@ def test_a_disabled_team_locks_its_keys_out(load: Load):
 def test_a_keys_own_rules_hold(load: Load):
     load(
         "api_keys: [{token: a-narrow-key, name: narrow, scopes: [read], models: ['gpt-*'], allow_ip: [10.0.0.0/8],"
-        " rpm: 3, requests_window: 3600, tpm: 4, max_concurrency: 1}]"
+        " rpm: 3, requests_window: 3600, tpm: 4, max_concurrency: 1, tags: [cost-centre-12]}]"
     )
     row = key_row()
-    assert (row.name, row.scopes, row.allowed_models, row.networks) == (
+    assert (row.name, row.scopes, row.allowed_models, row.networks, row.tags) == (
         "narrow",
         ("read",),
         ("gpt-*",),
         ("10.0.0.0/8",),
+        ("cost-centre-12",),
     )
     limits = {(rule.kind, rule.limit, rule.window_s) for rule in row.limits}
     assert limits == {("requests", 3, 3600), ("tokens", 4, 60), ("concurrency", 1, 0)}

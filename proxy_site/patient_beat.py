@@ -22,5 +22,5 @@ class PatientScheduler(DatabaseScheduler):  # type: ignore[misc] # without types
                 raise
             logger.warning("the schedule cannot be read, the last one stays in force: %s", error)
             # Due again at the next tick.
-            self._last_full_sync = datetime.datetime.min
+            self._last_full_sync -= datetime.timedelta(days=1)
             return self._schedule

@@ -17,20 +17,25 @@ def away() -> list[PeriodicTask]:
     raise OperationalError("the connection is lost")
 
 
+def planned(name: str) -> None:
+    interval = IntervalSchedule.objects.create(every=7, period="seconds")
+    PeriodicTask.objects.create(name=name, task="tests.note", interval=interval)
+
+
 @pytest.fixture
 def scheduler():
     return import_string(settings.CELERY_BEAT_SCHEDULER.replace(":", "."))(app=app, lazy=True)
 
 
 def test_a_database_that_is_away_does_not_end_it(scheduler, monkeypatch):
+    planned("made before")
     first = dict(scheduler.schedule)
-    assert first
+    assert "made before" in first
     scheduler._last_full_sync = datetime.datetime.min
     with monkeypatch.context() as broken:
         broken.setattr(scheduler, "enabled_models", away)
         assert dict(scheduler.schedule) == first
-    interval = IntervalSchedule.objects.create(every=7, period="seconds")
-    PeriodicTask.objects.create(name="made meanwhile", task="tests.note", interval=interval)
+    planned("made meanwhile")
     assert "made meanwhile" in scheduler.schedule
 
 

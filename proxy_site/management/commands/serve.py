@@ -13,6 +13,7 @@ from proxy_site.early_end import end_at_once, hang_up_as_before
 from proxy_site.embedded import DemoUpstream
 from proxy_site.embedded_celery import EmbeddedWork
 from proxy_site.lean_start import started
+from proxy_site.open_files import allow_enough
 from proxy_site.roles import Role
 from proxy_site.server import GatewayServer, server_config
 from routing.config_watch import load_at_start
@@ -67,6 +68,7 @@ class Command(BaseCommand):
         settings.ROLE = role.value
         host, port = listen_address(host=options["host"], port=options["port"])
         _refuse_taken_port(host, port)
+        allow_enough()
         end_at_once()
         if workers == 1:
             hang_up_as_before()

@@ -95,6 +95,8 @@ class RoutingTable:
         return self.routes.get(name)
 
 
+NO_ALIAS = AliasSpec(name="", targets=())
+NO_POLICY = PolicySpec(pattern="", strategy="")
 EMPTY_TABLE = RoutingTable(revision=0, routes=MappingProxyType({}), providers=MappingProxyType({}))
 
 
@@ -116,7 +118,7 @@ def build_table(
         by_model.setdefault(f"{deployment.provider.name}/{deployment.model}", []).append(deployment)
     providers = {spec.provider.name: spec.provider for group in by_model.values() for spec in group}
     ordered = tuple(policies)
-    routes = {name: _route(name, tuple(group), None, ordered, policy) for name, group in by_model.items()}
+    routes = {name: _route(name, tuple(group), NO_ALIAS, ordered, policy) for name, group in by_model.items()}
     named = tuple(aliases)
     for alias in named:
         found = {spec.id: spec for target in alias.targets for spec in by_model.get(target, ())}
@@ -135,22 +137,21 @@ def build_table(
 def _route(
     name: str,
     deployments: tuple[DeploymentSpec, ...],
-    alias: AliasSpec | None,
+    alias: AliasSpec,
     policies: tuple[PolicySpec, ...],
     gateway: GatewayPolicy,
 ) -> Route:
-    rule = next((rule for rule in policies if fnmatchcase(name, rule.pattern)), None)
-    strategy = (alias.strategy if alias else "") or (rule.strategy if rule else "") or gateway.default_strategy
-    fallbacks = (alias.fallbacks if alias else ()) or (rule.fallbacks if rule else ())
+    rule = next((rule for rule in policies if fnmatchcase(name, rule.pattern)), NO_POLICY)
+    strategy = alias.strategy or rule.strategy or gateway.default_strategy
     return Route(
         name=name,
         deployments=deployments,
-        plan_strategy=strategy_named(strategy, policy_options.balance(rule.options) if rule else None),
-        fallbacks=fallbacks,
-        context_fallbacks=rule.context_fallbacks if rule else (),
-        sticky=rule.sticky if rule else False,
-        hedge_after_s=policy_options.hedge_after_s(rule.options) if rule else 0.0,
-        cache_enabled=alias.cache_enabled if alias else None,
-        condensation_enabled=alias.condensation_enabled if alias else None,
+        plan_strategy=strategy_named(strategy, policy_options.balance(rule.options)),
+        fallbacks=alias.fallbacks or rule.fallbacks,
+        context_fallbacks=rule.context_fallbacks,
+        sticky=rule.sticky,
+        hedge_after_s=policy_options.hedge_after_s(rule.options),
+        cache_enabled=alias.cache_enabled,
+        condensation_enabled=alias.condensation_enabled,
         created=min((deployment.created for deployment in deployments), default=0),
     )

@@ -82,11 +82,13 @@ def _credential(row: Credential) -> CredentialEntry:
 
 def _teams() -> dict[str, TeamEntry]:
     limits = {limit.team_id: limit for limit in Limit.objects.filter(scope="team")}
-    budgets: dict[int | None, list[Budget]] = {}
+    # One budget per period is what a document can say; of several the first stands for the rest.
+    budgets: dict[int | None, dict[str, Budget]] = {}
     for budget in Budget.objects.filter(scope="team", enabled=True).order_by("period", "pk"):
-        budgets.setdefault(budget.team_id, []).append(budget)
+        budgets.setdefault(budget.team_id, {}).setdefault(budget.period, budget)
     return {
-        team.name: _team(team, limits.get(team.pk), budgets.get(team.pk, ())) for team in Team.objects.order_by("name")
+        team.name: _team(team, limits.get(team.pk), budgets.get(team.pk, {}).values())
+        for team in Team.objects.order_by("name")
     }
 
 
@@ -103,10 +105,6 @@ def _limit(limit: Limit) -> dict[str, Any]:
 
 
 def _team(team: Team, limit: Limit | None, budgets: Iterable[Budget]) -> TeamEntry:
-    # One budget per period is what a document can say; of several the first stands for the rest.
-    first_of_period: dict[str, Budget] = {}
-    for budget in budgets:
-        first_of_period.setdefault(budget.period, budget)
     return TeamEntry(
         enabled=team.enabled,
         **({} if limit is None else _limit(limit)),
@@ -117,7 +115,7 @@ def _team(team: Team, limit: Limit | None, budgets: Iterable[Budget]) -> TeamEnt
                 period=budget.period,
                 on_unknown_price=budget.on_unknown_price,
             )
-            for budget in first_of_period.values()
+            for budget in budgets
         ),
         cache=team.cache_enabled,
         payload_logging=team.payload_logging,

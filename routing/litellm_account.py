@@ -32,10 +32,12 @@ def reads(kind: str, option: str) -> bool:
     return any(each.name == option for each in REGISTRY[kind].own_options)
 
 
-def at_most(value: int, most: int, path: str, notes: list[str]) -> int:
-    if value > most:
-        notes.append(f"{path}: {value} is more than is possible here; {most} was taken")
-    return min(value, most)
+def attempts_of(retries: int, path: str, notes: list[str]) -> int:
+    """With the first, which is no retry."""
+    most = MOST_ATTEMPTS - 1
+    if retries > most:
+        notes.append(f"{path}: {retries} is more than is possible here; {most} was taken")
+    return min(retries, most) + 1
 
 
 def account(kind: str, prefix: str, params: Mapping[str, Any], path: str, notes: list[str]) -> dict[str, Any]:
@@ -108,6 +110,5 @@ def _own_settings(kind: str, params: Mapping[str, Any], path: str, notes: list[s
             found[key] = value
     retries = params.get("max_retries")
     if isinstance(retries, int) and retries >= 0:
-        where = f"{path}.litellm_params.max_retries"
-        found["max_retries"] = at_most(retries, MOST_ATTEMPTS - 1, where, notes) + 1
+        found["max_retries"] = attempts_of(retries, f"{path}.litellm_params.max_retries", notes)
     return found

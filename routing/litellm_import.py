@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from providers.bounds import MOST_ATTEMPTS
 from providers.discovery.found import safe_name
-from routing.litellm_account import VARIABLE, at_most
+from routing.litellm_account import VARIABLE, attempts_of
 from routing.litellm_elsewhere import elsewhere
 from routing.litellm_models import ModelList, unusable
 
@@ -143,7 +142,7 @@ def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
     if (timeout := _timeout(both, result)) is not None:
         document["request_timeout"] = timeout
     if (retries := _taken("num_retries", _count, result, *both)) is not None:
-        _attempts(at_most(retries, MOST_ATTEMPTS - 1, "num_retries", result.notes) + 1, document)
+        _attempts(attempts_of(retries, "num_retries", result.notes), document)
     if (fails := _taken("allowed_fails", _count, result, *both)) is not None:
         document["circuit_breaker_threshold"] = fails + 1
     if (cooldown := _taken("cooldown_time", _number, result, *both)) is not None:
@@ -157,7 +156,7 @@ def _settings(sections: Mapping[str, dict[str, Any]], result: Imported) -> None:
     result.notes += [
         f"general_settings.{name}: not taken over: `{name}` in the document is this server's" for name in given
     ]
-    for section, rest in (("router_settings", router), ("litellm_settings", lite), ("general_settings", general)):
+    for section, rest in sections.items():
         result.notes += [f"{section}.{name}: {elsewhere(name)}" for name in rest]
 
 
@@ -182,9 +181,9 @@ def _health(general: dict[str, Any], result: Imported) -> None:
 
 
 def _timeout(both: tuple[tuple[str, dict[str, Any]], ...], result: Imported) -> Any:
-    (_, router), (_, lite) = both
-    routers = _taken("timeout", _number, result, ("router_settings", router))
-    general = _taken("request_timeout", _number, result, ("litellm_settings", lite))
+    router, lite = both
+    routers = _taken("timeout", _number, result, router)
+    general = _taken("request_timeout", _number, result, lite)
     return general if routers is None else routers
 
 

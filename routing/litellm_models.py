@@ -36,19 +36,6 @@ _FOR_OTHER_ENDPOINTS: Final = re.compile(
     r"(?:.*/)?(?:whisper|tts-|gpt-4o-(?:mini-)?(?:tts|transcribe)|gpt-image|dall-e|rerank|(?:omni|text)-moderation|sora|imagen)"
 )
 """Models that LiteLLM knows the mode of."""
-_PARAMS: Final = frozenset(
-    {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "weight", "order", "rpm",
-     "tpm", "max_retries", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
-     "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr", "input_cost_per_audio_token",
-     "output_cost_per_audio_token", "search_context_cost_per_query", "tags", "litellm_credential_name",
-     "extra_headers", "organization"}
-)  # fmt: skip
-_INFO: Final = frozenset(
-    {"id", "max_input_tokens", "max_output_tokens", "max_tokens", "input_cost_per_token", "output_cost_per_token",
-     "cache_read_input_token_cost", "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
-     "input_cost_per_audio_token", "output_cost_per_audio_token", "search_context_cost_per_query", "mode", "base_model",
-     "supports_function_calling", "supports_vision", "supports_reasoning"}
-)  # fmt: skip
 _OF_ACCOUNTS: Final = frozenset(
     {"model", "custom_llm_provider", "api_base", "base_url", "api_key", "api_version", "timeout", "max_retries",
      "litellm_credential_name", "extra_headers", "organization"}
@@ -63,9 +50,12 @@ _PRICES: Final = {
     "cache_creation_input_token_cost_above_1hr": "cache_write_1h_usd_per_mtok",
     "input_cost_per_audio_token": "audio_input_usd_per_mtok", "output_cost_per_audio_token": "audio_output_usd_per_mtok",
 }  # fmt: skip
-
-
 _SEARCH: Final = "search_context_cost_per_query"
+_PARAMS: Final = frozenset({*_OF_ACCOUNTS, *_PRICES, _SEARCH, "weight", "order", "rpm", "tpm", "tags"})
+_INFO: Final = frozenset(
+    {*_PRICES, _SEARCH, "id", "max_input_tokens", "max_output_tokens", "max_tokens", "mode", "base_model",
+     "supports_function_calling", "supports_vision", "supports_reasoning"}
+)  # fmt: skip
 
 
 def unusable(name: str) -> str:

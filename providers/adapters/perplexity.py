@@ -21,63 +21,6 @@ from providers.specs import DeploymentSpec, ProviderSpec
 from providers.types import ChatAnswer, ChatCall, ClientRequest, EmbeddingsAnswer, JsonObject, Operation
 
 
-class PerplexityAgent(TranslatingAdapter):
-    kind = "perplexity"
-    label = "Perplexity"
-    operations = frozenset(Operation)
-    models_path = "/v1/models"
-    obeys_one_call = False
-    quirks = Quirks(
-        refused=frozenset({"logprobs", "top_logprobs", "moderation"}),
-        dropped=frozenset({"user", "parallel_tool_calls", "include", "text"}),
-    )
-
-    def root(self, provider: ProviderSpec) -> str:
-        return _root(provider)
-
-    def chat_path(self, deployment: DeploymentSpec) -> str:
-        return f"{self.root(deployment.provider)}/v1/responses"
-
-    def embeddings_path(self, deployment: DeploymentSpec) -> str:
-        return f"{self.root(deployment.provider)}/v1/embeddings"
-
-    def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
-        provider = deployment.provider
-        return encode_agent_request(
-            call,
-            model=deployment.upstream_model,
-            quirks=self.quirks,
-            provider=provider.name,
-            options={**provider.options, **deployment.options},
-        )
-
-    def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
-        return decode_answer(body)
-
-    def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
-        return ResponsesDecoder()
-
-    def encode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> JsonObject:
-        """Bytes are the only number format on offer."""
-        texts = body.get("input")
-        many = texts if isinstance(texts, list) else [texts]
-        if not all(isinstance(text, str) for text in many):
-            raise Unsupported(field="input", provider=deployment.provider.name, why="token arrays are not read")
-        encoded = {"model": deployment.upstream_model, "input": texts, "encoding_format": "base64_int8"}
-        return encoded if body.get("dimensions") is None else {**encoded, "dimensions": body["dimensions"]}
-
-    def decode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> EmbeddingsAnswer:
-        rows = body.get("data")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise BadAnswer("The provider's embeddings have no data.", upstream_status=200)
-        ordered = sorted(enumerate(rows), key=lambda row: _place(row[1].get("index"), row[0]))
-        return EmbeddingsAnswer(
-            vectors=tuple(floats_of_int8(row.get("embedding")) for _, row in ordered),
-            model=str(body.get("model") or deployment.upstream_model),
-            usage=read_usage(body.get("usage")),
-        )
-
-
 def _place(index: Any, position: int) -> int:
     return index if isinstance(index, int) else position
 
@@ -130,10 +73,19 @@ def _root(provider: ProviderSpec) -> str:
     return provider.base_path.removesuffix("/v1")
 
 
-class PerplexityAdapter(PerplexityAgent):
+class PerplexityAdapter(TranslatingAdapter):
     """The Agent API, unless a chat is to be in the other dialect. Embeddings and the model list are the same for both."""
 
+    kind = "perplexity"
+    label = "Perplexity"
     default_base_url = "https://api.perplexity.ai"
+    operations = frozenset(Operation)
+    models_path = "/v1/models"
+    obeys_one_call = False
+    quirks = Quirks(
+        refused=frozenset({"logprobs", "top_logprobs", "moderation"}),
+        dropped=frozenset({"user", "parallel_tool_calls", "include", "text"}),
+    )
     most_inputs = 512
     own_options = (
         Option(
@@ -160,3 +112,48 @@ class PerplexityAdapter(PerplexityAgent):
     def serving(self, request: ClientRequest, deployment: DeploymentSpec) -> Adapter:
         dialect = deployment.options.get("dialect") or deployment.provider.options.get("dialect")
         return self._sonar if dialect == "sonar" and request.operation is Operation.CHAT else self
+
+    def root(self, provider: ProviderSpec) -> str:
+        return _root(provider)
+
+    def chat_path(self, deployment: DeploymentSpec) -> str:
+        return f"{self.root(deployment.provider)}/v1/responses"
+
+    def embeddings_path(self, deployment: DeploymentSpec) -> str:
+        return f"{self.root(deployment.provider)}/v1/embeddings"
+
+    def encode(self, call: ChatCall, deployment: DeploymentSpec) -> JsonObject:
+        provider = deployment.provider
+        return encode_agent_request(
+            call,
+            model=deployment.upstream_model,
+            quirks=self.quirks,
+            provider=provider.name,
+            options={**provider.options, **deployment.options},
+        )
+
+    def decode(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> ChatAnswer:
+        return decode_answer(body)
+
+    def stream_decoder(self, request: ClientRequest, deployment: DeploymentSpec) -> StreamDecoder:
+        return ResponsesDecoder()
+
+    def encode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> JsonObject:
+        """Bytes are the only number format on offer."""
+        texts = body.get("input")
+        many = texts if isinstance(texts, list) else [texts]
+        if not all(isinstance(text, str) for text in many):
+            raise Unsupported(field="input", provider=deployment.provider.name, why="token arrays are not read")
+        encoded = {"model": deployment.upstream_model, "input": texts, "encoding_format": "base64_int8"}
+        return encoded if body.get("dimensions") is None else {**encoded, "dimensions": body["dimensions"]}
+
+    def decode_embeddings(self, body: JsonObject, deployment: DeploymentSpec) -> EmbeddingsAnswer:
+        rows = body.get("data")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise BadAnswer("The provider's embeddings have no data.", upstream_status=200)
+        ordered = sorted(enumerate(rows), key=lambda row: _place(row[1].get("index"), row[0]))
+        return EmbeddingsAnswer(
+            vectors=tuple(floats_of_int8(row.get("embedding")) for _, row in ordered),
+            model=str(body.get("model") or deployment.upstream_model),
+            usage=read_usage(body.get("usage")),
+        )

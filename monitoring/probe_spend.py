@@ -10,10 +10,9 @@ from django.utils import timezone
 
 from monitoring.models import ProbeSpend
 from monitoring.probes import PROBE_TOKENS
-from providers.specs import DeploymentSpec, Prices
+from providers.specs import DeploymentSpec
 
 NANO = 1_000_000_000
-PER_MTOK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +20,8 @@ class SpendCap:
     usd_per_day: Decimal
 
     async def reserve(self, deployment: DeploymentSpec) -> bool:
-        """Books the most that the probe can cost; False when the day's cap would be exceeded."""
-        cost = probe_cost_nano_usd(deployment.prices)
+        """Books the most that the probe can cost; False when that is unknown or would exceed the cap of the day."""
+        cost = deployment.prices.of_tokens(PROBE_TOKENS, PROBE_TOKENS)
         if cost is None:
             return False
         return await asyncio.to_thread(self._book, cost)
@@ -39,10 +38,3 @@ class SpendCap:
         finally:
             # The thread ends with the round of checks, and would take a connection of the pool along.
             connection.close()
-
-
-def probe_cost_nano_usd(prices: Prices) -> int | None:
-    """The most a probe costs, rounded up; None while a price is unknown."""
-    if prices.input is None or prices.output is None:
-        return None
-    return -(-PROBE_TOKENS * (prices.input + prices.output) // PER_MTOK)

@@ -45,7 +45,7 @@ class Spending:
     known: bool = True
 
     def admit(self, deployment: DeploymentSpec, output_tokens: int) -> None:
-        worst = self._cost(deployment, probes.INPUT_TOKENS, output_tokens)
+        worst = deployment.prices.of_tokens(probes.INPUT_TOKENS, output_tokens)
         if self.tokens + probes.INPUT_TOKENS + output_tokens > self.token_cap:
             raise CapReached(f"it could use more than the {self.token_cap - self.tokens} tokens left")
         if worst is not None and self.nano_usd + worst > self.cap_nano_usd:
@@ -58,16 +58,9 @@ class Spending:
         self.tokens += used.total_tokens
         cost = used.cost_nano_usd
         if cost is None:
-            cost = self._cost(deployment, *(used.billed or (used.input_tokens, used.output_tokens)))
+            cost = deployment.prices.of_tokens(*(used.billed or (used.input_tokens, used.output_tokens)))
         self.known = self.known and cost is not None
         self.nano_usd += cost or 0
-
-    @staticmethod
-    def _cost(deployment: DeploymentSpec, input_tokens: int, output_tokens: int) -> int | None:
-        prices = deployment.prices
-        if prices.input is None or prices.output is None:
-            return None
-        return -(-(input_tokens * prices.input + output_tokens * prices.output) // 1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,12 @@ class Prices:
                 found = prices
         return found
 
+    def of_tokens(self, input_tokens: int, output_tokens: int) -> int | None:
+        """Nano-USD, rounded up, without what is cheaper or dearer than the rest; None while a price is unknown."""
+        if self.input is None or self.output is None:
+            return None
+        return -(-(input_tokens * self.input + output_tokens * self.output) // 1_000_000)
+
 
 PRICE_COLUMNS = {
     **{

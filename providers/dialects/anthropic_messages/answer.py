@@ -136,12 +136,10 @@ def reasoning_from_block(block: JsonObject) -> ReasoningBlock:
 
 
 def decode_answer(
-    body: Any, *, json_tool: str | None = None, provider: str = "anthropic", in_place: bool = False
+    body: JsonObject, *, json_tool: str | None = None, provider: str = "anthropic", in_place: bool = False
 ) -> ChatAnswer:
     """`json_tool` is the tool whose input is the answer itself; `in_place`: what would lose its place is given under
     `provider_blocks`, too. Raises `BadAnswer`, or the error that the body is."""
-    if not isinstance(body, dict):
-        raise BadAnswer("The provider's answer is not a JSON object.")
     if body.get("type") == "error" or ("error" in body and "content" not in body):
         raise error_of_object(body, provider=provider)
     blocks = body.get("content")

@@ -88,10 +88,8 @@ def finish_reason(body: JsonObject, *, has_calls: bool) -> FinishReason:
     return "tool_calls" if has_calls else "stop"
 
 
-def check(body: object) -> JsonObject:
-    """The response object, or the error it stands for: a failure may come with status 200."""
-    if not isinstance(body, dict):
-        raise BadAnswer("The provider's answer is not a JSON object.")
+def check(body: JsonObject) -> None:
+    """Raises the error that it stands for: a failure may come with status 200."""
     status = body.get("status")
     error = error_in(body)
     if error is not None and status not in FINISHED:
@@ -102,12 +100,11 @@ def check(body: object) -> JsonObject:
         raise BadAnswer("The provider's answer has no output.")
     if status is not None and status not in FINISHED:
         raise BadAnswer(f"The provider's answer is not finished (status {status!r}).")
-    return body
 
 
-def decode_answer(body: object) -> ChatAnswer:
+def decode_answer(answer: JsonObject) -> ChatAnswer:
     """Raises an `UpstreamError` for a failed answer and `BadAnswer` for what is none."""
-    answer = check(body)
+    check(answer)
     output = read_output(answer["output"])
     choice = Choice(
         text=output.text if output.texts else None,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from providers.dialects.model_choice import WHY
-from providers.dialects.openai_responses.request import encode_request
+from providers.dialects.openai_responses.request import encode_format, encode_request
 from providers.dialects.tool_images import placed
 from providers.errors import Unsupported
 from providers.types import (
@@ -134,10 +134,8 @@ def _nested_format(wanted: ResponseFormat | None) -> JsonObject | None:
         return None
     if wanted.kind == "json_object":
         return {"type": "json_schema", "json_schema": {"name": "object", "schema": {"type": "object"}}}
-    fields: JsonObject = {"name": wanted.name or "answer", "description": wanted.description, "schema": wanted.schema}
-    if wanted.strict is not None:
-        fields["strict"] = wanted.strict
-    return {"type": "json_schema", "json_schema": {key: value for key, value in fields.items() if value is not None}}
+    flat = encode_format(wanted)
+    return {"type": flat.pop("type"), "json_schema": flat}
 
 
 def _add_search(body: JsonObject, call: ChatCall, options: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from providers.dialects.call_ids import fitting
+from providers.dialects.openai_chat.fields import present
 from providers.dialects.openai_responses.carried_reasoning import REASONING_FORMAT, unpack
 from providers.errors import ClientFault, Unsupported
 from providers.types import (
@@ -93,8 +94,8 @@ def _encode_part(part: Part, *, role: str, provider: str) -> JsonObject:
         case ImagePart():
             return {"type": "input_image", "image_url": part.url, "detail": part.detail or "auto"}
         case FilePart():
-            fields = {"file_data": part.data, "file_id": part.file_id, "filename": part.filename}
-            return {"type": "input_file", **{name: value for name, value in fields.items() if value is not None}}
+            file = present(file_data=part.data, file_id=part.file_id, filename=part.filename)
+            return {"type": "input_file", **file}
         case AudioPart():
             raise Unsupported(field="messages.content.input_audio", provider=provider)
         case OpaquePart():

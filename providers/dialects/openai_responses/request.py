@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from providers.dialects.model_choice import WHY, chooses_model
+from providers.dialects.openai_chat.fields import present
 from providers.dialects.openai_responses.items import can_be_replayed, encode_items
 from providers.errors import Unsupported
 from providers.types import ChatCall, JsonObject, Message, ResponseFormat, TextPart, Tool, ToolChoice
@@ -180,13 +181,9 @@ def encode_format(wanted: ResponseFormat) -> JsonObject:
     """`text.format`: the schema's fields beside `type`, not below `json_schema`."""
     if wanted.kind != "json_schema":
         return {"type": wanted.kind}
-    fields = {
-        "name": wanted.name or "answer",
-        "description": wanted.description,
-        "schema": wanted.schema,
-        "strict": wanted.strict,
-    }
-    return {"type": "json_schema", **{name: value for name, value in fields.items() if value is not None}}
+    return {"type": "json_schema"} | present(
+        name=wanted.name or "answer", description=wanted.description, schema=wanted.schema, strict=wanted.strict
+    )
 
 
 def _encode_reasoning(call: ChatCall) -> JsonObject:

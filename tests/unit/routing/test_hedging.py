@@ -84,7 +84,7 @@ async def test_the_second_answers_when_it_begins_first_and_the_slow_one_is_cance
     assert (world.order, world.cancelled, world.dropped) == ([1, 2], [1], [])
     assert world.call.attempts[0].then == "hedge"
     assert world.retries.tokens == 2.0, "a hedge is a retry"
-    assert not world.failures
+    assert not world.failures.reasons
 
 
 async def test_the_first_answers_after_all_and_is_the_last_of_the_record():

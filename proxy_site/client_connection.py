@@ -33,6 +33,8 @@ STALLED_READER_S = 30.0
 DIFFERENT_HEADS = 4
 """After so many requests in a row with other heads on one connection none is remembered there any more."""
 WRITE_BUFFER_BYTES = 128 * 1024
+PIECE_BYTES = 8 * 1024
+"""Parsed at once: of requests that come while one is answered each takes a hundred times the bytes that it came in."""
 NOTED = frozenset({b"host", b"expect", b"transfer-encoding"})
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -50,8 +52,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     # With more than thirty attributes besides, Python would look up each method of it by name, at ten times the cost.
     __slots__ = (
-        "_amid", "_begun", "_different_heads", "_gap", "_head", "_hosts", "_ignoring", "_moved", "_target", "_upgrading",
-        "answering", "headers_since", "idle_since", "on_client_gone", "paused_since",
+        "_amid", "_begun", "_different_heads", "_gap", "_head", "_hosts", "_ignoring", "_moved", "_rest", "_target",
+        "_upgrading", "answering", "headers_since", "idle_since", "on_client_gone", "paused_since",
     )  # fmt: skip
 
     cycle: RequestCycle
@@ -79,6 +81,8 @@ class GatewayProtocol(HttpToolsProtocol):
         """Whether this read brought the end of a head, or a piece of a body."""
         self._gap = self._hosts = self._different_heads = 0
         self._head: RepeatedHead | None = None
+        self._rest = b""
+        """What is not looked at before those who wait have their answers."""
 
     def data_received(self, data: bytes) -> None:
         amid = self._amid
@@ -88,9 +92,16 @@ class GatewayProtocol(HttpToolsProtocol):
             if body is not None and not self.server_state.draining:
                 self._begin_again(head, body)
                 return
+        if self._rest:
+            self._rest += data
+            self.flow.pause_reading()
+            return
         self._begun, self._moved = 0, False
         try:
-            self._parse(data)
+            if len(data) <= PIECE_BYTES:
+                self._parse(data)
+            else:
+                data = self._parse_in_pieces(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, RequestError) else InvalidRequest("This is not HTTP."))
@@ -126,6 +137,16 @@ class GatewayProtocol(HttpToolsProtocol):
                     return
                 data = memoryview(data)[pause.args[0] :]
             self._parse_without_upgrade()
+
+    def _parse_in_pieces(self, data: bytes) -> bytes:
+        """Until requests wait for another's answer; returns what was parsed."""
+        view = memoryview(data)
+        for at in range(0, len(data), PIECE_BYTES):
+            if self._upgrading or self.pipeline:
+                self._rest = b"" if self._upgrading else data[at:]
+                return data[:at]
+            self._parse(view[at : at + PIECE_BYTES])
+        return data
 
     def _parse_without_upgrade(self) -> None:
         """The parser passed over the body, and would take it for the next request: it is given the head once more, without
@@ -264,16 +285,23 @@ class GatewayProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        if self.flow.read_paused:
-            self.flow.resume_reading()
-            if self.headers_since is not None:
-                # Its rest could not come.
-                self.headers_since = time.monotonic()
         if self.pipeline:
             cycle, _ = self.pipeline.pop()
             cycle.start()  # type: ignore[attr-defined]
         else:
             self.idle_since = time.monotonic()
+        if self.flow.read_paused and not self.pipeline:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        rest, self._rest = self._rest, b""
+        if rest:
+            self.data_received(rest)
+        if not self._rest and not self.pipeline and self.flow.read_paused:
+            self.flow.resume_reading()
+            if self.headers_since is not None:
+                # Its rest could not come.
+                self.headers_since = time.monotonic()
 
     def pause_writing(self) -> None:
         self.paused_since = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy_site.client_connection import HEADERS_LIMIT_BYTES, GatewayProtocol, GatewayServerState
+from proxy_site.client_connection import HEADERS_LIMIT_BYTES, PIECE_BYTES, GatewayProtocol, GatewayServerState
 from tests.unit.proxy_site.test_client_connection import (
     CHUNKED,
     GET,
@@ -309,4 +309,36 @@ async def test_a_cut_request_behind_a_running_one_is_not_too_slow_while_it_is_no
     assert protocol.headers_since is not None
     assert not protocol.overdue(protocol.headers_since + 1)
     assert protocol.overdue(protocol.headers_since + 3600)
+    await settled(state)
+
+
+async def test_of_requests_without_end_few_are_looked_at_while_one_is_answered_and_none_is_lost() -> None:
+    gate, seen = asyncio.Event(), 0
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal seen
+        seen += 1
+        await gate.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    state = GatewayServerState()
+    protocol, socket = connection(GatewayProtocol, slow, state)
+    protocol.data_received(GET * 5000)
+    # One more read was on its way, and ended in the midst of a head.
+    protocol.data_received(GET * 100 + GET[:9])
+    await turns(3)
+    most = PIECE_BYTES // len(GET) + 1
+    assert 0 < len(protocol.pipeline) <= most
+    assert not socket.reading
+    gate.set()
+    while seen < 5100:
+        assert len(protocol.pipeline) <= most
+        await turns(1)
+    await turns(5)
+    assert socket.reading
+    protocol.data_received(GET[9:])
+    await turns(5)
+    assert seen == socket.written.count(b"HTTP/1.1 200 OK\r\n") == 5101
+    assert not socket.closed
     await settled(state)

@@ -13,18 +13,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from celery import Celery
 from celery.beat import Service
 from celery.worker import WorkController
 from celery.worker import state as worker_state
 from django.db import connections
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from proxy_site.celery import app as default_app
+from proxy_site.celery import app
 
 logger = logging.getLogger("llm_proxy.proxy_site.embedded_celery")
 
+TASKS_AT_ONCE = 4
 RESTART_AFTER_S = 5.0
+FINISH_S = 10.0
 BEAT_TICK_S = 1
 """The longest sleep of beat, and so of stopping it."""
 CHANGES_EVERY_S = 5.0
@@ -33,22 +34,19 @@ CHANGES_EVERY_S = 5.0
 class EmbeddedWork:
     """Starts and ends the threads. `beat` False runs tasks but no schedule (another process has it)."""
 
-    def __init__(self, *, beat: bool = True, threads: int = 4, app: Celery | None = None) -> None:
-        self._app = app or default_app
-        self._threads: list[_Restarted] = [_WorkerThread(self._app, threads)]
+    def __init__(self, *, beat: bool = True) -> None:
+        self._threads: list[_Restarted] = [_WorkerThread("celery-worker")]
         if beat:
-            self._threads.append(_BeatThread(self._app))
-        self._starting: threading.Thread | None = None
+            self._threads.append(_BeatThread("celery-beat"))
 
     def start(self, after: Callable[[], object] = bool) -> None:
         """Returns at once; the schedule begins within a second or two, and not before `after` has returned."""
-        self._starting = threading.Thread(target=self._begin, args=[after], name="celery-start", daemon=True)
-        self._starting.start()
+        threading.Thread(target=self._begin, args=[after], name="celery-start", daemon=True).start()
 
     def _begin(self, after: Callable[[], object]) -> None:
         # One after the other: two threads that import the same modules at once may see half of them.
         after()
-        self._app.loader.import_default_modules()
+        app.loader.import_default_modules()
         for thread in self._threads:
             thread.start()
 
@@ -57,37 +55,24 @@ class EmbeddedWork:
         for thread in reversed(self._threads):
             thread.ask_to_stop()
 
-    def stop(self, timeout_s: float = 10.0) -> bool:
-        """For a process that goes on: waits until the threads are gone. True when they are."""
-        self.ask_to_stop()
-        for thread in [self._starting, *self._threads] if self._starting is not None else self._threads:
-            if thread.is_alive():
-                thread.join(timeout_s)
-        return not any(thread.is_alive() for thread in self._threads)
-
-    def finish(self, timeout_s: float = 10.0) -> None:
-        """For a process that is about to end: running tasks may finish and beat writes down what it has started. A worker
+    def finish(self) -> None:
+        """The process is about to end: running tasks may finish and beat writes down what it has started. A worker
         that only waits for tasks would take two seconds to notice, and ends with the process."""
         self.ask_to_stop()
-        until = time.monotonic() + timeout_s
+        until = time.monotonic() + FINISH_S
         while any(thread.busy for thread in self._threads) and time.monotonic() < until:
             time.sleep(0.02)
-
-    @property
-    def alive(self) -> bool:
-        return all(thread.is_alive() for thread in self._threads)
 
 
 class _Restarted(threading.Thread):
     """Runs `work` again after a failure: a database that was away must not end scheduled work for good."""
 
-    def __init__(self, app: Celery, name: str) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
-        self._app = app
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        self._app.set_current()
+        app.set_current()
         while not self._stopping.is_set():
             try:
                 self.work()
@@ -112,24 +97,19 @@ class _Restarted(threading.Thread):
 
 
 class _WorkerThread(_Restarted):
-    def __init__(self, app: Celery, concurrency: int) -> None:
-        super().__init__(app, "celery-worker")
-        self._concurrency = concurrency
-
     def work(self) -> None:
         worker_state.should_stop = None
         worker_state.should_terminate = None
         options: dict[str, Any] = {
             "pool_cls": "threads",
-            "concurrency": self._concurrency,
+            "concurrency": TASKS_AT_ONCE,
             "hostname": "embedded@localhost",
             "without_heartbeat": True,
             "without_mingle": True,
             "without_gossip": True,
             "task_events": False,
         }
-        worker = WorkController(app=self._app, **options)
-        worker.start()
+        WorkController(app=app, **options).start()
 
     def ask_to_stop(self) -> None:
         super().ask_to_stop()
@@ -159,12 +139,10 @@ class _CalmScheduler(DatabaseScheduler):  # type: ignore[misc] # without types
 
 
 class _BeatThread(_Restarted):
-    def __init__(self, app: Celery) -> None:
-        super().__init__(app, "celery-beat")
-        self._service: Service | None = None
+    _service: Service | None = None
 
     def work(self) -> None:
-        self._service = Service(app=self._app, max_interval=BEAT_TICK_S, scheduler_cls=_CalmScheduler)
+        self._service = Service(app=app, max_interval=BEAT_TICK_S, scheduler_cls=_CalmScheduler)
         # Remote control needs a broker that other processes reach.
         self._service.remote_control = False  # type: ignore[attr-defined]
         if not self._stopping.is_set():

@@ -9,7 +9,6 @@ from celery.worker import state as worker_state
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from monitoring.logs import current_request_id
-from proxy_site.celery import app
 from proxy_site.embedded_celery import BEAT_TICK_S, CHANGES_EVERY_S, EmbeddedWork
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +38,21 @@ def work(request):
     seen.clear()
     work = EmbeddedWork(beat=getattr(request, "param", True))
     yield work
-    work.stop()
+    assert stopped(work)
+
+
+def running() -> set[str]:
+    return {"celery-start", "celery-worker", "celery-beat"} & {thread.name for thread in threading.enumerate()}
+
+
+def stopped(work: EmbeddedWork) -> bool:
+    """Whether all of its threads are gone, which no server waits for."""
+    for name in ("celery-start", "celery-worker", "celery-beat"):
+        work.ask_to_stop()
+        for thread in threading.enumerate():
+            if thread.name == name:
+                thread.join(10.0)
+    return not running()
 
 
 def until(condition, within_s: float = 10.0) -> None:
@@ -59,16 +72,15 @@ def test_schedules_of_the_database_run_and_everything_ends_cleanly(work):
     schedule("tests.note")
     work.start()
     until(lambda: len(seen) >= 2)
-    assert work.alive
+    assert running() == {"celery-worker", "celery-beat"}
     began = time.monotonic()
-    assert work.stop()
+    assert stopped(work)
     assert time.monotonic() - began < 5
-    assert not {"celery-worker", "celery-beat"} & {thread.name for thread in threading.enumerate()}
 
 
 def test_a_schedule_that_changes_is_followed_by_beat_as_it_runs(work):
     work.start()
-    until(lambda: "celery-beat" in {thread.name for thread in threading.enumerate()})
+    until(lambda: "celery-beat" in running())
     time.sleep(2 * BEAT_TICK_S)
     schedule("tests.note")
     until(lambda: seen, within_s=3 * CHANGES_EVERY_S)
@@ -88,17 +100,17 @@ def test_tasks_run_without_a_schedule_carry_the_request_id_and_survive_a_failing
 @pytest.mark.parametrize("work", [False], indirect=True)
 def test_it_can_be_started_again_after_a_stop(work):
     work.start()
-    assert work.stop()
+    assert stopped(work)
     again = EmbeddedWork(beat=False)
     again.start()
     note.delay("second life")
     until(lambda: seen)
-    assert again.stop()
+    assert stopped(again)
 
 
 def test_an_ending_process_waits_for_a_running_task(work):
     work.start()
-    until(lambda: work.alive)
+    until(lambda: running() == {"celery-worker", "celery-beat"})
     slow.delay(1.5)
     until(lambda: seen)
     work.finish()
@@ -111,9 +123,9 @@ def test_an_ending_process_waits_for_no_idle_worker(work):
     work.start()
     until(lambda: len(seen) >= 2)
     work.finish()
-    assert {"celery-worker", "celery-beat"} & {thread.name for thread in threading.enumerate()} == {"celery-worker"}
+    assert running() == {"celery-worker"}
     assert PeriodicTask.objects.get(name="test tests.note").total_run_count >= 2
 
 
-def test_stopping_what_never_started_is_nothing():
-    assert EmbeddedWork(app=app).stop()
+def test_finishing_what_never_started_is_nothing():
+    EmbeddedWork().finish()

@@ -144,17 +144,12 @@ class _NumberedChoices(forms.ModelForm):  # type: ignore[type-arg]
 
     def _take_numbers(self, name: str, field: Any) -> None:
         sent = field.widget.value_from_datadict(self.data, self.files, name)
-        several = isinstance(sent, list)
-        numbers = [
-            NO_ROW if each and not NUMBER.fullmatch(str(each)) else each for each in (sent if several else [sent])
-        ]
-        if numbers != (sent if several else [sent]):
+        given = sent if isinstance(sent, list) else [sent]
+        numbers = [NO_ROW if each and not NUMBER.fullmatch(str(each)) else each for each in given]
+        if numbers != given:
             data: Any = self.data
             self.data = data = data.copy()
-            if several:
-                data.setlist(name, numbers)
-            else:
-                data[name] = numbers[0]
+            data.setlist(name, numbers)
 
 
 class _Seen(forms.ModelForm):  # type: ignore[type-arg]

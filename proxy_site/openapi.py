@@ -72,7 +72,8 @@ def build_document() -> dict[str, Any]:
             if schemas.setdefault(name, schema) != schema:
                 raise ValueError(f"two different schemas are named {name}")
     for methods in paths.values():
-        _finish(methods)
+        for operation in _operations(methods).values():
+            _can_fail(operation, ERROR_STATUSES)
     return {
         "openapi": "3.1.0",
         "info": {"title": "LLM Proxy API", "version": settings.VERSION, "description": DESCRIPTION},
@@ -151,13 +152,8 @@ def _metrics_path() -> dict[str, Any]:
     return {"/metrics": {"get": {"tags": ["operations"], "summary": "Prometheus metrics", "responses": {"200": text}}}}
 
 
-def _finish(methods: dict[str, Any]) -> None:
-    """Every operation can fail in the same shape."""
-    for operation in _operations(methods).values():
-        _can_fail(operation, ERROR_STATUSES)
-
-
 def _can_fail(operation: dict[str, Any], statuses: dict[str, str]) -> None:
+    """Every failure has the same shape."""
     shape = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ERROR}"}}}
     for status, description in statuses.items():
         operation["responses"].setdefault(status, {"description": description, "content": shape})

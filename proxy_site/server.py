@@ -178,8 +178,6 @@ def server_config(*, host: str, port: int, **overrides: Any) -> uvicorn.Config:
         # What our own drain leaves behind: connections that nothing runs on.
         "timeout_graceful_shutdown": 5,
         "server_header": False,
-        "date_header": True,
-        "h11_max_incomplete_event_size": 65536,
         **overrides,
     }
     return uvicorn.Config("proxy_site.asgi:application", **options)

@@ -51,9 +51,7 @@ def _load(path: str, *, again: bool = False) -> None:
     )
 
 
-@borrowed_connection()
-def _load_in_thread(path: str) -> None:
-    _load(path)
+_load_in_thread = borrowed_connection()(_load)
 
 
 class ConfigWatcher:

@@ -137,15 +137,12 @@ def _connections() -> Iterator[Finding]:
 
 
 def _redis() -> Iterator[Finding]:
-    client = Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=CONNECT_TIMEOUT_S
-    )
+    patience = {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_timeout": CONNECT_TIMEOUT_S}
     try:
-        client.ping()
+        with Redis.from_url(settings.REDIS_URL, **patience) as client:
+            client.ping()
     except (RedisError, OSError) as failure:
         yield error("REDIS_URL", f"Redis does not answer ({_first_line(failure)})", "Start it, or correct the URL")
-    finally:
-        client.close()
 
 
 def _stored_secrets() -> Iterator[Finding]:

@@ -16,9 +16,6 @@ from accounts.errors import AccessDenied
 from accounts.models import IdempotencyRecord
 
 KEPT_FOR = timedelta(hours=24)
-# A call that ended without an answer (its worker was killed) may be tried again after this, or after as long as the longest
-# call there is, where that is longer.
-GIVEN_UP_AFTER = timedelta(minutes=11)
 LONGEST_KEY = 255
 
 
@@ -58,9 +55,10 @@ class Claim:
     request_id: str
 
 
-def begin(claim: Claim, *, given_up_after: timedelta = GIVEN_UP_AFTER) -> StoredAnswer | None:
+def begin(claim: Claim, *, given_up_after: timedelta) -> StoredAnswer | None:
     """None: the caller is the first and must `finish` or `abandon`. Raises UnusableIdempotencyKey (its length),
-    IdempotencyMismatch (another body) or IdempotencyInFlight (the first call still runs)."""
+    IdempotencyMismatch (another body) or IdempotencyInFlight (the first call still runs). `given_up_after`: a call that
+    ended without an answer (its worker was killed) may be tried again after as long as the longest call there is."""
     if not 1 <= len(claim.idempotency_key) <= LONGEST_KEY:
         raise UnusableIdempotencyKey(f"An Idempotency-Key has 1 to {LONGEST_KEY} characters.", param="Idempotency-Key")
     digest, now = hashlib.sha256(claim.body).hexdigest(), timezone.now()

@@ -1,7 +1,7 @@
-"""Logging of the whole process: our loggers, Django's, uvicorn's and Celery's, in one shape, to stdout and `log_file`.
+"""Logging of the whole process: our loggers, Django's, uvicorn's and Celery's, in one shape, to stdout and a file.
 
-    logs = configure_logging(level="INFO", style="json", log_file="")   # once, before anything is started
-    logs.requests.write(call)                                           # one line for each call
+    logs = configure_logging(level="INFO", style="json")   # once, before anything is started
+    logs.requests.write(call)                              # one line for each call
     logs.set_file("logs/proxy.log"); logs.protect(secrets); logs.close()
 
 Secrets stay out in three ways: what is logged is chosen field by field; the loggers of libraries that print headers,
@@ -132,9 +132,7 @@ class Logs:
         self._writer.close()
 
 
-def configure_logging(
-    *, level: str = "INFO", style: str = "json", log_file: str = "", descriptor: int | None = None
-) -> Logs:
+def configure_logging(*, level: str = "INFO", style: str = "json", descriptor: int | None = None) -> Logs:
     """Takes over the root logger. `descriptor` is where lines go: stdout, unless told otherwise."""
     descriptor = sys.stdout.fileno() if descriptor is None else descriptor
     console = style == "console"
@@ -162,7 +160,6 @@ def configure_logging(
     requests = RequestLog(writer.write, console=console)
     logs = Logs(writer=writer, handler=handler, redactor=redactor, requests=requests)
     logs.set_level(level)
-    logs.set_file(log_file)
     return logs
 
 

@@ -15,7 +15,7 @@ from providers.types import JsonObject
 
 MAX_DEPTH = 64
 
-_SERIALISER_DEPTH = 254
+_SPARE_LEVELS = 254 - MAX_DEPTH
 _SHORT_BYTES = 2048
 
 
@@ -27,15 +27,15 @@ class JsonRefusedError(ValueError):
         self.message = message
 
 
-def loads_strict(data: bytes, *, max_depth: int = MAX_DEPTH) -> JsonObject:
-    """A JSON object of at most `max_depth` levels, without duplicate keys. Raises `JsonRefusedError`."""
+def loads_strict(data: bytes) -> JsonObject:
+    """A JSON object of at most `MAX_DEPTH` levels, without duplicate keys. Raises `JsonRefusedError`."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise JsonRefusedError(_what_is_wrong(data, error)) from None
     if type(value) is not dict:
         raise JsonRefusedError("must be a JSON object.")
-    written = _write(value, data, max_depth)
+    written = _write(value, data)
     if written != data and (data.count(b'"') != written.count(b'"') or b"\\u0022" in data):
         _refuse_duplicates(data)
     return value
@@ -51,22 +51,21 @@ def _what_is_wrong(data: bytes, error: orjson.JSONDecodeError) -> str:
     return f"is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
 
 
-def _write(value: JsonObject, data: bytes, max_depth: int) -> bytes:
+def _write(value: JsonObject, data: bytes) -> bytes:
     """`value` as compact JSON; refuses it when it is too deep.
 
     In a short text it is enough to count what opens a level. For a long one, the serialiser itself has a limit of 254
     levels, which is brought down to ours by wrapping the value in lists.
     """
-    if len(data) <= _SHORT_BYTES and data.count(b"{") + data.count(b"[") <= max_depth:
+    if len(data) <= _SHORT_BYTES and data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
         return orjson.dumps(value)
     wrapped: Any = value
-    levels = _SERIALISER_DEPTH - max_depth
-    for _ in range(levels):
+    for _ in range(_SPARE_LEVELS):
         wrapped = [wrapped]
     try:
-        return orjson.dumps(wrapped)[levels:-levels]
+        return orjson.dumps(wrapped)[_SPARE_LEVELS:-_SPARE_LEVELS]
     except orjson.JSONEncodeError:
-        raise JsonRefusedError(f"is nested deeper than {max_depth} levels.") from None
+        raise JsonRefusedError(f"is nested deeper than {MAX_DEPTH} levels.") from None
 
 
 def _refuse_duplicates(data: bytes) -> None:

@@ -16,7 +16,6 @@ from django.utils import timezone
 from accounts.admission import Accounts
 from accounts.errors import AccountsUnavailable
 from accounts.idempotency import (
-    GIVEN_UP_AFTER,
     Claim,
     IdempotencyInFlight,
     IdempotencyMismatch,
@@ -32,6 +31,7 @@ from proxy_site.worker import accounts_settings
 from routing.table import GatewayPolicy
 
 pytestmark = pytest.mark.django_db(transaction=True)
+GIVEN_UP_AFTER = timedelta(minutes=11)
 
 
 def claimed(body: bytes = b"{}", key_id: int = 1, key: str = "k", request_id: str = "req_1") -> Claim:
@@ -39,7 +39,7 @@ def claimed(body: bytes = b"{}", key_id: int = 1, key: str = "k", request_id: st
 
 
 def attempt(body: bytes = b"{}", **of: Any) -> StoredAnswer | None:
-    return begin(claimed(body, **of))
+    return begin(claimed(body, **of), given_up_after=GIVEN_UP_AFTER)
 
 
 def end(body: bytes = b"", request_id: str = "req_1") -> None:

@@ -244,7 +244,8 @@ def test_protecting_short_texts_would_hide_words():
 
 
 def test_a_log_file_gets_the_same_lines_and_can_change(tmp_path):
-    output = Output(level="INFO", log_file=str(tmp_path / "logs" / "proxy.log"))
+    output = Output(level="INFO")
+    output.logs.set_file(str(tmp_path / "logs" / "proxy.log"))
     try:
         logging.getLogger("llm_proxy.a").info("first")
         output.logs.requests.write([finished()])
@@ -265,7 +266,8 @@ def test_a_log_file_gets_the_same_lines_and_can_change(tmp_path):
 
 def test_a_log_file_that_cannot_be_written_is_reported_and_left_out(tmp_path):
     (tmp_path / "file").write_text("")
-    output = Output(level="INFO", log_file=str(tmp_path / "file" / "proxy.log"))
+    output = Output(level="INFO")
+    output.logs.set_file(str(tmp_path / "file" / "proxy.log"))
     try:
         (line,) = output.json()
     finally:

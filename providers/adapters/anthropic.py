@@ -189,8 +189,8 @@ class AnthropicAdapter(TranslatingAdapter):
             in_place=OWN in request.body,
         )
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
-        return anthropic_messages.read_error(status, headers, body, provider=provider or self.kind)
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> UpstreamError:
+        return anthropic_messages.read_error(status, headers, body, provider=provider)
 
     def read_models(self, body: bytes) -> tuple[ModelInfo, ...]:
         rows = load_object(body).get("data")

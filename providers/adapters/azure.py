@@ -137,7 +137,7 @@ class AzureAdapter(OpenAICompatibleAdapter):
                 changed = True
         return changed
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> UpstreamError:
         error = super().read_error(status, headers, body, provider=provider)
         if error.retry_after_s is not None:
             error.retry_after_s = min(error.retry_after_s, MAX_RETRY_AFTER_S)

@@ -151,7 +151,7 @@ class Adapter(abc.ABC):
             return base
         return version if not base or version[len(base)] == "/" else base
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> UpstreamError:
         """`provider` is the name that operators gave it, for messages that tell a client who refused."""
         return upstream_errors.read_error(status, headers, body)
 

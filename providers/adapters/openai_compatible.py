@@ -124,11 +124,11 @@ class OpenAICompatibleAdapter(Adapter):
     def open_stream(self, request: ClientRequest, deployment: DeploymentSpec) -> ClientStream:
         return RelayStream(request, repair=self.repair if self.repairs else None)
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> UpstreamError:
         error = super().read_error(status, headers, body, provider=provider)
         if status == 400 and error.message.startswith(TOOLS_OR_THINKING):
             # Azure and gateways before OpenAI say it as OpenAI does. Another candidate may take both.
-            return Unsupported(field="tools", provider=provider or self.kind, why=THINKS_ELSEWHERE)
+            return Unsupported(field="tools", provider=provider, why=THINKS_ELSEWHERE)
         return error
 
 

@@ -80,7 +80,7 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
     def repair(self, answer: JsonObject) -> bool:
         return repair_answer(answer)
 
-    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str = "") -> UpstreamError:
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> UpstreamError:
         error = super().read_error(status, headers, body, provider=provider)
         if isinstance(error, QuotaExhausted) and _is_budget_in_flight(body):
             # Not the account's money: too many calls are running for what is left, which ends by itself.
@@ -90,7 +90,7 @@ class OpenRouterAdapter(OpenAICompatibleAdapter):
                 retry_after_s=retry_after_s(headers),
             )
         if status == 404:
-            return _no_endpoints(error, provider or self.kind)
+            return _no_endpoints(error, provider)
         return error
 
 

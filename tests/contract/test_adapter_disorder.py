@@ -74,7 +74,7 @@ def test_survives_answers_of_any_shape(adapter: Adapter, body: Any) -> None:
     raw = json.dumps(body).encode()
     with contextlib.suppress(UpstreamError):
         adapter.read_answer(asked(), deployed(adapter), {}, raw)
-    assert adapter.read_error(400, {}, raw).message
+    assert adapter.read_error(400, {}, raw, provider=adapter.kind).message
     run(adapter, [b"data: " + raw + b"\n\n"])
 
 

@@ -351,19 +351,19 @@ class TestErrors:
     def test_have_the_consequence_of_their_status(
         self, adapter: Adapter, status: int, kind: type[UpstreamError], body: bytes
     ) -> None:
-        error = adapter.read_error(status, {}, body)
+        error = adapter.read_error(status, {}, body, provider=adapter.kind)
         assert isinstance(error, kind)
         assert error.upstream_status == status
         assert error.message
         assert len(json.dumps(error_body(error))) < 10_000
 
     def test_carry_the_wait(self, adapter: Adapter) -> None:
-        assert adapter.read_error(429, {"retry-after": "7"}, b"{}").retry_after_s == 7
+        assert adapter.read_error(429, {"retry-after": "7"}, b"{}", provider=adapter.kind).retry_after_s == 7
 
     def test_show_no_secret(self, adapter: Adapter) -> None:
         for status in (400, 401, 404, 429, 500):
             text = json.dumps({"error": {"message": f"key {SECRET} refused"}, "message": f"Bearer {SECRET}"}).encode()
-            error = adapter.read_error(status, {}, text)
+            error = adapter.read_error(status, {}, text, provider=adapter.kind)
             assert SECRET not in json.dumps(error_body(error)) + str(error.detail)
 
 

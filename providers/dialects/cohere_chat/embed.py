@@ -8,7 +8,6 @@ from collections.abc import Collection
 from typing import Any
 
 from providers.dialects.cohere_chat.answer import read_usage
-from providers.dialects.cohere_chat.messages import PROVIDER
 from providers.errors import BadAnswer, ClientFault, Unsupported
 from providers.types import EmbeddingsAnswer, JsonObject, Usage
 
@@ -17,9 +16,7 @@ INPUT_TYPES = ("search_document", "search_query", "classification", "clustering"
 _TRUNCATIONS = frozenset({"NONE", "START", "END"})
 
 
-def encode_embeddings_request(
-    body: JsonObject, *, model: str, provider: str = PROVIDER, input_type: str = DEFAULT_INPUT_TYPE
-) -> JsonObject:
+def encode_embeddings_request(body: JsonObject, *, model: str, provider: str, input_type: str) -> JsonObject:
     """`input_type` is the default; a client's own `input_type` and `truncate` fields win.
 
     Raises `Unsupported` for token arrays. One upstream request holds at most 96 texts.

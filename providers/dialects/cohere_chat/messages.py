@@ -23,13 +23,11 @@ from providers.types import (
     ToolCall,
 )
 
-PROVIDER = "cohere"
-
 # OpenAI's `original` asks for the full resolution; Cohere's best is `high`.
 _DETAILS = {"auto": "auto", "low": "low", "high": "high", "original": "high"}
 
 
-def encode_messages(messages: Sequence[Message], *, provider: str = PROVIDER) -> list[JsonObject]:
+def encode_messages(messages: Sequence[Message], *, provider: str) -> list[JsonObject]:
     """Raises `Unsupported` naming the message and part that Cohere cannot take.
 
     Cohere refuses messages without content. An empty system or assistant message says nothing and is left out; an empty

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from providers.dialects.cohere_chat.messages import PROVIDER, encode_messages
+from providers.dialects.cohere_chat.messages import encode_messages
 from providers.errors import ClientFault, Unsupported
 from providers.types import ChatCall, JsonObject, Tool, ToolChoice
 
@@ -17,7 +17,7 @@ _MAX_STOP_SEQUENCES = 5
 _THINKING_BUDGETS = {"minimal": 512, "low": 1024, "medium": 4096}
 
 
-def encode_request(call: ChatCall, *, model: str, provider: str = PROVIDER) -> JsonObject:
+def encode_request(call: ChatCall, *, model: str, provider: str) -> JsonObject:
     """The body for `model`. Raises `Unsupported` for what Cohere cannot honour and the client would miss."""
     _refuse(call, provider)
     body: JsonObject = {"model": model, "messages": encode_messages(call.messages, provider=provider)}

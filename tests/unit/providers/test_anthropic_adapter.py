@@ -215,7 +215,7 @@ class TestModels:
 
     def test_errors_are_read_in_the_dialect(self):
         body = b'{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}'
-        assert isinstance(ADAPTER.read_error(413, {}, body), errors.ContextOverflow)
+        assert isinstance(ADAPTER.read_error(413, {}, body, provider="p"), errors.ContextOverflow)
 
     def test_a_refusal_names_the_provider_as_operators_do(self):
         message = "This model does not support assistant message prefill."

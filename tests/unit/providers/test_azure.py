@@ -116,9 +116,11 @@ def test_only_a_chunk_that_lacks_its_delta_is_touched(choice):
 
 def test_long_waits_are_capped_and_short_ones_are_not():
     body = b'{"error":{"code":"429","message":"x"}}'
-    waits = [ADAPTER.read_error(429, {"retry-after": after}, body).retry_after_s for after in ("86400", "7")]
+    waits = [
+        ADAPTER.read_error(429, {"retry-after": after}, body, provider="p").retry_after_s for after in ("86400", "7")
+    ]
     assert waits == [120.0, 7.0]
-    assert ADAPTER.read_error(429, {"retry-after-ms": "900000"}, body).retry_after_s == 120.0
+    assert ADAPTER.read_error(429, {"retry-after-ms": "900000"}, body, provider="p").retry_after_s == 120.0
 
 
 def test_messages_of_any_shape_pass():
@@ -142,9 +144,9 @@ def test_a_configured_path_wins():
     ],
 )
 def test_what_a_client_named_and_nobody_has_does_not_count_against_the_deployment(error):
-    assert type(ADAPTER.read_error(404, {}, orjson.dumps({"error": error}))) is ClientFault
+    assert type(ADAPTER.read_error(404, {}, orjson.dumps({"error": error}), provider="p")) is ClientFault
 
 
 def test_a_wrong_address_does():
     body = b'{"error":{"code":"404","message":"Resource not found"}}'
-    assert type(ADAPTER.read_error(404, {}, body)) is ServerFailed
+    assert type(ADAPTER.read_error(404, {}, body, provider="p")) is ServerFailed

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from providers.adapters.cohere import CohereAdapter
 from providers.dialects.cohere_chat import (
+    DEFAULT_INPUT_TYPE,
     decode_answer,
     decode_embeddings,
     encode_embeddings_request,
@@ -131,21 +132,25 @@ def test_an_answer_survives_the_way_there_and_back(
 # -------------------------------------------------------------------------------------------------------- embeddings
 
 
+def embeddings_of(request: JsonObject) -> JsonObject:
+    return encode_embeddings_request(request, model="m", provider="cohere", input_type=DEFAULT_INPUT_TYPE)
+
+
 @pytest.mark.parametrize("wanted", [None, [], "", 4, {}])
 def test_embeddings_need_input(wanted: object) -> None:
     request = {"input": wanted}
     if wanted == "":
-        assert encode_embeddings_request(request, model="m")["texts"] == [""]
+        assert embeddings_of(request)["texts"] == [""]
         return
     with pytest.raises(ClientFault) as fault:
-        encode_embeddings_request(request, model="m")
+        embeddings_of(request)
     assert fault.value.param == "input"
 
 
 @pytest.mark.parametrize("tokens", [[1, 2], [[1, 2], [3]], ["a", 1]])
 def test_refuses_arrays_of_tokens(tokens: list[object]) -> None:
     with pytest.raises(Unsupported, match="tokens"):
-        encode_embeddings_request({"input": tokens}, model="m")
+        embeddings_of({"input": tokens})
 
 
 @pytest.mark.parametrize("embeddings", [None, [], {}, {"float": []}, {"float": [None]}, {"float": [{"a": 1}]}, ["x"]])

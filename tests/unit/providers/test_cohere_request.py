@@ -34,7 +34,7 @@ def call(*messages: Message, **fields: object) -> ChatCall:
 
 
 def encode(*messages: Message, **fields: object) -> JsonObject:
-    return encode_request(call(*messages, **fields), model="command-a")
+    return encode_request(call(*messages, **fields), model="command-a", provider="cohere")
 
 
 def encoded_message(message: Message) -> JsonObject:
@@ -272,14 +272,14 @@ def test_refuses_a_part_it_cannot_send_and_says_which(message: Message) -> None:
 def test_a_refusal_names_the_clients_message_also_behind_an_image_of_a_tool() -> None:
     shown = Message(role="tool", tool_call_id="c", parts=(ImagePart(url="https://x"),))
     with pytest.raises(Unsupported) as refused:
-        encode_messages([shown, Message(role="user", parts=(AudioPart(data="AA==", format="wav"),))])
+        encode_messages([shown, Message(role="user", parts=(AudioPart(data="AA==", format="wav"),))], provider="cohere")
     assert refused.value.param == "messages[1].content[0]"
 
 
 def test_beside_an_image_a_tools_documents_stay() -> None:
     document = {"type": "document", "document": {"data": {"t": "x"}}}
     parts = (TextPart(text="21"), ImagePart(url="https://x"), OpaquePart(raw=document))
-    result, shown = encode_messages([Message(role="tool", tool_call_id="c", parts=parts)])
+    result, shown = encode_messages([Message(role="tool", tool_call_id="c", parts=parts)], provider="cohere")
     assert [part["type"] for part in result["content"]] == ["text", "text", "document"]
     assert (shown["role"], shown["content"][1]["type"]) == ("user", "image_url")
 
@@ -332,7 +332,7 @@ def test_a_full_body_comes_back_unchanged() -> None:
         "safety_mode": "OFF",
         "priority": 1,
     }
-    assert encode_request(read_request(body), model="command-a") == body
+    assert encode_request(read_request(body), model="command-a", provider="cohere") == body
 
 
 texts = st.text(min_size=1, max_size=20)
@@ -374,12 +374,12 @@ chats = st.builds(
 @settings(deadline=None)
 @given(chats)
 def test_no_field_is_lost_on_the_way_there_and_back(chat: ChatCall) -> None:
-    assert read_request(encode_request(chat, model="m")) == chat
+    assert read_request(encode_request(chat, model="m", provider="cohere")) == chat
 
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from([WEATHER, Tool(name="clock", parameters={"type": "object"})]), min_size=1, max_size=2))
 def test_tools_survive_the_way_there_and_back(tools: list[Tool]) -> None:
     chat = call(tools=tuple(tools), tool_choice=ToolChoice(mode="required"))
-    decoded = read_request(encode_request(chat, model="front"))
+    decoded = read_request(encode_request(chat, model="front", provider="cohere"))
     assert (decoded.tools, decoded.tool_choice) == (chat.tools, chat.tool_choice)

@@ -153,7 +153,9 @@ def test_reads_the_answer(case: Case) -> None:
 @cases_with("error.json", "error.txt")
 def test_reads_the_error(case: Case) -> None:
     body = (case.folder / ("error.json" if case.has("error.json") else "error.txt")).read_bytes()
-    error = case.adapter.read_error(case.facts["status"], case.facts.get("headers", {}), body)
+    error = case.adapter.read_error(
+        case.facts["status"], case.facts.get("headers", {}), body, provider=case.adapter.kind
+    )
     case.expect("client_error.json", described(case, error))
 
 

@@ -74,7 +74,7 @@ def test_an_error_in_a_choice_is_raised_with_its_consequence() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"error":"x"}', b'{"error":{"metadata":null}}', b"[1]", b"<html>"])
 def test_a_402_of_any_shape_is_an_exhausted_quota(body: bytes) -> None:
-    assert type(ADAPTER.read_error(402, {}, body)) is QuotaExhausted
+    assert type(ADAPTER.read_error(402, {}, body, provider="p")) is QuotaExhausted
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_402_of_any_shape_is_an_exhausted_quota(body: bytes) -> None:
     ],
 )
 def test_a_404_says_what_is_missing(message: str, kind: type[UpstreamError], param: str | None) -> None:
-    error = ADAPTER.read_error(404, {}, orjson.dumps({"error": {"code": 404, "message": message}}))
+    error = ADAPTER.read_error(404, {}, orjson.dumps({"error": {"code": 404, "message": message}}), provider="p")
     assert type(error) is kind
     assert error.param == param
 

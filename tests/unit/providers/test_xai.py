@@ -76,7 +76,7 @@ def test_reasoning_effort_is_what_the_model_understands(model, wanted, got):
 
 def test_a_bad_key_that_comes_as_400_disables_the_credential_and_never_blames_the_client():
     body = b'{"code":"x","error":"Incorrect API key provided: ab***yz."}'
-    error = ADAPTER.read_error(400, {}, body)
+    error = ADAPTER.read_error(400, {}, body, provider="p")
     assert isinstance(error, CredentialRejected)
     assert "ab***yz" not in error.message
 

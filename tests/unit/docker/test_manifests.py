@@ -180,13 +180,21 @@ def test_pods_have_the_time_that_draining_takes() -> None:
 
 def test_gateway_and_control_plane_are_parted_and_every_service_finds_its_pods() -> None:
     arguments = {name: template["spec"]["containers"][0]["args"] for name, template in pods()}
-    assert arguments["llm-proxy-web"] == ["web", "--role", "gateway"]
+    assert arguments["llm-proxy-web"][:3] == ["web", "--role", "gateway"]
     assert arguments["llm-proxy-admin"] == ["web", "--role", "admin"]
     labels = [template["metadata"]["labels"] for _, template in pods()]
     for service in of_kind("Service", "PodDisruptionBudget"):
         wanted = service["spec"]["selector"]
         wanted = wanted.get("matchLabels", wanted)
         assert any(wanted.items() <= each.items() for each in labels), service["metadata"]["name"]
+
+
+def test_each_pod_of_the_gateway_counts_its_share_of_the_limits_while_redis_is_away() -> None:
+    (web,) = of_kind("StatefulSet")
+    (container,) = web["spec"]["template"]["spec"]["containers"]
+    workers = {each["name"]: each["value"] for each in container["env"]}["PROXY_API_WORKERS"]
+    assert workers == str(web["spec"]["replicas"])
+    assert container["args"][-2:] == ["--workers", "1"]
 
 
 def test_kustomize_lists_every_manifest() -> None:

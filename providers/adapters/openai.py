@@ -110,6 +110,9 @@ class OpenAIAdapter(OpenAICompatibleAdapter):
         provider = deployment.provider
         return provider.endpoint.host.endswith(OWN_HOSTS + STRICT_HOSTS) or speaks_as_mistral(provider)
 
+    def refuses_metadata(self, deployment: DeploymentSpec) -> bool:
+        return deployment.provider.endpoint.host.endswith(OPENAIS_HOST)
+
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         if not request.has_plain_roles:
             shape_history(body, has_developer=deployment.provider.endpoint.host.endswith(OWN_HOSTS))

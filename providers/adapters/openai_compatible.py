@@ -33,7 +33,9 @@ SUMMARY = "reasoning_summary"
 """Of the Responses API, which a chat of OpenAI's cannot be asked for: whoever can say it looks into the request."""
 REASONING = "reasoning"
 """OpenRouter's, which many servers know or pass over, and some refuse."""
-RARE = CHOOSING | {SUMMARY, REASONING, OWN}
+METADATA = "metadata"
+"""Labels of what OpenAI stores. Clients of other gateways send it with everything: LiteLLM's keep their tags there."""
+RARE = CHOOSING | {SUMMARY, REASONING, METADATA, OWN}
 EMBEDDINGS = Operation.EMBEDDINGS
 TOOLS_OR_THINKING = "Function tools with reasoning_effort are not supported"
 THINKS_ELSEWHERE = "this model takes them in a chat only with reasoning_effort none"
@@ -64,6 +66,10 @@ class OpenAICompatibleAdapter(Adapter):
         """Whether an effort has to be said in OpenAI's own word, `reasoning_effort`."""
         return False
 
+    def refuses_metadata(self, deployment: DeploymentSpec) -> bool:
+        """Of what is not to be stored."""
+        return False
+
     def shape(self, body: JsonObject, request: ClientRequest, deployment: DeploymentSpec) -> JsonObject:
         """Last changes to the upstream's body, a shallow copy that may be changed at its top level."""
         return body
@@ -85,6 +91,8 @@ class OpenAICompatibleAdapter(Adapter):
                 body = as_chat(body, deployment, marked=self.takes_marks)
             if REASONING in body and self.refuses_reasoning(deployment):
                 say_effort(body)
+            if METADATA in body and body.get("store") is not True and self.refuses_metadata(deployment):
+                del body[METADATA]
             model_choice.leave_out(body, CHOOSING, provider.name)
         body["model"] = deployment.upstream_model
         quirks = self._quirks.get(deployment)

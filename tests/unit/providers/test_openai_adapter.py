@@ -78,6 +78,24 @@ class TestPrepare:
         body = json.loads(adapter_for("azure").prepare(request(messages=[], **asked), DEPLOYMENT, "sk").body)
         assert {name: value for name, value in body.items() if name.startswith("reasoning")} == sent
 
+    @pytest.mark.parametrize(
+        ("host", "store", "is_sent"),
+        [
+            ("api.openai.com", {}, False),
+            ("eu.api.openai.com", {"store": False}, False),
+            ("api.openai.com", {"store": None}, False),
+            ("api.openai.com", {"store": True}, True),
+            ("llm.example", {}, True),
+        ],
+    )
+    def test_openai_is_not_sent_labels_of_what_it_does_not_store(
+        self, host: str, store: JsonObject, is_sent: bool
+    ) -> None:
+        """400 "The 'metadata' parameter is only allowed when 'store' is enabled."; LiteLLM's clients send tags so."""
+        there = replace(DEPLOYMENT, provider=replace(PROVIDER, endpoint=Endpoint(scheme="https", host=host, port=443)))
+        asked = request(messages=[], metadata={"tags": ["a"]}, **store)
+        assert ("metadata" in json.loads(OpenAIAdapter().prepare(asked, there, "sk").body)) is is_sent
+
     def test_tools_beside_an_effort_in_either_word_go_where_both_are_taken(self) -> None:
         endpoint = Endpoint(scheme="https", host="api.openai.com", port=443)
         model = replace(DEPLOYMENT, provider=replace(PROVIDER, endpoint=endpoint), upstream_model="gpt-5.4")

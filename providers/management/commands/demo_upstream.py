@@ -42,7 +42,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--port", type=port_or_any, default=9100, help="port to listen on, 0 for any free one (9100)"
         )
-        parser.add_argument("--dialect", choices=sorted(DIALECTS), default="openai", help="wire format (openai)")
+        parser.add_argument(
+            "--dialect",
+            choices=sorted(DIALECTS),
+            default="openai",
+            help="wire format (openai); responses: as Perplexity speaks them, openai_responses: as OpenAI does",
+        )
         parser.add_argument("--latency-ms", type=float, default=0.0, help="time before an answer begins, milliseconds")
         parser.add_argument("--tokens", type=int, help="length of a plain answer in tokens (as long as the echo)")
         parser.add_argument("--fail-rate", type=float, default=0.0, help="share of requests refused with 503, 0 to 1")

@@ -20,9 +20,9 @@ from providers.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from providers.loading import UNREADABLE, provider_spec, usable_deployments
+from providers.loading import UNREADABLE, provider_spec
 from providers.models import Credential, Provider
-from providers.onboarding import with_transport
+from providers.onboarding import deployments_of, with_transport
 from providers.own_models import NoModelList, ask_for_models
 from providers.secrets import UndecipherableSecret
 from providers.specs import CredentialSpec, ProviderSpec
@@ -88,8 +88,7 @@ def try_calls(provider: Provider) -> LiveTest:
     spec = _spec(provider)
     if isinstance(spec, Finding):
         return LiveTest(findings=(spec,))
-    rows = provider.deployments.filter(enabled=True).order_by("pk")
-    deployments = tuple(usable_deployments(rows, spec))
+    deployments = deployments_of(provider, spec)
     report = with_transport(lambda transport: Conformance(transport, spec, deployments).run())
     answered = any(result.name == "chat" and result.outcome == "passed" for result in report.results)
     _note_success(spec, answered)

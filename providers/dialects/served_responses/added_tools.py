@@ -69,7 +69,8 @@ def _plain(item: JsonObject) -> JsonObject:
         written = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
         return {"type": "function_call", "call_id": item["call_id"], "name": SEARCH, "arguments": written}
     if kind == FOUND:
-        names = ", ".join(tool["name"] for tool in flat_tools(tools_of(item)))
+        # Tools that run at OpenAI have no name.
+        names = ", ".join(tool.get("name") or tool["type"] for tool in flat_tools(tools_of(item)))
         told = f"These tools can be called now: {names}" if names else "No tools were found."
         return {"type": "function_call_output", "call_id": item["call_id"], "output": told}
     return item

@@ -148,3 +148,9 @@ def test_a_call_of_a_tool_that_an_item_brought_names_its_namespace() -> None:
     frames = [chunk(call_delta(0, name="crm__look", arguments="{}")), chunk(finish="tool_calls"), DONE]
     item = tell(*frames, input=[added(CRM), ASK])[-1]["response"]["output"][0]
     assert (item["namespace"], item["name"]) == ("crm", "look")
+
+
+def test_a_found_tool_without_a_name_is_told_by_its_kind() -> None:
+    found = {**FOUND, "tools": [{"type": "web_search"}, LOOK]}
+    messages = chat(CALL, found, tools=[SEARCH])["messages"]
+    assert messages[1]["content"].endswith(f"web_search, {LOOK['name']}")

@@ -160,7 +160,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _database_away(request) if isinstance(sys.exc_info()[1], DOES_NOT_ANSWER) else _answer(request, 500)
+    return _database_away(request) if _does_not_answer(sys.exc_info()[1]) else _answer(request, 500)
+
+
+def _does_not_answer(error: BaseException | None) -> bool:
+    """SQLite speaks of a table that is missing in the same way: there a migration is, and the traceback tells of which."""
+    return isinstance(error, DOES_NOT_ANSWER) and not str(error).startswith("no such ")
 
 
 def _database_away(request: HttpRequest) -> HttpResponse:
@@ -237,7 +242,7 @@ def _database_failed(request: HttpRequest, error: DatabaseError) -> HttpResponse
         # The database does answer: others have changed what this was checked against.
         logger.warning("a request does not fit what is stored by now: %s", type(error).__name__)
         return _answer(request, 409)
-    if wants_page(request) and not isinstance(error, DOES_NOT_ANSWER):
+    if wants_page(request) and not _does_not_answer(error):
         return None
     logger.error("the database failed a request: %s", type(error).__name__)
     return _database_away(request)

@@ -25,10 +25,12 @@ from routing.configuration.problems import START, ConfigurationRefused
 from routing.configuration.provider_entry import CredentialEntry, ModelEntry, ProviderEntry, Timeouts
 from routing.configuration.rendering import plain, render
 from routing.configuration.schema import ROOT, kind_of, read, resolve
+from rows.bounds import UNPRINTABLE
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 MODELS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=30)
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30)
+SEEN = st.characters(codec="utf-8", exclude_categories=("C", "Z")).filter(lambda sign: not UNPRINTABLE.search(sign))
+TEXTS = st.text(SEEN, min_size=1, max_size=30)
 SECONDS = st.floats(min_value=0.001, max_value=86_400.0)
 MAYBE_SECONDS = st.none() | SECONDS
 USD = st.none() | st.integers(min_value=0, max_value=10**15)

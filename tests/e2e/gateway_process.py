@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import fcntl
-import filecmp
 import functools
 import json
 import os
@@ -28,8 +27,8 @@ START_TIMEOUT_S = 90.0
 TAKE_ORPHANS = 36
 """PR_SET_CHILD_SUBREAPER of Linux."""
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
-NOTHING_TO_A_DATABASE = {"REDIS_URL", "LOG_LEVEL"}
-"""What is written there is the same with and without these settings."""
+READ_AGAIN = ("PROXY_API_", "DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "UPSTREAM_KEY")
+"""What settings of these names say is kept by nothing that a server imports before it serves."""
 REDIS_DATABASES = (9, 10, 11, 12, 14, 15)
 """Of the sixteen that a Redis has; a test that empties one takes 13."""
 _locks: list[TextIO] = []
@@ -81,59 +80,66 @@ class Forked:
 
 
 class Seeder:
-    """A process that has imported what a server does. It fills copies of one template, and serves them, by forks of itself:
-    in a tenth of a second, and half a second, where a process of its own takes three of processor time."""
+    """A process that has imported what a server does, on SQLite or on PostgreSQL. It fills databases, and serves them, by
+    forks of itself, which read the settings again: in a tenth of a second, and half a second, where a process of its own
+    takes three of processor time."""
 
     def __init__(self, template: Path) -> None:
         self._template = template
         self._env = GatewayProcess(template).env
-        self._process: subprocess.Popen[str] | None = None
-
-    def knows(self, gateway: "GatewayProcess") -> bool:
-        """Only a copy has the template's secrets, with which keys are hashed and credentials encrypted."""
-        ours, theirs = self._template / "secrets", gateway.data_dir / "secrets"
-        names = [file.name for file in ours.glob("*")]
-        return bool(names) and filecmp.cmpfiles(ours, theirs, names, shallow=False)[0] == names
+        self._processes: dict[bool, subprocess.Popen[str]] = {}
 
     def may_be(self, gateway: "GatewayProcess") -> bool:
-        """Whether a fork has all settings of that gateway, but for what its directory says."""
-        own = {"PROXY_API_DATA_DIR": str(gateway.data_dir)}
-        return sys.platform == "linux" and self.knows(gateway) and gateway.env == {**self._env, **own}
+        """Whether a fork has the settings of that gateway. A first start, which makes secrets, is a process of its own."""
+        names = [file.name for file in (self._template / "secrets").glob("*")]
+        copied = names and all((gateway.data_dir / "secrets" / name).exists() for name in names)
+        return (
+            sys.platform == "linux"
+            and gateway.code == ROOT
+            and bool(copied or "DATABASE_URL" in gateway.env)
+            and all(name.startswith(READ_AGAIN) for name, _ in self._env.items() ^ gateway.env.items())
+        )
 
-    def fill(self, data_dir: Path, document: dict[str, Any]) -> dict[str, Any]:
-        return self._ask(data_dir=str(data_dir), document=document)
+    def fill(self, env: dict[str, str], document: dict[str, Any]) -> dict[str, Any]:
+        return self._ask(env, document=document)
 
-    def manage(self, data_dir: Path, *arguments: str, output: Path, complaints: Path) -> Forked:
+    def manage(self, env: dict[str, str], *arguments: str, output: Path, complaints: Path) -> Forked:
         """`manage.py` as a child of this process, which takes it for the moment in which it is an orphan."""
         files = [os.devnull, str(output), str(complaints)]
         prctl = ctypes.CDLL(None).prctl
         prctl(TAKE_ORPHANS, 1, 0, 0, 0)
         try:
-            return Forked(self._ask(data_dir=str(data_dir), arguments=arguments, files=files)["pid"])
+            return Forked(self._ask(env, arguments=arguments, files=files)["pid"])
         finally:
             prctl(TAKE_ORPHANS, 0, 0, 0, 0)
 
-    def _ask(self, **asked: Any) -> dict[str, Any]:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.seed", "--copies"],
+    def _ask(self, env: dict[str, str], **asked: Any) -> dict[str, Any]:
+        process = self._process_for(env)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"env": env, **asked}) + "\n")
+        process.stdin.flush()
+        answer: dict[str, Any] = json.loads(process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer
+
+    def _process_for(self, env: dict[str, str]) -> subprocess.Popen[str]:
+        """What is on SQLite imports nothing of PostgreSQL's."""
+        on_server = "DATABASE_URL" in env
+        if on_server not in self._processes:
+            self._processes[on_server] = subprocess.Popen(
+                [sys.executable, "-m", "tests.e2e.seed", "--forks"],
                 cwd=ROOT,
-                env=self._env,
+                env=env if on_server else self._env,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert "error" not in answer, answer["error"]
-        return answer
+        return self._processes[on_server]
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.communicate(timeout=START_TIMEOUT_S)
+        for process in self._processes.values():
+            process.communicate(timeout=START_TIMEOUT_S)
 
 
 def shared_redis() -> dict[str, str]:
@@ -157,7 +163,7 @@ class GatewayProcess:
     """`seed` fills the database before the start; see `tests.e2e.seed`."""
 
     seeder: ClassVar[Seeder | None] = None
-    """For data directories that are copies of the session's template, and processes without settings of their own."""
+    """For what has a database of the session's template, or is on PostgreSQL."""
 
     def __init__(self, data_dir: Path, *, env: dict[str, str] | None = None, code: Path = ROOT) -> None:
         self.data_dir = data_dir
@@ -181,7 +187,6 @@ class GatewayProcess:
             **(on_postgres(url) if (url := url_of(data_dir)) else {}),
             **(env or {}),
         }
-        self._own_settings = bool(set(env or ()) - NOTHING_TO_A_DATABASE)
 
     @property
     def pid(self) -> int:
@@ -208,7 +213,7 @@ class GatewayProcess:
             return self.run("manage.py", *arguments)
         with tempfile.TemporaryDirectory() as directory:
             output, complaints = Path(directory, "output"), Path(directory, "complaints")
-            done = self.seeder.manage(self.data_dir, *arguments, output=output, complaints=complaints)
+            done = self.seeder.manage(self.env, *arguments, output=output, complaints=complaints)
             assert done.wait(START_TIMEOUT_S) == 0, complaints.read_text()
             return output.read_text()
 
@@ -216,8 +221,8 @@ class GatewayProcess:
         return self.manage("shell", "--no-imports", "-c", code)
 
     def seed(self, document: dict[str, Any]) -> "GatewayProcess":
-        if self.seeder is not None and not self._own_settings and self.seeder.knows(self):
-            answer = self.seeder.fill(self.data_dir, document)
+        if self.seeder is not None and self.seeder.may_be(self):
+            answer = self.seeder.fill(self.env, document)
         else:
             printed = self.run("-m", "tests.e2e.seed", stdin=json.dumps(document))
             answer = json.loads(printed.strip().splitlines()[-1])
@@ -234,7 +239,7 @@ class GatewayProcess:
         """Starts it and waits until it listens; as a fork where that has the same settings. `whole`: as operators do."""
         if self.seeder is not None and not whole and self.seeder.may_be(self):
             self._process = self.seeder.manage(
-                self.data_dir, "serve", "--port", str(self.port), *options, output=self.log, complaints=self.log
+                self.env, "serve", "--port", str(self.port), *options, output=self.log, complaints=self.log
             )
         else:
             self.begin(*options)

@@ -3,9 +3,9 @@
     python -m tests.e2e.seed             fills it from the JSON on standard input, and prints the API key
     python -m tests.e2e.seed --template FILE
                                          migrates it, leaves SQLite's as it is then in FILE, and makes an administrator
-    python -m tests.e2e.seed --copies    for copies of it, a line each: {"data_dir", "document"} fills one and is answered;
-                                         {"data_dir", "arguments", "files"} is `manage.py` with these arguments, and what
-                                         it reads, writes and complains to; answered with its process
+    python -m tests.e2e.seed --forks     a line each: {"env", "document"} fills the database of that environment and is
+                                         answered; {"env", "arguments", "files"} is `manage.py` with these arguments, and
+                                         what it reads, writes and complains to; answered with its process
 
 The JSON: {"providers": [{"name", "base_url", "kind"?, "priority"?, …model fields, "models": [name or {…}]}],
  "settings": {…GatewaySettings fields}, "aliases": [{…ModelAlias fields}], "policies": [{…RoutePolicy fields}],
@@ -17,7 +17,7 @@ import os
 import sys
 import time
 import traceback
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
@@ -106,19 +106,18 @@ NEEDED = (
 """What a server imports and what keeps nothing of the settings that differ from copy to copy."""
 
 
-def serve_copies() -> None:
-    """Importing takes two seconds; who fills or serves a copy is a fork of this process, which has done it once."""
+def serve_forks() -> None:
+    """Importing takes two seconds; who fills or serves is a fork of this process, which has done it once."""
     for module in NEEDED:
         import_module(module)
-    settings.PASSWORD_HASHERS = ["tests.e2e.quick_hasher.QuickHasher"]
     for line in sys.stdin:
         asked = json.loads(line)
         if "document" in asked:
             if (child := os.fork()) == 0:
-                fill_one_copy(Path(asked["data_dir"]), asked["document"])
+                fill_one(asked["env"], asked["document"])
             os.waitpid(child, 0)
         elif (child := orphaned()) == 0:
-            be_for(Path(asked["data_dir"]))
+            be_for(asked["env"])
             manage(asked["arguments"], asked["files"])
             return
         else:
@@ -145,11 +144,16 @@ def orphaned() -> int:
     return child
 
 
-def be_for(data_dir: Path) -> None:
-    os.environ["PROXY_API_DATA_DIR"] = str(data_dir)
-    settings.DATA_DIR = data_dir
-    settings.STATIC_ROOT = data_dir / "staticfiles"
-    connections.databases["default"]["NAME"] = data_dir / "llm_proxy.sqlite3"
+def be_for(env: dict[str, str]) -> None:
+    """Reads the settings again: nothing that is imported here keeps what an environment says of them."""
+    os.environ.clear()
+    os.environ.update(env)
+    read = reload(import_module(os.environ["DJANGO_SETTINGS_MODULE"]))
+    for name in filter(str.isupper, dir(read)):
+        setattr(settings, name, getattr(read, name))
+    settings.PASSWORD_HASHERS = ["tests.e2e.quick_hasher.QuickHasher"]
+    connections.settings = connections.configure_settings(settings.DATABASES)
+    del connections["default"]  # made while importing, and never opened
 
 
 def manage(arguments: list[str], files: list[str]) -> None:
@@ -162,10 +166,10 @@ def manage(arguments: list[str], files: list[str]) -> None:
     sys.modules["manage"].main()
 
 
-def fill_one_copy(data_dir: Path, document: dict) -> None:
+def fill_one(env: dict[str, str], document: dict) -> None:
     status = 1
     try:
-        be_for(data_dir)
+        be_for(env)
         answer: dict[str, str | None] = filled(document)
         connections.close_all()
         status = 0
@@ -179,7 +183,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--template", file]:
             make_template(Path(file))
-        case ["--copies"]:
-            serve_copies()
+        case ["--forks"]:
+            serve_forks()
         case _:
             print(json.dumps(filled(json.load(sys.stdin))))

@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import json
 import re
+import socket
 from io import StringIO
 from pathlib import Path
 
@@ -142,14 +143,18 @@ def test_secrets_move_to_the_newest_key_and_unreadable_ones_stay(settings):
 
 @pytest.mark.django_db
 def test_validate_env_tells_of_a_proxy_that_is_away_and_of_entries_that_mean_nothing(settings):
-    nobody = "http://robot:hunter2-hunter2@127.0.0.1:9"
     direct = read_direct_hosts("10.*,a.example,http://robot:hunter2-hunter2@b.example")
-    settings.UPSTREAM_PROXIES = Proxies(https=nobody, direct=direct)
-    found = [item for item in validate() if item["key"].endswith("_PROXY")]
+    with socket.socket() as nobody:
+        # Taken, and not listened on: of a port that is free others may make something meanwhile.
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        away = f"http://robot:hunter2-hunter2@127.0.0.1:{port}"
+        settings.UPSTREAM_PROXIES = Proxies(https=away, direct=direct)
+        found = [item for item in validate() if item["key"].endswith("_PROXY")]
     assert [(item["level"], item["key"]) for item in found] == [
         ("error", "HTTPS_PROXY"), ("warning", "NO_PROXY"), ("warning", "NO_PROXY"),
     ]  # fmt: skip
-    assert found[0]["problem"] == "the proxy at 127.0.0.1:9 does not answer (Connection refused)"
+    assert found[0]["problem"] == f"the proxy at 127.0.0.1:{port} does not answer (Connection refused)"
     assert "'10.*'" in found[1]["problem"]
     assert "hunter2" not in str(found)
 

@@ -21,8 +21,9 @@ import os, pathlib, signal, sys, time
 here, ready = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 for number in (signal.SIGTERM, signal.SIGUSR1):
     signal.signal(number, lambda *_: (here / f"told-{os.getpid()}").touch())
+slow = (here / "slow").exists()
 (here / f"started-{os.getpid()}").touch()
-if not (here / "slow").exists():
+if not slow:
     os.write(ready, b"+")
 while not (here / "drained").exists():
     time.sleep(0.01)

@@ -14,17 +14,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
-import orjson
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from accounts.header_lines import header_lines
 from providers.http1.corked import CorkedTransport, cork_of
 from proxy_site.repeated_head import RepeatedHead, repeated_head
-from proxy_site.request_cycle import HEAD, RequestCycle
-from routing.endpoints.exchange import new_request_id
-from routing.errors import HeadersTooLarge, InvalidRequest, RequestError, UnknownTransferCoding, error_body
+from proxy_site.request_cycle import RequestCycle, refusal
+from routing.errors import HeadersTooLarge, InvalidRequest, RequestError, UnknownTransferCoding
 
 HEADERS_DEADLINE_S = 10.0
 HEADERS_LIMIT_BYTES = 64 * 1024
@@ -166,10 +163,7 @@ class GatewayProtocol(HttpToolsProtocol):
             # By this answer, and by no other.
             cycle.disconnected = True
         if unanswered or cycle is None or cycle.response_complete:
-            body = orjson.dumps(error_body(error))
-            head = HEAD % len(body) + b"x-request-id: %b\r\n\r\n" % new_request_id().encode()
-            date = header_lines(self.server_state.default_headers)
-            self.transport.write(STATUS_LINE[error.status] + date + head + body)
+            self.transport.write(refusal(error, self.server_state.default_headers))
         self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

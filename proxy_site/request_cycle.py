@@ -16,7 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from accounts.header_lines import header_lines
 from proxy_site.lingering import Lingering
 from proxy_site.repeated_head import Answer, RepeatedHead
-from routing.errors import InternalError, error_body
+from routing.endpoints.exchange import new_request_id
+from routing.errors import InternalError, RequestError, error_body
 
 if TYPE_CHECKING:
     from proxy_site.client_connection import GatewayProtocol
@@ -26,6 +27,13 @@ KEEP = b"\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n"
 FAILED = orjson.dumps(error_body(InternalError("The gateway failed to process this request.")))
+
+
+def refusal(error: RequestError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The whole answer to what is no request, after which its connection is closed."""
+    body = orjson.dumps(error_body(error))
+    request_id = b"x-request-id: %b\r\n\r\n" % new_request_id().encode()
+    return b"".join((STATUS_LINE[error.status], header_lines(default_headers), HEAD % len(body), request_id, body))
 
 
 class RequestCycle(RequestResponseCycle):

@@ -10,14 +10,12 @@ import asyncio
 import time
 from typing import Any
 
-import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from proxy_site.request_cycle import HEAD
-from routing.endpoints.exchange import BODY_DEADLINE_S, new_request_id
-from routing.errors import InvalidRequest, error_body
+from proxy_site.request_cycle import refusal
+from routing.endpoints.exchange import BODY_DEADLINE_S
+from routing.errors import InvalidRequest
 
 TURN_BYTES = 4096
 """What is read of one connection until it is the others' turn."""
@@ -77,11 +75,8 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def _refuse(self) -> None:
         if not self.transport.is_closing():
-            body = orjson.dumps(
-                error_body(InvalidRequest("This is no handshake of a WebSocket: it has a body, or too long a head."))
-            )
-            head = HEAD % len(body) + b"x-request-id: %b\r\n\r\n" % new_request_id().encode()
-            self.transport.write(STATUS_LINE[400] + head + body)
+            error = InvalidRequest("This is no handshake of a WebSocket: it has a body, or too long a head.")
+            self.transport.write(refusal(error, self.default_headers))
             self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
